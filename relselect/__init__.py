@@ -1,0 +1,66 @@
+"""Graph neural network or feature synthesis? relselect answers for your relational database, and trains the answer.
+
+The public names load on first use, so that `import relselect` stays fast.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from relselect import examples as examples
+    from relselect.api import Fitted as Fitted
+    from relselect.api import load as load
+    from relselect.api import profile as profile
+    from relselect.api import recommend as recommend
+    from relselect.api import select_and_train as select_and_train
+    from relselect.database import Database as Database
+    from relselect.database import ForeignKey as ForeignKey
+    from relselect.database import Table as Table
+    from relselect.selector import Recommendation as Recommendation
+    from relselect.tasks import Task as Task
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Database": "relselect.database",
+    "Fitted": "relselect.api",
+    "ForeignKey": "relselect.database",
+    "Recommendation": "relselect.selector",
+    "Table": "relselect.database",
+    "Task": "relselect.tasks",
+    "load": "relselect.api",
+    "profile": "relselect.api",
+    "recommend": "relselect.api",
+    "select_and_train": "relselect.api",
+}
+
+__all__ = [
+    "Database",
+    "Fitted",
+    "ForeignKey",
+    "Recommendation",
+    "Table",
+    "Task",
+    "__version__",
+    "examples",
+    "load",
+    "profile",
+    "recommend",
+    "select_and_train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "examples":
+        return importlib.import_module("relselect.examples")
+    if name not in _HOME:
+        raise AttributeError(f"module 'relselect' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,84 @@
+"""Where the shipped `configs/` and `bank/` are: at the top of a checkout, or inside an installed package."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from relselect.errors import ConfigError, DataNotFound
+
+if TYPE_CHECKING:
+    from relselect.database import Database
+
+__all__ = ["bank_path", "config_path", "known_databases", "open_database"]
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def config_path(*parts: str) -> Path:
+    """Return the path of a shipped configuration file or folder.
+
+    Args:
+        *parts: Its place below `configs/`.
+
+    Raises:
+        ConfigError: There is no such file.
+
+    >>> config_path("databases").is_dir()
+    True
+    """
+    return _shipped("configs", *parts)
+
+
+def bank_path(*parts: str) -> Path:
+    """Return the path of the shipped performance bank, or of a file in it.
+
+    Args:
+        *parts: Its place below `bank/`.
+
+    Raises:
+        ConfigError: There is no such file.
+    """
+    return _shipped("bank", *parts)
+
+
+def known_databases() -> list[str]:
+    """Return the names of the databases whose manifests are shipped, sorted; their data are not.
+
+    >>> "rel-f1" in known_databases()
+    True
+    """
+    return sorted(path.stem for path in config_path("databases").glob("*.yaml"))
+
+
+def open_database(name_or_path: str | Path) -> Database:
+    """Open a database by its shipped manifest or by its place.
+
+    Args:
+        name_or_path: One of `known_databases()`, whose data lie in the folder of that name under the environment
+            variable RELSELECT_DATA; else a folder or a manifest file.
+
+    Raises:
+        DataNotFound: It is neither a known name nor a path, or RELSELECT_DATA is not set.
+        SchemaError: With every problem of the manifest, the files and the tables.
+    """
+    from relselect.database.sources.folder import read_folder
+
+    if str(name_or_path) in known_databases():
+        return read_folder(config_path("databases", f"{name_or_path}.yaml"), source=str(name_or_path))
+    if not Path(name_or_path).exists():
+        known = ", ".join(known_databases())
+        raise DataNotFound("database", str(name_or_path), "is neither a path nor a known database",
+                           f"Pass a folder with database.yaml, or one of: {known}")
+    return read_folder(name_or_path)
+
+
+def _shipped(*parts: str) -> Path:
+    for root in (_PACKAGE / "_data", _PACKAGE.parent):
+        if (root / parts[0]).is_dir():
+            path = root.joinpath(*parts)
+            if path.exists():
+                return path
+            there = ", ".join(sorted(entry.name for entry in path.parent.iterdir())) if path.parent.is_dir() else "nothing"
+            raise ConfigError("file", "/".join(parts), "is not shipped with relselect", f"There is: {there}")
+    raise ConfigError("folder", parts[0], "is missing from this installation", "Install relselect again")

@@ -1,0 +1,5 @@
+"""The trivial family: constants, global and per entity. Every leaderboard shows them; whoever loses to them has learnt nothing."""
+
+from relselect.constants.family import Constants
+
+__all__ = ["Constants"]

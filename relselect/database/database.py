@@ -1,0 +1,306 @@
+"""A relational database held in memory: validated once, immutable, indexed on demand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from relselect.database.clock import ALWAYS, NEVER, TimeKind, kind_of, ticks_of
+from relselect.database.columns import combine_keys
+from relselect.database.fingerprint import fingerprint_json, fingerprint_table
+from relselect.database.table import ForeignKey, Table
+from relselect.database.validation import find_problems
+from relselect.errors import ConfigError, SchemaError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["Database", "KeyCounts"]
+
+
+@dataclass(frozen=True)
+class KeyCounts:
+    """What was lived with: rows whose reference or time is missing.
+
+    Attributes:
+        null_keys: (table, foreign key) -> rows whose reference is NULL.
+        dangling_keys: (table, foreign key) -> rows whose reference finds no parent.
+        null_times: table -> rows without a time, which are never visible.
+    """
+
+    null_keys: Mapping[tuple[str, str], int]
+    dangling_keys: Mapping[tuple[str, str], int]
+    null_times: Mapping[str, int]
+
+
+class Database:
+    """Tables that refer to one another, checked once and never changed.
+
+    Args:
+        tables: The tables.
+        name: A name for reports.
+        source: The manifest name or folder it came from, if any.
+        tasks: Task declarations that came with it (see `relselect.tasks.spec`).
+        data_folder: Where relative task files are looked for.
+
+    Raises:
+        SchemaError: With every problem of every table.
+    """
+
+    def __init__(
+        self,
+        tables: Iterable[Table],
+        name: str = "database",
+        *,
+        source: str | None = None,
+        tasks: Mapping[str, Any] | None = None,
+        data_folder: Path | None = None,
+        description: str = "",
+    ) -> None:
+        listed = list(tables)
+        problems = find_problems(listed)
+        if problems:
+            raise SchemaError(problems)
+        self._setup({table.name: table for table in listed}, name, source, tasks, data_folder, description)
+
+    def _setup(
+        self,
+        tables: dict[str, Table],
+        name: str,
+        source: str | None,
+        tasks: Mapping[str, Any] | None,
+        data_folder: Path | None,
+        description: str,
+    ) -> None:
+        self.name = name
+        self.source = source
+        self.description = description
+        self.data_folder = data_folder
+        self.tables: Mapping[str, Table] = MappingProxyType(tables)
+        self.tasks: Mapping[str, Any] = MappingProxyType(dict(tasks or {}))
+        self._cache: dict[Any, Any] = {}
+
+    @classmethod
+    def _trusted(cls, tables: dict[str, Table], like: Database) -> Database:
+        """Build from tables derived from a valid database, without checking them again."""
+        database = cls.__new__(cls)
+        database._setup(tables, like.name, like.source, like.tasks, like.data_folder, like.description)
+        return database
+
+    @classmethod
+    def from_dataframes(
+        cls,
+        frames: Mapping[str, Any],
+        *,
+        keys: Mapping[str, str | Sequence[str]] | None = None,
+        times: Mapping[str, str] | None = None,
+        foreign_keys: Mapping[str, Mapping[str | tuple[str, ...], str]] | None = None,
+        types: Mapping[str, Mapping[str, str]] | None = None,
+        drop: Mapping[str, Sequence[str]] | None = None,
+        known_at: Mapping[str, Mapping[str, Sequence[str]]] | None = None,
+        name: str = "database",
+    ) -> Database:
+        """Build a database from pandas, Polars or Arrow frames.
+
+        Args:
+            frames: Table name -> frame.
+            keys: Table -> primary key column, or columns for a composite key.
+            times: Table -> the column that says when a row became known.
+            foreign_keys: Table -> {column or tuple of columns: table it refers to}.
+            types: Table -> {column: semantic type} where inference should be overruled.
+            drop: Table -> columns to leave out, such as columns that tell the future.
+            known_at: Table -> {clock column: columns known only from that time on}.
+            name: A name for reports.
+
+        Raises:
+            SchemaError: With every problem of every table.
+
+        >>> import pandas as pd
+        >>> db = Database.from_dataframes(
+        ...     {"users": pd.DataFrame({"id": [1, 2]}), "orders": pd.DataFrame({"user": [1, 1, 2], "total": [5.0, 7.0, 1.0]})},
+        ...     keys={"users": "id"}, foreign_keys={"orders": {"user": "users"}})
+        >>> db.parents("orders")[0].tolist()
+        [0, 0, 1]
+        """
+        from relselect.database.sources.frames import tables_from_frames
+
+        tables = tables_from_frames(
+            frames, keys=keys or {}, times=times or {}, foreign_keys=foreign_keys or {}, types=types or {},
+            drop=drop or {}, known_at=known_at or {},
+        )
+        return cls(tables, name)
+
+    @classmethod
+    def from_folder(cls, path: str | Path, manifest: str | Path | None = None) -> Database:
+        """Build a database from a folder of Parquet or CSV files and its `database.yaml`.
+
+        Args:
+            path: The folder, or a manifest file that says where its data are.
+            manifest: The manifest, when it is not `database.yaml` in that folder.
+
+        Raises:
+            SchemaError: With every problem of every table and file.
+            ConfigError: The manifest is not understood.
+            DataNotFound: The folder, or the environment variable a manifest names, does not exist.
+        """
+        from relselect.database.sources.folder import read_folder
+
+        return read_folder(path, manifest)
+
+    def __repr__(self) -> str:
+        return f"Database({self.name!r}, {len(self.tables)} tables, {self.num_rows:,} rows)"
+
+    def __getitem__(self, table: str) -> Table:
+        if table not in self.tables:
+            raise ConfigError("table", table, f"is no table of {self.name}", f"Use one of: {', '.join(sorted(self.tables))}")
+        return self.tables[table]
+
+    @property
+    def num_rows(self) -> int:
+        """Rows of all tables."""
+        return sum(table.num_rows for table in self.tables.values())
+
+    @property
+    def time_kind(self) -> TimeKind | None:
+        """What times are: timestamps, integers, or None when no table has a time column."""
+        for table in self.tables.values():
+            if table.time:
+                return kind_of(table.data[table.time].type)
+        return None
+
+    def times(self, table: str) -> NDArray[np.int64]:
+        """Return when each row became known, in ticks, shape (rows,): `ALWAYS` without a time column, `NEVER` for NULL."""
+        return self._cached(("times", table), lambda: self._times(self[table]))
+
+    def _times(self, table: Table) -> NDArray[np.int64]:
+        if table.time is None:
+            return np.full(table.num_rows, ALWAYS, dtype=np.int64)
+        return ticks_of(table.data[table.time])
+
+    def value_times(self, table: str, column: str) -> NDArray[np.int64] | None:
+        """Return when each value of a masked column became known, shape (rows,), or None when it came with its row."""
+        clock = self[table].clock_of(column)
+        if clock is None:
+            return None
+        return self._cached(
+            ("value_times", table, clock), lambda: np.maximum(ticks_of(self[table].data[clock]), self.times(table))
+        )
+
+    def parents(self, table: str) -> tuple[NDArray[np.int64], ...]:
+        """Return, per foreign key, the parent's row number of shape (rows,); -1 where it is null or dangling."""
+        return self._cached(("parents", table), lambda: tuple(self._parent(table, k) for k in self[table].foreign_keys))
+
+    def _parent(self, table: str, key: ForeignKey) -> NDArray[np.int64]:
+        parent = self[key.table]
+        ordered = {ref: column for column, ref in zip(key.columns, key.ref_columns or parent.primary_key, strict=True)}
+        columns = [self[table].data[ordered[ref]] for ref in parent.primary_key]
+        return self._find(key.table, combine_keys(columns))
+
+    def rows_of(self, table: str, keys: pa.Table | Sequence[Any]) -> NDArray[np.int64]:
+        """Return the row numbers of primary key values, -1 for unknown ones.
+
+        Args:
+            table: A table with a primary key.
+            keys: n values, or an Arrow table with one column per key column in the order of the key.
+
+        Returns:
+            int64 array of shape (n,).
+        """
+        columns = keys.columns if isinstance(keys, pa.Table) else [pa.chunked_array([pa.array(keys)])]
+        if len(columns[0]) == 0:
+            return np.empty(0, dtype=np.int64)
+        return self._find(table, combine_keys(list(columns)))
+
+    def _find(self, table: str, wanted: pa.Array) -> NDArray[np.int64]:
+        own = self._cached(("keys", table), lambda: combine_keys([self[table].data[c] for c in self[table].primary_key]))
+        if len(own) == 0 or len(wanted) == 0:
+            return np.full(len(wanted), -1, dtype=np.int64)
+        if wanted.type != own.type:
+            if pa.types.is_integer(own.type) and pa.types.is_string(wanted.type):
+                own = pc.cast(own, pa.string())
+            else:
+                wanted = pc.cast(wanted, own.type, safe=False)
+        found = pc.index_in(wanted, value_set=own, skip_nulls=True)
+        return np.asarray(pc.fill_null(pc.cast(found, pa.int64()), -1).to_numpy(zero_copy_only=False), dtype=np.int64)
+
+    @property
+    def counts(self) -> KeyCounts:
+        """Null and dangling references and rows without a time, counted."""
+        return self._cached("counts", self._counts)
+
+    def _counts(self) -> KeyCounts:
+        nulls: dict[tuple[str, str], int] = {}
+        dangling: dict[tuple[str, str], int] = {}
+        times: dict[str, int] = {}
+        for table in self.tables.values():
+            for key, rows in zip(table.foreign_keys, self.parents(table.name), strict=True):
+                empty = combine_keys([table.data[column] for column in key.columns]).null_count
+                nulls[table.name, key.name] = int(empty)
+                dangling[table.name, key.name] = int((rows < 0).sum()) - int(empty)
+            if table.time is not None:
+                times[table.name] = int((self.times(table.name) == NEVER).sum())
+        return KeyCounts(MappingProxyType(nulls), MappingProxyType(dangling), MappingProxyType(times))
+
+    @property
+    def last_time(self) -> int | None:
+        """The latest time of any row, in ticks, or None when there is none."""
+        latest = [times[times != NEVER] for times in (self.times(t) for t in self.tables if self[t].time)]
+        values = [int(times.max()) for times in latest if len(times)]
+        return max(values) if values else None
+
+    @property
+    def first_time(self) -> int | None:
+        """The earliest time of any row, in ticks, or None when there is none."""
+        values = [int(self.times(t).min()) for t in self.tables if self[t].time and self[t].num_rows]
+        values = [value for value in values if value != NEVER]
+        return min(values) if values else None
+
+    @property
+    def fingerprint(self) -> str:
+        """The sha256 of schema and content."""
+        return self._cached("fingerprint", lambda: fingerprint_json({name: self.table_fingerprint(name) for name in self.tables}))
+
+    def table_fingerprint(self, table: str) -> str:
+        """Return the sha256 of one table's declarations and content."""
+        return self._cached(("fingerprint", table), lambda: fingerprint_table(self[table]))
+
+    def censored(self, asof: int) -> Database:
+        """Return the database as it was at `asof`: later rows gone, values not yet known NULL."""
+        return Database._trusted({name: self._censored(name, asof) for name in self.tables}, self)
+
+    def _censored(self, name: str, asof: int) -> Table:
+        table = self[name]
+        data = table.data
+        for clock, columns in table.known_at.items():
+            hidden = pa.array(self._hidden(name, columns[0], asof))
+            for column in (*columns, clock):
+                place = data.column_names.index(column)
+                masked = pc.if_else(hidden, pa.scalar(None, type=data[column].type), data[column])
+                data = data.set_column(place, column, masked)
+        if table.time is not None:
+            data = data.filter(pa.array(self.times(name) <= asof))
+        return replace(table, data=data)
+
+    def _hidden(self, name: str, column: str, asof: int) -> NDArray[np.bool_]:
+        known = self.value_times(name, column)
+        return np.zeros(self[name].num_rows, dtype=bool) if known is None else known > asof
+
+    def with_table(self, table: Table) -> Database:
+        """Return this database with one more table, or with a table replaced; the caller vouches for it."""
+        return Database._trusted({**self.tables, table.name: table}, self)
+
+    def _cached(self, key: Any, build: Any) -> Any:
+        if key not in self._cache:
+            value = build()
+            for array in value if isinstance(value, tuple) else (value,):
+                if isinstance(array, np.ndarray):
+                    array.flags.writeable = False
+            self._cache[key] = value
+        return self._cache[key]

@@ -1,0 +1,69 @@
+"""Content fingerprints: equal tables have equal fingerprints, wherever and however they are stored."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from relselect.database.table import Table
+
+__all__ = ["fingerprint_json", "fingerprint_table"]
+
+
+def fingerprint_json(value: Any) -> str:
+    """Return the sha256 of a JSON-able value, independent of the order of keys."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def fingerprint_table(table: Table) -> str:
+    """Return the sha256 of a table's declarations and values, in row order."""
+    digest = hashlib.sha256()
+    digest.update(
+        fingerprint_json(
+            [table.name, table.primary_key, table.time, [(k.columns, k.table) for k in table.foreign_keys],
+             dict(table.types), {clock: list(columns) for clock, columns in table.known_at.items()}]
+        ).encode()
+    )
+    for column in table.columns:
+        digest.update(column.encode())
+        for chunk in _canonical(table.data[column]).chunks:
+            _update(digest, chunk)
+    return digest.hexdigest()
+
+
+def _canonical(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Store equal values equally: one integer width, one timestamp unit, plain text."""
+    dtype = values.type
+    if pa.types.is_dictionary(dtype):
+        return _canonical(pc.cast(values, dtype.value_type))
+    if pa.types.is_integer(dtype) and dtype != pa.uint64():
+        return pc.cast(values, pa.int64())
+    if pa.types.is_floating(dtype):
+        return pc.cast(values, pa.float64())
+    if pa.types.is_date(dtype) or pa.types.is_timestamp(dtype):
+        return pc.cast(pc.cast(values, pa.timestamp("us"), safe=False), pa.int64())
+    return values if pa.types.is_large_string(dtype) or is_opaque(dtype) else pc.cast(values, pa.large_string())
+
+
+def is_opaque(dtype: pa.DataType) -> bool:
+    """Whether values of this type are hashed by their text."""
+    return bool(pa.types.is_nested(dtype) or pa.types.is_binary(dtype) or pa.types.is_large_binary(dtype) or pa.types.is_null(dtype))
+
+
+def _update(digest: Any, chunk: pa.Array) -> None:
+    if is_opaque(chunk.type):
+        digest.update(repr(chunk.to_pylist()).encode())
+        return
+    digest.update(pc.cast(chunk.is_null(), pa.int8()).to_numpy(zero_copy_only=False).tobytes())
+    if pa.types.is_large_string(chunk.type):
+        lengths = pc.fill_null(pc.binary_length(chunk), 0)
+        digest.update(lengths.to_numpy(zero_copy_only=False).astype("int64").tobytes())
+        joined = pc.binary_join(pa.array([pc.fill_null(chunk, "").to_pylist()], type=pa.large_list(pa.large_string())), "")
+        digest.update((joined[0].as_py() or "").encode())
+    else:
+        zero = pa.scalar(0, type=chunk.type)
+        digest.update(pc.fill_null(chunk, zero).to_numpy(zero_copy_only=False).tobytes())

@@ -1,0 +1,227 @@
+"""The manifest of a database: `database.yaml`, which declares keys, times, masks and tasks beside the data files.
+
+The models here are the schema; `configs/database.schema.json` is generated from them. A manifest is text only:
+reading the files it names is the work of `relselect.database.sources.folder`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from relselect.errors import ConfigError, DataNotFound, SchemaError, SchemaProblem
+from relselect.tasks.spec import LabelFiles, TaskSpec
+
+__all__ = ["DATA_VARIABLE", "ForeignKeySpec", "Manifest", "TableSpec", "load_manifest", "parse_manifest", "resolve_root"]
+
+#: The one environment variable that a manifest's `root` may name.
+DATA_VARIABLE = "RELSELECT_DATA"
+
+TypeName = Literal["numerical", "categorical", "boolean", "timestamp", "text", "ignored"]
+
+
+class ForeignKeySpec(BaseModel):
+    """Columns that hold the primary key of a table."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    columns: str | list[str] = Field(description="The referring column, or columns in the order of the primary key.")
+    table: str = Field(description="The table referred to; always by its primary key.")
+
+
+class TableSpec(BaseModel):
+    """One table: its file, key, time, references and what to do with single columns."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    description: str = Field(default="", description="What a row is, in words.")
+    file: str | None = Field(
+        default=None,
+        description="Parquet or CSV file, or a glob of files with the same columns, relative to the root; "
+        "<table>.parquet or <table>.csv when left out.",
+    )
+    primary_key: str | list[str] | None = Field(default=None, description="The column or columns that identify a row.")
+    time: str | None = Field(
+        default=None, description="The column that says when a row became known; null for a table that is always visible."
+    )
+    foreign_keys: list[ForeignKeySpec] = Field(default_factory=list, description="References to other tables.")
+    types: dict[str, TypeName] = Field(
+        default_factory=dict, description="Semantic types of columns where inference would be wrong."
+    )
+    drop: list[str] = Field(
+        default_factory=list, description="Columns that are never read, such as those that tell the future."
+    )
+    known_at: dict[str, list[str]] = Field(
+        default_factory=dict,
+        description="Clock column to columns whose values are known only from that time on; a clock may mask itself.",
+    )
+
+
+class Manifest(BaseModel):
+    """A database: where its files are, what its tables mean, and the tasks that come with it."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    name: str = Field(description="The name of the database.")
+    description: str = Field(default="", description="What the database holds, in words.")
+    licence: str = Field(default="", description="Under what terms the data may be used.")
+    source: str = Field(default="", description="Where the data come from.")
+    root: str | None = Field(
+        default=None,
+        description="The folder with the data, absolute or relative to this file; may start with ${RELSELECT_DATA}. "
+        "Left out: the folder of this file.",
+    )
+    tables: dict[str, TableSpec] = Field(min_length=1, description="The tables by name.")
+    tasks: dict[str, TaskSpec] = Field(default_factory=dict, description="The tasks by name.")
+
+
+def load_manifest(path: str | Path) -> Manifest:
+    """Read a manifest file.
+
+    Args:
+        path: A YAML file.
+
+    Raises:
+        DataNotFound: There is no such file.
+        ConfigError: The file is no YAML mapping.
+        SchemaError: With every entry that is unknown, missing or of the wrong kind.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise DataNotFound("manifest", str(path), "there is no such file", "Pass the path of a database.yaml")
+    try:
+        data = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+    except UnicodeDecodeError as error:
+        raise ConfigError("manifest", str(path), f"is not UTF-8 at byte {error.start}", "Save the file as UTF-8") from None
+    except yaml.YAMLError as error:
+        raise ConfigError("manifest", str(path), f"is not readable as YAML: {error}", "Correct that line") from None
+    if not isinstance(data, dict):
+        raise ConfigError("manifest", str(path), "holds no mapping", "Start with `name:` and `tables:`")
+    return parse_manifest(data, path.name)
+
+
+def parse_manifest(data: Mapping[str, Any], where: str = "manifest") -> Manifest:
+    """Check a manifest given as a mapping.
+
+    Args:
+        data: The mapping, as YAML or JSON gives it.
+        where: What to call it in errors.
+
+    Raises:
+        SchemaError: With every entry that is unknown, missing or of the wrong kind.
+    """
+    try:
+        manifest = Manifest.model_validate(data)
+    except ValidationError as error:
+        raise SchemaError(_problems(error, where)) from None
+    problems = list(_references(manifest, where))
+    if problems:
+        raise SchemaError(problems)
+    return manifest
+
+
+def resolve_root(manifest: Manifest, folder: Path) -> Path:
+    """Return the folder with the data of a manifest that stands in `folder`.
+
+    Raises:
+        ConfigError: The root names another environment variable than RELSELECT_DATA.
+        DataNotFound: RELSELECT_DATA is not set, or the folder does not exist.
+    """
+    if manifest.root is None:
+        return folder
+    names = re.findall(r"\$\{?(\w+)\}?", manifest.root)
+    others = [name for name in names if name != DATA_VARIABLE]
+    if others:
+        raise ConfigError("root", manifest.root, f"names {others[0]}, and only {DATA_VARIABLE} is read from the environment",
+                          f"Write ${{{DATA_VARIABLE}}}/... or a path")
+    value = os.environ.get(DATA_VARIABLE, "")
+    if names and not value:
+        wanted = manifest.root.replace(f"${{{DATA_VARIABLE}}}", "").replace(f"${DATA_VARIABLE}", "").strip("/")
+        raise DataNotFound("root", manifest.root, f"the environment variable {DATA_VARIABLE} is not set",
+                           f"Set it to the folder that holds {wanted}/, e.g. `export {DATA_VARIABLE}=/data`")
+    root = folder / manifest.root.replace(f"${{{DATA_VARIABLE}}}", value).replace(f"${DATA_VARIABLE}", value)
+    if not root.is_dir():
+        fix = f"Correct {DATA_VARIABLE} (now {value}) or put the data there" if names else "Correct `root` in the manifest"
+        raise DataNotFound("root", str(root), "there is no such folder", fix)
+    return root
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML that refuses a key given twice, where plain YAML keeps the last one silently."""
+
+
+def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
+    seen: set[Any] = set()
+    for key_node, _ in node.value:
+        key = loader.construct_object(key_node)  # type: ignore[no-untyped-call]
+        if key in seen:
+            raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} is given twice", key_node.start_mark)
+        seen.add(key)
+    return loader.construct_mapping(node, deep=True)
+
+
+_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+
+
+def _references(manifest: Manifest, where: str) -> Iterable[SchemaProblem]:
+    known = ", ".join(sorted(manifest.tables))
+    for name, table in manifest.tables.items():
+        for key in table.foreign_keys:
+            if key.table not in manifest.tables:
+                yield SchemaProblem(f"{where}: tables.{name}", "foreign_keys", key.table,
+                                    "refers to a table that is not declared", f"Use one of: {known}")
+        for column in sorted(_used(table).intersection(table.drop)):
+            yield SchemaProblem(f"{where}: tables.{name}", column, "drop", "is dropped and also used by the declaration",
+                                "Keep it, or declare nothing about it")
+    for name, task in manifest.tasks.items():
+        if task.entity not in manifest.tables:
+            yield SchemaProblem(f"{where}: tasks.{name}", "entity", task.entity, "is no declared table",
+                                f"Use one of: {known}")
+
+
+def _used(table: TableSpec) -> set[str]:
+    keys = [table.primary_key or [], *(key.columns for key in table.foreign_keys)]
+    used = {column for key in keys for column in ([key] if isinstance(key, str) else key)}
+    used |= {*table.types, *table.known_at, *(column for masked in table.known_at.values() for column in masked)}
+    return used | ({table.time} if table.time else set())
+
+
+def _problems(error: ValidationError, where: str) -> list[SchemaProblem]:
+    found: dict[tuple[Any, ...], SchemaProblem] = {}
+    for details in error.errors(include_url=False):
+        # pydantic reports a union once per member, with the member's name at the end of the path.
+        path = tuple(part for part in details["loc"] if part not in ("str", "int", "list[str]"))
+        problem = _problem(dict(details), path or ("",), where)
+        earlier = found.get(path)
+        found[path] = problem if earlier is None else replace(earlier, rule=f"{earlier.rule}, or {problem.rule}")
+    return list(found.values())
+
+
+def _problem(details: dict[str, Any], loc: tuple[Any, ...], where: str) -> SchemaProblem:
+    *path, last = loc
+    place = f"{where}: {'.'.join(map(str, path))}" if path else where
+    shown = "{...}" if isinstance(details["input"], dict) else str(details["input"])
+    if details["type"] == "extra_forbidden":
+        return SchemaProblem(place, str(last), shown, "is not understood here", f"Use one of: {_fields(path)}")
+    if details["type"] == "missing":
+        return SchemaProblem(place, str(last), "missing", "is required", f"Add `{last}:`")
+    message = details["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    if isinstance(details["input"], bool):
+        return SchemaProblem(place, str(last), shown, message, "Put quotes around yes, no, on, off, true or false")
+    return SchemaProblem(place, str(last) or None, shown, message, "Correct it; configs/database.schema.json has the rules")
+
+
+def _fields(path: list[Any]) -> str:
+    model: type[BaseModel] = Manifest
+    if path and path[0] == "tables":
+        model = ForeignKeySpec if "foreign_keys" in path else TableSpec
+    elif path and path[0] == "tasks":
+        model = LabelFiles if "files" in path else TaskSpec
+    return ", ".join(model.model_fields)

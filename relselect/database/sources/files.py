@@ -1,0 +1,173 @@
+"""Reading one Parquet or CSV file into Arrow; what is wrong with a file comes back as problems, not as an exception."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from relselect.database.sources.frames import plain
+from relselect.errors import SchemaProblem
+
+__all__ = ["SUFFIXES", "find_files", "read_file", "read_files", "table_name"]
+
+#: What a data file's name ends in, in the order in which a table without `file` is looked for.
+SUFFIXES = (".parquet", ".csv", ".csv.gz")
+
+_CHUNK = 1 << 22
+_LARGEST_BLOCK = (1 << 31) - 1
+_RAGGED_SHOWN = 3
+
+
+def table_name(path: Path) -> str | None:
+    """Return the table name a data file stands for, or None when it is no data file."""
+    return next((path.name.removesuffix(suffix) for suffix in SUFFIXES if path.name.endswith(suffix)), None)
+
+
+def find_files(root: Path, table: str, file: str | None) -> list[Path]:
+    """Return the files of a table, sorted: a declared path or glob, else `<table>.parquet`, `.csv` or `.csv.gz`."""
+    if file is None:
+        return [path for path in (root / f"{table}{suffix}" for suffix in SUFFIXES) if path.is_file()][:1]
+    if any(sign in file for sign in "*?["):
+        return sorted(path for path in root.glob(file) if path.is_file())
+    return [root / file] if (root / file).is_file() else []
+
+
+def read_files(paths: Sequence[Path], table: str, text: Collection[str] = ()) -> pa.Table | list[SchemaProblem]:
+    """Read files with the same columns as one table.
+
+    Args:
+        paths: The files, in the order of their rows.
+        table: The table's name, for problems.
+        text: Columns that a CSV file must give as text (codes with leading zeros).
+
+    Returns:
+        The table, or everything that is wrong with the files.
+    """
+    parts: list[pa.Table] = []
+    problems: list[SchemaProblem] = []
+    for path in paths:
+        read = read_file(path, table, text)
+        if isinstance(read, pa.Table):
+            parts.append(read)
+        else:
+            problems += read
+    if problems:
+        return problems
+    if len({frozenset(part.column_names) for part in parts}) > 1:
+        return [_other_columns(table, paths, parts)]
+    try:
+        return parts[0] if len(parts) == 1 else pa.concat_tables(parts, promote_options="permissive")
+    except pa.ArrowInvalid as error:
+        return [SchemaProblem(table, None, str(error), "its files hold different types in one column", "Convert one of them")]
+
+
+def read_file(path: Path, table: str, text: Collection[str] = ()) -> pa.Table | list[SchemaProblem]:
+    """Read one file; Parquet is memory-mapped.
+
+    Args:
+        path: A Parquet or CSV file.
+        table: The table's name, for problems.
+        text: Columns that a CSV file must give as text.
+
+    Returns:
+        The table, or everything that is wrong with the file.
+    """
+    try:
+        if path.name.endswith(".parquet"):
+            return _read_parquet(path)
+        if path.name.endswith((".csv", ".csv.gz")):
+            return _read_csv(path, table, text)
+    except (pa.ArrowInvalid, OSError) as error:
+        return [SchemaProblem(table, None, path.name, f"is not readable: {str(error).splitlines()[0]}", "Write the file again")]
+    return [SchemaProblem(table, None, path.name, "is neither Parquet nor CSV", f"Use one of: {', '.join(SUFFIXES)}")]
+
+
+def _read_parquet(path: Path) -> pa.Table:
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path, memory_map=True) as file:
+        names = [name for name in file.schema_arrow.names if not name.startswith("__index_level_")]
+        return plain(file.read(columns=names).replace_schema_metadata(None))
+
+
+def _read_csv(path: Path, table: str, text: Collection[str]) -> pa.Table | list[SchemaProblem]:
+    offset = _first_bad_byte(path)
+    if offset is not None:
+        return [SchemaProblem(table, None, path.name, f"is not UTF-8 at byte {offset}", "Save the file as UTF-8")]
+    ragged: list[Any] = []
+    data = _parse(path, text, ragged, use_threads=True)
+    if ragged:
+        # Only the slower single-threaded reader knows the row numbers.
+        ragged.clear()
+        _parse(path, text, ragged, use_threads=False)
+        return [_ragged(path, table, ragged)]
+    twice = sorted({name for name in data.column_names if data.column_names.count(name) > 1})
+    if twice:
+        return [SchemaProblem(table, name, path.name, "occurs twice in the header", "Rename one of them") for name in twice]
+    return _empty_is_null(data)
+
+
+def _parse(path: Path, text: Collection[str], ragged: list[Any], *, use_threads: bool) -> pa.Table:
+    from pyarrow import csv
+
+    def note(row: Any) -> str:
+        ragged.append(row)
+        return "skip"
+
+    parse = csv.ParseOptions(newlines_in_values=True, invalid_row_handler=note)
+    convert = csv.ConvertOptions(column_types={column: pa.string() for column in text})
+    try:
+        return csv.read_csv(path, csv.ReadOptions(use_threads=use_threads), parse, convert)
+    except pa.ArrowInvalid as error:
+        if "conversion error" not in str(error):
+            raise
+        # Types were guessed from the first block of the file; guess again from all of it.
+        ragged.clear()
+        whole = csv.ReadOptions(use_threads=use_threads, block_size=min(_LARGEST_BLOCK, 64 * path.stat().st_size + 1))
+        return csv.read_csv(path, whole, parse, convert)
+
+
+def _first_bad_byte(path: Path) -> int | None:
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    done = 0
+    with pa.input_stream(str(path)) as stream:
+        while True:
+            chunk = stream.read(_CHUNK)
+            pending = len(decoder.getstate()[0])
+            try:
+                decoder.decode(chunk, final=not chunk)
+            except UnicodeDecodeError as error:
+                return done - pending + error.start
+            if not chunk:
+                return None
+            done += len(chunk)
+
+
+def _ragged(path: Path, table: str, rows: Sequence[Any]) -> SchemaProblem:
+    shown = "; ".join(f"row {row.number} has {row.actual_columns}: {row.text[:40]}" for row in rows[:_RAGGED_SHOWN])
+    more = f" and {len(rows) - _RAGGED_SHOWN} more" if len(rows) > _RAGGED_SHOWN else ""
+    return SchemaProblem(table, None, path.name, f"has rows without {rows[0].expected_columns} values ({shown}{more})",
+                         "Quote values that hold commas or line breaks, and fill short rows")
+
+
+def _empty_is_null(data: pa.Table) -> pa.Table:
+    """CSV cannot tell an empty text from a missing one; in a database it is missing."""
+    columns = []
+    for column in data.columns:
+        if pa.types.is_string(column.type):
+            column = pc.if_else(pc.equal(column, ""), pa.scalar(None, pa.string()), column)
+        columns.append(column)
+    return pa.table(columns, names=data.column_names)
+
+
+def _other_columns(table: str, paths: Sequence[Path], parts: Iterable[pa.Table]) -> SchemaProblem:
+    names = [set(part.column_names) for part in parts]
+    number = next(i for i, columns in enumerate(names) if columns != names[0])
+    differing = ", ".join(sorted(names[0] ^ names[number]))
+    return SchemaProblem(table, None, paths[number].name, f"differs from {paths[0].name} in columns: {differing}",
+                         "Give all files of a table the same columns, or narrow the glob")

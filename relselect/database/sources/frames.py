@@ -1,0 +1,177 @@
+"""Data frames of pandas, Polars and anything else that speaks Arrow, as tables of a database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from relselect.database.table import ForeignKey, SemanticType, Table
+from relselect.errors import SchemaError, SchemaProblem
+
+__all__ = ["plain", "tables_from_frames", "to_arrow"]
+
+_EXAMPLES = 2
+
+
+def to_arrow(name: str, frame: Any) -> pa.Table | list[SchemaProblem]:
+    """Convert a data frame to an Arrow table.
+
+    pandas index levels that have a name become columns, unless the frame has a column of that name; an unnamed index
+    is left out.
+
+    Args:
+        name: The table's name, for problems.
+        frame: A pandas, Polars or Arrow frame, or anything with the Arrow stream interface (`__arrow_c_stream__`).
+
+    Returns:
+        The table, or everything that is wrong with the frame.
+    """
+    if isinstance(frame, pa.RecordBatch):
+        frame = pa.Table.from_batches([frame])
+    if isinstance(frame, pa.Table):
+        return plain(frame)
+    if type(frame).__module__.split(".")[0] == "pandas" and hasattr(frame, "columns"):
+        return _from_pandas(name, frame)
+    if hasattr(frame, "collect_schema") and not hasattr(frame, "to_arrow"):
+        return [SchemaProblem(name, None, type(frame).__name__, "is a lazy frame", "Call .collect() first")]
+    try:
+        if hasattr(frame, "__arrow_c_stream__"):
+            return plain(pa.table(frame))
+        converted = frame.to_arrow() if hasattr(frame, "to_arrow") else None
+    except pa.ArrowException as error:
+        return [SchemaProblem(name, None, type(frame).__name__, f"does not convert to Arrow: {error}", "Convert it to pyarrow")]
+    if isinstance(converted, pa.Table):
+        return plain(converted)
+    return [SchemaProblem(name, None, type(frame).__name__, "is no data frame", "Pass a pandas, Polars or pyarrow frame")]
+
+
+def tables_from_frames(
+    frames: Mapping[str, Any],
+    *,
+    keys: Mapping[str, str | Sequence[str]],
+    times: Mapping[str, str],
+    foreign_keys: Mapping[str, Mapping[str | tuple[str, ...], str]],
+    types: Mapping[str, Mapping[str, str]],
+    drop: Mapping[str, Sequence[str]],
+    known_at: Mapping[str, Mapping[str, Sequence[str]]],
+) -> list[Table]:
+    """Build tables from frames and the declarations of `Database.from_dataframes`.
+
+    Args:
+        frames: Table name -> frame.
+        keys: Table -> primary key column or columns.
+        times: Table -> time column.
+        foreign_keys: Table -> {column or tuple of columns: table}.
+        types: Table -> {column: semantic type}.
+        drop: Table -> columns to leave out.
+        known_at: Table -> {clock column: masked columns}.
+
+    Raises:
+        SchemaError: With every frame that does not convert and every declaration that names nothing.
+    """
+    declared: dict[str, Mapping[str, Any]] = {
+        "keys": keys, "times": times, "foreign_keys": foreign_keys, "types": types, "drop": drop, "known_at": known_at,
+    }
+    problems = list(_unknown_tables(frames, declared))
+    problems += [problem for table in types for problem in _unknown_types(table, types[table])]
+    data: dict[str, pa.Table] = {}
+    for name, frame in frames.items():
+        converted = to_arrow(name, frame)
+        if isinstance(converted, pa.Table):
+            problems += unknown_drops(name, drop.get(name, ()), converted.column_names)
+            data[name] = converted.drop_columns([column for column in drop.get(name, ()) if column in converted.column_names])
+        else:
+            problems += converted
+    if problems:
+        raise SchemaError(problems)
+    primary = {name: _tuple(columns) for name, columns in keys.items()}
+    return [
+        Table(
+            name=name,
+            data=table,
+            primary_key=primary.get(name, ()),
+            time=times.get(name),
+            foreign_keys=tuple(
+                ForeignKey(_tuple(columns), parent, primary.get(parent, ()))
+                for columns, parent in foreign_keys.get(name, {}).items()
+            ),
+            types={column: SemanticType(semantic) for column, semantic in types.get(name, {}).items()},
+            known_at={clock: _tuple(columns) for clock, columns in known_at.get(name, {}).items()},
+        )
+        for name, table in data.items()
+    ]
+
+
+def unknown_drops(table: str, drop: Sequence[str], columns: Sequence[str]) -> list[SchemaProblem]:
+    """Return a problem for every dropped column that does not exist: a misspelt one would leak what it should hide."""
+    shown = ", ".join(columns[:12])
+    return [
+        SchemaProblem(table, column, "drop", "is to be dropped but the table has no such column", f"The table has: {shown}")
+        for column in drop
+        if column not in columns
+    ]
+
+
+def plain(table: pa.Table) -> pa.Table:
+    """Return the table without view types, which many Arrow kernels do not take; other columns are shared, not copied."""
+    views = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}
+    for number, field in enumerate(table.schema):
+        if field.type in views:
+            table = table.set_column(number, field.name, table.column(number).cast(views[field.type]))
+    return table
+
+
+def _tuple(columns: str | Sequence[str]) -> tuple[str, ...]:
+    return (columns,) if isinstance(columns, str) else tuple(columns)
+
+
+def _unknown_tables(frames: Mapping[str, Any], declared: Mapping[str, Mapping[str, Any]]) -> Iterable[SchemaProblem]:
+    for argument, by_table in declared.items():
+        for name in by_table:
+            if name not in frames:
+                yield SchemaProblem(name, None, argument, f"is named in {argument} but is no frame",
+                                    f"Use one of: {', '.join(sorted(frames))}")
+
+
+def _unknown_types(table: str, types: Mapping[str, str]) -> Iterable[SchemaProblem]:
+    for column, semantic in types.items():
+        if semantic not in set(SemanticType):
+            yield SchemaProblem(table, column, str(semantic), "is no semantic type", f"Use one of: {', '.join(SemanticType)}")
+
+
+def _from_pandas(name: str, frame: Any) -> pa.Table | list[SchemaProblem]:
+    named = [level for level in frame.index.names if level is not None and level not in frame.columns]
+    if named:
+        frame = frame.reset_index(level=named)
+    problems = [
+        SchemaProblem(name, str(label), repr(label), "is no text, as a column name must be", "Rename the column")
+        for label in frame.columns
+        if not isinstance(label, str)
+    ]
+    twice = sorted({label for label in frame.columns if isinstance(label, str) and list(frame.columns).count(label) > 1})
+    problems += [SchemaProblem(name, label, label, "occurs twice in the table", "Rename one of the two columns") for label in twice]
+    if problems:
+        return problems
+    columns: dict[str, pa.Array] = {}
+    for label in frame.columns:
+        try:
+            columns[label] = pa.array(frame[label], from_pandas=True)
+        except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+            problems.append(_inconvertible(name, label, frame[label], error))
+    return problems or plain(pa.table(columns))
+
+
+def _inconvertible(table: str, column: str, values: Any, error: Exception) -> SchemaProblem:
+    if str(values.dtype) != "object":
+        return SchemaProblem(table, column, str(values.dtype), f"does not convert to Arrow: {str(error).splitlines()[0]}",
+                             "Convert it to numbers, timestamps or text")
+    kinds: dict[str, list[object]] = {}
+    for value in values.dropna():
+        kinds.setdefault(type(value).__name__, []).append(value)
+    shown = "; ".join(f"{kind}: {', '.join(map(repr, found[:_EXAMPLES]))}" for kind, found in kinds.items())
+    if len(kinds) > 1:
+        return SchemaProblem(table, column, shown, "mixes kinds of values", f"Convert it, e.g. frame[{column!r}].astype(str)")
+    return SchemaProblem(table, column, shown, f"does not convert to Arrow: {str(error).splitlines()[0]}",
+                         "Convert it to numbers, timestamps or text, or drop it")

@@ -1,0 +1,77 @@
+"""A manifest to start from, for a folder that has none: everything guessed is commented out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pyarrow as pa
+
+from relselect.database.sources.files import read_file
+
+__all__ = ["skeleton"]
+
+
+def skeleton(name: str, files: Mapping[str, Path]) -> str:
+    """Return the text of a manifest for `files`.
+
+    Keys, times and references are guessed from column names alone and stand behind `#`, so that pasting the text
+    declares nothing that nobody has looked at.
+
+    Args:
+        name: The database's name.
+        files: Table name -> file.
+    """
+    schemas = {table: _schema(path, table) for table, path in files.items()}
+    keys = {table: key for table, schema in schemas.items() if (key := _key(table, schema))}
+    lines = [f"name: {name}", "tables:"]
+    for table, schema in schemas.items():
+        lines += [f"  {table}:", f"    file: {files[table].name}", *_guesses(table, schema, keys)]
+    return "\n".join(lines)
+
+
+def _schema(path: Path, table: str) -> pa.Schema:
+    if path.name.endswith(".parquet"):
+        import pyarrow.parquet as pq
+
+        try:
+            return pq.read_schema(path, memory_map=True)
+        except pa.ArrowInvalid:
+            return pa.schema([])
+    data = read_file(path, table)
+    return data.schema if isinstance(data, pa.Table) else pa.schema([])
+
+
+def _singular(table: str) -> str:
+    lower = table.lower()
+    if lower.endswith("ies"):
+        return lower[:-3] + "y"
+    return lower[:-1] if lower.endswith("s") and not lower.endswith("ss") else lower
+
+
+def _flat(column: str) -> str:
+    return column.lower().replace("_", "")
+
+
+def _own_names(table: str) -> set[str]:
+    """What a key of `table` is called when another table refers to it."""
+    return {_flat(form) + "id" for form in (table, _singular(table))}
+
+
+def _key(table: str, schema: pa.Schema) -> str | None:
+    named = {_flat(column): column for column in schema.names}
+    return next((named[form] for form in ("id", *sorted(_own_names(table))) if form in named), None)
+
+
+def _guesses(table: str, schema: pa.Schema, keys: Mapping[str, str]) -> list[str]:
+    lines = [f"    # primary_key: {keys[table]}"] if table in keys else []
+    time = next((f.name for f in schema if pa.types.is_timestamp(f.type) or pa.types.is_date(f.type)), None)
+    if time:
+        lines.append(f"    # time: {time}  # when the row became known")
+    references = [
+        f"    #   - {{columns: {column}, table: {parent}}}"
+        for column in schema.names
+        for parent in keys
+        if parent != table and _flat(column) in _own_names(parent)
+    ]
+    return [*lines, "    # foreign_keys:", *references] if references else lines

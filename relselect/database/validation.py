@@ -1,0 +1,208 @@
+"""Checks of a database's structure: all problems at once, each with its way out.
+
+What makes a database unusable is a problem. What can be lived with (null and dangling foreign keys, rows without a
+time) is counted by `Database.counts` and shown in the report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from relselect.database.clock import is_time_type, kind_of
+from relselect.database.columns import combine_keys, is_nested
+from relselect.database.table import ForeignKey, SemanticType, Table
+from relselect.errors import SchemaProblem
+
+__all__ = ["find_problems"]
+
+_EXAMPLES = 3
+
+
+def find_problems(tables: list[Table]) -> list[SchemaProblem]:
+    """Return everything that keeps these tables from being a database; an empty list when nothing does."""
+    problems = list(_names(tables))
+    by_name = {table.name: table for table in tables}
+    for table in tables:
+        missing = list(_missing_columns(table))
+        problems += missing
+        problems += _duplicate_columns(table)
+        if missing or len(set(table.columns)) != len(table.columns):
+            continue
+        problems += [*_primary_key(table), *_time(table), *_clocks(table), *_declared_types(table)]
+    usable = {name: table for name, table in by_name.items() if not list(_missing_columns(table))}
+    for table in usable.values():
+        for key in table.foreign_keys:
+            problems += _foreign_key(table, key, by_name, usable)
+    problems += _one_kind_of_time(list(usable.values()))
+    return problems
+
+
+def _names(tables: list[Table]) -> Iterable[SchemaProblem]:
+    if not tables:
+        yield SchemaProblem("database", None, "no tables", "needs at least one table", "Pass one table or more")
+    seen: set[str] = set()
+    for table in tables:
+        if table.name in seen:
+            yield SchemaProblem(table.name, None, table.name, "is declared twice", "Give every table its own name")
+        if table.name.startswith("__"):
+            yield SchemaProblem(table.name, None, table.name, "starts with '__', which is reserved", "Rename the table")
+        seen.add(table.name)
+
+
+def _missing_columns(table: Table) -> Iterable[SchemaProblem]:
+    wanted: dict[str, str] = {column: "primary key" for column in table.primary_key}
+    wanted.update({column: f"foreign key to {key.table}" for key in table.foreign_keys for column in key.columns})
+    if table.time:
+        wanted[table.time] = "time column"
+    for clock, masked in table.known_at.items():
+        wanted[clock] = "known_at clock"
+        wanted.update({column: f"masked by known_at[{clock!r}]" for column in masked})
+    wanted.update({column: "declared type" for column in table.types})
+    has = set(table.columns)
+    for column, role in wanted.items():
+        if column not in has:
+            shown = ", ".join(table.columns[:12])
+            yield SchemaProblem(table.name, column, role, "is declared but the table has no such column",
+                                f"Use one of the table's columns: {shown}")
+
+
+def _duplicate_columns(table: Table) -> Iterable[SchemaProblem]:
+    for column in sorted({name for name in table.columns if table.columns.count(name) > 1}):
+        yield SchemaProblem(table.name, column, column, "occurs twice in the table", "Rename one of the two columns")
+
+
+def _primary_key(table: Table) -> Iterable[SchemaProblem]:
+    if not table.primary_key:
+        return
+    name = "+".join(table.primary_key)
+    nested = [column for column in table.primary_key if is_nested(table.data[column].type)]
+    for column in nested:
+        yield SchemaProblem(table.name, column, str(table.data[column].type), "cannot be a key",
+                            "Use columns of integers, text or UUIDs")
+    if nested:
+        return
+    keys = combine_keys([table.data[column] for column in table.primary_key])
+    if keys.null_count:
+        yield SchemaProblem(table.name, name, f"{keys.null_count} null values", "a primary key has no nulls",
+                            "Fill or drop these rows, or declare no primary key")
+    distinct = pc.count_distinct(keys, mode="only_valid").as_py()
+    if distinct < len(keys) - keys.null_count:
+        yield SchemaProblem(table.name, name, f"{_repeated(keys)} repeat", "a primary key has no duplicates",
+                            "Add the columns that tell these rows apart, remove the duplicates, or declare no primary key")
+
+
+def _repeated(keys: pa.Array) -> str:
+    counts = pc.value_counts(keys.drop_null())
+    repeated = counts.filter(pc.greater(counts.field("counts"), 1)).field("values")
+    shown = ", ".join(str(value) for value in repeated[:_EXAMPLES].to_pylist())
+    return f"{len(repeated)} values ({shown}{', …' if len(repeated) > _EXAMPLES else ''})"
+
+
+def _time(table: Table) -> Iterable[SchemaProblem]:
+    if table.time is None:
+        return
+    values = table.data[table.time]
+    if not is_time_type(values.type):
+        example = next((value for value in values.slice(0, 50).to_pylist() if value is not None), None)
+        yield SchemaProblem(table.name, table.time, f"{values.type}, e.g. {example!r}",
+                            "a time column holds timestamps, dates or integers",
+                            "Parse it first (pandas.to_datetime), or declare no time column")
+    elif len(values) and values.null_count == len(values):
+        yield SchemaProblem(table.name, table.time, "all null", "a time column holds at least one time",
+                            "Declare no time column if the rows are always visible, or drop the table")
+    else:
+        yield from _range(table, table.time)
+
+
+def _range(table: Table, column: str) -> Iterable[SchemaProblem]:
+    values = table.data[column]
+    if pa.types.is_timestamp(values.type) and len(values) - values.null_count:
+        low = pc.min(pc.cast(values, pa.int64())).as_py()
+        high = pc.max(pc.cast(values, pa.int64())).as_py()
+        per_day = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[values.type.unit] * 86_400
+        limit = 100_000_000 * 365 // 1000  # days of about 100,000 years: far beyond any calendar in use
+        if max(abs(low), abs(high)) // per_day > limit:
+            yield SchemaProblem(table.name, column, f"{low} to {high} {values.type.unit}",
+                                "lies beyond any calendar", "Check the unit of the timestamps")
+
+
+def _clocks(table: Table) -> Iterable[SchemaProblem]:
+    masked_by: dict[str, str] = {}
+    for clock, masked in table.known_at.items():
+        if not is_time_type(table.data[clock].type):
+            yield SchemaProblem(table.name, clock, str(table.data[clock].type),
+                                "a known_at clock holds timestamps, dates or integers", "Parse it to timestamps first")
+        for column in masked:
+            if column in table.structural and column not in table.known_at:
+                yield SchemaProblem(table.name, column, f"known_at[{clock!r}]", "a key or the time cannot be masked",
+                                    "Make the row itself known later: use that clock as the table's time")
+            if column in masked_by:
+                yield SchemaProblem(table.name, column, f"{masked_by[column]}, {clock}", "is masked by two clocks",
+                                    "Keep the later of the two")
+            masked_by[column] = clock
+
+
+def _declared_types(table: Table) -> Iterable[SchemaProblem]:
+    for column, semantic in table.types.items():
+        dtype = table.data[column].type
+        text = pa.types.is_string(dtype) or pa.types.is_large_string(dtype)
+        if semantic == SemanticType.NUMERICAL and text or semantic == SemanticType.TIMESTAMP and not is_time_type(dtype):
+            yield SchemaProblem(table.name, column, f"{semantic} over {dtype}", "the declared type does not fit the data",
+                                "Convert the column first, or declare 'categorical' or 'text'")
+        if is_nested(dtype) and semantic != SemanticType.IGNORED:
+            yield SchemaProblem(table.name, column, str(dtype), "lists, structs and bytes are not read",
+                                "Declare it 'ignored', or unnest it into a table of its own")
+
+
+def _foreign_key(table: Table, key: ForeignKey, tables: Mapping[str, Table], usable: Mapping[str, Table]) -> list[SchemaProblem]:
+    parent = tables.get(key.table)
+    if parent is None:
+        return [SchemaProblem(table.name, key.name, key.table, "refers to a table that does not exist",
+                              f"Use one of: {', '.join(sorted(tables))}")]
+    if not parent.primary_key:
+        return [SchemaProblem(table.name, key.name, key.table, "refers to a table without a primary key",
+                              f"Declare the primary key of {key.table}")]
+    if key.ref_columns and set(key.ref_columns) != set(parent.primary_key):
+        return [SchemaProblem(table.name, key.name, "+".join(key.ref_columns), f"must refer to the primary key of {key.table}",
+                              f"Refer to {'+'.join(parent.primary_key)}")]
+    if len(key.columns) != len(parent.primary_key):
+        return [SchemaProblem(table.name, key.name, f"{len(key.columns)} columns",
+                              f"the primary key of {key.table} has {len(parent.primary_key)}",
+                              f"Name one column for each of {'+'.join(parent.primary_key)}, in that order")]
+    if key.table not in usable:
+        return []
+    problems = []
+    for column, ref in zip(key.columns, key.ref_columns or parent.primary_key, strict=True):
+        mine, theirs = _family(table.data[column].type), _family(parent.data[ref].type)
+        if mine != theirs and "null" not in (mine, theirs):
+            problems.append(SchemaProblem(table.name, column, f"{mine} against {theirs} in {key.table}.{ref}",
+                                          "a foreign key has the type of the key it refers to",
+                                          "Convert one of the two columns"))
+    return problems
+
+
+def _family(dtype: pa.DataType) -> str:
+    if pa.types.is_dictionary(dtype):
+        return _family(dtype.value_type)
+    if pa.types.is_integer(dtype) or pa.types.is_floating(dtype):
+        return "number"
+    if pa.types.is_string(dtype) or pa.types.is_large_string(dtype):
+        return "text"
+    return "null" if pa.types.is_null(dtype) else str(dtype)
+
+
+def _one_kind_of_time(tables: list[Table]) -> Iterable[SchemaProblem]:
+    kinds: dict[str, list[str]] = {}
+    for table in tables:
+        if table.time and is_time_type(table.data[table.time].type):
+            kinds.setdefault(kind_of(table.data[table.time].type), []).append(f"{table.name}.{table.time}")
+    if len(kinds) > 1:
+        few = min(kinds.values(), key=len)
+        others = "integers" if few is kinds.get("timestamp") else "timestamps"
+        for place in few:
+            name, column = place.split(".", 1)
+            yield SchemaProblem(name, column, "mixed kinds of time", f"the other time columns hold {others}",
+                                "Convert all time columns to the same kind")

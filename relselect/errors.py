@@ -1,0 +1,120 @@
+"""The errors a caller can meet.
+
+Every error meant for a person names the argument, the value, the rule it broke and the way out. Schema checks
+collect all their problems and raise one `SchemaError` that carries the list. What is not a `UserError` is a bug.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+__all__ = [
+    "BudgetError",
+    "BudgetExhausted",
+    "BundleError",
+    "ConfigError",
+    "DataNotFound",
+    "MissingExtra",
+    "RelSelectError",
+    "SchemaError",
+    "SchemaProblem",
+    "TaskError",
+    "UserError",
+]
+
+_SHOWN = 120
+
+
+class RelSelectError(Exception):
+    """Root of everything relselect raises on purpose."""
+
+
+class UserError(RelSelectError, ValueError):
+    """Raised when an input cannot be used as given.
+
+    Args:
+        argument: What was wrong, in the caller's words (a parameter, a column, a file).
+        value: The offending value; shortened in the message.
+        rule: What the value should have been.
+        fix: The way out, as an instruction.
+    """
+
+    def __init__(self, argument: str, value: object, rule: str, fix: str) -> None:
+        self.argument, self.value, self.rule, self.fix = argument, value, rule, fix
+        super().__init__(f"{argument}={shorten(value)}: {rule.rstrip('.')}. {fix.rstrip('.')}.")
+
+
+class TaskError(UserError):
+    """Raised when a task cannot be asked of its database."""
+
+
+class ConfigError(UserError):
+    """Raised when a manifest, a search space or an option is not understood."""
+
+
+class BudgetError(UserError):
+    """Raised when the time budget ends before any candidate is finished."""
+
+
+class BundleError(UserError):
+    """Raised when a saved predictor is incomplete, damaged or of another format version."""
+
+
+class DataNotFound(UserError):
+    """Raised when a database or its files cannot be found."""
+
+
+class MissingExtra(UserError):
+    """Raised when an optional package is needed and absent.
+
+    Args:
+        package: The importable package.
+        extra: The relselect extra that brings it.
+    """
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__("package", package, "is not installed", f"Run `pip install 'relselect[{extra}]'`")
+        self.package, self.extra = package, extra
+
+
+@dataclass(frozen=True)
+class SchemaProblem:
+    """One thing that is wrong with a database, and the way out."""
+
+    table: str
+    column: str | None
+    value: str
+    rule: str
+    fix: str
+
+    def __str__(self) -> str:
+        where = self.table if self.column is None else f"{self.table}.{self.column}"
+        return f"{where} ({shorten(self.value)}): {self.rule.rstrip('.')}. {self.fix.rstrip('.')}."
+
+
+class SchemaError(UserError):
+    """Raised once for a database with all its problems.
+
+    Args:
+        problems: Every problem found; never empty.
+    """
+
+    def __init__(self, problems: Sequence[SchemaProblem]) -> None:
+        self.problems = tuple(problems)
+        RelSelectError.__init__(self, _listing(self.problems))
+
+
+class BudgetExhausted(RelSelectError):
+    """Raised inside a run when its clock has run out; callers of the public functions never see it."""
+
+
+def shorten(value: object) -> str:
+    """Return `value` as text that fits an error message."""
+    text = value if isinstance(value, str) else repr(value)
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
+
+
+def _listing(problems: Sequence[SchemaProblem]) -> str:
+    count = f"{len(problems)} problem{'s' if len(problems) != 1 else ''} in the database"
+    return "\n".join([f"{count}:", *(f"  - {problem}" for problem in problems)])

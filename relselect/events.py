@@ -1,0 +1,116 @@
+"""What happens during a run, as small dataclasses.
+
+Progress bars, logs and the report are views of these events. The library never prints and owns no log handler.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+__all__ = [
+    "CheckpointChosen",
+    "Emit",
+    "EpochDone",
+    "Event",
+    "Notice",
+    "StageFinished",
+    "StageStarted",
+    "TrialFailed",
+    "TrialFinished",
+    "TrialStarted",
+    "silent",
+]
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something happened."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the event as a JSON-able dictionary whose `event` names its class."""
+        return {"event": type(self).__name__, **asdict(self)}
+
+
+@dataclass(frozen=True)
+class StageStarted(Event):
+    """A stage of the run began (profile, tuning of a family, choice of the checkpoint, ...)."""
+
+    stage: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class StageFinished(Event):
+    """A stage of the run ended."""
+
+    stage: str
+    seconds: float
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Notice(Event):
+    """Something the user should know: a fallback, rows left out, a doubtful input."""
+
+    topic: str
+    message: str
+    level: Literal["info", "warning"] = "info"
+
+
+@dataclass(frozen=True)
+class TrialStarted(Event):
+    """A configuration of a family is about to be fitted."""
+
+    family: str
+    number: int
+    config: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class EpochDone(Event):
+    """A training pass ended; `score` is the validation score, higher is better."""
+
+    family: str
+    number: int
+    epoch: int
+    loss: float
+    score: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class TrialFinished(Event):
+    """A configuration was fitted; `score` is the validation score, higher is better."""
+
+    family: str
+    number: int
+    score: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class TrialFailed(Event):
+    """A configuration could not be fitted; the study goes on."""
+
+    family: str
+    number: int
+    error: str
+
+
+@dataclass(frozen=True)
+class CheckpointChosen(Event):
+    """The final candidate and checkpoint were chosen."""
+
+    family: str
+    number: int
+    checkpoint: int | None
+    why: str
+
+
+Emit = Callable[[Event], None]
+
+
+def silent(event: Event) -> None:
+    """Ignore `event`: the default listener."""

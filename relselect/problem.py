@@ -1,0 +1,253 @@
+"""A `Problem`: a validated database and task bound together, what training may see of them, and the artefact cache."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import numpy as np
+import pyarrow as pa
+
+from relselect.database import Database, ForeignKey, SemanticType, Table
+from relselect.database.clock import EVERYTHING, NEVER, format_time, parse_time
+from relselect.database.inference import infer_types
+from relselect.errors import TaskError
+from relselect.tasks import Rows, Task
+from relselect.tasks.frames import LabelFrame, as_label_values
+from relselect.tasks.splits import Split, asof_of
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["LABELS", "Problem"]
+
+T = TypeVar("T")
+
+#: The table of past labels that both engines read like any other.
+LABELS: Final = "__labels__"
+
+
+class Problem:
+    """A task asked of a database.
+
+    Args:
+        database: The user's database.
+        task: The task.
+        fitted: For prediction on another database: the problem that was trained on, whose column types hold.
+
+    Attributes:
+        database: The database with hidden columns taken out and, for tasks with known labels, the table `LABELS` put in:
+            a foreign key to the entity table, `label`, `cutoff`, and as its time the moment the label was known.
+        task: The task.
+        fit_asof: The end of training in ticks: whatever is fitted looks at rows visible then and ignores the rest.
+        types: Semantic type per table and column.
+    """
+
+    def __init__(self, database: Database, task: Task, *, fitted: Problem | None = None) -> None:
+        self.user_database = database
+        self.task = task
+        self.entity = task.entity
+        self.fit_asof = EVERYTHING if task.static else int(task.splits["train"].cutoff.max())
+        self.database = _with_labels(_without_hidden(database, task), task)
+        self.types: Mapping[str, Mapping[str, SemanticType]] = fitted.types if fitted is not None else self._infer()
+        self._cache: dict[str, Any] = {}
+        if fitted is None:
+            _refuse_label_in_features(self)
+
+    def __repr__(self) -> str:
+        return f"Problem({self.database.name}/{self.task.name})"
+
+    def _infer(self) -> dict[str, dict[str, SemanticType]]:
+        return {name: infer_types(table, self.visible(name, self.fit_asof)) for name, table in self.database.tables.items()}
+
+    def visible(self, table: str, asof: int) -> NDArray[np.bool_]:
+        """Return which rows of a table are visible at `asof`, shape (rows,)."""
+        return np.asarray(self.database.times(table) <= asof)
+
+    def rows(self, split: Split) -> Rows:
+        """Return the labelled rows of a split, bound to this database.
+
+        Raises:
+            TaskError: The task has no such split.
+        """
+        if split not in self.task.splits:
+            raise TaskError("split", split, f"the task has {', '.join(self.task.splits)}", "Give labelled rows for it")
+        return self.cached(f"rows/{split}", lambda: self._bind(split))
+
+    def _bind(self, split: Split) -> Rows:
+        frame = self.task.splits[split]
+        return Rows(
+            entity=self.database.rows_of(self.entity, frame.keys),
+            cutoff=frame.cutoff if not self.task.static else np.full(len(frame), self._static_cutoff()),
+            asof=asof_of(split, frame.cutoff, self.task.regime, self.task.starts, self.task.static),
+            features=frame.features,
+            label=frame.label,
+        )
+
+    def _static_cutoff(self) -> int:
+        return self.database.last_time or 0
+
+    def training_rows(self, seed: int, copies: int = 3) -> Rows:
+        """Return the training rows, shown also under the delay that the evaluation rows have.
+
+        A row that is scored with data `s` old should have been trained with data `s` old: each copy has
+        `asof = cutoff - s`, `s` drawn from the delays of the evaluation rows that are not zero. Without delays (the
+        rolling regime) these are the training rows themselves.
+
+        Args:
+            seed: Seed of the draw.
+            copies: Delayed copies of each row.
+        """
+        train = self.rows("train")
+        delays = self.evaluation_delays()
+        delays = delays[delays > 0]
+        if len(delays) == 0 or copies < 1:
+            return train
+        generator = np.random.default_rng(seed)
+        drawn = [train.delayed(generator.choice(delays, size=len(train))) for _ in range(copies)]
+        return Rows.concat([train, *drawn])
+
+    def evaluation_delays(self) -> NDArray[np.int64]:
+        """Return the ticks between date and visible data of all evaluation rows, one after another."""
+        splits: list[Split] = ["val", "test"] if self.task.has_test else ["val"]
+        return np.concatenate([self.rows(split).delay for split in splits])
+
+    def at(self, when: object, *, asof: object = None) -> Rows:
+        """Return the rows that the population query finds at a date.
+
+        Args:
+            when: The cutoff.
+            asof: What is visible, if the data are older than the cutoff; the cutoff itself if None.
+
+        Raises:
+            TaskError: The task has no population query, or it fails.
+        """
+        from relselect.tasks.sql import Query, ask
+
+        if self.task.population is None:
+            raise TaskError("at", when, f"task {self.task.name} has no population query", "Give the rows to predict instead")
+        cutoff = parse_time(when, self.database.time_kind, "at")
+        seen = cutoff if asof is None else min(cutoff, parse_time(asof, self.database.time_kind, "asof"))
+        query = Query("population", self.task.population, ("cutoff", *self.task.key_columns))
+        found = ask(self.user_database, query, [cutoff])
+        if found.num_rows == 0:
+            raise TaskError("at", format_time(cutoff, self.database.time_kind), "the population query finds nobody",
+                            "Check the date against the database's last rows")
+        return self.bind(found.select(list(self.task.key_columns)), np.full(found.num_rows, cutoff), np.full(found.num_rows, seen))
+
+    def bind(
+        self,
+        keys: pa.Table,
+        cutoff: NDArray[np.int64],
+        asof: NDArray[np.int64] | None = None,
+        features: pa.Table | None = None,
+    ) -> Rows:
+        """Return unlabelled rows for key values.
+
+        Args:
+            keys: The entity's key, one column per key column, n rows.
+            cutoff: Ticks, shape (n,).
+            asof: What is visible, shape (n,); the cutoff if None.
+            features: The declared task-row features, n rows.
+        """
+        wanted = self.task.feature_columns
+        if wanted and (features is None or set(wanted) - set(features.column_names)):
+            raise TaskError("rows", [] if features is None else features.column_names, f"need the task's features {list(wanted)}", "Add them")
+        entity = self.database.rows_of(self.entity, keys)
+        if self.task.static:
+            return Rows(entity, np.full(len(entity), self._static_cutoff()), np.full(len(entity), EVERYTHING), features)
+        seen = cutoff if asof is None else np.minimum(asof, cutoff)
+        return Rows(entity, cutoff, seen, features.select(list(wanted)) if wanted and features is not None else None)
+
+    def rebind(self, database: Database) -> Problem:
+        """Return the same task over another database with the same schema, for prediction.
+
+        Raises:
+            TaskError: A table or column that training used is missing.
+        """
+        _check_schema(self.user_database, database)
+        return Problem(database, self.task, fitted=self)
+
+    def cached(self, key: str, build: Callable[[], T]) -> T:
+        """Return an artefact, built once per problem: a graph, a feature matrix, an encoder."""
+        if key not in self._cache:
+            self._cache[key] = build()
+        return self._cache[key]  # type: ignore[no-any-return]
+
+
+def _without_hidden(database: Database, task: Task) -> Database:
+    if not task.hidden_columns:
+        return database
+    table = database[task.entity]
+    hidden = set(task.hidden_columns)
+    known_at = {clock: tuple(c for c in columns if c not in hidden) for clock, columns in table.known_at.items()}
+    return database.with_table(
+        replace(
+            table,
+            data=table.data.drop_columns(list(task.hidden_columns)),
+            types={column: kind for column, kind in table.types.items() if column not in hidden},
+            known_at={clock: columns for clock, columns in known_at.items() if columns},
+        )
+    )
+
+
+def _with_labels(database: Database, task: Task) -> Database:
+    """Put past labels in as a table whose rows appear when the label is known, and never before the cutoff has passed."""
+    frames = [frame.take(frame.known_at != NEVER) for frame in task.splits.values()]
+    frames = [frame for frame in frames if len(frame)]
+    if task.static or not frames:
+        return database
+    key = database[task.entity].primary_key
+    names = [f"entity_{number}" for number in range(len(key))]
+    keys = pa.concat_tables([_uniform(frame.keys.rename_columns(names)) for frame in frames], promote_options="permissive")
+    cutoff = np.concatenate([frame.cutoff for frame in frames])
+    known = np.maximum(np.concatenate([frame.known_at for frame in frames]), cutoff + 1)
+    label = as_label_values(np.concatenate([frame.label for frame in frames]), task.kind, task.classes)
+    data = keys.append_column("label", label).append_column("cutoff", _times(cutoff, task)).append_column("known", _times(known, task))
+    kind = {"regression": SemanticType.NUMERICAL, "binary": SemanticType.BOOLEAN}.get(task.kind, SemanticType.CATEGORICAL)
+    table = Table(
+        name=LABELS, data=data, time="known", foreign_keys=(ForeignKey(tuple(names), task.entity, key),),
+        types={"label": kind, "cutoff": SemanticType.TIMESTAMP}, description=f"past values of {task.target}",
+    )
+    return database.with_table(table)
+
+
+def _uniform(keys: pa.Table) -> pa.Table:
+    return pa.table({name: keys[name].cast(keys[name].type.value_type) if pa.types.is_dictionary(keys[name].type) else keys[name] for name in keys.column_names})
+
+
+def _times(ticks: NDArray[np.int64], task: Task) -> pa.Array:
+    return pa.array(ticks) if task.time_kind == "integer" else pa.array(ticks).cast(pa.timestamp("us"))
+
+
+def _check_schema(trained: Database, given: Database) -> None:
+    for name, table in trained.tables.items():
+        if name not in given.tables:
+            raise TaskError("database", name, "lacks this table, which the predictor was trained on", "Pass a database with the same schema")
+        missing = [column for column in table.columns if column not in given[name].columns]
+        if missing:
+            raise TaskError("database", f"{name}: {missing}", "lacks these columns, which the predictor was trained on", "Add them, null where unknown")
+    if trained.time_kind != given.time_kind and given.time_kind is not None:
+        raise TaskError("database", given.time_kind, f"its times must be {trained.time_kind}s", "Convert the time columns")
+
+
+def _refuse_label_in_features(problem: Problem) -> None:
+    """Refuse to train when a column of the entity's own row is the label."""
+    train = problem.rows("train")
+    table = problem.database[problem.entity]
+    known = train.entity >= 0
+    if train.label is None or known.sum() < 10:
+        return
+    from relselect.tasks.leaks import column_is_label
+
+    label, entity = train.label[known], train.entity[known]
+    for column in table.columns:
+        if column not in table.structural and column_is_label(table.data[column], entity, label, problem.task.kind):
+            raise TaskError(f"{problem.entity}.{column}", problem.task.target, "holds the label of every training row",
+                            f"Drop the column, declare when it becomes known (known_at), or use Task.completing(database, {column!r}, ...)")
+
+
+def label_table_rows(frame: LabelFrame) -> int:
+    """Return how many rows of a frame have a label whose time is known."""
+    return int((frame.known_at != NEVER).sum())

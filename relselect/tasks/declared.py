@@ -1,0 +1,50 @@
+"""From a task's declaration in a manifest to a `Task`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+
+from relselect.database import Database
+from relselect.errors import ConfigError, DataNotFound
+from relselect.tasks.building import Asking, Draft, task_completing, task_from_labels, task_from_sql
+from relselect.tasks.spec import TaskSpec
+from relselect.tasks.task import Task
+
+__all__ = ["task_from_spec"]
+
+
+def task_from_spec(database: Database, spec: TaskSpec, name: str, folder: Path | None) -> Task:
+    """Build a task from its declaration; see `Task.from_spec`."""
+    draft = Draft(
+        name=name, entity=spec.entity, kind=spec.kind, target=spec.target, time=spec.time,
+        entity_columns=spec.key_columns or None, horizon=spec.horizon, known_after=spec.known_after, known_at=spec.known_at,
+        val_start=spec.val_start, test_start=spec.test_start, fold_column=spec.fold_column, features=tuple(spec.features),
+        metric=spec.metric, regime=spec.regime, population=spec.population, description=spec.description, every=spec.every,
+    )
+    if spec.completes is not None:
+        return task_completing(database, draft)
+    if spec.label is not None:
+        return task_from_sql(database, draft, Asking(label=spec.label, every=spec.every))
+    if spec.folds is not None:
+        return task_from_labels(database, _read(spec.folds, folder, name), draft)
+    assert spec.files is not None  # the spec's own validation: exactly one origin
+    paths = {"train": spec.files.train, "val": spec.files.val, "test": spec.files.test}
+    frames = {split: _read(path, folder, name) for split, path in paths.items() if path is not None}
+    return task_from_labels(database, frames, draft)
+
+
+def _read(path: str, folder: Path | None, name: str) -> pa.Table:
+    import pyarrow.csv as csv
+    import pyarrow.parquet as pq
+
+    if folder is None:
+        raise ConfigError(f"tasks.{name}.files", path, "is relative and the database has no folder", "Open the database from its manifest")
+    full = folder / path
+    if not full.exists():
+        raise DataNotFound(f"tasks.{name}.files", str(full), "does not exist", "Correct the path in the manifest")
+    try:
+        return pq.read_table(full) if full.suffix == ".parquet" else csv.read_csv(full)
+    except pa.ArrowInvalid as error:
+        raise ConfigError(f"tasks.{name}.files", path, f"cannot be read: {error}", "Write the file again") from None

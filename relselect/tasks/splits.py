@@ -1,0 +1,128 @@
+"""Splits and regimes: which rows train, what each row may see, and what is purged between the splits.
+
+Regimes (never mixed in one table): `rolling`, every row sees the database as of its own cutoff; `frozen` (RelBench's
+test protocol, extended to validation so that both are drawn alike), evaluation rows see it as of the start of their split.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final, Literal
+
+import numpy as np
+
+from relselect.database.clock import EVERYTHING, NEVER
+from relselect.errors import TaskError
+from relselect.tasks.frames import LabelFrame
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["SPLITS", "Regime", "Split", "asof_of", "by_fold", "by_group", "by_time", "default_starts", "purge"]
+
+Split = Literal["train", "val", "test"]
+Regime = Literal["rolling", "frozen"]
+SPLITS: Final[tuple[Split, ...]] = ("train", "val", "test")
+#: Shares of the distinct cutoffs that validate and test when the user names no dates.
+_VAL_SHARE, _TEST_SHARE = 0.15, 0.15
+
+
+def default_starts(cutoff: NDArray[np.int64]) -> tuple[int, int]:
+    """Return the first validation and the first test cutoff when none is given: the last 30 and 15 % of the dates.
+
+    Raises:
+        TaskError: There are fewer than three distinct cutoffs.
+    """
+    dates = np.unique(cutoff)
+    if len(dates) < 3:
+        raise TaskError("cutoffs", len(dates), "three or more distinct dates are needed to split by time",
+                        "Ask at more cutoffs, or give train, val and test frames")
+    n_test = max(1, round(_TEST_SHARE * len(dates)))
+    n_val = max(1, round(_VAL_SHARE * len(dates)))
+    return int(dates[-n_test - n_val]), int(dates[-n_test])
+
+
+def by_time(frame: LabelFrame, val_start: int, test_start: int | None) -> dict[Split, LabelFrame]:
+    """Split by cutoff: before `val_start`, from there, and from `test_start` (ticks) on.
+
+    Raises:
+        TaskError: The dates are out of order or a split is empty.
+    """
+    end = test_start if test_start is not None else NEVER
+    if end <= val_start:
+        raise TaskError("test_start", end, "must lie after val_start", "Give a later test_start")
+    parts: dict[Split, LabelFrame] = {
+        "train": frame.take(frame.cutoff < val_start),
+        "val": frame.take((frame.cutoff >= val_start) & (frame.cutoff < end)),
+    }
+    if test_start is not None:
+        parts["test"] = frame.take(frame.cutoff >= test_start)
+    for split, part in parts.items():
+        if len(part) == 0:
+            raise TaskError(f"{split} rows", 0, "no row falls into this split", "Move val_start or test_start")
+    return parts
+
+
+def by_fold(frame: LabelFrame, fold: NDArray[np.int64]) -> dict[Split, LabelFrame]:
+    """Split a static task by given folds: the lowest number tests, the next validates, the others train.
+
+    Raises:
+        TaskError: There are fewer than three folds.
+    """
+    numbers = np.unique(fold)
+    if len(numbers) < 3:
+        raise TaskError("folds", numbers.tolist(), "three or more folds are needed", "Give more folds")
+    return {
+        "train": frame.take(~np.isin(fold, numbers[:2])),
+        "val": frame.take(fold == numbers[1]),
+        "test": frame.take(fold == numbers[0]),
+    }
+
+
+def by_group(frame: LabelFrame, entity: NDArray[np.int64], seed: int = 0) -> dict[Split, LabelFrame]:
+    """Split a static task 60/20/20 by a seeded draw of whole entities."""
+    groups, inverse = np.unique(entity, return_inverse=True)
+    place = np.random.default_rng(seed).permutation(len(groups))[inverse] / max(1, len(groups))
+    return {"train": frame.take(place >= 0.4), "val": frame.take((place >= 0.2) & (place < 0.4)), "test": frame.take(place < 0.2)}
+
+
+def purge(frames: Mapping[Split, LabelFrame], starts: Mapping[Split, int], embargo: int = 0) -> tuple[dict[Split, LabelFrame], dict[Split, int]]:
+    """Leave out the rows of a split whose label is known only after the next split has begun.
+
+    A row stays when `known_at + embargo <= start of the next split`. Rows whose label time is unknown stay: nothing can
+    be said about them (de Prado 2018, chapter 7, for purging and embargo).
+
+    Args:
+        frames: The splits.
+        starts: First cutoff of each split, ticks.
+        embargo: Additional ticks between a label and the next split.
+
+    Returns:
+        The frames, and how many rows of each were purged.
+
+    Raises:
+        TaskError: Nothing is left of a split.
+    """
+    kept: dict[Split, LabelFrame] = {}
+    counts: dict[Split, int] = {}
+    for split, following in zip(SPLITS, [*SPLITS[1:], None], strict=True):
+        if split not in frames:
+            continue
+        frame = frames[split]
+        if following is not None and following in frames:
+            late = (frame.known_at != NEVER) & (frame.known_at > starts[following] - embargo)
+            frame = frame.take(~late)
+        if len(frame) == 0:
+            raise TaskError(f"{split} rows", len(frames[split]), f"every label is known only after the {following} split begins",
+                            "Start the next split later, or shorten known_after")
+        kept[split], counts[split] = frame, len(frames[split]) - len(frame)
+    return kept, counts
+
+
+def asof_of(split: Split, cutoff: NDArray[np.int64], regime: Regime, starts: Mapping[Split, int], static: bool) -> NDArray[np.int64]:
+    """Return what the rows of a split may see, ticks of shape (n,)."""
+    if static:
+        return np.full(len(cutoff), EVERYTHING)
+    if regime == "frozen" and split != "train":
+        return np.minimum(cutoff, starts[split])
+    return cutoff
