@@ -1,0 +1,115 @@
+"""Rows as vectors: one small network per table over all its columns at once.
+
+All numbers of a table go through one linear map, all categories through one embedding table with offsets; a residual block
+mixes them. pytorch-frame's per-column encoders build (rows, columns, channels) first, which costs a CPU several times as much
+here, where the encoder is what training waits for. Any module with the same `forward` can be registered instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from relselect.rdl.features import MISSING, RESERVED
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from relselect.rdl.features import TableTensors
+    from relselect.rdl.specification import TableSpec
+
+__all__ = ["ENCODERS", "ResidualBlock", "StackedEncoder"]
+
+
+class ResidualBlock(nn.Module):
+    """x + W2 relu(W1 norm(x)), with dropout."""
+
+    def __init__(self, channels: int, dropout: float) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.LayerNorm(channels),
+            nn.Linear(channels, channels),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            nn.Linear(channels, channels),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (n, channels) to (n, channels)."""
+        out: Tensor = x + self.layers(x)
+        return out
+
+
+class StackedEncoder(nn.Module):
+    """Encodes the numbers and categories of rows of one table.
+
+    A table without feature columns, and the row -1 (an unknown or hidden entity), each have a learnt constant.
+
+    Args:
+        spec: The fitted columns.
+        channels: Width of the encoding.
+        blocks: Residual blocks on top of the column maps.
+        dropout: Inside the blocks.
+    """
+
+    mask_of_number: Tensor
+    mask_of_category: Tensor
+    offsets: Tensor
+
+    def __init__(self, spec: TableSpec, channels: int, blocks: int, dropout: float) -> None:
+        super().__init__()
+        clocks = len(spec.clocks)
+        # what no clock masks points at one more clock, which is always on
+        number_clocks = [column.clock if column.clock >= 0 else clocks for column in spec.numeric]
+        category_clocks = [column.clock if column.clock >= 0 else clocks for column in spec.categories]
+        sizes = [len(column.values) + RESERVED for column in spec.categories]
+        offsets = torch.tensor([0, *sizes[:-1]] if sizes else [], dtype=torch.int64).cumsum(0)
+        self.register_buffer("mask_of_number", torch.tensor(number_clocks, dtype=torch.int64), persistent=False)
+        self.register_buffer("mask_of_category", torch.tensor(category_clocks, dtype=torch.int64), persistent=False)
+        self.register_buffer("offsets", offsets, persistent=False)
+        self.masked = clocks > 0
+        self.bias = nn.Parameter(torch.randn(channels) * 0.1)
+        width = 2 * len(number_clocks) + clocks
+        self.linear = nn.Linear(width, channels, bias=False) if width else None
+        self.embedding = nn.EmbeddingBag(sum(sizes), channels, mode="sum") if sizes else None
+        if self.embedding is not None:
+            nn.init.normal_(self.embedding.weight, std=0.3 / len(sizes) ** 0.5)
+        self.blocks = nn.Sequential(*(ResidualBlock(channels, dropout) for _ in range(blocks)))
+        self.unknown = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, tensors: TableTensors, rows: Tensor, known: Tensor) -> Tensor:
+        """Encode rows of a table.
+
+        Args:
+            tensors: The table's columns.
+            rows: int64 (n,), -1 for a row that must not be read.
+            known: bool (n, clocks), whether what each clock masks is known.
+
+        Returns:
+            (n, channels).
+        """
+        if not len(tensors):
+            return self.unknown.expand(len(rows), -1)
+        read = rows.clamp(min=0)
+        numbers = tensors.numeric.index_select(0, read)
+        codes = tensors.codes.index_select(0, read)
+        if self.masked:
+            always = torch.cat([known, known.new_ones(len(rows), 1)], dim=1)
+            numbers = numbers.masked_fill(~always[:, self.mask_of_number], torch.nan)
+            codes = codes.masked_fill(~always[:, self.mask_of_category], MISSING)
+        missing = torch.isnan(numbers)
+        parts = [numbers.masked_fill(missing, 0.0), missing.float(), known.float()]
+        encoded = self.bias.expand(len(rows), -1)
+        if self.linear is not None:
+            encoded = encoded + self.linear(torch.cat(parts, dim=1))
+        if self.embedding is not None:
+            encoded = encoded + self.embedding(codes + self.offsets)
+        encoded = self.blocks(encoded)
+        return torch.where((rows >= 0).unsqueeze(1), encoded, self.unknown)
+
+
+#: What a configuration may name; each is called with (spec, channels, blocks, dropout).
+ENCODERS: dict[str, Callable[[TableSpec, int, int, float], nn.Module]] = {"stacked": StackedEncoder}

@@ -1,0 +1,168 @@
+"""Relational deep learning as a family: a graph neural network over the database itself, no features made by hand."""
+
+from __future__ import annotations
+
+import resource
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from relselect.database import Table
+from relselect.database.inference import infer_types
+from relselect.events import Notice
+from relselect.family import Candidate, Config
+from relselect.rdl.fitted import FittedNetwork
+from relselect.rdl.graph import problem_graph
+from relselect.rdl.model import Blueprint, RelationalNetwork
+from relselect.rdl.probe import NetworkProbe
+from relselect.rdl.settings import Settings, suggest
+from relselect.rdl.specification import TableSpec, fit_columns, fit_tables
+from relselect.rdl.storage import load_network, save_network
+from relselect.rdl.target import Target
+from relselect.rdl.training import Trainer
+from relselect.tasks.scoring import interval_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import optuna
+    from numpy.typing import NDArray
+
+    from relselect.budget import Budget
+    from relselect.events import Emit
+    from relselect.family import Probe
+    from relselect.problem import Problem
+    from relselect.tasks import Rows
+
+__all__ = ["RDL", "blueprint_of"]
+
+
+class RDL:
+    """Trains a graph neural network on trees sampled around each task row.
+
+    Args:
+        device: Where to compute; None for a GPU where there is one.
+    """
+
+    name = "rdl"
+
+    def __init__(self, device: str | None = None) -> None:
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+    def default(self, problem: Problem) -> Config:
+        """Return the configuration that is always tried first."""
+        return Settings().to_config()
+
+    def space(self, trial: optuna.Trial, problem: Problem) -> Config:
+        """Return a configuration suggested by a study."""
+        return suggest(trial)
+
+    def fit(
+        self,
+        problem: Problem,
+        config: Config,
+        *,
+        seed: int,
+        number: int,
+        budget: Budget,
+        emit: Emit,
+        resume: Path | None = None,
+    ) -> Candidate:
+        """Train one configuration; see `Family.fit`. Interrupted trainings start anew: `resume` is not read.
+
+        Raises:
+            BudgetExhausted: The budget ended before the first validation.
+            ConfigError: The configuration has an unknown option or value.
+        """
+        begun = time.monotonic()
+        blueprint = blueprint_of(problem, Settings.from_config(config))
+        for note in _notes(blueprint):
+            emit(Notice("rdl", note))
+        # the global generator draws initial weights and dropout: seed it for this fit only
+        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
+            torch.manual_seed(seed)
+            network = RelationalNetwork(blueprint).to(self.device)
+            trainer = Trainer(network, blueprint, problem, seed, number, budget, emit)
+            trainer.run()
+        network.load_state_dict(trainer.checkpoints[0].state)
+        fitted = FittedNetwork(blueprint, network.eval(), self.device)
+        rows = problem.rows("val")
+        predictions = fitted.predict(problem, rows)
+        score, interval = interval_of(problem, rows, predictions, seed=seed)
+        return Candidate(
+            family=self.name,
+            config=dict(config),
+            seed=seed,
+            number=number,
+            val_predictions=predictions,
+            val_score=score,
+            val_interval=interval,
+            seconds=time.monotonic() - begun,
+            peak_memory_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+            device=self.device.type,
+            model=fitted,
+            checkpoints=tuple(trainer.checkpoints),
+            notes=tuple(_notes(blueprint)),
+            details=_details(network, trainer),
+        )
+
+    def predict(self, candidate: Candidate, problem: Problem, rows: Rows) -> NDArray[np.float64]:
+        """Return predictions of shape (n,), or (n, classes) for multiclass tasks."""
+        fitted: FittedNetwork = candidate.model
+        return fitted.predict(problem, rows)
+
+    def choose(self, candidate: Candidate, checkpoint: int) -> Candidate:
+        """Return the candidate with one of its checkpoints loaded into a network of its own."""
+        fitted: FittedNetwork = candidate.model
+        network = RelationalNetwork(fitted.blueprint).to(fitted.device)
+        network.load_state_dict(candidate.checkpoints[checkpoint].state)
+        return replace(candidate, model=FittedNetwork(fitted.blueprint, network.eval(), fitted.device))
+
+    def save(self, candidate: Candidate, folder: Path) -> None:
+        """Write weights as safetensors and the rest as JSON into an existing folder."""
+        save_network(candidate.model, candidate.checkpoints, folder)
+
+    def load(self, folder: Path, header: Candidate) -> Candidate:
+        """Return `header` with its network and checkpoints read from the folder."""
+        fitted, checkpoints = load_network(folder, self.device)
+        return replace(header, model=fitted, checkpoints=checkpoints)
+
+    def probe(self, candidate: Candidate, problem: Problem) -> Probe | None:
+        """Return the loss on a fixed batch of validation rows; None when there are none."""
+        if not len(problem.rows("val")):
+            return None
+        return NetworkProbe(candidate.model, candidate.checkpoints, problem)
+
+
+def blueprint_of(problem: Problem, settings: Settings) -> Blueprint:
+    """Fit columns and target of a problem and say what network to build."""
+    graph = problem_graph(problem, torch.device("cpu"))
+    return Blueprint(
+        problem.entity, graph.edge_types, fit_tables(problem), _task_spec(problem), Target.of(problem), settings
+    )
+
+
+def _task_spec(problem: Problem) -> TableSpec:
+    features = problem.rows("train").features
+    if features is None:
+        return TableSpec()
+    everything = np.ones(features.num_rows, dtype=bool)
+    return fit_columns(features, infer_types(Table("task rows", features), everything), everything)
+
+
+def _notes(blueprint: Blueprint) -> list[str]:
+    ignored = [f"{table}.{column}" for table, spec in sorted(blueprint.specs.items()) for column, _ in spec.ignored]
+    return [f"Text columns are not read: {', '.join(ignored)}."] if ignored else []
+
+
+def _details(network: RelationalNetwork, trainer: Trainer) -> dict[str, Any]:
+    seconds = [epoch["seconds"] for epoch in trainer.curve]
+    return {
+        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "learning_curve": trainer.curve,
+        "seconds_per_epoch": float(np.mean(seconds)) if seconds else 0.0,
+        "training_rows": trainer.training_rows,
+    }

@@ -1,0 +1,163 @@
+"""The network: rows to vectors, messages up the trees, the root and the task row to an output."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from relselect.rdl.convolution import CONVOLUTIONS
+from relselect.rdl.encoders import ENCODERS, StackedEncoder
+from relselect.rdl.time_encoding import TimeEncoder
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from torch import Tensor
+
+    from relselect.rdl.adjacency import EdgeType
+    from relselect.rdl.batch import Batch, NodeBatch
+    from relselect.rdl.settings import Settings
+    from relselect.rdl.specification import TableSpec
+    from relselect.rdl.target import Target
+
+__all__ = ["Blueprint", "RelationalNetwork", "edges_by_layer"]
+
+#: Entries of the context that every task row has: four of the calendar and the delay.
+_CONTEXT = 5
+
+
+@dataclass(frozen=True)
+class Blueprint:
+    """All that a network is built from; two equal ones give networks of the same parameters.
+
+    Attributes:
+        entity: The entity table.
+        edge_types: All relations of the graph, sorted.
+        specs: Per table, its fitted columns.
+        task_spec: The task-row features' fitted columns.
+        target: What the outputs mean.
+        settings: The options.
+    """
+
+    entity: str
+    edge_types: tuple[EdgeType, ...]
+    specs: Mapping[str, TableSpec]
+    task_spec: TableSpec
+    target: Target
+    settings: Settings
+
+
+def edges_by_layer(entity: str, edge_types: Sequence[EdgeType], layers: int) -> list[list[EdgeType]]:
+    """Return the relations each layer needs: the first works furthest from the root, the last at the root alone."""
+    reached = {entity}
+    wanted = []
+    for _ in range(layers):
+        wanted.append([each for each in edge_types if each[2] in reached])
+        reached |= {each[0] for each in wanted[-1]}
+    return wanted[::-1]
+
+
+class RelationalNetwork(nn.Module):
+    """Encodes the rows of a batch of trees and passes messages from the leaves to the roots.
+
+    Modules are kept in lists ordered by name, since table names may hold anything.
+
+    Args:
+        blueprint: What to build.
+    """
+
+    def __init__(self, blueprint: Blueprint) -> None:
+        super().__init__()
+        options, edge_types = blueprint.settings, blueprint.edge_types
+        channels = options.channels
+        self.entity, self.layers = blueprint.entity, options.layers
+        self.outputs = blueprint.target.outputs
+        self.layer_edges = edges_by_layer(self.entity, edge_types, options.layers)
+        near = {self.entity} | {each[0] for each in self.layer_edges[0]} if self.layer_edges else {self.entity}
+        self.tables = tuple(sorted(near))
+        specs = [blueprint.specs[name] for name in self.tables]
+        build = ENCODERS[options.encoder]
+        self.encoders = nn.ModuleList(build(spec, channels, options.encoder_blocks, options.dropout) for spec in specs)
+        self.times = nn.ModuleList(TimeEncoder(len(spec.moments), channels) if spec.moments else nn.Identity() for spec in specs)
+        self.layer_tables = [sorted({each[2] for each in edges}) for edges in self.layer_edges]
+        convolve = CONVOLUTIONS[options.convolution]
+        self.convolutions = nn.ModuleList(convolve(edges, channels, options.aggregation) for edges in self.layer_edges)
+        self.selves = nn.ModuleList(
+            nn.ModuleList(nn.Linear(channels, channels) for _ in names) for names in self.layer_tables
+        )
+        self.norms = nn.ModuleList(nn.ModuleList(nn.LayerNorm(channels) for _ in names) for names in self.layer_tables)
+        self.dropout = nn.Dropout(options.dropout)
+        self.seed = nn.Parameter(torch.zeros(channels))
+        self._build_head(blueprint)
+
+    def _build_head(self, blueprint: Blueprint) -> None:
+        channels, target = blueprint.settings.channels, blueprint.target
+        relations = sum(each[2] == blueprint.entity for each in blueprint.edge_types)
+        self.context = nn.Linear(_CONTEXT + relations, channels)
+        self.task_row = StackedEncoder(blueprint.task_spec, channels, 0, 0.0)
+        self.task_times = TimeEncoder(len(blueprint.task_spec.moments), channels) if blueprint.task_spec.moments else None
+        self.head = nn.Sequential(
+            nn.LayerNorm(2 * channels),
+            nn.Linear(2 * channels, channels),
+            nn.ReLU(),
+            nn.Dropout(blueprint.settings.dropout),
+            nn.Linear(channels, target.outputs),
+        )
+        last = self.head[-1]
+        if isinstance(last, nn.Linear):
+            nn.init.normal_(last.weight, std=0.02)
+            with torch.no_grad():
+                last.bias.copy_(torch.tensor(target.prior))
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Return the outputs of a batch of b task rows, (b, outputs)."""
+        x = self._encode(batch.nodes, len(batch.index))
+        trees = batch.trees
+        for layer in range(self.layers):
+            hops = self.layers - layer
+            senders = {name: each[: sum(trees.nodes_per_hop[name][: hops + 1])] for name, each in x.items()}
+            receivers = {name: each[: sum(trees.nodes_per_hop[name][:hops])] for name, each in x.items()}
+            edges = {
+                each: trees.edge_index[each][:, : sum(trees.edges_per_hop[each][:hops])]
+                for each in self.layer_edges[layer]
+            }
+            x = self._step(layer, senders, receivers, edges)
+        return self._read_out(x[self.entity], batch)
+
+    def _encode(self, nodes: Mapping[str, NodeBatch], roots: int) -> dict[str, Tensor]:
+        x = {}
+        for name, encoder, times in zip(self.tables, self.encoders, self.times, strict=True):
+            part = nodes[name]
+            encoded = encoder(part.table, part.rows, part.known).index_select(0, part.place)
+            if part.elapsed.shape[1]:
+                encoded = encoded + times(part.elapsed)
+            x[name] = encoded
+        # marks the root among other rows of its table (the labelling trick)
+        x[self.entity] = torch.cat([x[self.entity][:roots] + self.seed, x[self.entity][roots:]])
+        return x
+
+    def _step(
+        self, layer: int, senders: dict[str, Tensor], receivers: dict[str, Tensor], edges: dict[EdgeType, Tensor]
+    ) -> dict[str, Tensor]:
+        reached = self.convolutions[layer](senders, receivers, edges) if edges else {}
+        out = {}
+        for name, own, norm in zip(self.layer_tables[layer], self.selves[layer], self.norms[layer], strict=True):
+            x = receivers[name]
+            mixed = own(x) + reached[name] if name in reached else own(x)
+            out[name] = x + self.dropout(norm(mixed).relu())
+        if self.entity not in out:
+            out[self.entity] = receivers[self.entity]
+        return out
+
+    def _read_out(self, root: Tensor, batch: Batch) -> Tensor:
+        context = self.context(batch.context)
+        nothing = batch.index.new_empty(len(batch.index), 0).bool()
+        everyone = torch.arange(len(batch.index), device=batch.index.device)
+        context = context + self.task_row(batch.features, everyone, nothing)
+        if self.task_times is not None:
+            context = context + self.task_times(batch.elapsed)
+        out: Tensor = self.head(torch.cat([root, context], dim=1))
+        return out

@@ -1,0 +1,121 @@
+"""The options of one fit, checked, with the defaults and the search space."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+from relselect.errors import ConfigError
+from relselect.rdl.convolution import CONVOLUTIONS
+from relselect.rdl.encoders import ENCODERS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import optuna
+
+__all__ = ["Settings", "suggest"]
+
+_CHOICES = {
+    "strategy": ("last", "uniform"),
+    "convolution": tuple(CONVOLUTIONS),
+    "encoder": tuple(ENCODERS),
+    "aggregation": ("mean", "sum", "max"),
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Options of the network and its training.
+
+    Attributes:
+        channels: Width of all vectors.
+        layers: Hops of the trees and message passing layers.
+        fan_out: Most neighbours per relation at the first hop; each further hop takes half as many.
+        strategy: "last" neighbours in time, or "uniform" draws among the visible ones.
+        encoder: Name of the row encoder.
+        encoder_blocks: Residual blocks of it.
+        convolution: Name of the message passing layer.
+        aggregation: How the neighbours of one relation are joined.
+        dropout: Share of activations dropped in training.
+        learning_rate: Of AdamW.
+        weight_decay: Of AdamW.
+        batch_size: Task rows per step.
+        epochs: Most passes over the training rows.
+        steps_per_epoch: Most steps between two validations.
+        patience: Validations without a better score after which training ends.
+        checkpoints: How many of the best states are kept.
+        copies: Delayed copies of the training rows, where evaluation rows have delays.
+    """
+
+    channels: int = 64
+    layers: int = 2
+    fan_out: int = 32
+    strategy: str = "last"
+    encoder: str = "stacked"
+    encoder_blocks: int = 1
+    convolution: str = "sage"
+    aggregation: str = "mean"
+    dropout: float = 0.1
+    learning_rate: float = 3e-3
+    weight_decay: float = 1e-4
+    batch_size: int = 512
+    epochs: int = 15
+    steps_per_epoch: int = 100
+    patience: int = 4
+    checkpoints: int = 3
+    copies: int = 3
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Settings:
+        """Read a configuration, options left out at their defaults.
+
+        Raises:
+            ConfigError: An option is unknown or has a value outside its range.
+        """
+        known = {each.name: type(each.default) for each in fields(cls)}
+        values: dict[str, Any] = {}
+        for name, value in config.items():
+            if name not in known:
+                raise ConfigError(name, value, "is no option of the rdl family", f"Use {', '.join(known)}")
+            values[name] = _checked(name, value, known[name])
+        return cls(**values)
+
+    def to_config(self) -> dict[str, Any]:
+        """Return all options as JSON-able data."""
+        return asdict(self)
+
+    @property
+    def fan_outs(self) -> tuple[int, ...]:
+        """Most neighbours per relation, by hop."""
+        return tuple(max(1, self.fan_out >> hop) for hop in range(self.layers))
+
+
+def _checked(name: str, value: Any, kind: type) -> Any:
+    if name in _CHOICES:
+        if value not in _CHOICES[name]:
+            raise ConfigError(name, value, "is not among the choices", f"Use one of {', '.join(_CHOICES[name])}")
+        return value
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or (kind is int and value != int(value)):
+        raise ConfigError(name, value, f"must be {'a whole number' if kind is int else 'a number'}", "Pass a number")
+    lowest = 0 if kind is float or name in ("encoder_blocks", "copies", "patience") else 1
+    if value < lowest or (name == "dropout" and value >= 1):
+        raise ConfigError(name, value, f"must be at least {lowest}{' and below 1' if name == 'dropout' else ''}", "Change it")
+    return kind(value)
+
+
+def suggest(trial: optuna.Trial) -> dict[str, Any]:
+    """Draw a configuration from the search space."""
+    return {
+        "channels": trial.suggest_categorical("channels", [32, 64, 128]),
+        "layers": trial.suggest_int("layers", 1, 3),
+        "fan_out": trial.suggest_categorical("fan_out", [16, 32, 64, 128]),
+        "strategy": trial.suggest_categorical("strategy", ["last", "uniform"]),
+        "encoder_blocks": trial.suggest_int("encoder_blocks", 0, 2),
+        "aggregation": trial.suggest_categorical("aggregation", ["mean", "sum", "max"]),
+        "dropout": trial.suggest_float("dropout", 0.0, 0.4),
+        "learning_rate": trial.suggest_float("learning_rate", 5e-4, 1e-2, log=True),
+        "weight_decay": trial.suggest_float("weight_decay", 1e-6, 1e-2, log=True),
+        "batch_size": trial.suggest_categorical("batch_size", [256, 512, 1024]),
+    }

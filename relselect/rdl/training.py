@@ -1,0 +1,179 @@
+"""Training: AdamW, early stopping on the task's own metric, the best states kept, the budget asked at every step."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from relselect.errors import BudgetExhausted
+from relselect.events import EpochDone
+from relselect.family import Checkpoint
+from relselect.rdl.fitted import batcher_of, outputs_of, row_tensors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from relselect.budget import Budget
+    from relselect.events import Emit
+    from relselect.problem import Problem
+    from relselect.rdl.batch import Batch
+    from relselect.rdl.model import Blueprint, RelationalNetwork
+    from relselect.tasks import Rows
+
+__all__ = ["STOPPING_ROWS", "Trainer", "stopping_rows"]
+
+#: Most validation rows looked at after every epoch.
+STOPPING_ROWS = 5000
+_CLIP = 1.0
+_WARM_UP = 10
+#: Share of the budget after which the first epoch is cut short, so that something has been validated early.
+_FIRST_EPOCH = 0.4
+
+
+def stopping_rows(rows: Rows) -> Rows:
+    """Return the validation rows used for early stopping: all of them, or a fixed draw of `STOPPING_ROWS`."""
+    if len(rows) <= STOPPING_ROWS:
+        return rows
+    drawn = np.random.default_rng(0).choice(len(rows), STOPPING_ROWS, replace=False)
+    return rows.take(np.sort(drawn))
+
+
+@dataclass
+class Trainer:
+    """One training run of a network.
+
+    Attributes:
+        network: The network, on its device; trained in place.
+        blueprint: What it was built from.
+        problem: The problem.
+        seed: Seed of orders and draws.
+        number: The trial's number, for events.
+        budget: Asked at every step.
+        emit: Where events go.
+        checkpoints: The best states so far, best first.
+        curve: Per epoch: steps, loss, score, seconds.
+    """
+
+    network: RelationalNetwork
+    blueprint: Blueprint
+    problem: Problem
+    seed: int
+    number: int
+    budget: Budget
+    emit: Emit
+    checkpoints: list[Checkpoint] = field(default_factory=list)
+    curve: list[dict[str, float]] = field(default_factory=list)
+
+    def run(self) -> None:
+        """Train until the score stops rising, the epochs are done or the budget nears its end.
+
+        Raises:
+            BudgetExhausted: The budget ended before the first validation.
+        """
+        settings = self.blueprint.settings
+        self._prepare()
+        try:
+            for epoch in range(settings.epochs):
+                if not self._epoch(epoch) or self._stale() > settings.patience:
+                    break
+        except BudgetExhausted:
+            if not self.checkpoints:
+                raise
+
+    @property
+    def training_rows(self) -> int:
+        """Training rows per pass, delayed copies included."""
+        return len(self._train)
+
+    def _prepare(self) -> None:
+        settings, device = self.blueprint.settings, next(self.network.parameters()).device
+        self._train = row_tensors(self.blueprint, self.problem.training_rows(self.seed, settings.copies), device)
+        self._val = stopping_rows(self.problem.rows("val"))
+        self._val_rows = row_tensors(self.blueprint, self._val, device)
+        self._val_batcher = batcher_of(self.blueprint, self.problem, device)
+        self._optimizer = torch.optim.AdamW(
+            self.network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+        )
+        self._order = self._shuffled()
+        self._steps = 0
+        self._step_seconds = 0.0
+        self._pass_seconds = 0.0
+
+    def _shuffled(self) -> Iterator[Tensor]:
+        """Yield the numbers of the training rows of each step, pass after pass, each in an order of its own."""
+        size, count = self.blueprint.settings.batch_size, len(self._train)
+        generator = np.random.default_rng(self.seed)
+        while True:
+            yield from torch.from_numpy(generator.permutation(count)).to(self._train.entity.device).split(size)
+
+    def _epoch(self, epoch: int) -> bool:
+        """Train one epoch and validate; False when the budget ended it early."""
+        begun, settings = time.monotonic(), self.blueprint.settings
+        batcher = batcher_of(self.blueprint, self.problem, self._train.entity.device, seed=1 + self.seed + 1_000_003 * epoch)
+        planned = min(settings.steps_per_epoch, -(-len(self._train) // settings.batch_size))
+        allowance = self.budget.left() * (_FIRST_EPOCH if epoch == 0 else 1.0)
+        losses: list[Tensor] = []
+        self.network.train()
+        for index in self._order:
+            self.budget.check()
+            losses.append(self._step(batcher.batch(self._train, index)))
+            spent = time.monotonic() - begun
+            self._step_seconds = spent / len(losses)
+            if len(losses) >= planned or spent + self._reserve() > allowance:
+                break
+        self._validate(epoch, float(torch.stack(losses).mean()), time.monotonic() - begun)
+        return len(losses) >= planned
+
+    def _reserve(self) -> float:
+        """Seconds to keep for a step, the validation of this epoch, and the final pass over all validation rows."""
+        guess = 0.5 * self._step_seconds * len(self._val) / self.blueprint.settings.batch_size
+        one = max(self._pass_seconds, guess)
+        final = one * (len(self.problem.rows("val")) / max(len(self._val), 1))
+        return self._step_seconds + 1.2 * (one + final)
+
+    def _step(self, batch: Batch) -> Tensor:
+        for group in self._optimizer.param_groups:
+            group["lr"] = self.blueprint.settings.learning_rate * min(1.0, (self._steps + 1) / _WARM_UP)
+        label = self._train.label
+        if label is None:
+            raise ValueError("training rows have no labels")
+        self._optimizer.zero_grad()
+        loss = self.blueprint.target.loss(self.network(batch), label[batch.index])
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), _CLIP)
+        self._optimizer.step()
+        self._steps += 1
+        return loss.detach()
+
+    def _validate(self, epoch: int, loss: float, seconds: float) -> None:
+        begun = time.monotonic()
+        size = self.blueprint.settings.batch_size
+        output = outputs_of(self.network, self._val_batcher, self._val_rows, size, self.budget)
+        self._pass_seconds = time.monotonic() - begun
+        score = self._score(self.blueprint.target.predictions(output))
+        self.curve.append({"epoch": epoch, "steps": self._steps, "loss": loss, "score": score, "seconds": seconds})
+        self._keep(score)
+        self.emit(EpochDone("rdl", self.number, epoch, loss, score, seconds))
+
+    def _score(self, predictions: NDArray[np.float64]) -> float:
+        label = self._val.label
+        return float("nan") if label is None else self.problem.task.metric.score(label, predictions)
+
+    def _keep(self, score: float) -> None:
+        # an undefined score ranks below every other, but a state is kept all the same
+        state = {name: tensor.detach().cpu().clone() for name, tensor in self.network.state_dict().items()}
+        self.checkpoints.append(Checkpoint(self._steps, score, state))
+        self.checkpoints.sort(key=lambda each: -each.score if np.isfinite(each.score) else np.inf)
+        del self.checkpoints[self.blueprint.settings.checkpoints :]
+
+    def _stale(self) -> int:
+        """Validations since the best score."""
+        scores = [-np.inf if np.isnan(each["score"]) else each["score"] for each in self.curve]
+        return len(scores) - 1 - int(np.argmax(scores))
