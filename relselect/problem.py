@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -14,15 +14,17 @@ from relselect.database.clock import EVERYTHING, NEVER, format_time, parse_time
 from relselect.database.inference import infer_types
 from relselect.errors import TaskError
 from relselect.tasks import Rows, Task
-from relselect.tasks.frames import LabelFrame, as_label_values
+from relselect.tasks.frames import as_label_values
 from relselect.tasks.splits import Split, asof_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["LABELS", "Problem"]
+__all__ = ["LABELS", "Problem", "Types", "check_schema"]
 
 T = TypeVar("T")
+
+Types = Mapping[str, Mapping[str, SemanticType]]
 
 #: The table of past labels that both engines read like any other.
 LABELS: Final = "__labels__"
@@ -34,7 +36,7 @@ class Problem:
     Args:
         database: The user's database.
         task: The task.
-        fitted: For prediction on another database: the problem that was trained on, whose column types hold.
+        types: For prediction: the column types that training resolved. None infers them and checks for leaks.
 
     Attributes:
         database: The database with hidden columns taken out and, for tasks with known labels, the table `LABELS` put in:
@@ -44,15 +46,15 @@ class Problem:
         types: Semantic type per table and column.
     """
 
-    def __init__(self, database: Database, task: Task, *, fitted: Problem | None = None) -> None:
+    def __init__(self, database: Database, task: Task, *, types: Types | None = None) -> None:
         self.user_database = database
         self.task = task
         self.entity = task.entity
         self.fit_asof = EVERYTHING if task.static else int(task.splits["train"].cutoff.max())
         self.database = _with_labels(_without_hidden(database, task), task)
-        self.types: Mapping[str, Mapping[str, SemanticType]] = fitted.types if fitted is not None else self._infer()
         self._cache: dict[str, Any] = {}
-        if fitted is None:
+        self.types: Types = types if types is not None else self._infer()
+        if types is None:
             _refuse_label_in_features(self)
 
     def __repr__(self) -> str:
@@ -113,8 +115,8 @@ class Problem:
         splits: list[Split] = ["val", "test"] if self.task.has_test else ["val"]
         return np.concatenate([self.rows(split).delay for split in splits])
 
-    def at(self, when: object, *, asof: object = None) -> Rows:
-        """Return the rows that the population query finds at a date.
+    def at(self, when: object, *, asof: object = None) -> tuple[Rows, pa.Table]:
+        """Return the rows that the population query finds at a date, and their keys.
 
         Args:
             when: The cutoff.
@@ -130,11 +132,14 @@ class Problem:
         cutoff = parse_time(when, self.database.time_kind, "at")
         seen = cutoff if asof is None else min(cutoff, parse_time(asof, self.database.time_kind, "asof"))
         query = Query("population", self.task.population, ("cutoff", *self.task.key_columns))
-        found = ask(self.user_database, query, [cutoff])
+        source = self.user_database.censored(seen) if seen < cutoff else self.user_database
+        found = ask(source, query, [cutoff])
         if found.num_rows == 0:
             raise TaskError("at", format_time(cutoff, self.database.time_kind), "the population query finds nobody",
                             "Check the date against the database's last rows")
-        return self.bind(found.select(list(self.task.key_columns)), np.full(found.num_rows, cutoff), np.full(found.num_rows, seen))
+        keys = found.select(list(self.task.key_columns))
+        keys = keys.sort_by([(name, "ascending") for name in keys.column_names])
+        return self.bind(keys, np.full(len(keys), cutoff), np.full(len(keys), seen)), keys
 
     def bind(
         self,
@@ -166,8 +171,8 @@ class Problem:
         Raises:
             TaskError: A table or column that training used is missing.
         """
-        _check_schema(self.user_database, database)
-        return Problem(database, self.task, fitted=self)
+        check_schema({name: table.columns for name, table in self.user_database.tables.items()}, database)
+        return Problem(database, self.task, types=self.types)
 
     def cached(self, key: str, build: Callable[[], T]) -> T:
         """Return an artefact, built once per problem: a graph, a feature matrix, an encoder."""
@@ -221,15 +226,27 @@ def _times(ticks: NDArray[np.int64], task: Task) -> pa.Array:
     return pa.array(ticks) if task.time_kind == "integer" else pa.array(ticks).cast(pa.timestamp("us"))
 
 
-def _check_schema(trained: Database, given: Database) -> None:
-    for name, table in trained.tables.items():
-        if name not in given.tables:
-            raise TaskError("database", name, "lacks this table, which the predictor was trained on", "Pass a database with the same schema")
-        missing = [column for column in table.columns if column not in given[name].columns]
-        if missing:
-            raise TaskError("database", f"{name}: {missing}", "lacks these columns, which the predictor was trained on", "Add them, null where unknown")
-    if trained.time_kind != given.time_kind and given.time_kind is not None:
-        raise TaskError("database", given.time_kind, f"its times must be {trained.time_kind}s", "Convert the time columns")
+def check_schema(trained: Mapping[str, Sequence[str]], database: Database) -> None:
+    """Check that a database has every table and column that training saw.
+
+    Args:
+        trained: Table -> columns.
+        database: The database to predict on.
+
+    Raises:
+        TaskError: Something is missing; names all of it.
+    """
+    tables = [name for name in trained if name not in database.tables]
+    columns = [
+        f"{name}.{column}"
+        for name, had in trained.items()
+        if name in database.tables
+        for column in had
+        if column not in database[name].columns
+    ]
+    if tables or columns:
+        rule = "lacks tables or columns that the predictor was trained on"
+        raise TaskError("database", [*tables, *columns], rule, "Add them, null where unknown, or train again")
 
 
 def _refuse_label_in_features(problem: Problem) -> None:
@@ -246,8 +263,3 @@ def _refuse_label_in_features(problem: Problem) -> None:
         if column not in table.structural and column_is_label(table.data[column], entity, label, problem.task.kind):
             raise TaskError(f"{problem.entity}.{column}", problem.task.target, "holds the label of every training row",
                             f"Drop the column, declare when it becomes known (known_at), or use Task.completing(database, {column!r}, ...)")
-
-
-def label_table_rows(frame: LabelFrame) -> int:
-    """Return how many rows of a frame have a label whose time is known."""
-    return int((frame.known_at != NEVER).sum())

@@ -1,0 +1,148 @@
+"""The three ways in: train, recommend, and the report that both hand back. Short on purpose; the rooms do the work."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from relselect.budget import Budget
+from relselect.database import Database
+from relselect.errors import ConfigError
+from relselect.events import Emit
+from relselect.fitted import Fitted
+from relselect.problem import Problem
+from relselect.tasks import Task
+
+if TYPE_CHECKING:
+    from relselect.profile import Profile
+    from relselect.selector import Recommendation
+
+__all__ = ["Fitted", "load", "open_task", "profile", "recommend", "select_and_train"]
+
+
+def select_and_train(
+    database: Database,
+    task: Task,
+    time_budget: float | str = "5min",
+    *,
+    seed: int = 0,
+    on_event: Emit | None = None,
+    workdir: str | Path | None = None,
+    families: Sequence[str] | str | None = None,
+    evaluate_test: bool = True,
+    max_trials: int | None = None,
+) -> Fitted:
+    """Profile the task, choose the family or families, tune, pick the checkpoint, and return a predictor.
+
+    Args:
+        database: The database.
+        task: The task.
+        time_budget: Wall-clock for everything: seconds, "90s", "5min", "1h".
+        seed: The one seed; equal inputs, seed and number of trials give the equal result.
+        on_event: Called with every event (see `relselect.events`).
+        workdir: Where finished trials are kept; the same call on it goes on where a killed one stopped. None for a
+            temporary folder.
+        families: Families to train ("dfs", "rdl"), instead of following the recommendation.
+        evaluate_test: Whether the test split is scored, once, at the end.
+        max_trials: Trials per family after which tuning ends early.
+
+    Returns:
+        The predictor with its leaderboard, recommendation and report.
+
+    Raises:
+        BudgetError: The budget ended before any model was finished.
+        TaskError: The task holds nothing to learn, or its label stands among the features.
+        ConfigError: An option is not understood.
+    """
+    from relselect.families import trained_names
+    from relselect.report.run_record import record_of
+    from relselect.run import Outcome, Settings, carry_out
+
+    budget = Budget(time_budget)
+    settings = Settings(
+        seed=seed,
+        families=None if families is None else trained_names(families),
+        workdir=None if workdir is None else Path(workdir),
+        evaluate_test=evaluate_test,
+        max_trials=max_trials,
+    )
+    problem = Problem(database, task)
+    outcome = Outcome(problem, settings, budget, listener=on_event)
+    carry_out(outcome)
+    assert outcome.chosen is not None
+    assert outcome.recommendation is not None
+    return Fitted(
+        task=task,
+        types=problem.types,
+        schema={name: table.columns for name, table in database.tables.items()},
+        family=outcome.families[outcome.chosen.family],
+        candidate=outcome.chosen,
+        record=record_of(outcome),
+        recommendation=outcome.recommendation,
+        database=database,
+        problem=problem,
+        source=database.source,
+    )
+
+
+def recommend(database: Database, task: Task, *, on_event: Emit | None = None, seed: int = 0) -> Recommendation:
+    """Say which family to train, without training.
+
+    Args:
+        database: The database.
+        task: The task.
+        on_event: Called with every event.
+        seed: Seed of the profile's samples.
+
+    Returns:
+        The recommendation; its `record` renders as a report.
+    """
+    from relselect.report.run_record import record_of
+    from relselect.run import Outcome, Settings
+    from relselect.run import recommend as carry_out_recommendation
+
+    outcome = Outcome(Problem(database, task), Settings(seed=seed), Budget(None), listener=on_event)
+    recommendation = carry_out_recommendation(outcome)
+    return recommendation.with_record(record_of(outcome))
+
+
+def profile(database: Database, task: Task, *, on_event: Emit | None = None, seed: int = 0) -> Profile:
+    """Measure a task without training.
+
+    Args:
+        database: The database.
+        task: The task.
+        on_event: Called with every event.
+        seed: Seed of the samples.
+    """
+    from relselect.events import silent
+    from relselect.profile import profile_task
+
+    return profile_task(Problem(database, task), emit=on_event or silent, seed=seed)
+
+
+def load(path: str | Path) -> Fitted:
+    """Read a predictor that `Fitted.save` wrote.
+
+    Args:
+        path: The folder.
+
+    Raises:
+        BundleError: The bundle is incomplete, damaged, or of another format.
+    """
+    from relselect.bundle import load_bundle
+
+    return load_bundle(Path(path))
+
+
+def open_task(database: Database, name: str) -> Task:
+    """Return a task that the database's manifest declares.
+
+    Raises:
+        ConfigError: There is no task of that name.
+    """
+    if name not in database.tasks:
+        known = ", ".join(sorted(database.tasks)) or "none"
+        raise ConfigError("task", name, f"is no task of {database.name}", f"Use one of: {known}")
+    return Task.from_spec(database, database.tasks[name], name)

@@ -1,0 +1,160 @@
+"""A predictor on disk: JSON, Parquet, safetensors and LightGBM text; no pickle, no absolute path.
+
+The manifest is written last and carries the sha256 of every file, so a half-written or damaged bundle is recognised.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from relselect.database.table import SemanticType
+from relselect.errors import BundleError
+from relselect.families import family_of
+from relselect.tasks import Task
+from relselect.tasks.frames import LabelFrame
+from relselect.tasks.metrics import metric_of
+from relselect.tuning import load_candidate, save_candidate
+
+if TYPE_CHECKING:
+    from relselect.fitted import Fitted
+
+__all__ = ["load_bundle", "save_bundle"]
+
+_FORMAT = 1
+_MANIFEST = "manifest.json"
+_PARTS = ("model", "task", "record.json", "fitted.json")
+_TASK_FIELDS = (
+    "name", "entity", "kind", "target", "regime", "horizon", "classes", "static", "time_kind", "key_columns",
+    "feature_columns", "population", "every", "hidden_columns", "notes", "description",
+)  # fmt: skip
+_TUPLES = ("classes", "key_columns", "feature_columns", "hidden_columns", "notes")
+
+
+def save_bundle(fitted: Fitted, folder: Path) -> Path:
+    """Write a bundle; an earlier one in the same folder is replaced, other files there are left alone."""
+    folder.mkdir(parents=True, exist_ok=True)
+    draft = folder / ".partial"
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir()
+    save_candidate(fitted.family, fitted.candidate, draft / "model")
+    _save_task(fitted.task, draft / "task")
+    _write_json(draft / "record.json", fitted.record)
+    facts = {
+        "types": {table: {column: str(kind) for column, kind in kinds.items()} for table, kinds in fitted.types.items()},
+        "schema": fitted.schema,
+        "family": fitted.family.name,
+        "database": fitted.record["database"]["name"],
+        "source": fitted.source,
+        "recommendation": fitted.recommendation.to_json(),
+    }
+    _write_json(draft / "fitted.json", facts)
+    manifest = {"format": _FORMAT, "relselect": fitted.record["relselect"], "files": _hashes(draft)}
+    (folder / _MANIFEST).unlink(missing_ok=True)
+    for part in _PARTS:
+        target = folder / part
+        if target.is_dir():
+            shutil.rmtree(target)
+        os.replace(draft / part, target)
+    draft.rmdir()
+    partial = folder / f".{_MANIFEST}"
+    _write_json(partial, manifest)
+    os.replace(partial, folder / _MANIFEST)
+    return folder
+
+
+def load_bundle(folder: Path) -> Fitted:
+    """Read a bundle; it needs a database (see `Fitted.predict`) before it predicts.
+
+    Raises:
+        BundleError: Something is missing, damaged or of another format.
+    """
+    from relselect.fitted import Fitted
+    from relselect.selector import Recommendation
+
+    _check(folder)
+    facts = json.loads((folder / "fitted.json").read_text(encoding="utf-8"))
+    family = family_of(facts["family"])
+    types = {table: {column: SemanticType(kind) for column, kind in kinds.items()} for table, kinds in facts["types"].items()}
+    return Fitted(
+        task=_load_task(folder / "task"),
+        types=types,
+        schema=facts["schema"],
+        family=family,
+        candidate=load_candidate(family, folder / "model"),
+        record=json.loads((folder / "record.json").read_text(encoding="utf-8")),
+        recommendation=Recommendation.from_json(facts["recommendation"]),
+        source=facts["source"],
+    )
+
+
+def _check(folder: Path) -> None:
+    again = "Save the predictor again, or correct the path"
+    try:
+        manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BundleError("path", str(folder), f"holds no complete bundle ({_MANIFEST} is missing)", again) from None
+    except (OSError, ValueError) as error:
+        raise BundleError("path", str(folder), f"its {_MANIFEST} cannot be read ({error})", again) from None
+    if manifest.get("format") != _FORMAT:
+        raise BundleError("format", manifest.get("format"), f"this relselect reads format {_FORMAT}", "Load it with the relselect that wrote it")
+    damaged = [name for name, digest in manifest["files"].items() if not (folder / name).exists() or _hash(folder / name) != digest]
+    if damaged:
+        raise BundleError("path", str(folder), f"files are missing or changed: {', '.join(damaged[:5])}", again)
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): _hash(path) for path in files}
+
+
+def _hash(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _write_json(path: Path, value: Any) -> None:
+    path.write_text(json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _save_task(task: Task, folder: Path) -> None:
+    folder.mkdir()
+    rules = {name: getattr(task, name) for name in _TASK_FIELDS}
+    rules["metric"] = task.metric.name
+    rules["starts"], rules["purged"] = dict(task.starts), dict(task.purged)
+    _write_json(folder / "task.json", rules)
+    for split, frame in task.splits.items():
+        columns = {f"key_{n}": frame.keys[name] for n, name in enumerate(frame.keys.column_names)}
+        columns |= {name: pa.chunked_array([pa.array(getattr(frame, name))]) for name in ("cutoff", "known_at", "label")}
+        if frame.features is not None:
+            columns |= {f"feature_{name}": frame.features[name] for name in frame.features.column_names}
+        pq.write_table(pa.table(columns), folder / f"{split}.parquet", compression="zstd")
+
+
+def _load_task(folder: Path) -> Task:
+    rules = json.loads((folder / "task.json").read_text(encoding="utf-8"))
+    metric = metric_of(rules.pop("metric"), rules["kind"])
+    for name in _TUPLES:
+        rules[name] = None if rules[name] is None else tuple(rules[name])
+    splits = {split: _load_split(folder / f"{split}.parquet", rules) for split in rules["starts"]}
+    return Task(metric=metric, splits=splits, **rules)
+
+
+def _load_split(path: Path, rules: dict[str, Any]) -> LabelFrame:
+    table = pq.read_table(path)
+    keys = pa.table({name: table[f"key_{number}"] for number, name in enumerate(rules["key_columns"])})
+    features = {name: table[f"feature_{name}"] for name in rules["feature_columns"]}
+    return LabelFrame(
+        keys=keys,
+        cutoff=np.asarray(table["cutoff"].to_numpy(), dtype=np.int64),
+        known_at=np.asarray(table["known_at"].to_numpy(), dtype=np.int64),
+        label=np.asarray(table["label"].to_numpy(), dtype=np.float64),
+        features=pa.table(features) if features else None,
+    )

@@ -1,0 +1,237 @@
+"""What a run hands back: a predictor with its evidence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from relselect.database import Database
+from relselect.database.clock import is_time_type, ticks_of
+from relselect.errors import TaskError
+from relselect.family import Candidate, Family
+from relselect.problem import Problem, Types, check_schema
+from relselect.tasks import Rows, Task
+from relselect.tasks.splits import SPLITS
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from relselect.selector import Recommendation
+
+__all__ = ["Fitted"]
+
+
+class Fitted:
+    """A trained predictor with its leaderboard, recommendation and report.
+
+    Args:
+        task: The task it was trained for.
+        types: Column types that training resolved.
+        schema: Table -> columns that training saw.
+        family: The family of the chosen candidate.
+        candidate: The chosen candidate.
+        record: Everything the report says.
+        recommendation: What was recommended before training.
+        database: The database it was trained on, if at hand.
+        problem: The problem it was trained on, if at hand.
+        source: The known name or folder of the database it was trained on, if it came from one.
+
+    Attributes:
+        record: The run record, JSON-able.
+        recommendation: The recommendation.
+        task: The task.
+    """
+
+    def __init__(
+        self,
+        *,
+        task: Task,
+        types: Types,
+        schema: dict[str, list[str]],
+        family: Family,
+        candidate: Candidate,
+        record: dict[str, Any],
+        recommendation: Recommendation,
+        database: Database | None = None,
+        problem: Problem | None = None,
+        source: str | None = None,
+    ) -> None:
+        self.task = task
+        self.types = types
+        self.schema = schema
+        self.family = family
+        self.candidate = candidate
+        self.record = record
+        self.recommendation = recommendation
+        self._database = database
+        self._problem = problem
+        self.source = source
+
+    def __repr__(self) -> str:
+        score = f"{self.task.metric.name}={self.candidate.val_score:.4f}"
+        return f"Fitted({self.task.name!r}: {self.candidate.id}, validation {score})"
+
+    def leaderboard(self) -> pd.DataFrame:
+        """Return all candidates, constants included, the best first; every score is "higher is better"."""
+        import pandas as pd
+
+        columns = ["rank", "candidate", "family", "score", "low", "high", "test_score", "seconds", "device", "default", "chosen"]
+        return pd.DataFrame(self.record["leaderboard"], columns=columns)
+
+    def predict(
+        self,
+        *,
+        at: object = None,
+        rows: Any = None,
+        split: str | None = None,
+        database: Database | None = None,
+        asof: object = None,
+    ) -> pd.DataFrame:
+        """Predict, for one of: everybody the population query finds at a date, given rows, or a split of the task.
+
+        Args:
+            at: A date: the population query runs on the database and says who is asked about.
+            rows: A frame with the entity's key columns, the column `cutoff` (unless the task is static) and the task's
+                declared features.
+            split: "train", "val" or "test": the task's own rows.
+            database: The database to read; the one trained on if None.
+            asof: With `at`: what is visible, if the data are older than the date.
+
+        Returns:
+            The key columns, `cutoff`, `prediction` and, for classification, `probability` (of the second class) or
+            `probability_<class>` columns; one row per asked row, in their order.
+
+        Raises:
+            TaskError: Not exactly one of `at`, `rows` and `split`, or something they need is missing.
+        """
+        import pandas as pd
+
+        problem, bound, keys = self._asked(at=at, rows=rows, split=split, database=database, asof=asof)
+        values = self.family.predict(self.candidate, problem, bound.unlabelled())
+        frame = pd.DataFrame({name: keys[name].to_pandas() for name in keys.column_names})
+        if not self.task.static:
+            frame["cutoff"] = _cutoffs(bound, self.task)
+        return self._with_values(frame, values)
+
+    def predict_proba(
+        self,
+        *,
+        at: object = None,
+        rows: Any = None,
+        split: str | None = None,
+        database: Database | None = None,
+        asof: object = None,
+    ) -> NDArray[np.float64]:
+        """Return class probabilities of shape (n, classes), in the order of `task.classes`; arguments as in `predict`.
+
+        Raises:
+            TaskError: The task is a regression.
+        """
+        if self.task.kind == "regression":
+            raise TaskError("predict_proba", self.task.name, "is a regression, which has no classes", "Use predict")
+        problem, bound, _ = self._asked(at=at, rows=rows, split=split, database=database, asof=asof)
+        values = self.family.predict(self.candidate, problem, bound.unlabelled())
+        return values if values.ndim == 2 else np.stack([1 - values, values], axis=1)
+
+    def save(self, path: str | Path) -> Path:
+        """Write a bundle that loads anywhere and predicts the same; without pickle.
+
+        Args:
+            path: A folder; created, or its earlier bundle replaced.
+        """
+        from relselect.bundle import save_bundle
+
+        return save_bundle(self, Path(path))
+
+    def report(self, path: str | Path) -> Path:
+        """Write the report as one self-contained HTML page, and the same facts as JSON beside it.
+
+        Args:
+            path: The HTML file.
+
+        Returns:
+            The path of the page.
+        """
+        from relselect.report import write_report
+
+        return write_report(self.record, Path(path))
+
+    def problem(self, database: Database | None = None) -> Problem:
+        """Return the task bound to a database: the given one, or the one trained on.
+
+        Raises:
+            TaskError: There is no database, or it lacks something that training saw.
+        """
+        if database is None and self._problem is not None:
+            return self._problem
+        used = database if database is not None else self._database
+        if used is None:
+            raise TaskError("database", None, "a loaded predictor needs a database to read", "Pass database=...")
+        check_schema(self.schema, used)
+        bound = Problem(used, self.task, types=self.types)
+        if database is None:
+            self._problem = bound
+        return bound
+
+    def _asked(
+        self, *, at: object, rows: Any, split: str | None, database: Database | None, asof: object
+    ) -> tuple[Problem, Rows, pa.Table]:
+        given = [name for name, value in (("at", at), ("rows", rows), ("split", split)) if value is not None]
+        if len(given) != 1:
+            raise TaskError("predict", given or None, "needs exactly one of at, rows and split", "Write e.g. predict(at='2026-01-01')")
+        problem = self.problem(database)
+        if at is not None:
+            return (problem, *problem.at(at, asof=asof))
+        if split is not None:
+            if split not in SPLITS:
+                raise TaskError("split", split, f"must be one of {SPLITS}", "Use split='test'")
+            return problem, problem.rows(split), self.task.splits[split].keys
+        return (problem, *self._bind(problem, rows))
+
+    def _bind(self, problem: Problem, rows: Any) -> tuple[Rows, pa.Table]:
+        from relselect.database.sources.frames import to_arrow
+        from relselect.errors import SchemaError
+
+        table = to_arrow("rows", rows)
+        if isinstance(table, list):
+            raise SchemaError(table)
+        wanted = [*self.task.key_columns, *([] if self.task.static else ["cutoff"])]
+        missing = [column for column in wanted if column not in table.column_names]
+        if missing:
+            raise TaskError("rows", table.column_names, f"need the columns {wanted}", f"Add {', '.join(missing)}")
+        keys = table.select(list(self.task.key_columns))
+        cutoff = np.zeros(table.num_rows, dtype=np.int64)
+        if not self.task.static:
+            if not is_time_type(table["cutoff"].type) or table["cutoff"].null_count:
+                raise TaskError("rows.cutoff", str(table["cutoff"].type), "must hold a time in every row", "Parse the column first")
+            cutoff = ticks_of(table["cutoff"], up=False)
+        return problem.bind(keys, cutoff, features=table), keys
+
+    def _with_values(self, frame: pd.DataFrame, values: NDArray[np.float64]) -> pd.DataFrame:
+        if self.task.kind == "regression":
+            return frame.assign(prediction=values)
+        classes = _class_values(self.task.classes or ())
+        if values.ndim == 1:
+            return frame.assign(prediction=classes[(values >= 0.5).astype(int)], probability=values)
+        frame = frame.assign(prediction=classes[values.argmax(axis=1)])
+        for number, name in enumerate(self.task.classes or ()):
+            frame[f"probability_{name}"] = values[:, number]
+        return frame
+
+
+def _class_values(classes: tuple[str, ...]) -> NDArray[Any]:
+    """Return class names as what they were: booleans, integers or text."""
+    if set(classes) == {"false", "true"}:
+        return np.array([name == "true" for name in classes])
+    try:
+        return np.array([int(name) for name in classes])
+    except ValueError:
+        return np.array(classes, dtype=object)
+
+
+def _cutoffs(rows: Rows, task: Task) -> NDArray[Any]:
+    return rows.cutoff if task.time_kind == "integer" else rows.cutoff.astype("datetime64[us]")
