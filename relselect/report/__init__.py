@@ -1,0 +1,35 @@
+"""The report: one self-contained HTML page, the same facts as JSON and as Markdown.
+
+A run record (`RunRecord`) is the only input, so equal records give equal bytes. Jinja2 is imported at first use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from relselect.report.record import RunRecord, read_record
+
+__all__ = ["RunRecord", "read_record", "render_html", "render_markdown", "write_report"]
+
+
+def render_html(record: Mapping[str, Any]) -> str:
+    """Renders a record as one self-contained HTML page; see `relselect.report.html.render_html`."""
+    from relselect.report.html import render_html as render
+
+    return render(record)
+
+
+def render_markdown(record: Mapping[str, Any]) -> str:
+    """Renders a record as Markdown; see `relselect.report.markdown.render_markdown`."""
+    from relselect.report.markdown import render_markdown as render
+
+    return render(record)
+
+
+def write_report(record: Mapping[str, Any], path: str | Path) -> Path:
+    """Writes `path` and the record beside it as JSON; see `relselect.report.write.write_report`."""
+    from relselect.report.write import write_report as write
+
+    return write(record, path)

@@ -1,0 +1,195 @@
+"""The report's tables as plain text cells, shared by the page, the Markdown and the terminal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from relselect.report.details import importances
+from relselect.report.record import LeaderboardRecord, RunRecord
+from relselect.report.words import (
+    MISSING,
+    config_text,
+    count,
+    family_short,
+    metric_name,
+    number,
+    score,
+    seconds,
+    share,
+)
+
+__all__ = [
+    "Column", "Row", "Sheet", "configurations", "features", "leaderboard", "near_ties", "neighbours", "profile",
+    "splits", "stages", "tables",
+]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column heading; `kind` is "text", "number", "code" or "family"."""
+
+    name: str
+    kind: str = "text"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of cells; `chosen` rows stand out, `family` colours the family cell."""
+
+    cells: tuple[str, ...]
+    chosen: bool = False
+    family: str | None = None
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A table with its caption; rows after the first `fold` may be folded away on the page."""
+
+    caption: str
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    fold: int = 15
+
+
+def leaderboard(record: RunRecord) -> Sheet:
+    """Every candidate with its scores and costs; columns without any value are left out."""
+    metric = record["task"]["metric"]
+    columns = (
+        Column("#", "number"), Column("Candidate"), Column("Family", "family"), Column("Validation", "number"),
+        Column("Interval", "number"), Column("Test", "number"), Column("Time", "number"), Column("Memory", "number"),
+        Column("Device"), Column("Note"),
+    )
+    rows = [
+        Row(
+            (
+                count(row["rank"]), row["candidate"] or MISSING, family_short(row["family"]),
+                score(row["score"], metric), _interval(row, metric), score(row["test_score"], metric),
+                seconds(row["seconds"]), _megabytes(row["peak_memory_mb"]), row["device"] or MISSING, _note(row),
+            ),
+            bool(row["chosen"]), row["family"],
+        )
+        for row in record["leaderboard"]
+    ]
+    return _without_empty(Sheet(f"Candidates by {metric_name(metric)}", columns, tuple(rows)))
+
+
+def configurations(record: RunRecord) -> Sheet:
+    """The configuration of each candidate, those without one left out."""
+    rows = [
+        Row((row["candidate"] or MISSING, config_text(row["config"])), bool(row["chosen"]))
+        for row in record["leaderboard"] if row["config"]
+    ]
+    return Sheet("Configurations", (Column("Candidate"), Column("Configuration", "code")), tuple(rows), fold=0)
+
+
+def near_ties(record: RunRecord) -> Sheet:
+    """The checkpoints between which flatness decided."""
+    metric = record["task"]["metric"]
+    columns = (Column("Candidate"), Column("Checkpoint", "number"), Column("Validation", "number"),
+               Column("Steepness", "number"))
+    rows = [
+        Row((row["candidate"] or MISSING, count(row["checkpoint"]), score(row["score"], metric), number(row["slope"])),
+            bool(row["chosen"]))
+        for row in record["choice"]["near_ties"]
+    ]
+    return Sheet("Near-tied checkpoints", columns, tuple(rows))
+
+
+def features(record: RunRecord) -> Sheet:
+    """The features of a candidate with their share of all weight."""
+    found = importances(record)
+    candidate, items = found if found else ("", [])
+    whole = sum(item.weight for item in items)
+    columns = (Column("Feature", "code"), Column("In words"), Column("Share", "number"))
+    rows = tuple(Row((item.feature, item.description or MISSING, share(item.weight, whole))) for item in items[:50])
+    return _without_empty(Sheet(f"Features that {candidate} leans on", columns, rows, fold=0))
+
+
+def splits(record: RunRecord) -> Sheet:
+    """Rows, cutoffs and mean label per split."""
+    columns = (Column("Split"), Column("Rows", "number"), Column("First cutoff"), Column("Last cutoff"),
+               Column("Mean label", "number"), Column("Purged", "number"))
+    rows = [
+        Row((row["split"] or MISSING, count(row["rows"]), _text(row["first_cutoff"]), _text(row["last_cutoff"]),
+             number(row["label_mean"]), count(row["purged"])))
+        for row in record["task"]["splits"]
+    ]
+    return _without_empty(Sheet("Splits", columns, tuple(rows)))
+
+
+def tables(record: RunRecord) -> Sheet:
+    """The tables of the database with their keys."""
+    columns = (Column("Table"), Column("Rows", "number"), Column("Columns", "number"), Column("Primary key", "code"),
+               Column("Time", "code"), Column("Foreign keys", "code"))
+    rows = [
+        Row((table["name"] or MISSING, count(table["rows"]), count(table["columns"]),
+             ", ".join(table["primary_key"]) or MISSING, table["time"] or MISSING,
+             ", ".join(f"{'+'.join(key['columns'])} → {key['table']}" for key in table["foreign_keys"]) or MISSING))
+        for table in record["database"]["tables"]
+    ]
+    return Sheet("Tables", columns, tuple(rows), fold=30)
+
+
+def profile(record: RunRecord) -> tuple[Sheet, ...]:
+    """The measures, one table per group in order of appearance."""
+    measures = record["profile"]["measures"]
+    groups = list(dict.fromkeys(row["group"] or "measures" for row in measures))
+    columns = (Column("Measure"), Column("Value", "number"), Column("± error", "number"), Column("Reading"))
+    ordered = sorted(measures, key=lambda row: groups.index(row["group"] or "measures"))
+    return tuple(
+        _without_empty(Sheet(
+            group.replace("_", " ").capitalize(), columns,
+            tuple(Row((row["name"] or MISSING, number(row["value"]), number(row["stderr"]), row["reading"] or MISSING))
+                  for row in rows),
+        ))
+        for group, rows in groupby(ordered, key=lambda row: row["group"] or "measures")
+    )
+
+
+def neighbours(record: RunRecord) -> Sheet:
+    """The nearest tasks of the bank, whatever is known of them."""
+    known = [row if isinstance(row, dict) else {"task": row} for row in record["recommendation"]["neighbours"]]
+    names = list(dict.fromkeys(name for row in known for name in row))
+    rows = tuple(Row(tuple(_text(row.get(name)) for name in names)) for row in known)
+    return Sheet("Nearest tasks of the bank", tuple(Column(name.replace("_", " ")) for name in names), rows)
+
+
+def stages(record: RunRecord) -> Sheet:
+    """Seconds by stage."""
+    given = record["budget"]["by_stage"]
+    whole = sum(row["seconds"] or 0.0 for row in given)
+    columns = (Column("Stage"), Column("Time", "number"), Column("Share", "number"))
+    rows = tuple(Row((row["stage"] or MISSING, seconds(row["seconds"]), share(row["seconds"], whole))) for row in given)
+    return Sheet("Time by stage", columns, rows, fold=0)
+
+
+def _interval(row: LeaderboardRecord, metric: str | None) -> str:
+    """The interval in the metric's own direction, low end first."""
+    ends = [score(end, metric) for end in (row["low"], row["high"])]
+    if MISSING in ends:
+        return MISSING
+    return " to ".join(reversed(ends) if (metric or "").startswith("neg_") else ends)
+
+
+def _note(row: LeaderboardRecord) -> str:
+    words = [word for word, holds in (("chosen", row["chosen"]), ("default", row["default"])) if holds]
+    return "; ".join([*words, *([row["note"]] if row["note"] else [])]) or MISSING
+
+
+def _megabytes(value: float | None) -> str:
+    return MISSING if value is None else f"{count(value)} MB"
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return MISSING
+    return number(value) if isinstance(value, float) else str(value)
+
+
+def _without_empty(sheet: Sheet) -> Sheet:
+    """The table without the columns in which nothing is known."""
+    kept = [i for i in range(len(sheet.columns)) if any(row.cells[i] != MISSING for row in sheet.rows)]
+    rows = tuple(Row(tuple(row.cells[i] for i in kept), row.chosen, row.family) for row in sheet.rows)
+    return Sheet(sheet.caption, tuple(sheet.columns[i] for i in kept), rows, sheet.fold)

@@ -1,0 +1,64 @@
+"""Writes the report atomically: a reader sees the old files or the new ones, never half of one."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from relselect.errors import ConfigError
+from relselect.report.html import render_html
+from relselect.report.record import dump_json
+
+__all__ = ["write_atomic", "write_report"]
+
+
+def write_report(record: Mapping[str, Any], path: str | Path) -> Path:
+    """Writes the page to `path` and the record beside it, with the suffix .json.
+
+    Args:
+        record: A run record.
+        path: The page; ".html" is added to a name without a suffix.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        ConfigError: When the path cannot be written to, or the record is too new.
+    """
+    page = Path(path)
+    if page.is_dir():
+        page = page / "report.html"
+    if page.suffix.lower() not in {".html", ".htm"}:
+        page = page.with_name(f"{page.name}.html")
+    text = render_html(record)
+    try:
+        page.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(page.with_suffix(".json"), dump_json(record))
+        write_atomic(page, text)
+    except OSError as error:
+        fix = "Give a path in a folder that you may write to."
+        raise ConfigError("path", str(path), f"cannot be written ({error.strerror})", fix) from error
+    return page
+
+
+def write_atomic(path: Path, text: str) -> None:
+    """Replaces a text file in one step, through a temporary file in the same folder."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+        os.chmod(name, 0o666 & ~_umask())
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _umask() -> int:
+    """The process's file mode mask; it can only be read by setting it."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
