@@ -1,0 +1,259 @@
+"""The final choice: validation first, flatness among checkpoints that validation cannot tell apart.
+
+Flatness compares only checkpoints of one learner and architecture (`Probe.architecture`). Between learners
+validation decides; where two are closer than a tenth of the standard error, the one whose score varies less
+over time. Flatness overrules validation only when a near tie is flatter by more than twice the standard error
+of the difference.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from relselect.budget import Budget
+from relselect.errors import BudgetExhausted, ConfigError
+from relselect.events import CheckpointChosen, Emit, StageFinished, StageStarted, silent
+from relselect.landscape.criterion import Criterion, Measurement, SlopeCriterion
+from relselect.landscape.ties import Entry, NearTie, entries, loaded, score_spread, standard_error
+
+if TYPE_CHECKING:
+    from relselect.family import Candidate, Family, Probe
+    from relselect.problem import Problem
+
+__all__ = ["FinalChoice", "choose_checkpoint", "load_choice"]
+
+_STAGE = "choice of the checkpoint"
+_MOST = 12
+_LEARNER_TIE = 0.1
+_CLEARLY = 2.0
+
+
+@dataclass(frozen=True)
+class FinalChoice:
+    """The chosen candidate and checkpoint, with the reason.
+
+    Attributes:
+        candidate: The chosen candidate, as its family returned it; `load_choice` loads the checkpoint.
+        checkpoint: Index of the chosen checkpoint; None for a candidate without checkpoints.
+        why: One or two sentences.
+        near_ties: What was within one standard error of the best on validation, the best first.
+        without_flatness: Family, number and checkpoint that validation alone would have chosen.
+        standard_error: Of the best validation score.
+        skipped: Why flatness was not (or not for all) measured; "" when it was.
+        seconds: Time the choice took.
+    """
+
+    candidate: Candidate
+    checkpoint: int | None
+    why: str
+    near_ties: tuple[NearTie, ...]
+    without_flatness: tuple[str, int, int | None]
+    standard_error: float
+    skipped: str
+    seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the facts of the choice without the candidate's model and predictions."""
+        return {
+            "family": self.candidate.family,
+            "number": self.candidate.number,
+            "checkpoint": self.checkpoint,
+            "why": self.why,
+            "near_ties": [tie.to_json() for tie in self.near_ties],
+            "without_flatness": list(self.without_flatness),
+            "standard_error": self.standard_error,
+            "skipped": self.skipped,
+        }
+
+
+def choose_checkpoint(
+    candidates: Sequence[Candidate],
+    problem: Problem,
+    families: Mapping[str, Family],
+    *,
+    budget: Budget,
+    emit: Emit = silent,
+    seed: int = 0,
+    criterion: Criterion | None = None,
+) -> FinalChoice:
+    """Choose the candidate and checkpoint to keep (rules in the module's docstring).
+
+    Args:
+        candidates: Finished candidates of any families.
+        problem: Their problem; only its validation rows are read.
+        families: The families by name.
+        budget: Flatness is measured while there is time, validation decides otherwise.
+        emit: Listener.
+        seed: Seed of the directions.
+        criterion: The flatness criterion; None for the slope.
+
+    Raises:
+        ConfigError: There are no candidates.
+    """
+    if not candidates:
+        raise ConfigError("candidates", [], "must not be empty", "Tune at least one family first")
+    start = time.monotonic()
+    emit(StageStarted(_STAGE))
+    choice = _Choice(problem, families, budget, seed, criterion or SlopeCriterion()).make(candidates)
+    choice = replace(choice, seconds=time.monotonic() - start)
+    emit(CheckpointChosen(choice.candidate.family, choice.candidate.number, choice.checkpoint, choice.why))
+    emit(StageFinished(_STAGE, choice.seconds, choice.why))
+    return choice
+
+
+def load_choice(choice: FinalChoice, problem: Problem, families: Mapping[str, Family]) -> Candidate:
+    """Return the chosen candidate with the chosen checkpoint loaded, its validation figures computed anew."""
+    from relselect.tasks.scoring import interval_of
+
+    candidate = choice.candidate
+    if choice.checkpoint is None or choice.checkpoint == loaded(candidate):
+        return candidate
+    family, rows = families[candidate.family], problem.rows("val")
+    other = family.choose(candidate, choice.checkpoint)
+    predictions = family.predict(other, problem, rows)
+    score, interval = interval_of(problem, rows, predictions, seed=candidate.seed)
+    return replace(other, val_predictions=predictions, val_score=score, val_interval=interval)
+
+
+class _Choice:
+    """The state of one choice."""
+
+    def __init__(
+        self,
+        problem: Problem,
+        families: Mapping[str, Family],
+        budget: Budget,
+        seed: int,
+        criterion: Criterion,
+    ) -> None:
+        self.problem, self.families, self.budget = problem, families, budget
+        self.seed, self.criterion = seed, criterion
+        self.probes: dict[tuple[str, int], Probe | None] = {}
+        self.found: dict[tuple[str, int, int | None], Measurement] = {}
+        self.spreads: dict[tuple[str, int], float] = {}
+
+    def make(self, candidates: Sequence[Candidate]) -> FinalChoice:
+        listed = entries(candidates)
+        if not listed:
+            only = candidates[0]
+            why = (
+                "No candidate has a validation score (the metric is undefined there); the first one is kept."
+            )
+            return FinalChoice(
+                only, loaded(only), why, (), (only.family, only.number, loaded(only)), 0.0, why, 0.0
+            )
+        error = standard_error(listed[0].candidate)
+        near = [entry for entry in listed if entry.score >= listed[0].score - error][:_MOST]
+        leader, why = self._between_learners(near, error)
+        chosen, reason, skipped = self._by_flatness(leader, near)
+        rows = tuple(self._row(entry, entry is chosen) for entry in near)
+        return FinalChoice(
+            chosen.candidate, chosen.checkpoint, f"{why} {reason}", rows, near[0].ident, error, skipped, 0.0
+        )
+
+    def _between_learners(self, near: list[Entry], error: float) -> tuple[Entry, str]:
+        """Return the best entry of the learner that validation, or steadiness over time, prefers."""
+        best = near[0]
+        rivals = [e for e in near if best.score - e.score <= _LEARNER_TIE * error]
+        learners = list({self._learner(e): e for e in reversed(rivals)}.values())
+        lead = f"{_name(best)} has the best validation score ({best.score:.4g})."
+        if len(learners) < 2:
+            return best, lead
+        for entry in learners:
+            key = (entry.candidate.family, entry.candidate.number)
+            self.spreads[key] = score_spread(entry.candidate, self.problem)
+        steady = min(learners, key=lambda e: (_last_if_nan(self._spread(e)), -e.score))
+        if steady is best or math.isnan(self._spread(steady)):
+            return best, lead
+        spread = f"{self._spread(steady):.2g} against {self._spread(best):.2g}"
+        return steady, f"{_name(steady)} ties with {_name(best)} and varies less over time ({spread})."
+
+    def _by_flatness(self, leader: Entry, near: list[Entry]) -> tuple[Entry, str, str]:
+        """Return the flattest near tie of the leader's architecture, a sentence, and what was skipped."""
+        architecture = self._architecture(leader)
+        peers = [e for e in near if architecture and self._architecture(e) == architecture]
+        if len(peers) < 2:
+            return leader, "No near tie of the same architecture: flatness had nothing to decide.", ""
+        peers.sort(key=lambda e: (e is not leader, -e.score))
+        skipped = self._measure(peers)
+        if leader.ident not in self.found:
+            return leader, f"Flatness was not measured: {skipped}.", skipped
+        measured = [e for e in peers if e.ident in self.found]
+        flatter = [e for e in measured if self._clearly_flatter(e, leader)]
+        name = self.criterion.name
+        if not flatter:
+            return (
+                leader,
+                f"None of its {len(measured) - 1} measured near ties is clearly flatter ({name}).",
+                skipped,
+            )
+        flattest = min(flatter, key=lambda e: self.found[e.ident].value)
+        values = f"{self.found[flattest.ident].value:.3g} against {self.found[leader.ident].value:.3g}"
+        text = f"{_name(flattest)} is within one standard error of it and flatter ({name} {values})."
+        return flattest, text, skipped
+
+    def _measure(self, peers: list[Entry]) -> str:
+        """Measure flatness while time lasts; return why some are missing, or ""."""
+        seconds = 0.0
+        for count, entry in enumerate(peers):
+            probe, checkpoint = self._probe(entry), entry.checkpoint
+            short = f"the time left ({self.budget.left():.1f} s) allowed {count} of {len(peers)} checkpoints"
+            if probe is None or checkpoint is None or self.budget.left() < 1.2 * seconds:
+                return short
+            try:
+                found = self.criterion.measure(probe, checkpoint, seed=self.seed, budget=self.budget)
+            except BudgetExhausted:
+                return short
+            self.found[entry.ident] = found
+            seconds = max(seconds, found.seconds)
+        return ""
+
+    def _clearly_flatter(self, entry: Entry, leader: Entry) -> bool:
+        if entry is leader:
+            return False
+        gain = np.subtract(self.found[leader.ident].parts, self.found[entry.ident].parts)
+        if len(gain) < 2 or not np.isfinite(gain).all():
+            return False
+        return bool(gain.mean() > _CLEARLY * gain.std(ddof=1) / math.sqrt(len(gain)))
+
+    def _probe(self, entry: Entry) -> Probe | None:
+        candidate = entry.candidate
+        key = (candidate.family, candidate.number)
+        if key not in self.probes:
+            self.probes[key] = self.families[candidate.family].probe(candidate, self.problem)
+        return self.probes[key]
+
+    def _architecture(self, entry: Entry) -> str:
+        """Return what the entry may be compared with, "" for nothing."""
+        if entry.checkpoint is None:
+            return ""
+        probe = self._probe(entry)
+        return "" if probe is None else f"{entry.candidate.family}:{probe.architecture}"
+
+    def _learner(self, entry: Entry) -> str:
+        return self._architecture(entry) or f"{entry.candidate.family}#{entry.candidate.number}"
+
+    def _spread(self, entry: Entry) -> float:
+        return self.spreads.get((entry.candidate.family, entry.candidate.number), math.nan)
+
+    def _row(self, entry: Entry, chosen: bool) -> NearTie:
+        found = self.found.get(entry.ident)
+        value, stderr = (found.value, found.stderr) if found else (math.nan, math.nan)
+        own = entry.checkpoint is None or entry.checkpoint == loaded(entry.candidate)
+        spread = self._spread(entry) if own else math.nan
+        return NearTie(*entry.ident, entry.score, self._architecture(entry), value, stderr, spread, chosen)
+
+
+def _name(entry: Entry) -> str:
+    family, number, checkpoint = entry.ident
+    return f"{family} trial {number}" + (f", checkpoint {checkpoint}" if checkpoint is not None else "")
+
+
+def _last_if_nan(value: float) -> float:
+    return math.inf if math.isnan(value) else value

@@ -1,0 +1,14 @@
+"""Tuning: one Optuna study per family inside one budget, and the division of that budget among families.
+
+A study lives in a folder, survives a kill and repeats itself from its seed. This package never imports a
+family.
+"""
+
+from __future__ import annotations
+
+from relselect.tuning.result import Failure, Study
+from relselect.tuning.schedule import Plan, plan_budget
+from relselect.tuning.store import load_candidate, save_candidate
+from relselect.tuning.study import tune
+
+__all__ = ["Failure", "Plan", "Study", "load_candidate", "plan_budget", "save_candidate", "tune"]

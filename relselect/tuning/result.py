@@ -1,0 +1,57 @@
+"""What a study hands back."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from relselect.family import Candidate
+
+__all__ = ["Failure", "Study"]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A configuration that could not be fitted.
+
+    Attributes:
+        number: The trial's number within its study.
+        config: What was tried.
+        error: Class and message of the exception.
+        seconds: Time lost.
+    """
+
+    number: int
+    config: dict[str, Any]
+    error: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Study:
+    """The finished trials of one family.
+
+    Attributes:
+        family: Name of the family.
+        candidates: One per finished trial, by number; those of earlier runs of the same study included.
+        failures: Trials that raised, by number.
+        stopped: Why the study ended, as a sentence.
+        interrupted: Whether a keyboard interrupt ended it; what was finished is kept.
+        seconds: Wall-clock of this run of the study.
+    """
+
+    family: str
+    candidates: tuple[Candidate, ...]
+    failures: tuple[Failure, ...]
+    stopped: str
+    interrupted: bool
+    seconds: float
+
+    @property
+    def best(self) -> Candidate | None:
+        """The candidate with the highest validation score (the earliest of equals), None without any."""
+        scored = [c for c in self.candidates if not math.isnan(c.val_score)]
+        if not scored:
+            return self.candidates[0] if self.candidates else None
+        return max(scored, key=lambda c: (c.val_score, -c.number))

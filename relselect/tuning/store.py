@@ -1,0 +1,122 @@
+"""A candidate on disk: the family's model files, a JSON header and the validation predictions.
+
+The folder appears whole or not at all: it is written beside its place and moved there. Nothing is pickled.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from relselect.errors import BundleError
+from relselect.family import Candidate, Checkpoint
+
+if TYPE_CHECKING:
+    from relselect.family import Family
+
+__all__ = ["HEADER", "load_candidate", "save_candidate"]
+
+HEADER = "candidate.json"
+_PREDICTIONS = "val_predictions.npy"
+_FORMAT = 1
+_PLAIN = ("family", "config", "seed", "number", "device", "details")
+_FLOATS = ("val_score", "seconds", "peak_memory_mb")
+
+
+def save_candidate(family: Family, candidate: Candidate, folder: Path) -> None:
+    """Write `candidate` into `folder`, replacing what was there.
+
+    Args:
+        family: The family that fitted it; its `save` writes the model files.
+        candidate: What to write.
+        folder: Its place; appears complete or not at all.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    draft = folder.parent / f".{folder.name}.partial"
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir()
+    family.save(candidate, draft)
+    np.save(draft / _PREDICTIONS, np.asarray(candidate.val_predictions, dtype=np.float64), allow_pickle=False)
+    (draft / HEADER).write_text(json.dumps(_header(candidate), indent=1, sort_keys=True), encoding="utf-8")
+    if folder.exists():
+        shutil.rmtree(folder)
+    draft.replace(folder)
+
+
+def load_candidate(family: Family, folder: Path) -> Candidate:
+    """Read a candidate that `save_candidate` wrote.
+
+    Args:
+        family: The family that fitted it; its `load` reads the model files.
+        folder: Where it stands.
+
+    Raises:
+        BundleError: A file is missing or not understood, or another family wrote it.
+    """
+    header = read_header(folder)
+    if header.family != family.name:
+        fix = f"Load it with the family {header.family!r}"
+        raise BundleError(
+            "folder", str(folder), f"holds a candidate of {header.family!r}, not {family.name!r}", fix
+        )
+    return family.load(folder, header)
+
+
+def read_header(folder: Path) -> Candidate:
+    """Return the candidate in `folder` without its model and without the states of its checkpoints."""
+    try:
+        stored = json.loads((folder / HEADER).read_text(encoding="utf-8"))
+        predictions = np.load(folder / _PREDICTIONS, allow_pickle=False)
+        if stored["format"] != _FORMAT:
+            raise ValueError(f"format {stored['format']}")
+        low, high = (_number(v) for v in stored["val_interval"])
+        return Candidate(
+            **{key: stored[key] for key in _PLAIN},
+            val_score=_number(stored["val_score"]),
+            seconds=_number(stored["seconds"]),
+            peak_memory_mb=_number(stored["peak_memory_mb"]),
+            val_predictions=predictions,
+            val_interval=(low, high),
+            model=None,
+            checkpoints=tuple(
+                Checkpoint(c["step"], _number(c["score"]), None) for c in stored["checkpoints"]
+            ),
+            notes=tuple(stored["notes"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BundleError(
+            "folder", str(folder), f"holds no readable candidate ({error})", "Fit it again"
+        ) from error
+
+
+def _header(candidate: Candidate) -> dict[str, Any]:
+    header: dict[str, Any] = {key: getattr(candidate, key) for key in (*_PLAIN, *_FLOATS)}
+    header["format"] = _FORMAT
+    header["val_interval"] = list(candidate.val_interval)
+    header["notes"] = list(candidate.notes)
+    header["checkpoints"] = [{"step": c.step, "score": c.score} for c in candidate.checkpoints]
+    plain = _jsonable(header)
+    assert isinstance(plain, dict)
+    return plain
+
+
+def _jsonable(value: Any) -> Any:
+    """Return `value` in types of strict JSON: NumPy unpacked, nan and infinities as null."""
+    if isinstance(value, dict):
+        return {str(key): _jsonable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_jsonable(item) for item in value]
+    if isinstance(value, np.ndarray | np.generic):
+        return _jsonable(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else float(value)

@@ -1,0 +1,307 @@
+"""One family's study: ask, fit, save, tell, until the budget or the space ends.
+
+A trial's *number* counts the trials that were settled before it. A trial that a kill, an interrupt or the end
+of the budget cut off is told FAIL and its number goes to the next one, so that a resumed study repeats the
+configuration that was lost and then continues as if nothing had happened.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import statistics
+import time
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from relselect.budget import Budget
+from relselect.errors import BudgetExhausted, ConfigError, RelSelectError
+from relselect.events import (
+    Emit,
+    Notice,
+    StageFinished,
+    StageStarted,
+    TrialFailed,
+    TrialFinished,
+    TrialStarted,
+    silent,
+)
+from relselect.tuning.journal import derive_seed, fresh_sampler, open_study
+from relselect.tuning.result import Failure, Study
+from relselect.tuning.store import HEADER, load_candidate, read_header, save_candidate
+
+if TYPE_CHECKING:
+    import optuna
+
+    from relselect.family import Candidate, Config, Family
+    from relselect.problem import Problem
+
+__all__ = ["tune"]
+
+_FORMAT = 1
+_SAME_ERRORS = 3
+_SAME_CONFIGS = 25
+_USEFUL_PART = 0.5
+"""A trial begins when this part of the usual duration is left: a fit that is cut returns its best so far."""
+
+
+def tune(
+    family: Family,
+    problem: Problem,
+    *,
+    budget: Budget,
+    emit: Emit = silent,
+    seed: int = 0,
+    folder: Path,
+    max_trials: int | None = None,
+) -> Study:
+    """Search the family's space on one problem; the default configuration comes first.
+
+    Equal problem, seed and number of trials give the equal study, whether it ran at once or was resumed in
+    `folder`. A trial that raises is recorded and the study goes on; the same error three times in a row ends
+    it. A keyboard interrupt ends it too: it is *not* raised again, the study comes back with what was
+    finished and `interrupted` set.
+
+    Args:
+        family: What to fit.
+        problem: What to fit it to.
+        budget: The study's clock; each fit sees it.
+        emit: Listener.
+        seed: One seed; those of the trials derive from it and their numbers.
+        folder: Home of the study: journal, finished trials. An earlier study there is continued.
+        max_trials: Settled trials (those of earlier runs included) after which the study ends; None for no
+            limit.
+
+    Returns:
+        The finished candidates, the failures and why the study ended.
+
+    Raises:
+        ConfigError: Neither budget nor `max_trials` bounds the study, or the folder holds another study.
+    """
+    if max_trials is None and math.isinf(budget.left()):
+        fix = "Give a time budget or a number of trials"
+        raise ConfigError("max_trials", max_trials, "must be given when the budget has no limit", fix)
+    identity = {
+        "format": _FORMAT,
+        "family": family.name,
+        "seed": seed,
+        "task": problem.task.fingerprint,
+        "database": problem.database.fingerprint,
+    }
+    stage = f"tuning {family.name}"
+    emit(StageStarted(stage))
+    with open_study(Path(folder), identity) as study:
+        run = _Run(family, problem, budget, emit, seed, Path(folder) / "trials", study)
+        result = run.go(max_trials)
+    emit(StageFinished(stage, result.seconds, result.stopped))
+    return result
+
+
+class _Run:
+    """One opening of a study."""
+
+    def __init__(
+        self,
+        family: Family,
+        problem: Problem,
+        budget: Budget,
+        emit: Emit,
+        seed: int,
+        home: Path,
+        study: optuna.Study,
+    ) -> None:
+        self.family, self.problem, self.budget, self.emit = family, problem, budget, emit
+        self.seed, self.home, self.study = seed, home, study
+        self.candidates: list[Candidate] = []
+        self.failures: list[Failure] = []
+        self.durations: list[float] = []
+        self.seen: set[str] = set()
+        self.settled = 0
+        self.repeats = 0
+        self.errors: list[str] = []
+        self.cut = ""
+
+    def go(self, max_trials: int | None) -> Study:
+        start, interrupted = time.monotonic(), False
+        self._recover()
+        try:
+            while not (reason := self._reason_to_stop(max_trials)):
+                self._trial()
+        except KeyboardInterrupt:
+            reason, interrupted = "A keyboard interrupt ended the study; what was finished is kept.", True
+        seconds = time.monotonic() - start
+        by_number = sorted(self.candidates, key=lambda c: c.number)
+        return Study(self.family.name, tuple(by_number), tuple(self.failures), reason, interrupted, seconds)
+
+    def _reason_to_stop(self, max_trials: int | None) -> str:
+        if self.cut:
+            return self.cut
+        if max_trials is not None and len(self.candidates) + len(self.failures) >= max_trials:
+            return f"All {max_trials} trials are finished."
+        if len(self.errors) >= _SAME_ERRORS and len(set(self.errors[-_SAME_ERRORS:])) == 1:
+            return f"The same error came {_SAME_ERRORS} times in a row: {self.failures[-1].error}"
+        if self.repeats >= _SAME_CONFIGS:
+            return f"The last {self.repeats} proposals had all been tried: the space is exhausted."
+        left = self.budget.left()
+        if left <= 0:
+            return "The budget is spent."
+        usual = statistics.median(self.durations) if self.durations else 0.0
+        if left < _USEFUL_PART * usual:
+            return f"A trial takes about {usual:.1f} s and {left:.1f} s are left."
+        return ""
+
+    def _trial(self) -> None:
+        number = self.settled
+        trial = self._ask(number)
+        config: Config = {}
+        start = time.monotonic()
+        try:
+            config, in_space = self._configure(trial, number)
+            if _canonical(config) in self.seen:
+                self._settle(trial, "repeat", None)
+                self.repeats += 1
+                return
+            self.repeats = 0
+            self.seen.add(_canonical(config))
+            trial.set_user_attr("in_space", in_space)
+            candidate = self._fit(config, number)
+            seconds = time.monotonic() - start
+            self._settle(trial, "done", candidate.val_score if in_space else None, seconds=seconds)
+        except BudgetExhausted:
+            self._settle(trial, "cut", None)
+            self.cut = "The budget ended during a trial that had nothing useful yet."
+        except Exception as error:
+            self._fail(trial, number, config, error, time.monotonic() - start)
+        else:
+            self.candidates.append(candidate)
+            self.durations.append(seconds)
+            self.errors.clear()
+            self.emit(TrialFinished(self.family.name, number, candidate.val_score, seconds))
+
+    def _ask(self, number: int) -> optuna.Trial:
+        from optuna.trial import TrialState
+
+        self.study.sampler = fresh_sampler(self.seed, number)
+        if number == 0 and not self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+            self.study.enqueue_trial(_flat(self.family.default(self.problem)))
+        trial = self.study.ask()
+        trial.set_user_attr("number", number)
+        return trial
+
+    def _configure(self, trial: optuna.Trial, number: int) -> tuple[Config, bool]:
+        """Return the configuration of a trial, and whether its parameters describe it.
+
+        The default is fitted as the family gives it. When it lies outside the space, what the space suggested
+        in its place must not be credited with its score.
+        """
+        if number > 0:
+            return self.family.space(trial, self.problem), True
+        default = self.family.default(self.problem)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                suggested = self.family.space(trial, self.problem)
+        except ValueError:
+            suggested = {}
+        inside = _canonical(suggested) == _canonical(default)
+        if not inside:
+            text = (
+                "the default configuration lies outside the search space; the sampler does not learn from it"
+            )
+            self.emit(Notice("tuning", f"{self.family.name}: {text}"))
+        return default, inside
+
+    def _fit(self, config: Config, number: int) -> Candidate:
+        self.emit(TrialStarted(self.family.name, number, config))
+        seed = derive_seed(self.seed, number)
+        candidate = self.family.fit(
+            self.problem, config, seed=seed, number=number, budget=self.budget, emit=self.emit
+        )
+        save_candidate(self.family, candidate, self._place(number))
+        return candidate
+
+    def _fail(
+        self, trial: optuna.Trial, number: int, config: Config, error: Exception, seconds: float
+    ) -> None:
+        text = f"{type(error).__name__}: {error}"
+        self._settle(trial, "failed", None, seconds=seconds, error=text, config=config)
+        self.failures.append(Failure(number, config, text, seconds))
+        self.errors.append(re.sub(r"\d+", "#", text))
+        self.emit(TrialFailed(self.family.name, number, text))
+
+    def _settle(self, trial: optuna.Trial | int, outcome: str, score: float | None, **facts: Any) -> None:
+        """Tell the outcome; the facts go first, because a told trial can no longer be written to."""
+        from optuna.trial import TrialState
+
+        if not isinstance(trial, int):
+            for key, value in facts.items():
+                trial.set_user_attr(key, value)
+            trial.set_user_attr("outcome", outcome)
+        if score is None or not math.isfinite(score):
+            self.study.tell(trial, state=TrialState.FAIL)
+        else:
+            self.study.tell(trial, score)
+        self.settled += outcome != "cut"
+
+    def _recover(self) -> None:
+        """Take up what earlier runs of this study left: finished trials, failures, one that was cut off."""
+        from optuna.trial import TrialState
+
+        for trial in self.study.get_trials(deepcopy=False):
+            number, outcome = trial.user_attrs.get("number"), trial.user_attrs.get("outcome")
+            if trial.state == TrialState.RUNNING:
+                outcome = self._recover_running(trial)
+            elif trial.state != TrialState.WAITING:
+                self.settled += outcome != "cut"
+            if outcome == "done":
+                self._reload(number, trial.user_attrs.get("seconds"))
+            elif outcome == "failed":
+                facts = trial.user_attrs
+                self.failures.append(Failure(number, facts["config"], facts["error"], facts["seconds"]))
+                self.seen.add(_canonical(facts["config"]))
+
+    def _recover_running(self, trial: optuna.trial.FrozenTrial) -> str:
+        """Settle a trial left RUNNING by a kill or an interrupt: finished if it was saved, else cut off."""
+        facts = trial.user_attrs
+        outcome, score = facts.get("outcome", "cut"), None
+        if (
+            outcome in ("cut", "done")
+            and "in_space" in facts
+            and (self._place(facts["number"]) / HEADER).exists()
+        ):
+            outcome = "done"
+            score = read_header(self._place(facts["number"])).val_score if facts["in_space"] else None
+        self._settle(trial.number, outcome, score)
+        return str(outcome)
+
+    def _reload(self, number: int, seconds: float | None) -> None:
+        try:
+            candidate = load_candidate(self.family, self._place(number))
+        except (RelSelectError, OSError) as error:
+            self.emit(
+                Notice("tuning", f"{self.family.name} trial {number} cannot be read: {error}", "warning")
+            )
+            return
+        self.candidates.append(candidate)
+        self.seen.add(_canonical(candidate.config))
+        self.durations.append(candidate.seconds if seconds is None else seconds)
+
+    def _place(self, number: int) -> Path:
+        return self.home / str(number)
+
+
+def _canonical(config: Config) -> str:
+    return json.dumps(config, sort_keys=True)
+
+
+def _flat(config: Config, prefix: str = "") -> dict[str, Any]:
+    """Return the scalars of a nested configuration under dotted names, as a space would name them."""
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{key}.")
+        elif value is None or isinstance(value, bool | int | float | str):
+            flat[f"{prefix}{key}"] = value
+    return flat

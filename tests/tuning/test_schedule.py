@@ -1,0 +1,29 @@
+"""One budget, divided."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from relselect.budget import Budget
+from relselect.errors import ConfigError
+from relselect.tuning import plan_budget
+
+
+def test_equal_shares_after_the_reserve() -> None:
+    plan = plan_budget(Budget(100), ["rdl", "dfs"])
+    assert plan.reserve == pytest.approx(10, abs=0.1)
+    assert plan.tuning("rdl").left() == pytest.approx(45, abs=0.2)
+    assert plan.tuning("dfs").left() == pytest.approx(90, abs=0.3), "what the first one left is not lost"
+    assert plan.choice().left() == pytest.approx(95, abs=0.3)
+    with pytest.raises(ConfigError):
+        plan.tuning("dfs")
+
+
+def test_extremes() -> None:
+    unlimited = plan_budget(Budget(None), ["rdl"])
+    assert unlimited.reserve == 0
+    assert math.isinf(unlimited.tuning("rdl").left())
+    assert plan_budget(Budget(1), ["rdl"]).reserve == pytest.approx(0.5, abs=0.01)
+    assert plan_budget(Budget("10h"), ["rdl"]).reserve == 120

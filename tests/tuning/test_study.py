@@ -1,0 +1,153 @@
+"""A study keeps its promises: default first, equal seeds equal studies, nothing finished is lost."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from relselect.budget import Budget
+from relselect.constants import Constants
+from relselect.errors import ConfigError
+from relselect.events import Event, TrialFailed, TrialFinished
+from relselect.problem import Problem
+from relselect.tuning import Study, tune
+from tests.tuning.cheap import Bowl, tiny_problem
+
+
+@pytest.fixture(scope="module")
+def problem() -> Problem:
+    return tiny_problem()
+
+
+def run(problem: Problem, folder: Path, trials: int = 12, seed: int = 7, **how: object) -> Study:
+    return tune(Bowl(**how), problem, budget=Budget(None), seed=seed, folder=folder, max_trials=trials)
+
+
+def same(one: Study, other: Study) -> None:
+    assert [c.config for c in one.candidates] == [c.config for c in other.candidates]
+    assert [c.number for c in one.candidates] == [c.number for c in other.candidates]
+    assert [c.seed for c in one.candidates] == [c.seed for c in other.candidates]
+    assert [c.val_score for c in one.candidates] == [c.val_score for c in other.candidates]
+    for a, b in zip(one.candidates, other.candidates, strict=True):
+        np.testing.assert_array_equal(a.val_predictions, b.val_predictions)
+        np.testing.assert_array_equal(a.model, b.model)
+
+
+def test_default_first_and_the_sampler_learns(problem: Problem, tmp_path: Path) -> None:
+    study = run(problem, tmp_path, trials=25)
+    assert study.candidates[0].config == Bowl().default(problem)
+    assert [c.number for c in study.candidates] == list(range(25))
+    assert study.best is not None
+    assert abs(study.best.config["x"] - 0.3) < 0.1
+    assert "25 trials" in study.stopped
+    assert not study.interrupted
+
+
+def test_equal_seeds_give_equal_studies(problem: Problem, tmp_path: Path) -> None:
+    same(run(problem, tmp_path / "a"), run(problem, tmp_path / "b"))
+    other = run(problem, tmp_path / "c", seed=8)
+    assert other.candidates[1].config != run(problem, tmp_path / "a").candidates[1].config
+
+
+def test_a_longer_study_begins_like_a_shorter_one(problem: Problem, tmp_path: Path) -> None:
+    run(problem, tmp_path / "a", trials=5)
+    same(run(problem, tmp_path / "a", trials=12), run(problem, tmp_path / "b", trials=12))
+
+
+@pytest.mark.parametrize("number", [0, 4, 9])
+def test_a_killed_study_resumes_as_if_nothing_had_happened(
+    problem: Problem, tmp_path: Path, number: int
+) -> None:
+    code = (
+        "from tests.tuning.cheap import *; from relselect.tuning import tune; from pathlib import Path;"
+        f"tune(Bowl(kill={number}), tiny_problem(), budget=Budget(None), seed=7,"
+        f" folder=Path({str(tmp_path / 'a')!r}), max_trials=12)"
+    )
+    root = Path(__file__).resolve().parents[2]
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, check=False, capture_output=True)
+    assert done.returncode == -9, done.stderr.decode()
+    family = Bowl()
+    resumed = tune(family, problem, budget=Budget(None), seed=7, folder=tmp_path / "a", max_trials=12)
+    assert family.fitted == list(range(number, 12))
+    same(resumed, run(problem, tmp_path / "b"))
+
+
+def test_a_torn_journal_line_is_cut_off(problem: Problem, tmp_path: Path) -> None:
+    run(problem, tmp_path, trials=3)
+    with (tmp_path / "journal.log").open("a") as handle:
+        handle.write('{"op_code": 4, "worker')
+    assert len(run(problem, tmp_path, trials=6).candidates) == 6
+    assert len(run(problem, tmp_path, trials=6).candidates) == 6
+
+
+def test_saved_before_it_was_told_counts_as_finished(problem: Problem, tmp_path: Path) -> None:
+    run(problem, tmp_path, trials=4)
+    lines = (tmp_path / "journal.log").read_text().splitlines(keepends=True)
+    (tmp_path / "journal.log").write_text(
+        "".join(lines[:-3])
+    )  # outcome, seconds and state of trial 3 are lost
+    family = Bowl()
+    study = tune(family, problem, budget=Budget(None), seed=7, folder=tmp_path, max_trials=4)
+    assert family.fitted == []
+    assert [c.number for c in study.candidates] == [0, 1, 2, 3]
+
+
+def test_a_failing_trial_is_recorded_and_the_study_goes_on(problem: Problem, tmp_path: Path) -> None:
+    heard: list[Event] = []
+    family = Bowl(fail=(0, 2))
+    study = tune(
+        family, problem, budget=Budget(None), emit=heard.append, seed=7, folder=tmp_path, max_trials=6
+    )
+    assert [f.number for f in study.failures] == [0, 2]
+    assert "RuntimeError: no luck with 2" in study.failures[1].error
+    assert [c.number for c in study.candidates] == [1, 3, 4, 5]
+    assert sum(isinstance(e, TrialFailed) for e in heard) == 2
+    assert sum(isinstance(e, TrialFinished) for e in heard) == 4
+    again = run(problem, tmp_path, trials=6)
+    assert [f.error for f in again.failures] == [f.error for f in study.failures]
+
+
+def test_the_same_error_three_times_ends_the_study(problem: Problem, tmp_path: Path) -> None:
+    study = run(problem, tmp_path, fail=range(1, 100))
+    assert len(study.failures) == 3
+    assert len(study.candidates) == 1
+    assert "same error" in study.stopped
+
+
+def test_an_interrupt_keeps_what_was_finished(problem: Problem, tmp_path: Path) -> None:
+    study = run(problem, tmp_path / "a", interrupt=3)
+    assert study.interrupted
+    assert len(study.candidates) == 3
+    same(run(problem, tmp_path / "a"), run(problem, tmp_path / "b"))
+
+
+def test_the_budget_ends_the_study(problem: Problem, tmp_path: Path) -> None:
+    budget = Budget(1.0)
+    study = tune(Bowl(sleep=0.2), problem, budget=budget, seed=0, folder=tmp_path / "a")
+    assert 2 <= len(study.candidates) <= 5
+    assert budget.elapsed() < 1.5
+    cut = run(problem, tmp_path / "b", exhaust=2)
+    assert len(cut.candidates) == 2
+    assert "budget" in cut.stopped
+    assert not cut.failures
+    same(run(problem, tmp_path / "b"), run(problem, tmp_path / "c"))
+
+
+def test_a_study_needs_a_bound_and_its_own_folder(problem: Problem, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="max_trials"):
+        tune(Bowl(), problem, budget=Budget(None), folder=tmp_path / "a")
+    run(problem, tmp_path / "a", trials=1)
+    with pytest.raises(ConfigError, match="another seed"):
+        run(problem, tmp_path / "a", trials=1, seed=8)
+
+
+def test_a_default_outside_the_space_still_comes_first(problem: Problem, tmp_path: Path) -> None:
+    study = tune(Constants(), problem, budget=Budget(None), seed=0, folder=tmp_path, max_trials=4)
+    assert study.candidates[0].config == {"scope": "global"}
+    assert all(c.config["scope"] == "entity" for c in study.candidates[1:])
+    assert study.best is not None
+    assert study.best.val_score > 0.6
