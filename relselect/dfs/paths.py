@@ -1,0 +1,183 @@
+"""From routes to arrays: who a task row belongs to, which rows belong to it, what they say and since when.
+
+A value on a route exists from the latest time on that route: the row's own, every row passed on the way, the moment a
+masked value or key became known. Where a parent is missing the value never exists, so a parent that is hidden and a
+parent that is not there look the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from relselect.database.clock import NEVER
+from relselect.database.columns import as_float, as_strings
+from relselect.database.table import SemanticType
+from relselect.dfs.prefix import Index, Ties
+from relselect.dfs.ties import content_keys, value_ranks
+
+if TYPE_CHECKING:
+    from relselect.database import Database
+    from relselect.dfs.plan import Hop, Route
+    from relselect.problem import Problem
+    from relselect.tasks import Rows
+
+__all__ = ["Paths", "Relation", "route_name"]
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Relation:
+    """The rows of a table that belong to the rows of another.
+
+    Attributes:
+        table: The table the rows are of.
+        keys: Row number of the owner, shape (rows,), -1 for none.
+        times: When the row was there for its owner, shape (rows,); `NEVER` where it has none.
+    """
+
+    table: str
+    keys: Ints
+    times: Ints
+
+
+def route_name(route: Route) -> str:
+    """Return a short text that identifies a route."""
+    return "/".join(f"{'<' if hop.down else '>'}{hop.table}[{hop.key}]" for hop in route)
+
+
+def _at(values: Ints, where: Ints, missing: int) -> Ints:
+    """Return `values[where]`, and `missing` where `where` is -1."""
+    if not len(values):
+        return np.full(len(where), missing, dtype=np.int64)
+    return np.where(where >= 0, values[np.maximum(where, 0)], missing)
+
+
+class Paths:
+    """Resolves the routes of one problem's database; sorted structures live in the problem's cache.
+
+    Args:
+        problem: The problem.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        self.database: Database = problem.database
+
+    def owners(self, up: Route, rows: Rows) -> Ints:
+        """Return the row reached from each task row's entity by steps up, shape (n,).
+
+        -1 where anything on the way, the entity's own row included, is missing or not visible at the row's asof.
+        """
+        table = self.problem.entity
+        at = self._seen(table, rows.entity, rows.asof)
+        for hop in up:
+            link = self._link_times(table, hop)
+            at = np.where(_at(link, at, NEVER) <= rows.asof, at, -1)
+            at = self._seen(hop.table, _at(self._parents(table, hop), at, -1), rows.asof)
+            table = hop.table
+        return at
+
+    def _seen(self, table: str, at: Ints, asof: Ints) -> Ints:
+        return np.where(_at(self.database.times(table), at, NEVER) <= asof, at, -1)
+
+    def table_at(self, route: Route) -> str:
+        """Return the table a route ends at."""
+        return route[-1].table if route else self.problem.entity
+
+    def direct(self, up: Route, column: str, rows: Rows) -> Ints:
+        """Return the row of `table_at(up)` whose `column` each task row may read, shape (n,), -1 for none."""
+        at = self.owners(up, rows)
+        known = self.database.value_times(self.table_at(up), column)
+        return at if known is None else np.where(_at(known, at, NEVER) <= rows.asof, at, -1)
+
+    def relation(self, down: Route) -> Relation:
+        """Return the rows reached by steps down, with the row they started from."""
+        return self.problem.cached(f"dfs/relation/{route_name(down)}", lambda: self._relation(down))
+
+    def _relation(self, down: Route) -> Relation:
+        *before, hop = down
+        link, parents = self._link_times(hop.table, hop), self._parents(hop.table, hop)
+        if not before:
+            return Relation(hop.table, parents, np.where(parents >= 0, link, NEVER))
+        above = self.relation(tuple(before))
+        keys = _at(above.keys, parents, -1)
+        return Relation(hop.table, keys, np.maximum(link, _at(above.times, parents, NEVER)))
+
+    def index(self, down: Route, then: Route = (), column: str | None = None) -> tuple[str, Index]:
+        """Return the rows of a relation sorted by when `column`, at the end of `then`, came to exist, and its name.
+
+        Columns that come with their row share one index.
+        """
+        base = self.relation(down)
+        times = self._value_times(base, then, column)
+        clock = self.database[self.table_at((*down, *then))].clock_of(column) if column else None
+        relevant = base.keys >= 0
+        if clock is None and np.array_equal(times[relevant], base.times[relevant]):
+            name = route_name(down)
+            return name, self.problem.cached(f"dfs/index/{name}", lambda: Index(base.keys, base.times, self._ties(base.table)))
+        name = f"{route_name((*down, *then))}@{column if clock else ''}"
+        return name, self.problem.cached(f"dfs/index/{name}", lambda: Index(base.keys, times, self._ties(base.table, then, column if clock else None)))
+
+    def _ties(self, table: str, then: Route = (), masked: str | None = None) -> Ties:
+        def ties(rows: Ints) -> list[Ints]:
+            keys = content_keys(self.database, table, rows)
+            if masked is None:
+                return keys
+            at, end = self.ascend(table, then)[rows], then[-1].table if then else table
+            return [value_ranks(self.database, end, masked, at), *keys]
+
+        return ties
+
+    def ascend(self, table: str, then: Route) -> Ints:
+        """Return the row each row of `table` reaches by steps up, shape (rows,), -1 for none."""
+        at: Ints = np.arange(self.database[table].num_rows, dtype=np.int64)
+        for hop in then:
+            at = _at(self._parents(table, hop), at, -1)
+            table = hop.table
+        return at
+
+    def _value_times(self, base: Relation, then: Route, column: str | None) -> Ints:
+        times, table = base.times, base.table
+        at: Ints = np.arange(len(times), dtype=np.int64)
+        for hop in then:
+            times = np.maximum(times, _at(self._link_times(table, hop), at, NEVER))
+            at = _at(self._parents(table, hop), at, -1)
+            table = hop.table
+            times = np.maximum(times, _at(self.database.times(table), at, NEVER))
+        known = self.database.value_times(table, column) if column else None
+        return times if known is None else np.maximum(times, _at(known, at, NEVER))
+
+    def floats(self, table: str, column: str, kind: SemanticType) -> Floats:
+        """Return a column as numbers, shape (rows,): text by its length, times as ticks, nan where missing."""
+        values = self.database[table].data[column]
+        if kind == SemanticType.TEXT:
+            values = pc.utf8_length(pc.cast(values, "string"))
+        return as_float(values)
+
+    def codes(self, table: str, column: str) -> tuple[Ints, list[str]]:
+        """Return a column as codes ordered by value, shape (rows,), -1 where missing, and the values."""
+        return self.problem.cached(f"dfs/codes/{table}/{column}", lambda: as_strings(self.database[table].data[column]))
+
+    def _key(self, table: str, hop: Hop) -> int:
+        owner, parent = (hop.table, None) if hop.down else (table, hop.table)
+        keys = self.database[owner].foreign_keys
+        return next(i for i, key in enumerate(keys) if key.name == hop.key and parent in (None, key.table))
+
+    def _parents(self, table: str, hop: Hop) -> Ints:
+        return self.database.parents(hop.table if hop.down else table)[self._key(table, hop)]
+
+    def _link_times(self, table: str, hop: Hop) -> Ints:
+        """When the rows of the hop's referring table are known to refer to anything."""
+        owner = hop.table if hop.down else table
+        times = self.database.times(owner)
+        for column in self.database[owner].foreign_keys[self._key(table, hop)].columns:
+            known = self.database.value_times(owner, column)
+            times = times if known is None else np.maximum(times, known)
+        return times

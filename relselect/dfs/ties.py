@@ -1,0 +1,41 @@
+"""An order for rows of one key and time that depends on what they say, never on where they stand in the table.
+
+Rows are ordered by primary key. Without one they are ordered by all their columns but masked ones, whose values may not
+be known yet; rows equal in all of these are interchangeable, save for the masked value that is being read, which then
+orders them itself.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from relselect.database import Database
+from relselect.database.columns import as_numpy, is_nested
+
+__all__ = ["content_keys", "value_ranks"]
+
+Ints = NDArray[np.int64]
+
+
+def content_keys(database: Database, table: str, rows: Ints) -> list[Ints]:
+    """Return sort keys of shape (rows,) each, the least significant first."""
+    declared = database[table]
+    if declared.primary_key:
+        columns = list(declared.primary_key)
+    else:
+        columns = [c for c in declared.columns if declared.clock_of(c) is None and not is_nested(declared.data[c].type)]
+    return [value_ranks(database, table, column, rows) for column in reversed(columns)]
+
+
+def value_ranks(database: Database, table: str, column: str, rows: Ints) -> Ints:
+    """Return the dense ranks of a column's values at `rows`; missing values, and rows of -1, share the last rank."""
+    values = database[table].data[column]
+    taken = values.take(pa.array(rows, mask=rows < 0))
+    if pa.types.is_dictionary(taken.type):
+        taken = pc.cast(taken, taken.type.value_type)
+    ranks = as_numpy(pc.rank(taken, sort_keys="ascending", tiebreaker="dense")).astype(np.int64)
+    missing = as_numpy(taken.is_null(nan_is_null=True)).astype(bool)
+    return np.where(missing, np.int64(len(rows) + 1), ranks)
