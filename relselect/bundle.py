@@ -49,7 +49,9 @@ def save_bundle(fitted: Fitted, folder: Path) -> Path:
     _save_task(fitted.task, draft / "task")
     _write_json(draft / "record.json", fitted.record)
     facts = {
-        "types": {table: {column: str(kind) for column, kind in kinds.items()} for table, kinds in fitted.types.items()},
+        "types": {
+            table: {column: str(kind) for column, kind in kinds.items()} for table, kinds in fitted.types.items()
+        },
         "schema": fitted.schema,
         "family": fitted.family.name,
         "database": fitted.record["database"]["name"],
@@ -83,7 +85,9 @@ def load_bundle(folder: Path) -> Fitted:
     _check(folder)
     facts = json.loads((folder / "fitted.json").read_text(encoding="utf-8"))
     family = family_of(facts["family"])
-    types = {table: {column: SemanticType(kind) for column, kind in kinds.items()} for table, kinds in facts["types"].items()}
+    types = {
+        table: {column: SemanticType(kind) for column, kind in kinds.items()} for table, kinds in facts["types"].items()
+    }
     return Fitted(
         task=_load_task(folder / "task"),
         types=types,
@@ -105,8 +109,17 @@ def _check(folder: Path) -> None:
     except (OSError, ValueError) as error:
         raise BundleError("path", str(folder), f"its {_MANIFEST} cannot be read ({error})", again) from None
     if manifest.get("format") != _FORMAT:
-        raise BundleError("format", manifest.get("format"), f"this relselect reads format {_FORMAT}", "Load it with the relselect that wrote it")
-    damaged = [name for name, digest in manifest["files"].items() if not (folder / name).exists() or _hash(folder / name) != digest]
+        raise BundleError(
+            "format",
+            manifest.get("format"),
+            f"this relselect reads format {_FORMAT}",
+            "Load it with the relselect that wrote it",
+        )
+    damaged = [
+        name
+        for name, digest in manifest["files"].items()
+        if not (folder / name).exists() or _hash(folder / name) != digest
+    ]
     if damaged:
         raise BundleError("path", str(folder), f"files are missing or changed: {', '.join(damaged[:5])}", again)
 
@@ -132,7 +145,9 @@ def _save_task(task: Task, folder: Path) -> None:
     _write_json(folder / "task.json", rules)
     for split, frame in task.splits.items():
         columns = {f"key_{n}": frame.keys[name] for n, name in enumerate(frame.keys.column_names)}
-        columns |= {name: pa.chunked_array([pa.array(getattr(frame, name))]) for name in ("cutoff", "known_at", "label")}
+        columns |= {
+            name: pa.chunked_array([pa.array(getattr(frame, name))]) for name in ("cutoff", "known_at", "label")
+        }
         if frame.features is not None:
             columns |= {f"feature_{name}": frame.features[name] for name in frame.features.column_names}
         pq.write_table(pa.table(columns), folder / f"{split}.parquet", compression="zstd")

@@ -42,9 +42,13 @@ def trained_names(names: object) -> tuple[str, ...]:
     Raises:
         ConfigError: A name is unknown, or none is given.
     """
-    listed = names.split(",") if isinstance(names, str) else list(names) if isinstance(names, list | tuple | set) else []
+    listed = (
+        names.split(",") if isinstance(names, str) else list(names) if isinstance(names, list | tuple | set) else []
+    )
     wanted = [str(name).strip() for name in listed]
     unknown = [name for name in wanted if name not in TRAINED]
     if unknown or not wanted:
-        raise ConfigError("families", names, f"must name some of {', '.join(TRAINED)}", "Write e.g. families=('dfs', 'rdl')")
+        raise ConfigError(
+            "families", names, f"must name some of {', '.join(TRAINED)}", "Write e.g. families=('dfs', 'rdl')"
+        )
     return tuple(name for name in TRAINED if name in wanted)

@@ -79,7 +79,19 @@ class Fitted:
         """Return all candidates, constants included, the best first; every score is "higher is better"."""
         import pandas as pd
 
-        columns = ["rank", "candidate", "family", "score", "low", "high", "test_score", "seconds", "device", "default", "chosen"]
+        columns = [
+            "rank",
+            "candidate",
+            "family",
+            "score",
+            "low",
+            "high",
+            "test_score",
+            "seconds",
+            "device",
+            "default",
+            "chosen",
+        ]
         return pd.DataFrame(self.record["leaderboard"], columns=columns)
 
     def predict(
@@ -182,7 +194,12 @@ class Fitted:
     ) -> tuple[Problem, Rows, pa.Table]:
         given = [name for name, value in (("at", at), ("rows", rows), ("split", split)) if value is not None]
         if len(given) != 1:
-            raise TaskError("predict", given or None, "needs exactly one of at, rows and split", "Write e.g. predict(at='2026-01-01')")
+            raise TaskError(
+                "predict",
+                given or None,
+                "needs exactly one of at, rows and split",
+                "Write e.g. predict(at='2026-01-01')",
+            )
         problem = self.problem(database)
         if at is not None:
             return (problem, *problem.at(at, asof=asof))
@@ -207,7 +224,9 @@ class Fitted:
         cutoff = np.zeros(table.num_rows, dtype=np.int64)
         if not self.task.static:
             if not is_time_type(table["cutoff"].type) or table["cutoff"].null_count:
-                raise TaskError("rows.cutoff", str(table["cutoff"].type), "must hold a time in every row", "Parse the column first")
+                raise TaskError(
+                    "rows.cutoff", str(table["cutoff"].type), "must hold a time in every row", "Parse the column first"
+                )
             cutoff = ticks_of(table["cutoff"], up=False)
         return problem.bind(keys, cutoff, features=table), keys
 

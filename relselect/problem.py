@@ -61,7 +61,9 @@ class Problem:
         return f"Problem({self.database.name}/{self.task.name})"
 
     def _infer(self) -> dict[str, dict[str, SemanticType]]:
-        return {name: infer_types(table, self.visible(name, self.fit_asof)) for name, table in self.database.tables.items()}
+        return {
+            name: infer_types(table, self.visible(name, self.fit_asof)) for name, table in self.database.tables.items()
+        }
 
     def visible(self, table: str, asof: int) -> NDArray[np.bool_]:
         """Return which rows of a table are visible at `asof`, shape (rows,)."""
@@ -128,15 +130,21 @@ class Problem:
         from relselect.tasks.sql import Query, ask
 
         if self.task.population is None:
-            raise TaskError("at", when, f"task {self.task.name} has no population query", "Give the rows to predict instead")
+            raise TaskError(
+                "at", when, f"task {self.task.name} has no population query", "Give the rows to predict instead"
+            )
         cutoff = parse_time(when, self.database.time_kind, "at")
         seen = cutoff if asof is None else min(cutoff, parse_time(asof, self.database.time_kind, "asof"))
         query = Query("population", self.task.population, ("cutoff", *self.task.key_columns))
         source = self.user_database.censored(seen) if seen < cutoff else self.user_database
         found = ask(source, query, [cutoff])
         if found.num_rows == 0:
-            raise TaskError("at", format_time(cutoff, self.database.time_kind), "the population query finds nobody",
-                            "Check the date against the database's last rows")
+            raise TaskError(
+                "at",
+                format_time(cutoff, self.database.time_kind),
+                "the population query finds nobody",
+                "Check the date against the database's last rows",
+            )
         keys = found.select(list(self.task.key_columns))
         keys = keys.sort_by([(name, "ascending") for name in keys.column_names])
         return self.bind(keys, np.full(len(keys), cutoff), np.full(len(keys), seen)), keys
@@ -158,7 +166,12 @@ class Problem:
         """
         wanted = self.task.feature_columns
         if wanted and (features is None or set(wanted) - set(features.column_names)):
-            raise TaskError("rows", [] if features is None else features.column_names, f"need the task's features {list(wanted)}", "Add them")
+            raise TaskError(
+                "rows",
+                [] if features is None else features.column_names,
+                f"need the task's features {list(wanted)}",
+                "Add them",
+            )
         entity = self.database.rows_of(self.entity, keys)
         if self.task.static:
             return Rows(entity, np.full(len(entity), self._static_cutoff()), np.full(len(entity), EVERYTHING), features)
@@ -205,21 +218,37 @@ def _with_labels(database: Database, task: Task) -> Database:
         return database
     key = database[task.entity].primary_key
     names = [f"entity_{number}" for number in range(len(key))]
-    keys = pa.concat_tables([_uniform(frame.keys.rename_columns(names)) for frame in frames], promote_options="permissive")
+    keys = pa.concat_tables(
+        [_uniform(frame.keys.rename_columns(names)) for frame in frames], promote_options="permissive"
+    )
     cutoff = np.concatenate([frame.cutoff for frame in frames])
     known = np.maximum(np.concatenate([frame.known_at for frame in frames]), cutoff + 1)
     label = as_label_values(np.concatenate([frame.label for frame in frames]), task.kind, task.classes)
-    data = keys.append_column("label", label).append_column("cutoff", _times(cutoff, task)).append_column("known", _times(known, task))
-    kind = {"regression": SemanticType.NUMERICAL, "binary": SemanticType.BOOLEAN}.get(task.kind, SemanticType.CATEGORICAL)
+    data = (
+        keys.append_column("label", label)
+        .append_column("cutoff", _times(cutoff, task))
+        .append_column("known", _times(known, task))
+    )
+    kind = {"regression": SemanticType.NUMERICAL, "binary": SemanticType.BOOLEAN}.get(
+        task.kind, SemanticType.CATEGORICAL
+    )
     table = Table(
-        name=LABELS, data=data, time="known", foreign_keys=(ForeignKey(tuple(names), task.entity, key),),
-        types={"label": kind, "cutoff": SemanticType.TIMESTAMP}, description=f"past values of {task.target}",
+        name=LABELS,
+        data=data,
+        time="known",
+        foreign_keys=(ForeignKey(tuple(names), task.entity, key),),
+        types={"label": kind, "cutoff": SemanticType.TIMESTAMP},
+        description=f"past values of {task.target}",
     )
     return database.with_table(table)
 
 
 def _uniform(keys: pa.Table) -> pa.Table:
-    return pa.table({name: keys[name].cast(keys[name].type.value_type) if pa.types.is_dictionary(keys[name].type) else keys[name] for name in keys.column_names})
+    """Decode dictionaries, so that the keys of all splits can be put together."""
+    fields = [
+        field.with_type(field.type.value_type) if pa.types.is_dictionary(field.type) else field for field in keys.schema
+    ]
+    return keys.cast(pa.schema(fields))
 
 
 def _times(ticks: NDArray[np.int64], task: Task) -> pa.Array:
@@ -261,5 +290,9 @@ def _refuse_label_in_features(problem: Problem) -> None:
     label, entity = train.label[known], train.entity[known]
     for column in table.columns:
         if column not in table.structural and column_is_label(table.data[column], entity, label, problem.task.kind):
-            raise TaskError(f"{problem.entity}.{column}", problem.task.target, "holds the label of every training row",
-                            f"Drop the column, declare when it becomes known (known_at), or use Task.completing(database, {column!r}, ...)")
+            raise TaskError(
+                f"{problem.entity}.{column}",
+                problem.task.target,
+                "holds the label of every training row",
+                f"Drop the column, declare when it becomes known (known_at), or use Task.completing(database, {column!r}, ...)",
+            )

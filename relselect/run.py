@@ -126,7 +126,12 @@ def _say_what_is_known(outcome: Outcome) -> None:
         outcome.emit(Notice("task", note))
     for split, count in problem.task.purged.items():
         if count:
-            outcome.emit(Notice("purging", f"{count} {split} rows were left out: their label is known only after the next split begins."))
+            outcome.emit(
+                Notice(
+                    "purging",
+                    f"{count} {split} rows were left out: their label is known only after the next split begins.",
+                )
+            )
     counts = problem.user_database.counts
     for table, count in counts.null_times.items():
         if count:
@@ -138,7 +143,14 @@ def _constants(outcome: Outcome) -> None:
     outcome.families[family.name] = family
     for number, config in enumerate(family.configs(outcome.problem)):
         outcome.candidates.append(
-            family.fit(outcome.problem, config, seed=outcome.settings.seed, number=number, budget=outcome.budget, emit=outcome.emit)
+            family.fit(
+                outcome.problem,
+                config,
+                seed=outcome.settings.seed,
+                number=number,
+                budget=outcome.budget,
+                emit=outcome.emit,
+            )
         )
 
 
@@ -148,7 +160,13 @@ def _recommend(outcome: Outcome) -> None:
         outcome.profile = profile_task(outcome.problem, budget=share, emit=outcome.emit, seed=outcome.settings.seed)
     except BudgetExhausted:
         outcome.profile = Profile((), share.elapsed())
-        outcome.emit(Notice("profile", "The budget was too short for the profile; the choice of the family goes without it.", "warning"))
+        outcome.emit(
+            Notice(
+                "profile",
+                "The budget was too short for the profile; the choice of the family goes without it.",
+                "warning",
+            )
+        )
     outcome.recommendation = recommend_from_profile(outcome.profile, outcome.problem)
 
 
@@ -167,8 +185,13 @@ def _tune(outcome: Outcome, home: Path) -> Plan:
         family = outcome.families[name] = family_of(name)
         try:
             study = tune(
-                family, outcome.problem, budget=plan.tuning(name), emit=outcome.emit, seed=outcome.settings.seed,
-                folder=home / name, max_trials=outcome.settings.max_trials,
+                family,
+                outcome.problem,
+                budget=plan.tuning(name),
+                emit=outcome.emit,
+                seed=outcome.settings.seed,
+                folder=home / name,
+                max_trials=outcome.settings.max_trials,
             )
         except BudgetExhausted as error:
             outcome.unfinished.append((name, str(error)))
@@ -196,12 +219,22 @@ def _nothing_finished(outcome: Outcome) -> RelSelectError:
         errors = "; ".join(f"{family} trial {number}: {error}" for family, number, error in outcome.failures[:3])
         return RelSelectError(f"every trial failed: {errors}")
     reasons = "; ".join(f"{family}: {why}" for family, why in outcome.unfinished)
-    return BudgetError("time_budget", f"{outcome.budget.seconds:g} s", f"no model was finished in time ({reasons})", "Give a longer time_budget")
+    return BudgetError(
+        "time_budget",
+        f"{outcome.budget.seconds:g} s",
+        f"no model was finished in time ({reasons})",
+        "Give a longer time_budget",
+    )
 
 
 def _choose(outcome: Outcome, plan: Plan) -> None:
     outcome.choice = choose_checkpoint(
-        outcome.candidates, outcome.problem, outcome.families, budget=plan.choice(), emit=outcome.emit, seed=outcome.settings.seed
+        outcome.candidates,
+        outcome.problem,
+        outcome.families,
+        budget=plan.choice(),
+        emit=outcome.emit,
+        seed=outcome.settings.seed,
     )
     outcome.chosen = load_choice(outcome.choice, outcome.problem, outcome.families)
 
@@ -236,4 +269,3 @@ def _home(workdir: Path | None) -> Iterator[Path]:
         yield temporary
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-

@@ -1,4 +1,4 @@
-"""The trivial family: constants, global and per entity. Every leaderboard shows them; whoever loses to them has learnt nothing."""
+"""The trivial family: constants, global and per entity; who loses to them has learnt nothing."""
 
 from relselect.constants.family import Constants
 

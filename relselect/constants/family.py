@@ -63,14 +63,27 @@ class Constants:
         begun = time.monotonic()
         constant = _constant(problem)
         candidate = Candidate(
-            family=self.name, config=config, seed=seed, number=number, val_predictions=np.empty(0), val_score=float("nan"),
-            val_interval=(float("nan"), float("nan")), seconds=0.0, peak_memory_mb=0.0, device="cpu", model=constant,
+            family=self.name,
+            config=config,
+            seed=seed,
+            number=number,
+            val_predictions=np.empty(0),
+            val_score=float("nan"),
+            val_interval=(float("nan"), float("nan")),
+            seconds=0.0,
+            peak_memory_mb=0.0,
+            device="cpu",
+            model=constant,
         )
         rows = problem.rows("val")
         predictions = self.predict(candidate, problem, rows)
         score, interval = interval_of(problem, rows, predictions, seed=seed)
         return replace(
-            candidate, val_predictions=predictions, val_score=score, val_interval=interval, seconds=time.monotonic() - begun,
+            candidate,
+            val_predictions=predictions,
+            val_score=score,
+            val_interval=interval,
+            seconds=time.monotonic() - begun,
             peak_memory_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         )
 

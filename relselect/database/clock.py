@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -69,7 +69,9 @@ def parse_duration(value: str | int | float | timedelta, argument: str = "durati
     elif isinstance(value, str) and (match := _DURATION.match(value)):
         ticks = round(float(match[1]) * _UNITS[match[2]])
     if ticks < 0:
-        raise TaskError(argument, value, "must be a duration that is not negative", "Write e.g. '30d', '12h' or a timedelta")
+        raise TaskError(
+            argument, value, "must be a duration that is not negative", "Write e.g. '30d', '12h' or a timedelta"
+        )
     return ticks
 
 
@@ -148,16 +150,12 @@ def ticks_of(values: pa.ChunkedArray | pa.Array, *, up: bool = True) -> NDArray[
     Returns:
         int64 array of shape (n,).
     """
-    dtype = values.type
-    if pa.types.is_integer(dtype):
-        ticks: Any = pc.cast(values, pa.int64())
-    elif pa.types.is_timestamp(dtype) and dtype.unit == "ns":
-        nanos = pc.cast(values, pa.int64())
-        raw = pc.fill_null(nanos, 0).to_numpy(zero_copy_only=False) if isinstance(nanos, pa.Array) else pc.fill_null(nanos, 0).to_numpy()
-        whole = raw // 1000 + ((raw % 1000 != 0) & up)
-        ticks = pa.array(whole, mask=values.is_null().to_numpy(zero_copy_only=False) if isinstance(values, pa.Array) else values.is_null().to_numpy())
-    else:
-        ticks = pc.cast(pc.cast(values, pa.timestamp("us")), pa.int64())
-    filled = pc.fill_null(ticks, NEVER)
-    out: NDArray[np.int64] = np.ascontiguousarray(np.asarray(filled.to_numpy(zero_copy_only=False) if isinstance(filled, pa.Array) else filled.to_numpy()), dtype=np.int64)
-    return out
+    chunked = values if isinstance(values, pa.ChunkedArray) else pa.chunked_array([values])
+    dtype = chunked.type
+    if pa.types.is_timestamp(dtype) and dtype.unit == "ns":
+        nanos = pc.fill_null(pc.cast(chunked, pa.int64()), 0).to_numpy()
+        whole = nanos // 1000 + ((nanos % 1000 != 0) & up)
+        return np.where(chunked.is_null().to_numpy(), NEVER, whole).astype(np.int64)
+    plain = chunked if pa.types.is_integer(dtype) else pc.cast(chunked, pa.timestamp("us"))
+    filled = pc.fill_null(pc.cast(plain, pa.int64()), NEVER)
+    return np.ascontiguousarray(filled.to_numpy(), dtype=np.int64)

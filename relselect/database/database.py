@@ -132,8 +132,13 @@ class Database:
         from relselect.database.sources.frames import tables_from_frames
 
         tables = tables_from_frames(
-            frames, keys=keys or {}, times=times or {}, foreign_keys=foreign_keys or {}, types=types or {},
-            drop=drop or {}, known_at=known_at or {},
+            frames,
+            keys=keys or {},
+            times=times or {},
+            foreign_keys=foreign_keys or {},
+            types=types or {},
+            drop=drop or {},
+            known_at=known_at or {},
         )
         return cls(tables, name)
 
@@ -159,7 +164,9 @@ class Database:
 
     def __getitem__(self, table: str) -> Table:
         if table not in self.tables:
-            raise ConfigError("table", table, f"is no table of {self.name}", f"Use one of: {', '.join(sorted(self.tables))}")
+            raise ConfigError(
+                "table", table, f"is no table of {self.name}", f"Use one of: {', '.join(sorted(self.tables))}"
+            )
         return self.tables[table]
 
     @property
@@ -219,7 +226,9 @@ class Database:
         return self._find(table, combine_keys(list(columns)))
 
     def _find(self, table: str, wanted: pa.Array) -> NDArray[np.int64]:
-        own = self._cached(("keys", table), lambda: combine_keys([self[table].data[c] for c in self[table].primary_key]))
+        own = self._cached(
+            ("keys", table), lambda: combine_keys([self[table].data[c] for c in self[table].primary_key])
+        )
         if len(own) == 0 or len(wanted) == 0:
             return np.full(len(wanted), -1, dtype=np.int64)
         if wanted.type != own.type:
@@ -265,7 +274,9 @@ class Database:
     @property
     def fingerprint(self) -> str:
         """The sha256 of schema and content."""
-        return self._cached("fingerprint", lambda: fingerprint_json({name: self.table_fingerprint(name) for name in self.tables}))
+        return self._cached(
+            "fingerprint", lambda: fingerprint_json({name: self.table_fingerprint(name) for name in self.tables})
+        )
 
     def table_fingerprint(self, table: str) -> str:
         """Return the sha256 of one table's declarations and content."""

@@ -6,6 +6,7 @@ import hashlib
 import json
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -24,14 +25,19 @@ def fingerprint_table(table: Table) -> str:
     digest = hashlib.sha256()
     digest.update(
         fingerprint_json(
-            [table.name, table.primary_key, table.time, [(k.columns, k.table) for k in table.foreign_keys],
-             dict(table.types), {clock: list(columns) for clock, columns in table.known_at.items()}]
+            [
+                table.name,
+                table.primary_key,
+                table.time,
+                [(k.columns, k.table) for k in table.foreign_keys],
+                dict(table.types),
+                {clock: list(columns) for clock, columns in table.known_at.items()},
+            ]
         ).encode()
     )
     for column in table.columns:
         digest.update(column.encode())
-        for chunk in _canonical(table.data[column]).chunks:
-            _update(digest, chunk)
+        _update(digest, pa.concat_arrays(_canonical(table.data[column]).chunks or [pa.array([])]))
     return digest.hexdigest()
 
 
@@ -51,7 +57,12 @@ def _canonical(values: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def is_opaque(dtype: pa.DataType) -> bool:
     """Whether values of this type are hashed by their text."""
-    return bool(pa.types.is_nested(dtype) or pa.types.is_binary(dtype) or pa.types.is_large_binary(dtype) or pa.types.is_null(dtype))
+    return bool(
+        pa.types.is_nested(dtype)
+        or pa.types.is_binary(dtype)
+        or pa.types.is_large_binary(dtype)
+        or pa.types.is_null(dtype)
+    )
 
 
 def _update(digest: Any, chunk: pa.Array) -> None:
@@ -60,10 +71,12 @@ def _update(digest: Any, chunk: pa.Array) -> None:
         return
     digest.update(pc.cast(chunk.is_null(), pa.int8()).to_numpy(zero_copy_only=False).tobytes())
     if pa.types.is_large_string(chunk.type):
-        lengths = pc.fill_null(pc.binary_length(chunk), 0)
-        digest.update(lengths.to_numpy(zero_copy_only=False).astype("int64").tobytes())
-        joined = pc.binary_join(pa.array([pc.fill_null(chunk, "").to_pylist()], type=pa.large_list(pa.large_string())), "")
-        digest.update((joined[0].as_py() or "").encode())
+        filled = pc.fill_null(chunk, "")
+        _, offsets, text = filled.buffers()
+        bounds = np.frombuffer(offsets, dtype=np.int64)[filled.offset : filled.offset + len(filled) + 1]
+        digest.update(np.diff(bounds).tobytes())
+        if text is not None and len(bounds):
+            digest.update(memoryview(text)[bounds[0] : bounds[-1]])
     else:
         zero = pa.scalar(0, type=chunk.type)
         digest.update(pc.fill_null(chunk, zero).to_numpy(zero_copy_only=False).tobytes())

@@ -65,8 +65,13 @@ def _missing_columns(table: Table) -> Iterable[SchemaProblem]:
     for column, role in wanted.items():
         if column not in has:
             shown = ", ".join(table.columns[:12])
-            yield SchemaProblem(table.name, column, role, "is declared but the table has no such column",
-                                f"Use one of the table's columns: {shown}")
+            yield SchemaProblem(
+                table.name,
+                column,
+                role,
+                "is declared but the table has no such column",
+                f"Use one of the table's columns: {shown}",
+            )
 
 
 def _duplicate_columns(table: Table) -> Iterable[SchemaProblem]:
@@ -80,18 +85,33 @@ def _primary_key(table: Table) -> Iterable[SchemaProblem]:
     name = "+".join(table.primary_key)
     nested = [column for column in table.primary_key if is_nested(table.data[column].type)]
     for column in nested:
-        yield SchemaProblem(table.name, column, str(table.data[column].type), "cannot be a key",
-                            "Use columns of integers, text or UUIDs")
+        yield SchemaProblem(
+            table.name,
+            column,
+            str(table.data[column].type),
+            "cannot be a key",
+            "Use columns of integers, text or UUIDs",
+        )
     if nested:
         return
     keys = combine_keys([table.data[column] for column in table.primary_key])
     if keys.null_count:
-        yield SchemaProblem(table.name, name, f"{keys.null_count} null values", "a primary key has no nulls",
-                            "Fill or drop these rows, or declare no primary key")
+        yield SchemaProblem(
+            table.name,
+            name,
+            f"{keys.null_count} null values",
+            "a primary key has no nulls",
+            "Fill or drop these rows, or declare no primary key",
+        )
     distinct = pc.count_distinct(keys, mode="only_valid").as_py()
     if distinct < len(keys) - keys.null_count:
-        yield SchemaProblem(table.name, name, f"{_repeated(keys)} repeat", "a primary key has no duplicates",
-                            "Add the columns that tell these rows apart, remove the duplicates, or declare no primary key")
+        yield SchemaProblem(
+            table.name,
+            name,
+            f"{_repeated(keys)} repeat",
+            "a primary key has no duplicates",
+            "Add the columns that tell these rows apart, remove the duplicates, or declare no primary key",
+        )
 
 
 def _repeated(keys: pa.Array) -> str:
@@ -107,12 +127,21 @@ def _time(table: Table) -> Iterable[SchemaProblem]:
     values = table.data[table.time]
     if not is_time_type(values.type):
         example = next((value for value in values.slice(0, 50).to_pylist() if value is not None), None)
-        yield SchemaProblem(table.name, table.time, f"{values.type}, e.g. {example!r}",
-                            "a time column holds timestamps, dates or integers",
-                            "Parse it first (pandas.to_datetime), or declare no time column")
+        yield SchemaProblem(
+            table.name,
+            table.time,
+            f"{values.type}, e.g. {example!r}",
+            "a time column holds timestamps, dates or integers",
+            "Parse it first (pandas.to_datetime), or declare no time column",
+        )
     elif len(values) and values.null_count == len(values):
-        yield SchemaProblem(table.name, table.time, "all null", "a time column holds at least one time",
-                            "Declare no time column if the rows are always visible, or drop the table")
+        yield SchemaProblem(
+            table.name,
+            table.time,
+            "all null",
+            "a time column holds at least one time",
+            "Declare no time column if the rows are always visible, or drop the table",
+        )
     else:
         yield from _range(table, table.time)
 
@@ -125,23 +154,43 @@ def _range(table: Table, column: str) -> Iterable[SchemaProblem]:
         per_day = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[values.type.unit] * 86_400
         limit = 100_000_000 * 365 // 1000  # days of about 100,000 years: far beyond any calendar in use
         if max(abs(low), abs(high)) // per_day > limit:
-            yield SchemaProblem(table.name, column, f"{low} to {high} {values.type.unit}",
-                                "lies beyond any calendar", "Check the unit of the timestamps")
+            yield SchemaProblem(
+                table.name,
+                column,
+                f"{low} to {high} {values.type.unit}",
+                "lies beyond any calendar",
+                "Check the unit of the timestamps",
+            )
 
 
 def _clocks(table: Table) -> Iterable[SchemaProblem]:
     masked_by: dict[str, str] = {}
     for clock, masked in table.known_at.items():
         if not is_time_type(table.data[clock].type):
-            yield SchemaProblem(table.name, clock, str(table.data[clock].type),
-                                "a known_at clock holds timestamps, dates or integers", "Parse it to timestamps first")
+            yield SchemaProblem(
+                table.name,
+                clock,
+                str(table.data[clock].type),
+                "a known_at clock holds timestamps, dates or integers",
+                "Parse it to timestamps first",
+            )
         for column in masked:
             if column in table.structural and column not in table.known_at:
-                yield SchemaProblem(table.name, column, f"known_at[{clock!r}]", "a key or the time cannot be masked",
-                                    "Make the row itself known later: use that clock as the table's time")
+                yield SchemaProblem(
+                    table.name,
+                    column,
+                    f"known_at[{clock!r}]",
+                    "a key or the time cannot be masked",
+                    "Make the row itself known later: use that clock as the table's time",
+                )
             if column in masked_by:
-                yield SchemaProblem(table.name, column, f"{masked_by[column]}, {clock}", "is masked by two clocks",
-                                    "Keep the later of the two")
+                yield SchemaProblem(
+                    table.name,
+                    column,
+                    f"{masked_by[column]}, {clock}",
+                    "is masked by two clocks",
+                    "Keep the later of the two",
+                )
             masked_by[column] = clock
 
 
@@ -149,38 +198,85 @@ def _declared_types(table: Table) -> Iterable[SchemaProblem]:
     for column, semantic in table.types.items():
         dtype = table.data[column].type
         text = pa.types.is_string(dtype) or pa.types.is_large_string(dtype)
-        if semantic == SemanticType.NUMERICAL and text or semantic == SemanticType.TIMESTAMP and not is_time_type(dtype):
-            yield SchemaProblem(table.name, column, f"{semantic} over {dtype}", "the declared type does not fit the data",
-                                "Convert the column first, or declare 'categorical' or 'text'")
+        if (semantic == SemanticType.NUMERICAL and text) or (
+            semantic == SemanticType.TIMESTAMP and not is_time_type(dtype)
+        ):
+            yield SchemaProblem(
+                table.name,
+                column,
+                f"{semantic} over {dtype}",
+                "the declared type does not fit the data",
+                "Convert the column first, or declare 'categorical' or 'text'",
+            )
         if is_nested(dtype) and semantic != SemanticType.IGNORED:
-            yield SchemaProblem(table.name, column, str(dtype), "lists, structs and bytes are not read",
-                                "Declare it 'ignored', or unnest it into a table of its own")
+            yield SchemaProblem(
+                table.name,
+                column,
+                str(dtype),
+                "lists, structs and bytes are not read",
+                "Declare it 'ignored', or unnest it into a table of its own",
+            )
 
 
-def _foreign_key(table: Table, key: ForeignKey, tables: Mapping[str, Table], usable: Mapping[str, Table]) -> list[SchemaProblem]:
+def _foreign_key(
+    table: Table, key: ForeignKey, tables: Mapping[str, Table], usable: Mapping[str, Table]
+) -> list[SchemaProblem]:
     parent = tables.get(key.table)
     if parent is None:
-        return [SchemaProblem(table.name, key.name, key.table, "refers to a table that does not exist",
-                              f"Use one of: {', '.join(sorted(tables))}")]
+        return [
+            SchemaProblem(
+                table.name,
+                key.name,
+                key.table,
+                "refers to a table that does not exist",
+                f"Use one of: {', '.join(sorted(tables))}",
+            )
+        ]
     if not parent.primary_key:
-        return [SchemaProblem(table.name, key.name, key.table, "refers to a table without a primary key",
-                              f"Declare the primary key of {key.table}")]
+        return [
+            SchemaProblem(
+                table.name,
+                key.name,
+                key.table,
+                "refers to a table without a primary key",
+                f"Declare the primary key of {key.table}",
+            )
+        ]
     if key.ref_columns and set(key.ref_columns) != set(parent.primary_key):
-        return [SchemaProblem(table.name, key.name, "+".join(key.ref_columns), f"must refer to the primary key of {key.table}",
-                              f"Refer to {'+'.join(parent.primary_key)}")]
+        return [
+            SchemaProblem(
+                table.name,
+                key.name,
+                "+".join(key.ref_columns),
+                f"must refer to the primary key of {key.table}",
+                f"Refer to {'+'.join(parent.primary_key)}",
+            )
+        ]
     if len(key.columns) != len(parent.primary_key):
-        return [SchemaProblem(table.name, key.name, f"{len(key.columns)} columns",
-                              f"the primary key of {key.table} has {len(parent.primary_key)}",
-                              f"Name one column for each of {'+'.join(parent.primary_key)}, in that order")]
+        return [
+            SchemaProblem(
+                table.name,
+                key.name,
+                f"{len(key.columns)} columns",
+                f"the primary key of {key.table} has {len(parent.primary_key)}",
+                f"Name one column for each of {'+'.join(parent.primary_key)}, in that order",
+            )
+        ]
     if key.table not in usable:
         return []
     problems = []
     for column, ref in zip(key.columns, key.ref_columns or parent.primary_key, strict=True):
         mine, theirs = _family(table.data[column].type), _family(parent.data[ref].type)
         if mine != theirs and "null" not in (mine, theirs):
-            problems.append(SchemaProblem(table.name, column, f"{mine} against {theirs} in {key.table}.{ref}",
-                                          "a foreign key has the type of the key it refers to",
-                                          "Convert one of the two columns"))
+            problems.append(
+                SchemaProblem(
+                    table.name,
+                    column,
+                    f"{mine} against {theirs} in {key.table}.{ref}",
+                    "a foreign key has the type of the key it refers to",
+                    "Convert one of the two columns",
+                )
+            )
     return problems
 
 
@@ -204,5 +300,10 @@ def _one_kind_of_time(tables: list[Table]) -> Iterable[SchemaProblem]:
         others = "integers" if few is kinds.get("timestamp") else "timestamps"
         for place in few:
             name, column = place.split(".", 1)
-            yield SchemaProblem(name, column, "mixed kinds of time", f"the other time columns hold {others}",
-                                "Convert all time columns to the same kind")
+            yield SchemaProblem(
+                name,
+                column,
+                "mixed kinds of time",
+                f"the other time columns hold {others}",
+                "Convert all time columns to the same kind",
+            )

@@ -19,7 +19,14 @@ if TYPE_CHECKING:
     from relselect.selector import Recommendation
     from relselect.tasks.splits import Split
 
-__all__ = ["database_record", "environment_record", "leaderboard_record", "profile_record", "recommendation_record", "task_record"]
+__all__ = [
+    "database_record",
+    "environment_record",
+    "leaderboard_record",
+    "profile_record",
+    "recommendation_record",
+    "task_record",
+]
 
 _VERSIONS = ("relselect", "torch", "torch-geometric", "pytorch-frame", "lightgbm", "optuna", "numpy", "pyarrow")
 
@@ -97,7 +104,9 @@ def _delay(problem: Problem) -> str:
         return "none: every row sees the database as of its cutoff"
     middle = _length(int(np.median(delays)), problem.task.time_kind)
     longest = _length(int(delays.max()), problem.task.time_kind)
-    return f"evaluation rows see data that are {middle} old (median; at most {longest}); training rows are also shown so"
+    return (
+        f"evaluation rows see data that are {middle} old (median; at most {longest}); training rows are also shown so"
+    )
 
 
 def profile_record(profile: Profile) -> dict[str, Any]:
@@ -149,5 +158,3 @@ def leaderboard_record(
         )
         for rank, candidate in enumerate(ordered, 1)
     ]
-
-

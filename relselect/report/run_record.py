@@ -15,6 +15,7 @@ from relselect.report.assemble import (
 from relselect.report.record import RECORD_VERSION, plain
 
 if TYPE_CHECKING:
+    from relselect.family import Candidate
     from relselect.landscape import FinalChoice
     from relselect.run import Outcome
 
@@ -43,27 +44,38 @@ def record_of(outcome: Outcome) -> dict[str, Any]:
         "profile": None if outcome.profile is None else profile_record(outcome.profile),
         "recommendation": None if outcome.recommendation is None else recommendation_record(outcome.recommendation),
         "leaderboard": leaderboard_record(candidates, chosen, outcome.test_scores),
-        "failures": [{"family": family, "number": number, "error": error} for family, number, error in outcome.failures],
+        "failures": [
+            {"family": family, "number": number, "error": error} for family, number, error in outcome.failures
+        ],
         "unfinished": [{"family": family, "why": why} for family, why in outcome.unfinished],
-        "choice": None if outcome.choice is None else _choice(outcome.choice),
+        "choice": None if outcome.choice is None else _choice(outcome.choice, candidates),
         "candidates": {candidate.id: {"details": candidate.details} for candidate in candidates},
         "notices": [{"level": n.level, "topic": n.topic, "message": n.message} for n in outcome.notices],
     }
     return dict(plain(record))
 
 
-def _choice(choice: FinalChoice) -> dict[str, Any]:
-    family, number, _ = choice.without_flatness
+def _choice(choice: FinalChoice, candidates: list[Candidate]) -> dict[str, Any]:
+    steps = {candidate.id: [point.step for point in candidate.checkpoints] for candidate in candidates}
+
+    def step(candidate: str, checkpoint: int | None) -> int | None:
+        known = steps.get(candidate, [])
+        return known[checkpoint] if checkpoint is not None and checkpoint < len(known) else None
+
+    family, number, checkpoint = choice.without_flatness
     return {
         "candidate": choice.candidate.id,
         "family": choice.candidate.family,
         "checkpoint": choice.checkpoint,
+        "step": step(choice.candidate.id, choice.checkpoint),
         "why": choice.why,
         "without_flatness": f"{family}-{number}",
+        "without_flatness_checkpoint": checkpoint,
         "near_ties": [
             {
                 "candidate": f"{tie.family}-{tie.number}",
                 "checkpoint": tie.checkpoint,
+                "step": step(f"{tie.family}-{tie.number}", tie.checkpoint),
                 "score": tie.score,
                 "slope": tie.flatness,
                 "chosen": tie.chosen,

@@ -61,7 +61,9 @@ class Draft:
         """Ticks from a cutoff until its label is known, or None when unknown."""
         if self.known_after is None:
             return None
-        return self.horizon_ticks() if self.known_after == "horizon" else parse_duration(self.known_after, "known_after")
+        return (
+            self.horizon_ticks() if self.known_after == "horizon" else parse_duration(self.known_after, "known_after")
+        )
 
 
 @dataclass(frozen=True)
@@ -75,31 +77,55 @@ class Asking:
     end: object = None
 
 
-def task_from_labels(database: Database, labels: Any | Mapping[str, Any], draft: Draft, notes: Sequence[str] = ()) -> Task:
+def task_from_labels(
+    database: Database, labels: Any | Mapping[str, Any], draft: Draft, notes: Sequence[str] = ()
+) -> Task:
     """Build a task from label frames; see `Task.from_labels`."""
     key_columns = _check_draft(database, draft)
     columns = Columns(key_columns, draft.target, draft.time, draft.known_at, draft.features)
     given = labels if isinstance(labels, Mapping) else {"all": labels}
-    if set(given) - {"all"} - set(SPLITS) or "all" not in given and not {"train", "val"} <= set(given):
-        raise TaskError("labels", list(given), "must be one frame, or frames named train, val and (optionally) test", "Rename them")
+    if set(given) - {"all"} - set(SPLITS) or ("all" not in given and not {"train", "val"} <= set(given)):
+        raise TaskError(
+            "labels", list(given), "must be one frame, or frames named train, val and (optionally) test", "Rename them"
+        )
     tables = {split: _arrow(frame, split) for split, frame in given.items()}
     tables = {split: table for split, table in tables.items() if not (split == "test" and table.num_rows == 0)}
-    read = {split: read_frame(table, columns, database.time_kind if draft.time else None, split) for split, table in tables.items()}
+    read = {
+        split: read_frame(table, columns, database.time_kind if draft.time else None, split)
+        for split, table in tables.items()
+    }
     encoded, classes = encode_labels([raw for _, raw in read.values()], draft.kind, draft.classes)
     frames = {
         split: _with_known_at(replace(frame, label=label), draft)
         for (split, (frame, _)), label in zip(read.items(), encoded, strict=True)
     }
     parts, starts = _split(database, frames, draft, tables)
-    kept, purged = (parts, dict.fromkeys(parts, 0)) if draft.time is None else purge(parts, starts, parse_duration(draft.embargo, "embargo"))
+    kept, purged = (
+        (parts, dict.fromkeys(parts, 0))
+        if draft.time is None
+        else purge(parts, starts, parse_duration(draft.embargo, "embargo"))
+    )
     _check_labels(kept, draft)
     return Task(
-        name=draft.name, entity=draft.entity, kind=draft.kind, target=draft.target, splits=kept, starts=starts,
-        regime=draft.regime, metric=metric_of(draft.metric, draft.kind), horizon=draft.horizon_ticks(), classes=classes,
-        static=draft.time is None, time_kind=database.time_kind if draft.time else None, key_columns=key_columns,
-        feature_columns=draft.features, population=draft.population, purged=purged,
+        name=draft.name,
+        entity=draft.entity,
+        kind=draft.kind,
+        target=draft.target,
+        splits=kept,
+        starts=starts,
+        regime=draft.regime,
+        metric=metric_of(draft.metric, draft.kind),
+        horizon=draft.horizon_ticks(),
+        classes=classes,
+        static=draft.time is None,
+        time_kind=database.time_kind if draft.time else None,
+        key_columns=key_columns,
+        feature_columns=draft.features,
+        population=draft.population,
+        purged=purged,
         every=None if draft.every is None else parse_duration(draft.every, "every"),
-        notes=(*notes, *_notes(database, kept, draft)), description=draft.description,
+        notes=(*notes, *_notes(database, kept, draft)),
+        description=draft.description,
     )
 
 
@@ -107,18 +133,37 @@ def _check_draft(database: Database, draft: Draft) -> tuple[str, ...]:
     if draft.kind not in _KINDS:
         raise TaskError("kind", draft.kind, f"must be one of {_KINDS}", "Use 'binary' for yes/no questions")
     if draft.regime not in _REGIMES:
-        raise TaskError("regime", draft.regime, f"must be one of {_REGIMES}", "Use 'rolling' unless you compare with RelBench")
+        raise TaskError(
+            "regime", draft.regime, f"must be one of {_REGIMES}", "Use 'rolling' unless you compare with RelBench"
+        )
     if draft.entity not in database.tables:
-        raise TaskError("entity", draft.entity, f"is no table of {database.name}", f"Use one of: {', '.join(sorted(database.tables))}")
+        raise TaskError(
+            "entity",
+            draft.entity,
+            f"is no table of {database.name}",
+            f"Use one of: {', '.join(sorted(database.tables))}",
+        )
     key = database[draft.entity].primary_key
     if not key:
-        raise TaskError("entity", draft.entity, "has no primary key", "Declare the key of the table that is asked about")
+        raise TaskError(
+            "entity", draft.entity, "has no primary key", "Declare the key of the table that is asked about"
+        )
     if draft.time is not None and database.time_kind is None and draft.horizon is not None:
-        raise TaskError("time", draft.time, "the database has no time column", "Declare the tables' time columns, or drop time and horizon")
+        raise TaskError(
+            "time",
+            draft.time,
+            "the database has no time column",
+            "Declare the tables' time columns, or drop time and horizon",
+        )
     columns = draft.entity_columns
     named = key if columns is None else (columns,) if isinstance(columns, str) else tuple(columns)
     if len(named) != len(key):
-        raise TaskError("entity_columns", list(named), f"the key of {draft.entity} has {len(key)} columns", f"Name one for each of {list(key)}")
+        raise TaskError(
+            "entity_columns",
+            list(named),
+            f"the key of {draft.entity} has {len(key)} columns",
+            f"Name one for each of {list(key)}",
+        )
     return named
 
 
@@ -161,7 +206,9 @@ def _split(
 def _folds(table: pa.Table, draft: Draft) -> NDArray[np.int64]:
     assert draft.fold_column is not None
     if draft.fold_column not in table.column_names:
-        raise TaskError("fold_column", draft.fold_column, "is not in the label frame", f"Use one of: {table.column_names}")
+        raise TaskError(
+            "fold_column", draft.fold_column, "is not in the label frame", f"Use one of: {table.column_names}"
+        )
     kept = table.filter(table[draft.target].is_valid())
     return np.asarray(kept[draft.fold_column].to_numpy(), dtype=np.int64)
 
@@ -182,24 +229,40 @@ def _starts(parts: Mapping[Split, LabelFrame], draft: Draft, database: Database)
     for split, declared in zip(SPLITS[1:], _declared_starts(draft, database), strict=True):
         if declared is not None and split in parts:
             if declared > starts[split]:
-                raise TaskError(f"{split}_start", format_time(declared, database.time_kind), f"lies after the first {split} cutoff",
-                                f"Use {format_time(starts[split], database.time_kind)} or earlier")
+                raise TaskError(
+                    f"{split}_start",
+                    format_time(declared, database.time_kind),
+                    f"lies after the first {split} cutoff",
+                    f"Use {format_time(starts[split], database.time_kind)} or earlier",
+                )
             starts[split] = declared
     for earlier, later in zip(SPLITS, SPLITS[1:], strict=False):
         if later in parts and parts[earlier].cutoff.max() >= starts[later]:
-            raise TaskError(f"{later} cutoffs", format_time(starts[later], database.time_kind),
-                            f"must all lie after the last {earlier} cutoff", "Split by time: train before val before test")
+            raise TaskError(
+                f"{later} cutoffs",
+                format_time(starts[later], database.time_kind),
+                f"must all lie after the last {earlier} cutoff",
+                "Split by time: train before val before test",
+            )
     return starts
 
 
 def _check_labels(parts: Mapping[Split, LabelFrame], draft: Draft) -> None:
     train = parts["train"].label
     if len(np.unique(train)) < 2:
-        raise TaskError("train labels", float(train[0]), "are all the same, so there is nothing to learn",
-                        "Check the label query, or train on a longer period")
+        raise TaskError(
+            "train labels",
+            float(train[0]),
+            "are all the same, so there is nothing to learn",
+            "Check the label query, or train on a longer period",
+        )
     if draft.kind == "binary" and len(np.unique(parts["val"].label)) < 2:
-        raise TaskError("val labels", float(parts["val"].label[0]), "hold one class only, so no score is defined",
-                        "Move val_start, or give a longer validation period")
+        raise TaskError(
+            "val labels",
+            float(parts["val"].label[0]),
+            "hold one class only, so no score is defined",
+            "Move val_start, or give a longer validation period",
+        )
 
 
 def _notes(database: Database, parts: Mapping[Split, LabelFrame], draft: Draft) -> list[str]:
@@ -225,7 +288,9 @@ def task_from_sql(database: Database, draft: Draft, asking: Asking) -> Task:
 
     keys = _check_draft(database, draft)
     if database.time_kind is None:
-        raise TaskError("time", None, "the database has no time column", "Declare the tables' time columns, or use from_labels")
+        raise TaskError(
+            "time", None, "the database has no time column", "Declare the tables' time columns, or use from_labels"
+        )
     horizon = draft.horizon_ticks() or 0
     window = max(horizon, draft.delay_ticks() or 0)
     cutoffs = _cutoffs(database, asking, horizon)
@@ -233,7 +298,12 @@ def task_from_sql(database: Database, draft: Draft, asking: Asking) -> Task:
     label = Query("label", asking.label, ("cutoff", *keys, draft.target))
     found, unlabelled = ask_labels(database, population, label, cutoffs, window)
     if found.num_rows == 0:
-        raise TaskError("population", draft.population, "finds nobody with a label at any cutoff", "Try the queries at one cutoff first")
+        raise TaskError(
+            "population",
+            draft.population,
+            "finds nobody with a label at any cutoff",
+            "Try the queries at one cutoff first",
+        )
     notes = [f"{unlabelled} members of the population had no label and were left out."] if unlabelled else []
     drafted = replace(draft, time="cutoff", entity_columns=keys, every=asking.every)
     return task_from_labels(database, found, drafted, notes)
@@ -247,21 +317,35 @@ def _cutoffs(database: Database, asking: Asking, horizon: int) -> list[int]:
         cutoffs = sorted({parse_time(value, kind, "cutoffs") for value in asking.cutoffs})
         late = [cutoff for cutoff in cutoffs if cutoff + horizon > last]
         if late:
-            raise TaskError("cutoffs", format_time(late[0], kind), "its label window ends after the last observed time",
-                            f"Use cutoffs up to {format_time(last - horizon, kind)}")
+            raise TaskError(
+                "cutoffs",
+                format_time(late[0], kind),
+                "its label window ends after the last observed time",
+                f"Use cutoffs up to {format_time(last - horizon, kind)}",
+            )
         return cutoffs
     if asking.every is None:
-        raise TaskError("every", None, "the distance of the cutoffs is needed", "Write e.g. every='30d', or list the cutoffs")
+        raise TaskError(
+            "every", None, "the distance of the cutoffs is needed", "Write e.g. every='30d', or list the cutoffs"
+        )
     every = parse_duration(asking.every, "every")
     low = first + horizon if asking.start is None else parse_time(asking.start, kind, "start")
     high = last - horizon if asking.end is None else parse_time(asking.end, kind, "end")
     if high + horizon > last:
-        raise TaskError("end", format_time(high, kind), "its label window ends after the last observed time",
-                        f"Use {format_time(last - horizon, kind)} or earlier")
+        raise TaskError(
+            "end",
+            format_time(high, kind),
+            "its label window ends after the last observed time",
+            f"Use {format_time(last - horizon, kind)} or earlier",
+        )
     if every <= 0 or not 3 <= (high - low) // max(every, 1) + 1 <= _MOST_CUTOFFS:
         count = (high - low) // every + 1 if every > 0 else 0
-        raise TaskError("every", asking.every, f"gives {max(0, count)} cutoffs; 3 to {_MOST_CUTOFFS} are usable",
-                        "Choose another distance, or set start and end")
+        raise TaskError(
+            "every",
+            asking.every,
+            f"gives {max(0, count)} cutoffs; 3 to {_MOST_CUTOFFS} are usable",
+            "Choose another distance, or set start and end",
+        )
     return list(range(high, low - 1, -every))[::-1]
 
 
@@ -270,11 +354,22 @@ def task_completing(database: Database, draft: Draft) -> Task:
     table = database[draft.entity]
     if draft.target not in table.columns or draft.target in table.structural:
         usable = [column for column in table.columns if column not in table.structural]
-        raise TaskError("column", draft.target, f"is no column of {draft.entity} that can be filled in", f"Use one of: {', '.join(usable)}")
+        raise TaskError(
+            "column",
+            draft.target,
+            f"is no column of {draft.entity} that can be filled in",
+            f"Use one of: {', '.join(usable)}",
+        )
     key = _check_draft(database, draft)
     columns = list(dict.fromkeys([*key, *filter(None, [draft.time]), draft.target]))
     clock = table.clock_of(draft.target)
     if clock is not None and clock not in columns:
         columns.append(clock)
-    built = task_from_labels(database, table.data.select(columns), replace(draft, known_at=clock if draft.time else None))
-    return replace(built, hidden_columns=(draft.target,), notes=(*built.notes, f"{draft.entity}.{draft.target} is hidden from both engines."))
+    built = task_from_labels(
+        database, table.data.select(columns), replace(draft, known_at=clock if draft.time else None)
+    )
+    return replace(
+        built,
+        hidden_columns=(draft.target,),
+        notes=(*built.notes, f"{draft.entity}.{draft.target} is hidden from both engines."),
+    )

@@ -18,10 +18,24 @@ __all__ = ["task_from_spec"]
 def task_from_spec(database: Database, spec: TaskSpec, name: str, folder: Path | None) -> Task:
     """Build a task from its declaration; see `Task.from_spec`."""
     draft = Draft(
-        name=name, entity=spec.entity, kind=spec.kind, target=spec.target, time=spec.time,
-        entity_columns=spec.key_columns or None, horizon=spec.horizon, known_after=spec.known_after, known_at=spec.known_at,
-        val_start=spec.val_start, test_start=spec.test_start, fold_column=spec.fold_column, features=tuple(spec.features),
-        metric=spec.metric, regime=spec.regime, population=spec.population, description=spec.description, every=spec.every,
+        name=name,
+        entity=spec.entity,
+        kind=spec.kind,
+        target=spec.target,
+        time=spec.time,
+        entity_columns=spec.key_columns or None,
+        horizon=spec.horizon,
+        known_after=spec.known_after,
+        known_at=spec.known_at,
+        val_start=spec.val_start,
+        test_start=spec.test_start,
+        fold_column=spec.fold_column,
+        features=tuple(spec.features),
+        metric=spec.metric,
+        regime=spec.regime,
+        population=spec.population,
+        description=spec.description,
+        every=spec.every,
     )
     if spec.completes is not None:
         return task_completing(database, draft)
@@ -40,7 +54,12 @@ def _read(path: str, folder: Path | None, name: str) -> pa.Table:
     import pyarrow.parquet as pq
 
     if folder is None:
-        raise ConfigError(f"tasks.{name}.files", path, "is relative and the database has no folder", "Open the database from its manifest")
+        raise ConfigError(
+            f"tasks.{name}.files",
+            path,
+            "is relative and the database has no folder",
+            "Open the database from its manifest",
+        )
     full = folder / path
     if not full.exists():
         raise DataNotFound(f"tasks.{name}.files", str(full), "does not exist", "Correct the path in the manifest")

@@ -64,7 +64,9 @@ class LabelFrame:
         return replace(self, known_at=known_at)
 
 
-def read_frame(frame: pa.Table, columns: Columns, kind: TimeKind | None, split: str) -> tuple[LabelFrame, pa.ChunkedArray]:
+def read_frame(
+    frame: pa.Table, columns: Columns, kind: TimeKind | None, split: str
+) -> tuple[LabelFrame, pa.ChunkedArray]:
     """Check one split's frame and take it apart.
 
     Args:
@@ -91,7 +93,9 @@ def read_frame(frame: pa.Table, columns: Columns, kind: TimeKind | None, split: 
         usable = pc.and_(usable, frame[columns.time].is_valid())
     frame = frame.filter(usable)
     if frame.num_rows == 0:
-        raise TaskError(f"{split} rows", 0, "has no row with both a label and a cutoff", "Check the target and time columns")
+        raise TaskError(
+            f"{split} rows", 0, "has no row with both a label and a cutoff", "Check the target and time columns"
+        )
     cutoff = ticks_of(frame[columns.time], up=False) if columns.time else np.zeros(frame.num_rows, dtype=np.int64)
     known_at = np.full(frame.num_rows, NEVER)
     if columns.known_at:
@@ -139,7 +143,9 @@ def encode_labels(
     if kind == "binary" and len(found) > 2:
         raise TaskError("label", list(found[:6]), "a binary task has two classes", "Use kind='multiclass'")
     if len(found) < 2:
-        raise TaskError("label", list(found), "is the same for every row, so there is nothing to learn", "Check the label query")
+        raise TaskError(
+            "label", list(found), "is the same for every row, so there is nothing to learn", "Check the label query"
+        )
     place = {name: float(number) for number, name in enumerate(found)}
     codes = np.array([place[name] for name in names], dtype=np.float64)
     return [codes[a:b] for a, b in zip(sizes[:-1], sizes[1:], strict=True)], found
@@ -147,8 +153,15 @@ def encode_labels(
 
 def _numbers(column: pa.ChunkedArray) -> NDArray[np.float64]:
     dtype = column.type
-    if not (pa.types.is_integer(dtype) or pa.types.is_floating(dtype) or pa.types.is_decimal(dtype) or pa.types.is_boolean(dtype)):
-        raise TaskError("label", str(dtype), "a regression target is a number", "Convert it, or use another kind of task")
+    if not (
+        pa.types.is_integer(dtype)
+        or pa.types.is_floating(dtype)
+        or pa.types.is_decimal(dtype)
+        or pa.types.is_boolean(dtype)
+    ):
+        raise TaskError(
+            "label", str(dtype), "a regression target is a number", "Convert it, or use another kind of task"
+        )
     values = as_float(column)
     if not np.isfinite(values).all():
         raise TaskError("label", "nan or infinite", "a regression target is finite", "Drop or repair these rows")

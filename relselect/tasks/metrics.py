@@ -106,11 +106,24 @@ _SCORERS: dict[str, Scorer] = {
     "r2": _r2,
 }
 _BY_KIND: dict[Kind, tuple[tuple[str, str, int], ...]] = {
-    "binary": (("roc_auc", "AUROC", 1), ("average_precision", "average precision", 1), ("neg_log_loss", "log loss", -1),
-               ("accuracy", "accuracy", 1), ("f1_macro", "macro F1", 1)),
-    "multiclass": (("roc_auc_ovr", "AUROC (one against rest)", 1), ("accuracy", "accuracy", 1),
-                   ("neg_log_loss", "log loss", -1), ("f1_macro", "macro F1", 1)),
-    "regression": (("neg_mean_absolute_error", "MAE", -1), ("neg_root_mean_squared_error", "RMSE", -1), ("r2", "R²", 1)),
+    "binary": (
+        ("roc_auc", "AUROC", 1),
+        ("average_precision", "average precision", 1),
+        ("neg_log_loss", "log loss", -1),
+        ("accuracy", "accuracy", 1),
+        ("f1_macro", "macro F1", 1),
+    ),
+    "multiclass": (
+        ("roc_auc_ovr", "AUROC (one against rest)", 1),
+        ("accuracy", "accuracy", 1),
+        ("neg_log_loss", "log loss", -1),
+        ("f1_macro", "macro F1", 1),
+    ),
+    "regression": (
+        ("neg_mean_absolute_error", "MAE", -1),
+        ("neg_root_mean_squared_error", "RMSE", -1),
+        ("r2", "R²", 1),
+    ),
 }
 
 

@@ -77,7 +77,8 @@ class TaskSpec(BaseModel):
     folds: str | None = Field(default=None, description="One file with all label rows and a fold number in each.")
     fold_column: str | None = Field(default=None, description="The fold column of the folds file.")
     completes: str | None = Field(
-        default=None, description="A column of the entity table to fill in where it is missing, instead of label frames."
+        default=None,
+        description="A column of the entity table to fill in where it is missing, instead of label frames.",
     )
     population: str | None = Field(
         default=None,
@@ -120,7 +121,9 @@ class TaskSpec(BaseModel):
         given = [name for name, present in origins.items() if present]
         if len(given) != 1:
             named = " and ".join(given) or "none of them"
-            raise ValueError(f"labels come from exactly one of files, folds, label (with population), completes; got {named}")
+            raise ValueError(
+                f"labels come from exactly one of files, folds, label (with population), completes; got {named}"
+            )
         if self.label is not None and self.population is None:
             raise ValueError("label needs population: the query that says who is asked about")
         if (self.folds is None) != (self.fold_column is None):

@@ -35,8 +35,12 @@ def default_starts(cutoff: NDArray[np.int64]) -> tuple[int, int]:
     """
     dates = np.unique(cutoff)
     if len(dates) < 3:
-        raise TaskError("cutoffs", len(dates), "three or more distinct dates are needed to split by time",
-                        "Ask at more cutoffs, or give train, val and test frames")
+        raise TaskError(
+            "cutoffs",
+            len(dates),
+            "three or more distinct dates are needed to split by time",
+            "Ask at more cutoffs, or give train, val and test frames",
+        )
     n_test = max(1, round(_TEST_SHARE * len(dates)))
     n_val = max(1, round(_VAL_SHARE * len(dates)))
     return int(dates[-n_test - n_val]), int(dates[-n_test])
@@ -83,10 +87,16 @@ def by_group(frame: LabelFrame, entity: NDArray[np.int64], seed: int = 0) -> dic
     """Split a static task 60/20/20 by a seeded draw of whole entities."""
     groups, inverse = np.unique(entity, return_inverse=True)
     place = np.random.default_rng(seed).permutation(len(groups))[inverse] / max(1, len(groups))
-    return {"train": frame.take(place >= 0.4), "val": frame.take((place >= 0.2) & (place < 0.4)), "test": frame.take(place < 0.2)}
+    return {
+        "train": frame.take(place >= 0.4),
+        "val": frame.take((place >= 0.2) & (place < 0.4)),
+        "test": frame.take(place < 0.2),
+    }
 
 
-def purge(frames: Mapping[Split, LabelFrame], starts: Mapping[Split, int], embargo: int = 0) -> tuple[dict[Split, LabelFrame], dict[Split, int]]:
+def purge(
+    frames: Mapping[Split, LabelFrame], starts: Mapping[Split, int], embargo: int = 0
+) -> tuple[dict[Split, LabelFrame], dict[Split, int]]:
     """Leave out the rows of a split whose label is known only after the next split has begun.
 
     A row stays when `known_at + embargo <= start of the next split`. Rows whose label time is unknown stay: nothing can
@@ -113,13 +123,19 @@ def purge(frames: Mapping[Split, LabelFrame], starts: Mapping[Split, int], embar
             late = (frame.known_at != NEVER) & (frame.known_at > starts[following] - embargo)
             frame = frame.take(~late)
         if len(frame) == 0:
-            raise TaskError(f"{split} rows", len(frames[split]), f"every label is known only after the {following} split begins",
-                            "Start the next split later, or shorten known_after")
+            raise TaskError(
+                f"{split} rows",
+                len(frames[split]),
+                f"every label is known only after the {following} split begins",
+                "Start the next split later, or shorten known_after",
+            )
         kept[split], counts[split] = frame, len(frames[split]) - len(frame)
     return kept, counts
 
 
-def asof_of(split: Split, cutoff: NDArray[np.int64], regime: Regime, starts: Mapping[Split, int], static: bool) -> NDArray[np.int64]:
+def asof_of(
+    split: Split, cutoff: NDArray[np.int64], regime: Regime, starts: Mapping[Split, int], static: bool
+) -> NDArray[np.int64]:
     """Return what the rows of a split may see, ticks of shape (n,)."""
     if static:
         return np.full(len(cutoff), EVERYTHING)

@@ -95,12 +95,18 @@ def _fetch(connection: duckdb.DuckDBPyConnection, query: Query) -> pa.Table:
         found = connection.execute(query.text).arrow()
     except duckdb.Error as error:
         reason = str(error).strip().splitlines()[0]
-        raise TaskError(query.argument, query.text.strip(), f"DuckDB refused the query: {reason}", "Correct the SQL") from None
+        raise TaskError(
+            query.argument, query.text.strip(), f"DuckDB refused the query: {reason}", "Correct the SQL"
+        ) from None
     table = found.read_all() if isinstance(found, pa.RecordBatchReader) else found
     missing = [column for column in query.columns if column not in table.column_names]
     if missing:
-        raise TaskError(query.argument, list(table.column_names), f"must return the columns {list(query.columns)}",
-                        f"Add {', '.join(missing)} to the SELECT")
+        raise TaskError(
+            query.argument,
+            list(table.column_names),
+            f"must return the columns {list(query.columns)}",
+            f"Add {', '.join(missing)} to the SELECT",
+        )
     table = table.select(list(query.columns))
     if pa.types.is_timestamp(table["cutoff"].type) or pa.types.is_date(table["cutoff"].type):
         place = table.column_names.index("cutoff")
@@ -111,8 +117,12 @@ def _fetch(connection: duckdb.DuckDBPyConnection, query: Query) -> pa.Table:
 def _unique(answers: pa.Table, keys: list[str], query: Query) -> None:
     distinct = answers.group_by(keys).aggregate([]).num_rows
     if distinct < answers.num_rows:
-        raise TaskError(query.argument, f"{answers.num_rows - distinct} extra rows", "must return one label per cutoff and entity",
-                        "GROUP BY the cutoff and the key")
+        raise TaskError(
+            query.argument,
+            f"{answers.num_rows - distinct} extra rows",
+            "must return one label per cutoff and entity",
+            "GROUP BY the cutoff and the key",
+        )
 
 
 @contextmanager
@@ -136,11 +146,14 @@ def _show(connection: duckdb.DuckDBPyConnection, database: Database, asof: int) 
     for name, table in database.tables.items():
         masked = [(column, clock) for clock, columns in table.known_at.items() for column in (*columns, clock)]
         replaced = ", ".join(
-            f"CASE WHEN {_quote(clock)} <= {moment} THEN {_quote(column)} END AS {_quote(column)}" for column, clock in masked
+            f"CASE WHEN {_quote(clock)} <= {moment} THEN {_quote(column)} END AS {_quote(column)}"
+            for column, clock in masked
         )
         chosen = f"* REPLACE ({replaced})" if replaced else "*"
         where = f" WHERE {_quote(table.time)} <= {moment}" if table.time else ""
-        connection.execute(f"CREATE OR REPLACE TEMP VIEW {_quote(name)} AS SELECT {chosen} FROM {_quote('__all_' + name)}{where}")
+        connection.execute(
+            f"CREATE OR REPLACE TEMP VIEW {_quote(name)} AS SELECT {chosen} FROM {_quote('__all_' + name)}{where}"
+        )
 
 
 def _quote(name: str) -> str:

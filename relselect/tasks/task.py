@@ -76,7 +76,16 @@ class Task:
         """The sha256 of the task's rules and labelled rows."""
         import hashlib
 
-        rules = [self.name, self.entity, self.kind, self.target, self.regime, self.metric.name, self.horizon, self.classes]
+        rules = [
+            self.name,
+            self.entity,
+            self.kind,
+            self.target,
+            self.regime,
+            self.metric.name,
+            self.horizon,
+            self.classes,
+        ]
         digest = hashlib.sha256(fingerprint_json(rules).encode())
         for split, frame in self.splits.items():
             digest.update(split.encode())
@@ -158,10 +167,26 @@ class Task:
         from relselect.tasks.building import Draft, task_from_labels
 
         draft = Draft(
-            name=name, entity=entity, kind=kind, target=target, time=time, entity_columns=entity_columns, horizon=horizon,
-            known_after=known_after, known_at=known_at, val_start=val_start, test_start=test_start, fold_column=fold_column,
-            features=tuple(features), metric=metric, regime=regime, classes=classes, embargo=embargo, population=population,
-            description=description, seed=seed,
+            name=name,
+            entity=entity,
+            kind=kind,
+            target=target,
+            time=time,
+            entity_columns=entity_columns,
+            horizon=horizon,
+            known_after=known_after,
+            known_at=known_at,
+            val_start=val_start,
+            test_start=test_start,
+            fold_column=fold_column,
+            features=tuple(features),
+            metric=metric,
+            regime=regime,
+            classes=classes,
+            embargo=embargo,
+            population=population,
+            description=description,
+            seed=seed,
         )
         return task_from_labels(database, labels, draft)
 
@@ -223,9 +248,22 @@ class Task:
         from relselect.tasks.building import Asking, Draft, task_from_sql
 
         draft = Draft(
-            name=name, entity=entity, kind=kind, target=target, time="cutoff", entity_columns=entity_columns, horizon=horizon,
-            known_after=known_after, val_start=val_start, test_start=test_start, metric=metric, regime=regime, classes=classes,
-            embargo=embargo, population=population, description=description,
+            name=name,
+            entity=entity,
+            kind=kind,
+            target=target,
+            time="cutoff",
+            entity_columns=entity_columns,
+            horizon=horizon,
+            known_after=known_after,
+            val_start=val_start,
+            test_start=test_start,
+            metric=metric,
+            regime=regime,
+            classes=classes,
+            embargo=embargo,
+            population=population,
+            description=description,
         )
         return task_from_sql(database, draft, Asking(label=label, every=every, cutoffs=cutoffs, start=start, end=end))
 
@@ -271,9 +309,18 @@ class Task:
         from relselect.tasks.building import Draft, task_completing
 
         draft = Draft(
-            name=name or f"{entity}.{column}", entity=entity, kind=kind, target=column, time=database[entity].time,
-            known_after=known_after, val_start=val_start, test_start=test_start, metric=metric, regime=regime,
-            features=tuple(features), description=description,
+            name=name or f"{entity}.{column}",
+            entity=entity,
+            kind=kind,
+            target=column,
+            time=database[entity].time,
+            known_after=known_after,
+            val_start=val_start,
+            test_start=test_start,
+            metric=metric,
+            regime=regime,
+            features=tuple(features),
+            description=description,
         )
         return task_completing(database, draft)
 
