@@ -12,27 +12,37 @@ from typing import Any
 
 from relselect.report.record import RunRecord
 
-__all__ = ["Curve", "Importance", "importances", "learning_curve"]
+__all__ = ["Curve", "Importance", "Point", "importances", "learning_curve"]
 
-_STEP = ("step", "epoch", "checkpoint", "iteration")
+_EPOCH = ("epoch", "iteration", "steps", "step")
+_STEP = ("steps", "step", "epoch", "iteration")
 _SCORE = ("score", "val_score", "validation", "val")
 _LOSS = ("loss", "train_loss")
 _FEATURE = ("feature", "name", "column")
 _WEIGHT = ("importance", "gain", "value", "weight")
 
 
+@dataclass(frozen=True, order=True)
+class Point:
+    """One point of a curve: its epoch, the training step it ended at, and the value."""
+
+    epoch: float
+    step: float
+    value: float
+
+
 @dataclass(frozen=True)
 class Curve:
-    """A learning curve: per point its step and a value.
+    """A learning curve.
 
     Attributes:
         candidate: Whose curve it is.
-        points: (step, value) in order of the steps.
+        points: In order of the epochs.
         scored: Whether the values are validation scores; training losses otherwise.
     """
 
     candidate: str
-    points: tuple[tuple[float, float], ...]
+    points: tuple[Point, ...]
     scored: bool
 
 
@@ -96,10 +106,11 @@ def _pairs(given: Any) -> list[Any]:
     return given if isinstance(given, list) else []
 
 
-def _point(row: Mapping[str, Any], index: int, keys: tuple[str, ...]) -> tuple[float, float] | None:
-    value = _number(_first(row, keys))
-    step = _number(_first(row, _STEP))
-    return None if value is None else (float(index) if step is None else step, value)
+def _point(row: Mapping[str, Any], index: int, keys: tuple[str, ...]) -> Point | None:
+    value, epoch, step = (_number(_first(row, names)) for names in (keys, _EPOCH, _STEP))
+    if value is None:
+        return None
+    return Point(float(index) if epoch is None else epoch, float(index) if step is None else step, value)
 
 
 def _importance(entry: Any) -> Importance | None:

@@ -29,7 +29,12 @@ from relselect.report.words import (
 )
 
 __all__ = [
-    "budget_figure", "curve_figure", "importance_figure", "leaderboard_figure", "margin_figure", "splits_figure",
+    "budget_figure",
+    "curve_figure",
+    "importance_figure",
+    "leaderboard_figure",
+    "margin_figure",
+    "splits_figure",
 ]
 
 _WIDTH = 760.0
@@ -101,8 +106,8 @@ def curve_figure(record: RunRecord) -> Markup | None:
     metric = record["task"]["metric"] if curve.scored else None
     what = f"validation {metric_name(metric)}" if curve.scored else "training loss"
     left, right, top, bottom = 70.0, _WIDTH - 24, 14.0, 200.0
-    values = [value for _, value in curve.points]
-    x = Scale(curve.points[0][0], curve.points[-1][0], left, right)
+    values = [point.value for point in curve.points]
+    x = Scale(curve.points[0].epoch, curve.points[-1].epoch, left, right)
     y = Scale(*_padded(min(values), max(values)), bottom, top)
     told = f"{what} of {curve.candidate}: from {score(values[0], metric)} to {score(values[-1], metric)}"
     art = Canvas("fig-curve", f"Learning curve of {curve.candidate}", told, _WIDTH, bottom + 40)
@@ -114,21 +119,22 @@ def curve_figure(record: RunRecord) -> Markup | None:
             art.text(x(tick), bottom + 18, count(tick), "axis", "middle")
     art.text(right, bottom + 36, "epoch", "axis", "end")
     art.text(left, bottom + 36, f"{what}{', better upwards' if curve.scored else ''}", "axis")
-    art.polyline([(x(step), y(value)) for step, value in curve.points], "curve")
-    for step, value in curve.points:
-        marked = _tie_class(record, curve.candidate, step)
+    art.polyline([(x(point.epoch), y(point.value)) for point in curve.points], "curve")
+    for point in curve.points:
+        marked = _tie_class(record, curve.candidate, point.step)
         if marked:
-            art.circle(x(step), y(value), 5, f"mark {marked}", f"epoch {count(step)}: {score(value, metric)}")
+            tip = f"epoch {count(point.epoch)}: {score(point.value, metric)}"
+            art.circle(x(point.epoch), y(point.value), 5, f"mark {marked}", tip)
     return art.markup()
 
 
 def _tie_class(record: RunRecord, candidate: str, step: float) -> str:
     """ "chosen" for the chosen checkpoint, "tie" for its near-ties, nothing otherwise."""
     choice = record["choice"]
-    if choice["candidate"] == candidate and choice["checkpoint"] == step:
+    if choice["candidate"] == candidate and choice["step"] == step:
         return "chosen"
     ties = choice["near_ties"]
-    return "tie" if any(row["candidate"] == candidate and row["checkpoint"] == step for row in ties) else ""
+    return "tie" if any(row["candidate"] == candidate and row["step"] == step for row in ties) else ""
 
 
 def importance_figure(record: RunRecord) -> Markup | None:
@@ -138,7 +144,7 @@ def importance_figure(record: RunRecord) -> Markup | None:
         return None
     candidate, features = found
     whole = sum(item.weight for item in features)
-    shown, step = features[:_FEATURES], 34.0
+    shown, step = features[:_FEATURES], 40.0
     x = Scale(0.0, shown[0].weight, 0.0, _WIDTH - 70)
     told = "; ".join(f"{item.feature}: {share(item.weight, whole)}" for item in shown)
     art = Canvas("fig-features", f"Features that {candidate} leans on", told, _WIDTH, step * len(shown) + 4)
@@ -146,8 +152,8 @@ def importance_figure(record: RunRecord) -> Markup | None:
         y = step * index + 14
         name = item.description or item.feature
         art.text(0, y, shorten(name, 104), "label", tip=f"{item.feature} {item.description}".strip())
-        art.rect(0, y + 6, x(item.weight), 8, "bar dfs")
-        art.text(x(item.weight) + 8, y + 14, share(item.weight, whole), "value")
+        art.rect(0, y + 5, x(item.weight), 8, "bar dfs")
+        art.text(x(item.weight) + 8, y + 13, share(item.weight, whole), "value")
     return art.markup()
 
 
@@ -175,13 +181,17 @@ def splits_figure(record: RunRecord) -> Markup | None:
         if wide > 90:
             art.text(start + 8, y + 4, text, "inside")
         else:
-            art.text(start - 8 if room < 90 else start + wide + 8, y + 4, text, "value", "end" if room < 90 else "start")
+            art.text(
+                start - 8 if room < 90 else start + wide + 8, y + 4, text, "value", "end" if room < 90 else "start"
+            )
     return art.markup()
 
 
 def _edge(known: list[tuple[SplitRecord, float, float]], index: int) -> str:
     """The first (0) or last (-1) cutoff of all splits as the record writes it."""
-    ends = [(first, row["first_cutoff"]) for row, first, _ in known] + [(last, row["last_cutoff"]) for row, _, last in known]
+    ends = [(first, row["first_cutoff"]) for row, first, _ in known] + [
+        (last, row["last_cutoff"]) for row, _, last in known
+    ]
     return str(sorted(ends, key=lambda item: item[0])[index][1])[:19]
 
 
@@ -223,8 +233,13 @@ def budget_figure(record: RunRecord) -> Markup | None:
         art.text(left - 12, y + 4, shorten(stage, 26), "label", "end", tip=stage)
         art.rect(x(start), y - 6, max(x(start + took) - x(start), 1.5), 12, "bar stage")
         at = x(start + took)
-        art.text(at + 8 if at < right - 70 else x(start) - 8, y + 4, seconds(took), "value",
-                 "start" if at < right - 70 else "end")
+        art.text(
+            at + 8 if at < right - 70 else x(start) - 8,
+            y + 4,
+            seconds(took),
+            "value",
+            "start" if at < right - 70 else "end",
+        )
         start += took
     return art.markup()
 

@@ -18,13 +18,13 @@ __all__ = ["render_html"]
 
 _CAPTIONS = {
     "board": "Bars start at the best constant baseline (dashed). Dot: validation score, with its interval. "
-             "Diamond: score on the test rows.",
+    "Diamond: score on the test rows.",
     "curve": "Filled circle: the chosen checkpoint. Open circles: its near-ties.",
     "features": "Share of the model's total gain.",
     "splits": "First to last cutoff of each split.",
     "budget": "Each stage begins where the one before it ended.",
     "margin": "The dot is the expected margin, the band its interval. Where the band crosses the middle, "
-              "measuring cannot decide.",
+    "measuring cannot decide.",
 }
 
 
@@ -51,7 +51,11 @@ def render_html(record: Mapping[str, Any]) -> str:
     }
     page = _environment().get_template("report.html.j2")
     return page.render(
-        record=whole, verdict=verdict.verdict(whole), drawn=drawn, captions=_CAPTIONS, sections=sections(whole),
+        record=whole,
+        verdict=verdict.verdict(whole),
+        drawn=drawn,
+        captions=_CAPTIONS,
+        sections=sections(whole),
         style=Markup(_template("style.css")),
     )
 
@@ -59,8 +63,12 @@ def render_html(record: Mapping[str, Any]) -> str:
 @cache
 def _environment() -> Environment:
     environment = Environment(
-        loader=FunctionLoader(_template), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True, keep_trailing_newline=True,
+        loader=FunctionLoader(_template),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
     environment.filters.update({name: getattr(words, name) for name in words.__all__ if callable(getattr(words, name))})
     return environment

@@ -31,8 +31,14 @@ def render_markdown(record: Mapping[str, Any]) -> str:
 
 
 def _verdict(said: Verdict) -> list[str]:
-    figures = [f"- {_escape(item.label)}: **{_escape(item.value)}** {_escape(item.note)}".rstrip() for item in said.figures]
-    return [f"**{_escape(said.headline)}** ({_escape(said.badge)})", " ".join(map(_escape, said.sentences)), "\n".join(figures)]
+    figures = [
+        f"- {_escape(item.label)}: **{_escape(item.value)}** {_escape(item.note)}".rstrip() for item in said.figures
+    ]
+    return [
+        f"**{_escape(said.headline)}** ({_escape(said.badge)})",
+        " ".join(map(_escape, said.sentences)),
+        "\n".join(figures),
+    ]
 
 
 def _section(section: Section) -> list[str]:

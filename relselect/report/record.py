@@ -172,10 +172,14 @@ class UnfinishedRecord(TypedDict, total=False):
 
 
 class NearTieRecord(TypedDict, total=False):
-    """One checkpoint within one standard error of the best, with the steepness of the loss around it."""
+    """One checkpoint within one standard error of the best, with the steepness of the loss around it.
+
+    `checkpoint` is its place among the kept ones, `step` the training step at which it was met.
+    """
 
     candidate: str | None
     checkpoint: int | None
+    step: int | None
     score: float | None
     slope: float | None
     chosen: bool | None
@@ -187,9 +191,11 @@ class ChoiceRecord(TypedDict, total=False):
     candidate: str | None
     family: str | None
     checkpoint: int | None
+    step: int | None
     why: str | None
     near_ties: list[NearTieRecord]
     without_flatness: str | None
+    without_flatness_checkpoint: int | None
 
 
 class CandidateRecord(TypedDict, total=False):
@@ -242,7 +248,9 @@ def complete(record: Mapping[str, Any]) -> RunRecord:
     version = record.get("version") or RECORD_VERSION
     if not isinstance(version, int) or version > RECORD_VERSION:
         raise ConfigError(
-            "record.version", version, f"this relselect reads records up to version {RECORD_VERSION}",
+            "record.version",
+            version,
+            f"this relselect reads records up to version {RECORD_VERSION}",
             "Render it with the relselect that wrote it, or upgrade: pip install -U relselect",
         )
     return cast(RunRecord, _fill(plain(record), RunRecord))

@@ -10,7 +10,7 @@ from relselect.report import sheets
 from relselect.report.record import RunRecord
 from relselect.report.sheets import Sheet
 from relselect.report.verdict import chosen_row, margin_text
-from relselect.report.words import MISSING, count, explain_metric, family_name, metric_name, percent, seconds, sentence
+from relselect.report.words import count, explain_metric, family_name, metric_name, percent, seconds, sentence
 
 __all__ = ["Section", "sections"]
 
@@ -19,20 +19,36 @@ _REGIMES = {
     "frozen": "frozen: validation and test rows see the database as it stood when their split began",
 }
 _KINDS = {
-    "binary": "yes or no", "multiclass": "one of several classes", "regression": "a number",
+    "binary": "yes or no",
+    "multiclass": "one of several classes",
+    "regression": "a number",
 }
 _GLOSSARY = (
-    ("Feature synthesis (DFS)", "Summarises the related rows of each entity into columns (counts, means, times since) "
-                                "and trains a tabular model, here gradient boosted trees, on them."),
-    ("Graph neural network (RDL)", "Takes rows as nodes and foreign keys as edges and learns what to read from the "
-                                   "neighbourhood of each entity, without hand-made columns."),
+    (
+        "Feature synthesis (DFS)",
+        "Summarises the related rows of each entity into columns (counts, means, times since) "
+        "and trains a tabular model, here gradient boosted trees, on them.",
+    ),
+    (
+        "Graph neural network (RDL)",
+        "Takes rows as nodes and foreign keys as edges and learns what to read from the "
+        "neighbourhood of each entity, without hand-made columns.",
+    ),
     ("Cutoff", "The date at which a row is asked about. Nothing later may be seen by a model."),
-    ("Validation and test", "Validation rows come later than the training rows and decide between models. Test rows "
-                            "come later still and take no part in any choice."),
-    ("Interval", "The range in which the score moves when the validation rows are drawn again (bootstrap). Overlapping "
-                 "intervals mean that a difference may be luck."),
-    ("Constant baseline", "Always giving the same answer, for everyone or per entity. A model that does not beat it "
-                          "has learnt nothing."),
+    (
+        "Validation and test",
+        "Validation rows come later than the training rows and decide between models. Test rows "
+        "come later still and take no part in any choice.",
+    ),
+    (
+        "Interval",
+        "The range in which nine of ten scores fall when the entities of the validation rows are drawn again "
+        "(bootstrap). Overlapping intervals mean that a difference may be luck.",
+    ),
+    (
+        "Constant baseline",
+        "Always giving the same answer, for everyone or per entity. A model that does not beat it has learnt nothing.",
+    ),
 )
 
 
@@ -85,7 +101,11 @@ def _evidence(record: RunRecord) -> Section:
     if advice["taught_by"]:
         paragraphs.append(sentence(f"What stands behind the suggestion: {advice['taught_by']}"))
     return Section(
-        "evidence", "Evidence", tuple(paragraphs), tuple(advice["evidence"]), ("margin",),
+        "evidence",
+        "Evidence",
+        tuple(paragraphs),
+        tuple(advice["evidence"]),
+        ("margin",),
         tables=(sheets.neighbours(record),),
     )
 
@@ -111,35 +131,66 @@ def _leaderboard(record: RunRecord) -> Section:
             f"{tried} trained {_plural(tried, 'candidate')} and the constant baselines, by {metric_name(metric)} on the "
             f"validation rows{f', in the {regime} regime' if regime else ''}. {explain_metric(metric)}".rstrip()
         )
-    return Section("leaderboard", "Leaderboard", tuple(paragraphs), figures=("board",),
-                   tables=(sheets.leaderboard(record), sheets.configurations(record)))
+    return Section(
+        "leaderboard",
+        "Leaderboard",
+        tuple(paragraphs),
+        figures=("board",),
+        tables=(sheets.leaderboard(record), sheets.configurations(record)),
+    )
 
 
 def _choice(record: RunRecord) -> Section:
     choice = record["choice"]
     paragraphs = []
     if choice["candidate"]:
-        at = "" if choice["checkpoint"] is None else f" at checkpoint {choice['checkpoint']}"
-        why = f": {choice['why']}" if choice["why"] else ""
-        paragraphs.append(sentence(f"{choice['candidate']} ({family_name(choice['family'])}){at} predicts from now on{why}"))
-        if choice["without_flatness"]:
-            paragraphs.append(sentence(
-                f"By the validation score alone it would have been {choice['without_flatness']}"))
+        at = _at(choice["checkpoint"], choice["step"])
+        paragraphs.append(f"From now on {choice['candidate']} ({family_name(choice['family'])}){at} predicts.")
+        if choice["why"]:
+            paragraphs.append(sentence(choice["why"]))
+        if other := choice["without_flatness"]:
+            place = choice["without_flatness_checkpoint"]
+            same = (other, place) == (choice["candidate"], choice["checkpoint"])
+            paragraphs.append(
+                f"The validation score alone would have chosen {'the same' if same else other + _at(place)}."
+            )
     if choice["near_ties"]:
-        paragraphs.append("Checkpoints within one standard error of the best are told apart by how steeply the loss rises "
-                          "around them: a flat place is a safer one.")
-    return Section("choice", "Choice of the checkpoint", tuple(paragraphs), figures=("curve", "features"),
-                   tables=(sheets.near_ties(record), sheets.features(record)))
+        paragraphs.append(
+            "Checkpoints within one standard error of the best are told apart by how steeply the loss rises "
+            "around them: a flat place is a safer one."
+        )
+    return Section(
+        "choice",
+        "Choice of the checkpoint",
+        tuple(paragraphs),
+        figures=("curve", "features"),
+        tables=(sheets.near_ties(record), sheets.features(record)),
+    )
+
+
+def _at(checkpoint: int | None, step: int | None = None) -> str:
+    if checkpoint is None:
+        return ""
+    return f" at checkpoint {checkpoint}{'' if step is None else f' (training step {count(step)})'}"
 
 
 def _warnings(record: RunRecord) -> Section:
-    bullets = [sentence(f"{family_name(row['family'])} did not finish: {row['why'] or 'no reason given'}")
-               for row in record["unfinished"]]
-    bullets += [sentence(f"{family_name(row['family'])}, trial {count(row['number'])} failed: {row['error']}")
-                for row in record["failures"]]
+    bullets = [
+        sentence(f"{family_name(row['family'])} did not finish: {row['why'] or 'no reason given'}")
+        for row in record["unfinished"]
+    ]
+    bullets += [
+        sentence(f"{family_name(row['family'])}, trial {count(row['number'])} failed: {row['error']}")
+        for row in record["failures"]
+    ]
     notices = sorted(record["notices"], key=lambda row: row["level"] != "warning")
-    bullets += [sentence(f"{'Warning' if row['level'] == 'warning' else 'Note'}"
-                          f"{f' ({topic})' if (topic := row['topic']) else ''}: {row['message']}") for row in notices]
+    bullets += [
+        sentence(
+            f"{'Warning' if row['level'] == 'warning' else 'Note'}"
+            f"{f' ({topic})' if (topic := row['topic']) else ''}: {row['message']}"
+        )
+        for row in notices
+    ]
     trouble = record["unfinished"] or record["failures"] or any(row["level"] == "warning" for row in notices)
     paragraphs = () if trouble or record["kind"] is None else ("Nothing failed and no warning was raised.",)
     return Section("warnings", "Warnings and failures", paragraphs, tuple(dict.fromkeys(bullets)))
@@ -148,10 +199,15 @@ def _warnings(record: RunRecord) -> Section:
 def _task(record: RunRecord) -> Section:
     task = record["task"]
     facts = _facts(
-        ("Task", task["name"]), ("Asked about", task["entity"]), ("Target", task["target"]),
-        ("Answer", _KINDS.get(task["kind"] or "", task["kind"])), ("Classes", ", ".join(task["classes"])),
-        ("Horizon", task["horizon"]), ("Regime", _REGIMES.get(task["regime"] or "", task["regime"])),
-        ("Metric", task["metric"] and metric_name(task["metric"])), ("Delay", task["delay"]),
+        ("Task", task["name"]),
+        ("Asked about", task["entity"]),
+        ("Target", task["target"]),
+        ("Answer", _KINDS.get(task["kind"] or "", task["kind"])),
+        ("Classes", ", ".join(task["classes"])),
+        ("Horizon", task["horizon"]),
+        ("Regime", _REGIMES.get(task["regime"] or "", task["regime"])),
+        ("Metric", task["metric"] and metric_name(task["metric"])),
+        ("Delay", task["delay"]),
     )
     paragraphs = (sentence(task["description"]),) if task["description"] else ()
     return Section("task", "Task", paragraphs, figures=("splits",), facts=facts, tables=(sheets.splits(record),))
@@ -161,19 +217,24 @@ def _database(record: RunRecord) -> Section:
     database = record["database"]
     tables = database["tables"]
     facts = _facts(
-        ("Database", database["name"]), ("Tables", count(len(tables)) if tables else None),
+        ("Database", database["name"]),
+        ("Tables", count(len(tables)) if tables else None),
         ("Rows", None if database["rows"] is None else count(database["rows"])),
         ("Fingerprint", database["fingerprint"]),
     )
     bullets = []
     for table in tables:
         if table["null_times"]:
-            bullets.append(f"{table['name']}: {count(table['null_times'])} rows without a time are never visible "
-                           f"({_of(table['null_times'], table['rows'])}).")
+            bullets.append(
+                f"{table['name']}: {count(table['null_times'])} rows without a time are never visible "
+                f"({_of(table['null_times'], table['rows'])})."
+            )
         for key in table["foreign_keys"]:
             if key["dangling"]:
-                bullets.append(f"{table['name']}.{'+'.join(key['columns'])}: {count(key['dangling'])} values point to no "
-                               f"row of {key['table']} ({_of(key['dangling'], table['rows'])}).")
+                bullets.append(
+                    f"{table['name']}.{'+'.join(key['columns'])}: {count(key['dangling'])} values point to no "
+                    f"row of {key['table']} ({_of(key['dangling'], table['rows'])})."
+                )
     return Section("database", "Data", bullets=tuple(bullets), facts=facts, tables=(sheets.tables(record),))
 
 
@@ -192,20 +253,29 @@ def _profile(record: RunRecord) -> Section:
 
 def _time(record: RunRecord) -> Section:
     budget = record["budget"]
-    facts = _facts(("Granted", seconds(budget["seconds"]) if budget["seconds"] else None),
-                   ("Spent", seconds(budget["spent"]) if budget["spent"] is not None else None))
+    facts = _facts(
+        ("Granted", seconds(budget["seconds"]) if budget["seconds"] else None),
+        ("Spent", seconds(budget["spent"]) if budget["spent"] is not None else None),
+    )
     return Section("time", "Where the time went", figures=("budget",), facts=facts, tables=(sheets.stages(record),))
 
 
 def _reproduction(record: RunRecord) -> Section:
     environment: dict[str, Any] = dict(record["environment"])
     facts = _facts(
-        ("Seed", record["seed"]), ("relselect", record["relselect"]),
+        ("Seed", record["seed"]),
+        ("relselect", record["relselect"]),
         *((name, environment[name]) for name in environment),
         ("Database fingerprint", record["database"]["fingerprint"]),
     )
-    paragraphs = ("Equal data, seed and number of trials give the equal study. A time budget on another machine may fit "
-                  "more or fewer trials.",) if facts else ()
+    paragraphs = (
+        (
+            "Equal data, seed and number of trials give the equal study. A time budget on another machine may fit "
+            "more or fewer trials.",
+        )
+        if facts
+        else ()
+    )
     return Section("reproduction", "Reproduction", paragraphs, facts=facts, code=_command(record))
 
 

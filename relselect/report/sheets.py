@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -21,8 +22,18 @@ from relselect.report.words import (
 )
 
 __all__ = [
-    "Column", "Row", "Sheet", "configurations", "features", "leaderboard", "near_ties", "neighbours", "profile",
-    "splits", "stages", "tables",
+    "Column",
+    "Row",
+    "Sheet",
+    "configurations",
+    "features",
+    "leaderboard",
+    "near_ties",
+    "neighbours",
+    "profile",
+    "splits",
+    "stages",
+    "tables",
 ]
 
 
@@ -57,29 +68,47 @@ def leaderboard(record: RunRecord) -> Sheet:
     """Every candidate with its scores and costs; columns without any value are left out."""
     metric = record["task"]["metric"]
     columns = (
-        Column("#", "number"), Column("Candidate"), Column("Family", "family"), Column("Validation", "number"),
-        Column("Interval", "number"), Column("Test", "number"), Column("Time", "number"), Column("Memory", "number"),
-        Column("Device"), Column("Note"),
+        Column("#", "number"),
+        Column("Candidate"),
+        Column("Family", "family"),
+        Column("Validation", "number"),
+        Column("Interval", "number"),
+        Column("Test", "number"),
+        Column("Time", "number"),
+        Column("Peak memory", "number"),
+        Column("Device"),
+        Column("Note"),
     )
     rows = [
         Row(
             (
-                count(row["rank"]), row["candidate"] or MISSING, family_short(row["family"]),
-                score(row["score"], metric), _interval(row, metric), score(row["test_score"], metric),
-                seconds(row["seconds"]), _megabytes(row["peak_memory_mb"]), row["device"] or MISSING, _note(row),
+                count(row["rank"]),
+                row["candidate"] or MISSING,
+                family_short(row["family"]),
+                score(row["score"], metric),
+                _interval(row, metric),
+                score(row["test_score"], metric),
+                seconds(row["seconds"]),
+                _megabytes(row["peak_memory_mb"]),
+                row["device"] or MISSING,
+                _note(row),
             ),
-            bool(row["chosen"]), row["family"],
+            bool(row["chosen"]),
+            row["family"],
         )
         for row in record["leaderboard"]
     ]
-    return _without_empty(Sheet(f"Candidates by {metric_name(metric)}", columns, tuple(rows)))
+    several = len({row["device"] for row in record["leaderboard"]}) > 1  # one device stands under reproduction
+    device = [index for index, column in enumerate(columns) if column.name == "Device" and not several]
+    return _without_empty(Sheet(f"Candidates by {metric_name(metric)}", columns, tuple(rows)), device)
 
 
 def configurations(record: RunRecord) -> Sheet:
     """The configuration of each candidate, those without one left out."""
     rows = [
         Row((row["candidate"] or MISSING, config_text(row["config"])), bool(row["chosen"]))
-        for row in record["leaderboard"] if row["config"]
+        for row in record["leaderboard"]
+        if row["config"]
     ]
     return Sheet("Configurations", (Column("Candidate"), Column("Configuration", "code")), tuple(rows), fold=0)
 
@@ -87,14 +116,27 @@ def configurations(record: RunRecord) -> Sheet:
 def near_ties(record: RunRecord) -> Sheet:
     """The checkpoints between which flatness decided."""
     metric = record["task"]["metric"]
-    columns = (Column("Candidate"), Column("Checkpoint", "number"), Column("Validation", "number"),
-               Column("Steepness", "number"))
+    columns = (
+        Column("Candidate"),
+        Column("Checkpoint", "number"),
+        Column("Step", "number"),
+        Column("Validation", "number"),
+        Column("Steepness", "number"),
+    )
     rows = [
-        Row((row["candidate"] or MISSING, count(row["checkpoint"]), score(row["score"], metric), number(row["slope"])),
-            bool(row["chosen"]))
+        Row(
+            (
+                row["candidate"] or MISSING,
+                count(row["checkpoint"]),
+                count(row["step"]),
+                score(row["score"], metric),
+                number(row["slope"]),
+            ),
+            bool(row["chosen"]),
+        )
         for row in record["choice"]["near_ties"]
     ]
-    return Sheet("Near-tied checkpoints", columns, tuple(rows))
+    return _without_empty(Sheet("Near-tied checkpoints", columns, tuple(rows)))
 
 
 def features(record: RunRecord) -> Sheet:
@@ -109,11 +151,25 @@ def features(record: RunRecord) -> Sheet:
 
 def splits(record: RunRecord) -> Sheet:
     """Rows, cutoffs and mean label per split."""
-    columns = (Column("Split"), Column("Rows", "number"), Column("First cutoff"), Column("Last cutoff"),
-               Column("Mean label", "number"), Column("Purged", "number"))
+    columns = (
+        Column("Split"),
+        Column("Rows", "number"),
+        Column("First cutoff"),
+        Column("Last cutoff"),
+        Column("Mean label", "number"),
+        Column("Purged", "number"),
+    )
     rows = [
-        Row((row["split"] or MISSING, count(row["rows"]), _text(row["first_cutoff"]), _text(row["last_cutoff"]),
-             number(row["label_mean"]), count(row["purged"])))
+        Row(
+            (
+                row["split"] or MISSING,
+                count(row["rows"]),
+                _text(row["first_cutoff"]),
+                _text(row["last_cutoff"]),
+                number(row["label_mean"]),
+                count(row["purged"]),
+            )
+        )
         for row in record["task"]["splits"]
     ]
     return _without_empty(Sheet("Splits", columns, tuple(rows)))
@@ -121,12 +177,25 @@ def splits(record: RunRecord) -> Sheet:
 
 def tables(record: RunRecord) -> Sheet:
     """The tables of the database with their keys."""
-    columns = (Column("Table"), Column("Rows", "number"), Column("Columns", "number"), Column("Primary key", "code"),
-               Column("Time", "code"), Column("Foreign keys", "code"))
+    columns = (
+        Column("Table"),
+        Column("Rows", "number"),
+        Column("Columns", "number"),
+        Column("Primary key", "code"),
+        Column("Time", "code"),
+        Column("Foreign keys", "code"),
+    )
     rows = [
-        Row((table["name"] or MISSING, count(table["rows"]), count(table["columns"]),
-             ", ".join(table["primary_key"]) or MISSING, table["time"] or MISSING,
-             ", ".join(f"{'+'.join(key['columns'])} → {key['table']}" for key in table["foreign_keys"]) or MISSING))
+        Row(
+            (
+                table["name"] or MISSING,
+                count(table["rows"]),
+                count(table["columns"]),
+                ", ".join(table["primary_key"]) or MISSING,
+                table["time"] or MISSING,
+                ", ".join(f"{'+'.join(key['columns'])} → {key['table']}" for key in table["foreign_keys"]) or MISSING,
+            )
+        )
         for table in record["database"]["tables"]
     ]
     return Sheet("Tables", columns, tuple(rows), fold=30)
@@ -139,11 +208,18 @@ def profile(record: RunRecord) -> tuple[Sheet, ...]:
     columns = (Column("Measure"), Column("Value", "number"), Column("± error", "number"), Column("Reading"))
     ordered = sorted(measures, key=lambda row: groups.index(row["group"] or "measures"))
     return tuple(
-        _without_empty(Sheet(
-            group.replace("_", " ").capitalize(), columns,
-            tuple(Row((row["name"] or MISSING, number(row["value"]), number(row["stderr"]), row["reading"] or MISSING))
-                  for row in rows),
-        ))
+        _without_empty(
+            Sheet(
+                group.replace("_", " ").capitalize(),
+                columns,
+                tuple(
+                    Row(
+                        (row["name"] or MISSING, number(row["value"]), number(row["stderr"]), row["reading"] or MISSING)
+                    )
+                    for row in rows
+                ),
+            )
+        )
         for group, rows in groupby(ordered, key=lambda row: row["group"] or "measures")
     )
 
@@ -188,8 +264,9 @@ def _text(value: Any) -> str:
     return number(value) if isinstance(value, float) else str(value)
 
 
-def _without_empty(sheet: Sheet) -> Sheet:
-    """The table without the columns in which nothing is known."""
-    kept = [i for i in range(len(sheet.columns)) if any(row.cells[i] != MISSING for row in sheet.rows)]
+def _without_empty(sheet: Sheet, dropped: Sequence[int] = ()) -> Sheet:
+    """The table without the columns in which nothing is known, and without the `dropped` ones."""
+    known = [i for i in range(len(sheet.columns)) if any(row.cells[i] != MISSING for row in sheet.rows)]
+    kept = [i for i in known if i not in dropped]
     rows = tuple(Row(tuple(row.cells[i] for i in kept), row.chosen, row.family) for row in sheet.rows)
     return Sheet(sheet.caption, tuple(sheet.columns[i] for i in kept), rows, sheet.fold)

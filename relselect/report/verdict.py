@@ -80,8 +80,13 @@ def verdict(record: RunRecord) -> Verdict:
     badge, tone, sureness = _sureness(record, chosen)
     sentences = [_score_sentence(record, chosen), *sureness, _test_sentence(record, chosen)]
     return Verdict(
-        headline(record), badge, tone, chosen["family"], tuple(text for text in sentences if text),
-        _figures(record, chosen), _alerts(record),
+        headline(record),
+        badge,
+        tone,
+        chosen["family"],
+        tuple(text for text in sentences if text),
+        _figures(record, chosen),
+        _alerts(record),
     )
 
 
@@ -144,8 +149,13 @@ def _score_sentence(record: RunRecord, chosen: LeaderboardRecord) -> str:
     baseline = best_baseline(record)
     if baseline is None or baseline is chosen:
         return f"{text}."
-    text += f"; always giving the same answer reaches {score(baseline['score'], metric)}"
+    text += f"; the best constant baseline{_named(baseline)} reaches {score(baseline['score'], metric)}"
     return f"{text}{_less_error(chosen, baseline, metric)}."
+
+
+def _named(row: LeaderboardRecord) -> str:
+    name = row["config"].get("scope") or row["candidate"]
+    return f" ({name})" if name else ""
 
 
 def _less_error(chosen: LeaderboardRecord, baseline: LeaderboardRecord, metric: str | None) -> str:
@@ -202,7 +212,9 @@ def _baseline_warning(record: RunRecord, chosen: LeaderboardRecord) -> list[str]
 def _alerts(record: RunRecord) -> tuple[str, ...]:
     """One sentence for each family that did not finish."""
     rows = record["unfinished"]
-    return tuple(sentence(f"{family_name(row['family'])} did not finish: {row['why'] or 'no reason given'}") for row in rows)
+    return tuple(
+        sentence(f"{family_name(row['family'])} did not finish: {row['why'] or 'no reason given'}") for row in rows
+    )
 
 
 def _test_sentence(record: RunRecord, chosen: LeaderboardRecord) -> str:
@@ -228,7 +240,7 @@ def _figures(record: RunRecord, chosen: LeaderboardRecord | None) -> tuple[Figur
             figures.append(Figure("Test", score(chosen["test_score"], metric), "took no part in any choice"))
         baseline = best_baseline(record)
         if baseline is not None:
-            figures.append(Figure("Constant", score(baseline["score"], metric), "best single answer, validation"))
+            figures.append(Figure("Constant", score(baseline["score"], metric), "best baseline, validation"))
     elif record["kind"] == "recommendation":
         margin = record["recommendation"]["margin"]
         side = "no estimate" if margin is None else f"in favour of {family_short('rdl' if margin > 0 else 'dfs')}"

@@ -8,8 +8,23 @@ from collections.abc import Mapping
 from typing import Any
 
 __all__ = [
-    "EXPLAINED", "MISSING", "config_text", "count", "explain_metric", "family_kind", "family_name", "family_short",
-    "is_error", "metric_name", "natural", "number", "percent", "score", "seconds", "sentence", "share",
+    "EXPLAINED",
+    "MISSING",
+    "config_text",
+    "count",
+    "explain_metric",
+    "family_kind",
+    "family_name",
+    "family_short",
+    "is_error",
+    "metric_name",
+    "natural",
+    "number",
+    "percent",
+    "score",
+    "seconds",
+    "sentence",
+    "share",
     "shorten",
 ]
 
@@ -40,14 +55,14 @@ _METRICS = {
 #: What a metric says, in one sentence, for readers who do not live with it.
 EXPLAINED = {
     "roc_auc": "ROC AUC is the chance that a row that came true is ranked above one that did not: "
-               "0.5 is guessing, 1 is perfect.",
+    "0.5 is guessing, 1 is perfect.",
     "average_precision": "Average precision is the mean precision over all thresholds: "
-                         "the share of positives is guessing, 1 is perfect.",
+    "the share of positives is guessing, 1 is perfect.",
     "accuracy": "Accuracy is the share of rows that are predicted right.",
     "mean_absolute_error": "Mean absolute error is how far a prediction is off on average, "
-                           "in the unit of the label; lower is better.",
+    "in the unit of the label; lower is better.",
     "root_mean_squared_error": "Root mean squared error is how far predictions are off, large misses weighing more, "
-                               "in the unit of the label; lower is better.",
+    "in the unit of the label; lower is better.",
     "r2": "R² is the share of the label's variance that is explained: 0 is the mean, 1 is perfect.",
     "log_loss": "Log loss punishes confident mistakes; lower is better.",
 }
@@ -102,7 +117,7 @@ def number(value: float | None, digits: int = 3) -> str:
     if value is None or not math.isfinite(value):
         return MISSING
     size = abs(value)
-    if 0 < size < 10.0 ** -digits:
+    if 0 < size < 10.0**-digits:
         text = f"{value:.1e}"
     elif size >= 1000:
         text = f"{value:,.0f}"
@@ -121,6 +136,8 @@ def percent(value: float | None) -> str:
     """A share as a percentage: 0.034 is "3.4 %"."""
     if value is None:
         return MISSING
+    if 0 < abs(value) < 0.0005:
+        return "under 0.1 %" if value > 0 else "over −0.1 %"
     text = f"{100 * value:.1f}" if abs(value) < 0.1 else f"{100 * value:.0f}"
     return f"{text} %".replace("-", "−")
 
@@ -134,6 +151,8 @@ def seconds(value: float | None) -> str:
     """A duration: "0.4 s", "43 s", "4 min 43 s", "2 h 5 min"."""
     if value is None:
         return MISSING
+    if 0 <= value < 0.05:
+        return "under 0.1 s"
     if value < 9.95:
         return f"{value:.1f} s"
     whole = round(value)
@@ -157,7 +176,7 @@ def shorten(text: str, limit: int) -> str:
     if len(text) <= limit:
         return text
     head = (limit - 1) * 2 // 3
-    return f"{text[:head]}…{text[len(text) - (limit - 1 - head):]}"
+    return f"{text[:head]}…{text[len(text) - (limit - 1 - head) :]}"
 
 
 def config_text(config: Mapping[str, Any]) -> str:
