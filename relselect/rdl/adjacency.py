@@ -51,6 +51,12 @@ class ParentRelation:
         return self.parent[positions]
 
     @property
+    def opposite(self) -> EdgeType | None:
+        """The relation down the same foreign key: whoever came by it came from this very parent."""
+        sender, name, receiver = self.edge_type
+        return receiver, name.removeprefix("rev_"), sender
+
+    @property
     def to_parent(self) -> bool:
         """Whether the neighbours are parents."""
         return True
@@ -95,6 +101,11 @@ class ChildRelation:
     def neighbours(self, positions: Tensor) -> Tensor:
         """Return the neighbour rows at `positions`."""
         return self.child[positions]
+
+    @property
+    def opposite(self) -> EdgeType | None:
+        """None: siblings, the row one came from among them, are worth a visit."""
+        return None
 
     @property
     def to_parent(self) -> bool:

@@ -184,10 +184,10 @@ def compact(
         return first, place
     if name not in slots or len(slots[name]) < size:
         slots[name] = np.empty(size, np.int64)
-    slot, keys, order = slots[name], key.numpy(), np.arange(len(key))
+    slot, keys = slots[name], key.numpy()
+    order = np.arange(len(keys))
     # assignment runs in order, so the last position of every key wins, whatever the slot held before
     slot[keys] = order
-    winner = slot[keys]
-    first = np.flatnonzero(winner == order)
-    slot[keys[first]] = np.arange(len(first))
-    return torch.from_numpy(first), torch.from_numpy(slot[keys])
+    last = np.flatnonzero(slot[keys] == order)
+    slot[keys[last]] = np.arange(len(last))
+    return torch.from_numpy(last), torch.from_numpy(slot[keys])

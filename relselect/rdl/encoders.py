@@ -74,7 +74,8 @@ class StackedEncoder(nn.Module):
         self.bias = nn.Parameter(torch.randn(channels) * 0.1)
         width = 2 * len(number_clocks) + clocks
         self.linear = nn.Linear(width, channels, bias=False) if width else None
-        self.embedding = nn.EmbeddingBag(sum(sizes), channels, mode="sum") if sizes else None
+        # not an EmbeddingBag, which has no second derivative
+        self.embedding = nn.Embedding(sum(sizes), channels) if sizes else None
         if self.embedding is not None:
             nn.init.normal_(self.embedding.weight, std=0.3 / len(sizes) ** 0.5)
         self.blocks = nn.Sequential(*(ResidualBlock(channels, dropout) for _ in range(blocks)))
@@ -106,7 +107,7 @@ class StackedEncoder(nn.Module):
         if self.linear is not None:
             encoded = encoded + self.linear(torch.cat(parts, dim=1))
         if self.embedding is not None:
-            encoded = encoded + self.embedding(codes + self.offsets)
+            encoded = encoded + self.embedding(codes + self.offsets).sum(1)
         encoded = self.blocks(encoded)
         return torch.where((rows >= 0).unsqueeze(1), encoded, self.unknown)
 

@@ -50,10 +50,11 @@ def row_tensors(blueprint: Blueprint, rows: Rows, device: torch.device) -> RowTe
     columns = TableTensors(torch.empty(len(rows), 0), *(torch.empty(len(rows), 0, dtype=torch.int64) for _ in range(3)))
     if rows.features is not None:
         columns = read_columns(rows.features, blueprint.task_spec, [])
-    keys = (rows.entity, rows.cutoff, rows.asof, rows.delay)
+    entity, cutoff, asof, delay = (
+        torch.from_numpy(np.array(key, dtype=np.int64)).to(device) for key in (rows.entity, rows.cutoff, rows.asof, rows.delay)
+    )
     label = None if rows.label is None else torch.from_numpy(rows.label.astype(np.float32)).to(device)
-    moved = (torch.from_numpy(np.array(key, dtype=np.int64)).to(device) for key in keys)
-    return RowTensors(*moved, columns.to(device), label)
+    return RowTensors(entity, cutoff, asof, delay, columns.to(device), label)
 
 
 def batcher_of(blueprint: Blueprint, problem: Problem, device: torch.device, *, seed: int = 0) -> Batcher:
@@ -74,7 +75,7 @@ def batcher_of(blueprint: Blueprint, problem: Problem, device: torch.device, *, 
 
 
 def _batches(batcher: Batcher, rows: RowTensors, size: int) -> Iterator[Batch]:
-    for index in torch.arange(len(rows), device=rows.entity.device).split(size):
+    for index in torch.split(torch.arange(len(rows), device=rows.entity.device), size):
         yield batcher.batch(rows, index)
 
 

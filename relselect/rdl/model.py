@@ -60,6 +60,30 @@ def edges_by_layer(entity: str, edge_types: Sequence[EdgeType], layers: int) -> 
     return wanted[::-1]
 
 
+class Update(nn.Module):
+    """x + dropout(relu(norm(W x + message))), with weights per table.
+
+    Args:
+        tables: The tables that receive messages.
+        settings: Width and dropout.
+    """
+
+    def __init__(self, tables: Sequence[str], settings: Settings) -> None:
+        super().__init__()
+        self.place = {name: place for place, name in enumerate(tables)}
+        self.selves = nn.ModuleList(nn.Linear(settings.channels, settings.channels) for _ in tables)
+        self.norms = nn.ModuleList(nn.LayerNorm(settings.channels) for _ in tables)
+        self.dropout = nn.Dropout(settings.dropout)
+
+    def forward(self, receivers: Mapping[str, Tensor], messages: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Join each receiver (nodes, channels) with its message; tables without messages are left out."""
+        out = {}
+        for name, place in self.place.items():
+            mixed = self.selves[place](receivers[name]) + messages[name]
+            out[name] = receivers[name] + self.dropout(self.norms[place](mixed).relu())
+        return out
+
+
 class RelationalNetwork(nn.Module):
     """Encodes the rows of a batch of trees and passes messages from the leaves to the roots.
 
@@ -81,15 +105,12 @@ class RelationalNetwork(nn.Module):
         specs = [blueprint.specs[name] for name in self.tables]
         build = ENCODERS[options.encoder]
         self.encoders = nn.ModuleList(build(spec, channels, options.encoder_blocks, options.dropout) for spec in specs)
-        self.times = nn.ModuleList(TimeEncoder(len(spec.moments), channels) if spec.moments else nn.Identity() for spec in specs)
+        moments = [len(spec.moments) for spec in specs]
+        self.times = nn.ModuleList(TimeEncoder(count, 2 * channels) if count else nn.Identity() for count in moments)
         self.layer_tables = [sorted({each[2] for each in edges}) for edges in self.layer_edges]
         convolve = CONVOLUTIONS[options.convolution]
         self.convolutions = nn.ModuleList(convolve(edges, channels, options.aggregation) for edges in self.layer_edges)
-        self.selves = nn.ModuleList(
-            nn.ModuleList(nn.Linear(channels, channels) for _ in names) for names in self.layer_tables
-        )
-        self.norms = nn.ModuleList(nn.ModuleList(nn.LayerNorm(channels) for _ in names) for names in self.layer_tables)
-        self.dropout = nn.Dropout(options.dropout)
+        self.updates = nn.ModuleList(Update(self.layer_tables[layer], options) for layer in range(options.layers))
         self.seed = nn.Parameter(torch.zeros(channels))
         self._build_head(blueprint)
 
@@ -133,7 +154,9 @@ class RelationalNetwork(nn.Module):
             part = nodes[name]
             encoded = encoder(part.table, part.rows, part.known).index_select(0, part.place)
             if part.elapsed.shape[1]:
-                encoded = encoded + times(part.elapsed)
+                # time scales and shifts (Perez et al. 2018): a plain sum could not let a recent row count for more
+                scale, shift = times(part.elapsed).chunk(2, dim=1)
+                encoded = encoded * (1 + scale) + shift
             x[name] = encoded
         # marks the root among other rows of its table (the labelling trick)
         x[self.entity] = torch.cat([x[self.entity][:roots] + self.seed, x[self.entity][roots:]])
@@ -142,12 +165,7 @@ class RelationalNetwork(nn.Module):
     def _step(
         self, layer: int, senders: dict[str, Tensor], receivers: dict[str, Tensor], edges: dict[EdgeType, Tensor]
     ) -> dict[str, Tensor]:
-        reached = self.convolutions[layer](senders, receivers, edges) if edges else {}
-        out = {}
-        for name, own, norm in zip(self.layer_tables[layer], self.selves[layer], self.norms[layer], strict=True):
-            x = receivers[name]
-            mixed = own(x) + reached[name] if name in reached else own(x)
-            out[name] = x + self.dropout(norm(mixed).relu())
+        out: dict[str, Tensor] = self.updates[layer](receivers, self.convolutions[layer](senders, receivers, edges))
         if self.entity not in out:
             out[self.entity] = receivers[self.entity]
         return out

@@ -2,8 +2,9 @@
 
 Each tree grows from one task row (entity, cutoff, as-of) and holds only rows visible at its as-of: at every hop the visible
 neighbours of a node are a prefix of its adjacency row. Trees of a batch are disjoint, and within a tree every sampled edge
-leads to a node of its own: a row reached twice stands there twice, also where an edge is walked straight back (driver ->
-result -> the same driver). Both choices keep a tree independent of everything but itself; encoding shares the rows again.
+leads to a node of its own: a row reached twice stands there twice. Both keep a tree independent of everything but itself;
+encoding shares the rows again. A foreign key walked down is not walked up again at once (driver -> result -> that driver),
+since the one parent it leads to is known already; up and down again (result -> race -> its results) is allowed.
 """
 
 from __future__ import annotations
@@ -61,6 +62,7 @@ class _Frontier:
     tree: Tensor
     state: Tensor
     first: int
+    came: tuple[tuple[EdgeType | None, int], ...]
     hidden: Tensor | None = None
 
     @classmethod
@@ -73,7 +75,16 @@ class _Frontier:
             torch.cat([part.tree for part in parts]),
             torch.cat([part.state for part in parts]),
             parts[0].first,
+            tuple(each for part in parts for each in part.came),
         )
+
+    def came_by(self, edge_type: EdgeType) -> list[slice]:
+        """Return where the nodes stand that this relation brought."""
+        found, start = [], 0
+        for each, count in self.came:
+            found.extend([slice(start, start + count)] if each == edge_type else [])
+            start += count
+        return found
 
 
 @dataclass
@@ -139,7 +150,7 @@ class TemporalSampler:
             hidden = ~known | (self.graph.rank[table][rows] >= asof_rank)
             state = torch.where(known, self.graph.identity[table][rows], state)
         state = combine(combine(state + self.seed, cutoff), self.seed)
-        root = _Frontier(entity, torch.arange(len(entity), device=entity.device), state, 0, hidden)
+        root = _Frontier(entity, torch.arange(len(entity), device=entity.device), state, 0, ((None, len(entity)),), hidden)
         frontiers: dict[str, list[list[_Frontier]]] = {name: [[]] for name in self.graph.node_types}
         frontiers[table][0].append(root)
         growth = _Growth(frontiers, count=dict.fromkeys(self.graph.node_types, 0))
@@ -165,7 +176,7 @@ class TemporalSampler:
         first = growth.count[sender]
         count = len(receiver)
         growth.frontiers[sender][hop + 1].append(
-            _Frontier(relation.neighbours(positions), nodes.tree[receiver], state, first)
+            _Frontier(relation.neighbours(positions), nodes.tree[receiver], state, first, ((relation.edge_type, count),))
         )
         numbers = torch.arange(first, first + count, device=receiver.device)
         growth.edges.setdefault(relation.edge_type, []).append(torch.stack([numbers, receiver + nodes.first]))
@@ -188,7 +199,10 @@ class TemporalSampler:
 
     def _visible(self, nodes: _Frontier, relation: Relation, asof_rank: Tensor) -> tuple[Tensor, Tensor]:
         if nodes.hidden is None:
-            return relation.visible(nodes.rows, asof_rank[nodes.tree])
+            start, visible = relation.visible(nodes.rows, asof_rank[nodes.tree])
+            for back in nodes.came_by(relation.opposite) if relation.opposite else []:
+                visible[back] = 0
+            return start, visible
         if not len(self.graph.rank[relation.edge_type[2]]):
             return nodes.rows, torch.zeros_like(nodes.rows)
         start, visible = relation.visible(nodes.rows.clamp(min=0), asof_rank[nodes.tree])

@@ -55,9 +55,9 @@ class Settings:
     encoder: str = "stacked"
     encoder_blocks: int = 1
     convolution: str = "sage"
-    aggregation: str = "mean"
-    dropout: float = 0.1
-    learning_rate: float = 3e-3
+    aggregation: str = "sum"
+    dropout: float = 0.2
+    learning_rate: float = 2e-3
     weight_decay: float = 1e-4
     batch_size: int = 512
     epochs: int = 15

@@ -70,7 +70,7 @@ def load_network(folder: Path, device: torch.device) -> tuple[FittedNetwork, tup
             for place, each in enumerate(header["checkpoints"])
         )
     except FileNotFoundError as error:
-        raise BundleError("folder", error.filename or folder, "lacks a file of the model", "Copy the whole folder") from None
+        raise BundleError("folder", folder, f"lacks a file of the network ({error})", "Copy the whole folder") from None
     return FittedNetwork(blueprint, network.to(device).eval(), device), checkpoints
 
 

@@ -48,6 +48,8 @@ class TimeEncoder(nn.Module):
         channels: Width of the encoding.
     """
 
+    waves: Tensor
+
     def __init__(self, columns: int, channels: int) -> None:
         super().__init__()
         self.register_buffer("waves", torch.tensor(WAVES), persistent=False)

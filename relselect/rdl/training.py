@@ -111,7 +111,8 @@ class Trainer:
         size, count = self.blueprint.settings.batch_size, len(self._train)
         generator = np.random.default_rng(self.seed)
         while True:
-            yield from torch.from_numpy(generator.permutation(count)).to(self._train.entity.device).split(size)
+            order = torch.from_numpy(generator.permutation(count)).to(self._train.entity.device)
+            yield from torch.split(order, size)
 
     def _epoch(self, epoch: int) -> bool:
         """Train one epoch and validate; False when the budget ended it early."""
@@ -146,7 +147,7 @@ class Trainer:
             raise ValueError("training rows have no labels")
         self._optimizer.zero_grad()
         loss = self.blueprint.target.loss(self.network(batch), label[batch.index])
-        loss.backward()
+        torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), _CLIP)
         self._optimizer.step()
         self._steps += 1

@@ -1,0 +1,170 @@
+"""The family end to end on a small shop: it learns, keeps the law, saves, chooses, and keeps to its budget."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+
+from relselect.budget import Budget
+from relselect.errors import BudgetExhausted, BundleError, ConfigError
+from relselect.events import EpochDone, silent
+from relselect.family import Family
+from relselect.rdl import RDL
+
+
+def fit(problem, config, seed=0, budget=None, emit=silent):
+    return RDL("cpu").fit(problem, config, seed=seed, number=0, budget=Budget(budget), emit=emit)
+
+
+@pytest.fixture(scope="module")
+def problem(make_problem):
+    return make_problem()
+
+
+@pytest.fixture(scope="module")
+def fitted(problem, small):
+    return fit(problem, small)
+
+
+def test_it_is_a_family():
+    assert isinstance(RDL(), Family)
+
+
+def test_it_learns_what_was_planted(fitted):
+    assert fitted.val_score > 0.85
+    assert fitted.val_interval[0] <= fitted.val_score <= fitted.val_interval[1]
+    assert 1 <= len(fitted.checkpoints) <= 3
+    assert [each.score for each in fitted.checkpoints] == sorted((each.score for each in fitted.checkpoints), reverse=True)
+    assert fitted.details["parameters"] > 0
+    assert len(fitted.details["learning_curve"]) >= 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [("regression", {}), ("multiclass", {"features": True}), ("binary", {"regime": "frozen"}), ("binary", {"static": True})],
+)
+def test_every_kind_and_regime_trains(make_problem, small, kind, options):
+    problem = make_problem(kind, **options)
+    candidate = fit(problem, {**small, "strategy": "uniform", "aggregation": "max"})
+    label = problem.rows("val").label
+    shape = (len(label), 3) if kind == "multiclass" else (len(label),)
+    assert candidate.val_predictions.shape == shape
+    constant = -np.abs(label - np.median(problem.rows("train").label)).mean() if kind == "regression" else 0.55
+    assert candidate.val_score > constant
+
+
+def test_equal_seeds_give_equal_fits(problem, small, fitted):
+    again = fit(problem, small)
+    assert np.array_equal(again.val_predictions, fitted.val_predictions)
+    assert not np.array_equal(fit(problem, small, seed=1).val_predictions, fitted.val_predictions)
+
+
+def test_a_fit_leaves_the_callers_random_numbers_alone(problem, small):
+    torch.manual_seed(5)
+    wanted = torch.rand(1)
+    torch.manual_seed(5)
+    fit(problem, {**small, "epochs": 1})
+    assert torch.equal(torch.rand(1), wanted)
+
+
+@pytest.mark.parametrize("strategy", ["last", "uniform"])
+def test_predictions_do_not_depend_on_the_batch(problem, small, strategy):
+    candidate = fit(problem, {**small, "strategy": strategy, "epochs": 1})
+    rows = problem.rows("val")
+    whole = RDL("cpu").predict(candidate, problem, rows)
+    order = np.random.default_rng(0).permutation(len(rows))
+    assert np.allclose(RDL("cpu").predict(candidate, problem, rows.take(order)), whole[order], atol=1e-5, rtol=0)
+    alone = [RDL("cpu").predict(candidate, problem, rows.take(np.array([place])))[0] for place in range(0, len(rows), 17)]
+    assert np.allclose(alone, whole[::17], atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("strategy", ["last", "uniform"])
+def test_predictions_do_not_depend_on_hidden_rows(problem, small, shop_frames, make_shop, strategy):
+    candidate = fit(problem, {**small, "strategy": strategy, "epochs": 1})
+    rows = problem.rows("val")
+    asof = int(rows.asof.min())
+    rows = rows.take(rows.asof == asof)
+    draw = np.random.default_rng(3)
+    orders = shop_frames["orders"].to_pandas()
+    hidden, later = (orders[column].astype("datetime64[us]").astype("int64") > asof for column in ("when", "closed"))
+    orders.loc[later, "state"] = "elsewhere"
+    orders = orders[~hidden | (draw.random(len(orders)) < 0.5)].sample(frac=1.0, random_state=1)
+    assert len(orders) < shop_frames["orders"].num_rows
+    changed = {**shop_frames, "orders": pa.Table.from_pandas(orders, preserve_index=False)}
+    other = problem.rebind(make_shop(changed))
+    before, after = (RDL("cpu").predict(candidate, each, rows) for each in (problem, other))
+    assert np.allclose(before, after, atol=1e-5, rtol=0)
+
+
+def test_unknown_entities_and_empty_requests_get_predictions(problem, fitted):
+    rows = problem.rows("val").take(np.arange(3))
+    strangers = dataclasses.replace(rows, entity=np.full(3, -1))
+    assert np.isfinite(RDL("cpu").predict(fitted, problem, strangers)).all()
+    assert RDL("cpu").predict(fitted, problem, rows.take(np.arange(0))).shape == (0,)
+
+
+def test_saved_and_loaded_predictions_are_bit_identical(problem, fitted, tmp_path):
+    family = RDL("cpu")
+    family.save(fitted, tmp_path)
+    assert not [path for path in tmp_path.iterdir() if path.suffix not in (".json", ".safetensors")]
+    loaded = family.load(tmp_path, dataclasses.replace(fitted, model=None, checkpoints=()))
+    assert np.array_equal(family.predict(loaded, problem, problem.rows("val")), fitted.val_predictions)
+    assert [each.score for each in loaded.checkpoints] == [each.score for each in fitted.checkpoints]
+    chosen = family.choose(loaded, len(loaded.checkpoints) - 1)
+    assert np.isfinite(family.predict(chosen, problem, problem.rows("val"))).all()
+    (tmp_path / "network.safetensors").unlink()
+    with pytest.raises(BundleError, match="network"):
+        family.load(tmp_path, fitted)
+
+
+def test_choosing_a_checkpoint_changes_the_network_of_the_copy_only(problem, fitted):
+    family, rows = RDL("cpu"), problem.rows("val")
+    last = len(fitted.checkpoints) - 1
+    chosen = family.choose(fitted, last)
+    score = problem.task.metric.score(rows.label, family.predict(chosen, problem, rows))
+    assert score == pytest.approx(fitted.checkpoints[last].score)
+    assert np.array_equal(family.predict(fitted, problem, rows), fitted.val_predictions)
+
+
+@pytest.mark.parametrize("kind", ["binary", "regression"])
+def test_the_probe_is_smooth(make_problem, small, kind):
+    problem = make_problem(kind)
+    candidate = fit(problem, {**small, "epochs": 1, "layers": 1})
+    probe = RDL("cpu").probe(candidate, problem)
+    weights = {name: tensor.requires_grad_() for name, tensor in probe.parameters(0).items()}
+    loss = probe.loss(weights)
+    assert torch.equal(loss, probe.loss(weights))
+    slope = torch.autograd.grad(loss, list(weights.values()), create_graph=True, allow_unused=True)
+    length = sum((each**2).sum() for each in slope if each is not None)
+    curvature = torch.autograd.grad(length, list(weights.values()), allow_unused=True)
+    assert any(each is not None and each.abs().max() > 0 for each in curvature)
+    assert "channels" in probe.architecture
+
+
+def test_the_budget_is_kept(problem, small):
+    with pytest.raises(BudgetExhausted):
+        fit(problem, small, budget=1e-9)
+    begun = Budget()
+    candidate = fit(problem, {**small, "epochs": 10_000, "patience": 10_000}, budget=3)
+    assert begun.elapsed() < 6
+    assert np.isfinite(candidate.val_score)
+
+
+def test_epochs_are_told(problem, small):
+    events = []
+    fit(problem, {**small, "epochs": 2}, emit=events.append)
+    epochs = [event for event in events if isinstance(event, EpochDone)]
+    assert [event.epoch for event in epochs] == [0, 1]
+    assert epochs[0].family == "rdl"
+
+
+@pytest.mark.parametrize("config", [{"chanels": 3}, {"channels": 0}, {"dropout": 1.5}, {"strategy": "first"}, {"layers": 1.5}])
+def test_wrong_options_are_refused(problem, config):
+    with pytest.raises(ConfigError, match=next(iter(config))):
+        fit(problem, config)
+
+
