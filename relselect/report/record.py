@@ -308,7 +308,8 @@ def _fill(value: Any, hint: Any) -> Any:
         return known | {key: item for key, item in sorted(given.items()) if key not in known}
     if get_origin(hint) is list:
         kind = get_args(hint)[0]
-        return [_fill(item, kind) for item in value] if isinstance(value, list) else []
+        items = [_fill(item, kind) for item in value] if isinstance(value, list) else []
+        return [item for item in items if item is not None]
     if get_origin(hint) is dict:
         kind = get_args(hint)[1]
         return {key: _fill(item, kind) for key, item in sorted(value.items())} if isinstance(value, dict) else {}

@@ -104,7 +104,7 @@ def _evidence(record: RunRecord) -> Section:
         "evidence",
         "Evidence",
         tuple(paragraphs),
-        tuple(advice["evidence"]),
+        tuple(text for text in advice["evidence"] if text != advice["taught_by"]),
         ("margin",),
         tables=(sheets.neighbours(record),),
     )

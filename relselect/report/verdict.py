@@ -131,8 +131,8 @@ def _advice(record: RunRecord) -> Verdict:
     low, high = advice["interval"] if len(advice["interval"]) == 2 else (None, None)
     if advice["family"] == "both":
         badge, tone = "Undecided", "fair"
-    elif low is None or high is None:
-        badge, tone = "A rule, not a measurement", "fair"
+    elif low is None or high is None or "no bank" in (advice["taught_by"] or ""):
+        badge, tone = "A rule of thumb", "fair"
     else:
         badge, tone = ("Confident", "good") if low > 0 or high < 0 else ("Leaning", "fair")
     sentences = ["Nothing was trained: this is what measuring the task suggests."]

@@ -11,7 +11,7 @@ from relselect.errors import ConfigError
 from relselect.report.html import render_html
 from relselect.report.record import dump_json
 
-__all__ = ["write_atomic", "write_report"]
+__all__ = ["write_atomic", "write_report", "write_text"]
 
 
 def write_report(record: Mapping[str, Any], path: str | Path) -> Path:
@@ -33,14 +33,23 @@ def write_report(record: Mapping[str, Any], path: str | Path) -> Path:
     if page.suffix.lower() not in {".html", ".htm"}:
         page = page.with_name(f"{page.name}.html")
     text = render_html(record)
+    write_text(page.with_suffix(".json"), dump_json(record))
+    return write_text(page, text)
+
+
+def write_text(path: Path, text: str) -> Path:
+    """Writes a text file atomically, making its folder where there is none.
+
+    Raises:
+        ConfigError: When the path cannot be written to.
+    """
     try:
-        page.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(page.with_suffix(".json"), dump_json(record))
-        write_atomic(page, text)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, text)
     except OSError as error:
         fix = "Give a path in a folder that you may write to."
         raise ConfigError("path", str(path), f"cannot be written ({error.strerror})", fix) from error
-    return page
+    return path
 
 
 def write_atomic(path: Path, text: str) -> None:

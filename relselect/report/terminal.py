@@ -1,0 +1,47 @@
+"""Tables and sentences for a terminal, from the same sheets as the page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from relselect.report.record import RunRecord, complete
+from relselect.report.sheets import Sheet, leaderboard, profile
+from relselect.report.verdict import verdict
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+__all__ = ["leaderboard_table", "profile_tables", "sheet_table", "verdict_lines"]
+
+
+def leaderboard_table(record: Mapping[str, Any]) -> Table:
+    """The leaderboard of a record as a rich table."""
+    return sheet_table(leaderboard(complete(record)))
+
+
+def profile_tables(record: Mapping[str, Any]) -> list[Table]:
+    """The measures of a record's profile, one rich table per group."""
+    return [sheet_table(sheet) for sheet in profile(complete(record))]
+
+
+def verdict_lines(record: Mapping[str, Any]) -> list[str]:
+    """The verdict: its headline with the badge, then one sentence per line."""
+    whole: RunRecord = complete(record)
+    said = verdict(whole)
+    evidence = whole["recommendation"]["evidence"] if whole["kind"] == "recommendation" else []
+    return [f"{said.headline} ({said.badge.lower()})", *said.sentences, *said.alerts, *evidence]
+
+
+def sheet_table(sheet: Sheet) -> Table:
+    """A sheet as a rich table; no cell is read as markup."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=Text(sheet.caption), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in sheet.columns:
+        table.add_column(Text(column.name), justify="right" if column.kind == "number" else "left", overflow="fold")
+    for row in sheet.rows:
+        table.add_row(*map(Text, row.cells), style="bold" if row.chosen else None)
+    return table

@@ -1,0 +1,202 @@
+"""The page, the Markdown and the JSON: equal records, equal bytes; nothing unescaped, nothing loaded."""
+
+from __future__ import annotations
+
+import copy
+import json
+import random
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+
+from relselect.errors import ConfigError
+from relselect.report import read_record, render_html, render_markdown, write_report
+from relselect.report.record import complete, dump_json, plain
+
+from .records import advice_record, run_record
+
+HOSTILE = "<script>alert(1)</script>\"'`|*_[x](http://evil.test/a)\u202e\x00\ud800</style>]]>"
+
+
+class Page(HTMLParser):
+    """Collects tags, attributes and visible text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self.open: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag != "meta":
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+
+def shuffled(value: Any, chance: random.Random) -> Any:
+    """The same value with every dictionary in another order."""
+    if isinstance(value, dict):
+        keys = list(value)
+        chance.shuffle(keys)
+        return {key: shuffled(value[key], chance) for key in keys}
+    return [shuffled(item, chance) for item in value] if isinstance(value, list) else value
+
+
+def hostile(value: Any) -> Any:
+    """The same value with every text replaced, but for the ones that steer the rendering."""
+    if isinstance(value, dict):
+        return {key: item if key == "kind" else hostile(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [hostile(item) for item in value]
+    return HOSTILE if isinstance(value, str) else value
+
+
+@pytest.mark.parametrize("make", [run_record, advice_record])
+@pytest.mark.parametrize("render", [render_html, render_markdown, dump_json])
+def test_equal_records_render_equal_bytes(make: Any, render: Any) -> None:
+    record = make()
+    kept = copy.deepcopy(record)
+    assert render(record) == render(shuffled(record, random.Random(0)))
+    assert record == kept
+
+
+@pytest.mark.parametrize("make", [run_record, advice_record])
+def test_page_is_small_well_formed_and_loads_nothing(make: Any) -> None:
+    text = render_html(make())
+    page = Page(text)
+    assert not page.open
+    assert len(text.encode()) < 1_000_000
+    assert {"script", "link", "img", "iframe", "object", "embed"}.isdisjoint(tag for tag, _ in page.tags)
+    for _, attributes in page.tags:
+        assert not {"src", "xlink:href", "onclick", "onload"} & attributes.keys()
+        assert (attributes.get("href") or "#").startswith("#")
+    assert "url(" not in text
+    assert "@import" not in text
+    assert "://" not in text
+    ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+
+
+def test_every_figure_is_described() -> None:
+    page = Page(render_html(run_record()))
+    figures = [attributes for tag, attributes in page.tags if tag == "svg"]
+    assert len(figures) == 6
+    ids = {attributes.get("id") for _, attributes in page.tags}
+    for attributes in figures:
+        assert attributes["role"] == "img"
+        assert set((attributes["aria-labelledby"] or "").split()) <= ids
+
+
+@pytest.mark.parametrize("make", [run_record, advice_record])
+def test_hostile_names_stay_text(make: Any) -> None:
+    honest, record = Page(render_html(make())), hostile(make())
+    record["candidates"] = {HOSTILE: value for value in record.pop("candidates", {}).values()}  # noqa: B035
+    text = render_html(record)
+    page = Page(text)
+    assert {tag for tag, _ in page.tags} <= {tag for tag, _ in honest.tags}
+    assert "<script>alert(1)" in "".join(page.words)
+    assert not re.search("[\x00\u202e\ud800]", text)
+    text.encode("utf-8")
+    assert not {name for _, attributes in page.tags for name in attributes if name.startswith("on")}
+
+
+def test_hostile_names_stay_text_in_markdown() -> None:
+    lines = render_markdown(hostile(run_record())).splitlines()
+    text = "\n".join(line for line in lines if not line.startswith("    "))  # code blocks are shown as they are
+    assert not re.search(r"(?<!\\)<", text)
+    assert "://" not in text
+    table = [line for line in text.splitlines() if line.startswith("|")]
+    assert {len(re.findall(r"(?<!\\)\|", line)) for line in table} <= set(range(2, 13))
+    text.encode("utf-8")
+
+
+def parts(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The path of everything that can be missing."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return (
+        [path, *(deeper for key, item in inner for deeper in parts(item, (*path, key)))]
+        if path
+        else [deeper for key, item in inner for deeper in parts(item, (key,))]
+    )
+
+
+@pytest.mark.parametrize("replacement", [None, [], {}, "text", float("nan"), [None], [{}]], ids=repr)
+def test_anything_may_be_missing_or_of_another_shape(replacement: Any) -> None:
+    whole = run_record()
+    for path in parts(whole):
+        if path == ("version",) or (len(path) > 2 and isinstance(path[1], int) and path[1] > 1):
+            continue
+        record = copy.deepcopy(whole)
+        place = record
+        for key in path[:-1]:
+            place = place[key]
+        place[path[-1]] = replacement
+        render_markdown(record)
+        if len(path) <= 3:
+            render_html(record)
+
+
+def test_an_empty_record_renders() -> None:
+    assert "No model was finished" in render_html({})
+    assert "No recommendation" in render_html({"kind": "recommendation"})
+    assert render_markdown({}).startswith("# task on database")
+
+
+def test_every_fact_of_the_tables_is_in_both() -> None:
+    html, markdown = render_html(run_record()), render_markdown(run_record())
+    for fact in (
+        "0.846",
+        "0.835 to 0.857",
+        "9f2c61d0a7be44f1c8d35e70b1aa6cde",
+        "loss became NaN",
+        "365 days",
+        "4 min 43 s",
+    ):
+        assert fact in html
+        assert fact in markdown
+
+
+def test_a_newer_record_is_refused() -> None:
+    with pytest.raises(ConfigError, match="up to version 1"):
+        render_html({"version": 2})
+
+
+def test_plain_makes_json_of_numpy_and_leaves_out_what_json_cannot_say() -> None:
+    numpy = pytest.importorskip("numpy")
+    value = {"a": numpy.float64("nan"), "b": numpy.arange(2), 3: (1, {2}), "c": float("inf"), "d": numpy.bool_(True)}
+    assert plain(value) == {"a": None, "b": [0, 1], "3": [1, [2]], "c": None, "d": True}
+
+
+def test_write_report_writes_page_and_record(tmp_path: Any) -> None:
+    page = write_report(run_record(), tmp_path / "deep" / "churn")
+    assert page == tmp_path / "deep" / "churn.html"
+    assert page.read_text(encoding="utf-8") == render_html(run_record())
+    assert json.loads(page.with_suffix(".json").read_text(encoding="utf-8")) == plain(run_record())
+    assert sorted(path.name for path in page.parent.iterdir()) == ["churn.html", "churn.json"]
+    assert read_record(page.with_suffix(".json")) == complete(run_record())
+    assert write_report(run_record(), page.parent) == page.parent / "report.html"
+
+
+def test_write_report_says_why_it_cannot(tmp_path: Any) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match="cannot be written"):
+        write_report(run_record(), tmp_path / "file" / "page.html")
+
+
+def test_read_record_says_what_it_wants(tmp_path: Any) -> None:
+    (tmp_path / "list.json").write_text("[]")
+    for name in ("list.json", "none.json"):
+        with pytest.raises(ConfigError, match=r"report\.json of a run"):
+            read_record(tmp_path / name)
