@@ -1,0 +1,179 @@
+"""What constants achieve: skill scores on the last fifth of the train cutoffs, fitted on labels known before.
+
+Skill is 2*AUC - 1 for binary tasks, 1 - MAE/MAE of the global median for regression, and
+(accuracy - accuracy of the majority class) / (1 - that) for more classes. An entity without a known label
+gets the global constant. Fitting and scoring never share a label.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from relselect.profile.bootstrap import clusters_of, draw_weights, spread, sums_by_cluster
+from relselect.profile.hashing import mix
+from relselect.profile.measure import Measure
+from relselect.profile.temporal import last_fifth
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from relselect.profile.view import View
+
+__all__ = ["baseline_measures"]
+
+_GROUP = "baselines"
+_NAMES = ("global_skill", "entity_skill", "entity_mean_skill", "entities_seen_before")
+_MOST_SCORED = 20_000
+_AUC_DRAWS = 100
+
+
+def baseline_measures(view: View) -> list[Measure]:
+    """Return the skills of the global and of the per-entity constants, and how many entities were seen before."""
+    why = ""
+    start = last_fifth(view.cutoff)
+    if view.problem.task.static:
+        why = "The task has no time, so no label is earlier than another."
+    elif start is None:
+        why = "All train rows share one cutoff, so nothing can be fitted before it is scored."
+    elif view.history is None:
+        why = (
+            "It is not known when labels become known, so constants cannot be fitted before they are scored."
+        )
+    elif not (view.history.known <= start).any():
+        why = "No label was known before the last fifth of the train dates."
+    if why or start is None:
+        return [Measure(name, np.nan, np.nan, _GROUP, why) for name in _NAMES]
+    return _measured(view, start)
+
+
+def _measured(view: View, start: int) -> list[Measure]:
+    scored = np.flatnonzero(view.cutoff >= start)
+    if len(scored) > _MOST_SCORED:
+        drawn = mix(view.key[scored], view.cutoff[scored], view.seed)
+        scored = np.sort(scored[np.argsort(drawn, kind="stable")[:_MOST_SCORED]])
+    label, key = view.label[scored], view.key[scored]
+    fitted = _Constants(view, start, view.entity[scored])
+    clusters = clusters_of(key)
+    seen = (fitted.count > 0).astype(np.float64)
+    share, share_error = spread(
+        sums_by_cluster(clusters, clusters.max() + 1, [np.ones_like(seen), seen]),
+        lambda sums: sums[:, 1] / sums[:, 0],
+        view.seed,
+    )
+    skill = _skill_of(view, label, clusters, fitted.overall)
+    measures = [
+        _global(view, skill, fitted),
+        _entity(view, "entity_skill", skill, fitted.of_entity(median=view.classes == 0)),
+        _entity(view, "entity_mean_skill", skill, fitted.of_entity(median=False)),
+    ]
+    text = f"{share:.0%} of the rows in the last fifth of the train dates belong to entities with an earlier known label."
+    return [*measures, Measure(_NAMES[3], share, share_error, _GROUP, text)]
+
+
+class _Constants:
+    """Constants fitted on the labels known at `start`."""
+
+    def __init__(self, view: View, start: int, entity: NDArray[np.int64]) -> None:
+        assert view.history is not None
+        history = view.history
+        self.classes = view.classes
+        self.begin, end = history.known_before(entity, np.full(len(entity), start))
+        self.count = end - self.begin
+        self.label = history.label
+        known = history.label[history.known <= start]
+        self.mean = float(known.mean())
+        self.overall = float(np.median(known)) if view.classes == 0 else self.mean
+        if self.classes > 2:
+            self.overall = float(np.bincount(known.astype(int), minlength=self.classes).argmax())
+
+    def of_entity(self, *, median: bool) -> NDArray[np.float64]:
+        """Return the entity's constant per scored row: mean, median, or majority class beyond two classes."""
+        found = np.full(len(self.begin), self.overall if median or self.classes > 2 else self.mean)
+        if not median and self.classes <= 2:
+            total = np.concatenate([[0.0], np.cumsum(self.label)])
+            filled = self.count > 0
+            begin, end = self.begin[filled], (self.begin + self.count)[filled]
+            found[filled] = (total[end] - total[begin]) / self.count[filled]
+            return found
+        ranges, place = np.unique(np.column_stack([self.begin, self.count]), axis=0, return_inverse=True)
+        own = [self._constant(self.label[b : b + c], median) if c else np.nan for b, c in ranges]
+        values = np.array(own)[place.reshape(-1)]
+        return np.where(np.isnan(values), found, values)
+
+    def _constant(self, labels: NDArray[np.float64], median: bool) -> float:
+        if median:
+            return float(np.median(labels))
+        return float(np.bincount(labels.astype(int), minlength=self.classes).argmax())
+
+
+Skill = Callable[["NDArray[np.float64]"], tuple[float, float]]
+
+
+def _skill_of(view: View, label: NDArray[np.float64], clusters: NDArray[np.int64], reference: float) -> Skill:
+    """Return the function that scores predictions of the scored rows: skill and its standard error."""
+
+    def ranked(prediction: NDArray[np.float64]) -> tuple[float, float]:
+        value = _gini(label, prediction, np.ones(len(label)))
+        weights = draw_weights(int(clusters.max()) + 1, view.seed)[:_AUC_DRAWS]
+        drawn = np.array([_gini(label, prediction, row[clusters]) for row in weights])
+        drawn = drawn[np.isfinite(drawn)]
+        return value, float(drawn.std(ddof=1)) if len(drawn) > 10 else float("nan")
+
+    def relative(prediction: NDArray[np.float64]) -> tuple[float, float]:
+        if view.classes == 0:
+            loss, worst = np.abs(label - prediction), np.abs(label - reference)
+        else:
+            loss, worst = (label != prediction).astype(np.float64), (label != reference).astype(np.float64)
+        return spread(
+            sums_by_cluster(clusters, clusters.max() + 1, [loss, worst]), _one_minus_ratio, view.seed
+        )
+
+    return ranked if view.classes == 2 else relative
+
+
+def _one_minus_ratio(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(sums[:, 1] > 0, 1.0 - sums[:, 0] / sums[:, 1], np.nan)
+
+
+def _gini(label: NDArray[np.float64], prediction: NDArray[np.float64], weight: NDArray[np.float64]) -> float:
+    """Return 2*AUC - 1 of weighted rows, ties counted half; nan with one class."""
+    _, level = np.unique(prediction, return_inverse=True)
+    level = level.reshape(-1)
+    positive = np.bincount(level, weights=weight * label)
+    negative = np.bincount(level, weights=weight * (1.0 - label))
+    pairs = positive.sum() * negative.sum()
+    if pairs <= 0:
+        return float("nan")
+    below = np.cumsum(negative) - negative
+    return float(2.0 * (positive * (below + negative / 2.0)).sum() / pairs - 1.0)
+
+
+def _global(view: View, skill: Skill, fitted: _Constants) -> Measure:
+    if view.classes == 2:
+        return Measure(
+            _NAMES[0], 0.0, 0.0, _GROUP, "One probability for all ranks nobody: skill 0 by definition."
+        )
+    value, stderr = skill(np.full(len(fitted.begin), fitted.mean if view.classes == 0 else fitted.overall))
+    what = "mean" if view.classes == 0 else "majority class"
+    text = f"The global {what} of earlier labels has skill {value:.2f} in the last fifth of the train dates."
+    return Measure(_NAMES[0], value, stderr, _GROUP, text if np.isfinite(value) else _UNDEFINED)
+
+
+def _entity(view: View, name: str, skill: Skill, prediction: NDArray[np.float64]) -> Measure:
+    value, stderr = skill(prediction)
+    if np.isnan(value):
+        return Measure(name, value, stderr, _GROUP, _UNDEFINED)
+    what = "mean" if view.classes == 2 or name.endswith("mean_skill") else "median"
+    what = "most frequent class" if view.classes > 2 else what
+    text = (
+        f"Predicting each entity's {what} of earlier labels has skill {value:.2f} (± {stderr:.2f}) "
+        "in the last fifth of the train dates (0 is a constant, 1 perfect)."
+    )
+    return Measure(name, value, stderr, _GROUP, text)
+
+
+_UNDEFINED = "Labels in the last fifth of the train dates do not vary, so skill is undefined."

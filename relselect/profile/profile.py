@@ -1,0 +1,68 @@
+"""All measures of a task, in one pass and within a time limit."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from relselect.budget import Budget
+from relselect.events import Emit, Notice, StageFinished, StageStarted, silent
+from relselect.profile.baselines import baseline_measures
+from relselect.profile.homophily import homophily_measures
+from relselect.profile.measure import Measure, Profile
+from relselect.profile.scale import scale_measures
+from relselect.profile.temporal import temporal_measures
+from relselect.profile.view import View, make_view
+
+if TYPE_CHECKING:
+    from relselect.problem import Problem
+
+__all__ = ["profile_task"]
+
+_STAGE = "profile"
+
+
+def profile_task(
+    problem: Problem, *, budget: Budget | None = None, emit: Emit = silent, seed: int = 0
+) -> Profile:
+    """Measure a task: scale, what constants achieve, temporal dependence of labels, homophily.
+
+    Args:
+        problem: The task and its database; train labels only are read.
+        budget: What there was no time for is left out; None for no limit.
+        emit: Listener.
+        seed: Seed of samples and bootstraps; equal inputs and seed give the equal profile, times apart.
+
+    Returns:
+        The profile.
+    """
+    limit, begun = budget or Budget(None), time.monotonic()
+    emit(StageStarted(_STAGE))
+    limit.check()
+    view = make_view(problem, seed)
+    groups: list[Callable[[View], list[Measure]]] = [
+        scale_measures,
+        baseline_measures,
+        temporal_measures,
+        lambda v: homophily_measures(v, limit),
+    ]
+    measures: list[Measure] = []
+    for group in groups:
+        if limit.spent:
+            emit(Notice(_STAGE, "The time for the profile ended before all of it was measured.", "warning"))
+            break
+        measures += _timed(group, view)
+    seconds = time.monotonic() - begun
+    emit(StageFinished(_STAGE, seconds, f"{len(measures)} measures"))
+    return Profile(tuple(measures), seconds)
+
+
+def _timed(group: Callable[[View], list[Measure]], view: View) -> list[Measure]:
+    begun = time.monotonic()
+    measures = group(view)
+    untold = time.monotonic() - begun - sum(measure.seconds for measure in measures)
+    if not measures:
+        return measures
+    return [replace(measures[0], seconds=measures[0].seconds + max(0.0, untold)), *measures[1:]]

@@ -1,0 +1,220 @@
+"""From task rows to the entities they reach over rows visible at their `asof`, with bounded fan-out.
+
+Edges are sorted by (source, time, hash of the target's key), so what is visible at an `asof` is a prefix of a
+source's edges. Where the prefix is longer than the cap, targets are taken at even distances with a phase
+drawn from a hash of the task row: every visible edge is equally likely, and neither hidden rows nor row
+numbers enter.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from relselect.profile.hashing import key_hashes, mix, uniform
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from relselect.database import Database
+    from relselect.profile.paths import Half, Link, MetaPath
+
+    Edges = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
+    Pairs = tuple[NDArray[np.int64], NDArray[np.int64]]
+
+__all__ = ["Adjacency", "Reach", "half_edges", "link_edges"]
+
+
+def half_edges(database: Database, entity: str, half: Half) -> Edges:
+    """Return the edges of half a path: entity row, row of the end table, and when the edge became visible."""
+    times = database.times(half.table)
+    end = database.parents(half.table)[half.to_end]
+    own = np.arange(len(times)) if half.direct else database.parents(half.table)[half.to_entity]
+    time = _key_times(database, half.table, half.to_end, times)
+    if not half.direct:
+        time = _key_times(database, half.table, half.to_entity, time)
+    return _complete(own, end, time, database.times(entity), database.times(half.end))
+
+
+def link_edges(database: Database, entity: str, link: Link) -> Edges:
+    """Return the edges of a link: entity row, other entity row, and when the edge became visible."""
+    times = database.times(link.table)
+    other = database.parents(link.table)[link.other]
+    own = np.arange(len(times)) if link.one < 0 else database.parents(link.table)[link.one]
+    time = _key_times(database, link.table, link.other, times)
+    if link.one >= 0:
+        time = _key_times(database, link.table, link.one, time)
+    return _complete(own, other, time, database.times(entity), database.times(entity))
+
+
+def _key_times(database: Database, table: str, key: int, time: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return when a foreign key's value is known: with its row, or later where the column is masked."""
+    for column in database[table].foreign_keys[key].columns:
+        known = database.value_times(table, column)
+        if known is not None:
+            time = np.maximum(time, known)
+    return time
+
+
+def _complete(
+    one: NDArray[np.int64],
+    other: NDArray[np.int64],
+    time: NDArray[np.int64],
+    one_times: NDArray[np.int64],
+    other_times: NDArray[np.int64],
+) -> Edges:
+    """Drop edges without both ends and make an edge as late as the later of its ends."""
+    keep = (one >= 0) & (other >= 0)
+    one, other = one[keep], other[keep]
+    return one, other, np.maximum(time[keep], np.maximum(one_times[one], other_times[other]))
+
+
+class Adjacency:
+    """Edges out of some sources, sorted so that what is visible is a prefix.
+
+    Args:
+        edges: Source, target, time.
+        sources: Boolean mask over the source table: edges of other sources are left out.
+        limit: Edges later than this are left out.
+        database: Where the targets' keys are.
+        end: The targets' table.
+    """
+
+    def __init__(
+        self, edges: Edges, sources: NDArray[np.bool_], limit: int, database: Database, end: str
+    ) -> None:
+        source, target, time = edges
+        keep = sources[source] & (time <= limit)
+        source, target, time = source[keep], target[keep], time[keep]
+        order = np.lexsort((key_hashes(database, end, target), time, source))
+        source, self.target, time = source[order], target[order], time[order]
+        self.moments = np.unique(time)
+        self.stride = len(self.moments) + 1
+        self.place = source * self.stride + np.searchsorted(self.moments, time)
+
+    def visible(
+        self, source: NDArray[np.int64], asof: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return where the edges of each query begin and how many of them are visible, two arrays of shape (n,)."""
+        begin = np.searchsorted(self.place, source * self.stride)
+        seen = np.searchsorted(self.moments, asof, side="right")
+        return begin, np.searchsorted(self.place, source * self.stride + seen) - begin
+
+    def reached(
+        self, source: NDArray[np.int64], asof: NDArray[np.int64], cap: int, salt: NDArray[np.uint64]
+    ) -> Pairs:
+        """Return the visible edges of each query, at most `cap` of each.
+
+        Args:
+            source: Source row per query, shape (n,).
+            asof: What each query sees, shape (n,).
+            cap: Largest number of edges per query.
+            salt: Hash that draws the phase, shape (n,).
+
+        Returns:
+            Query number and target row of each edge, in the order of the queries.
+        """
+        begin, count = self.visible(source, asof)
+        taken = np.minimum(count, cap)
+        query = np.repeat(np.arange(len(source)), taken)
+        slot = np.arange(len(query)) - np.repeat(np.cumsum(taken) - taken, taken)
+        step = count / np.maximum(taken, 1)
+        phase = np.where(count > cap, uniform(salt), 0.0)
+        position = np.floor((slot + phase[query]) * step[query]).astype(np.int64)
+        return query, self.target[begin[query] + np.minimum(position, count[query] - 1)]
+
+
+class Reach:
+    """The entities that task rows reach, path by path; hops that paths share are walked once.
+
+    Args:
+        database: The problem's database.
+        entity: Its entity table.
+        source: Entity row of each task row, shape (n,); the task rows are in an order of their own.
+        asof: What each sees, shape (n,).
+        key: Hash of each task row, shape (n,).
+        targets: Entity rows that are looked for, in an order of their own.
+        limit: Rows later than this are never looked at.
+        cap: Largest fan-out per hop.
+        most_pairs: Task rows are cut off where a path has reached this many (task row, entity), doubles
+            counted.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        entity: str,
+        source: NDArray[np.int64],
+        asof: NDArray[np.int64],
+        key: NDArray[np.uint64],
+        targets: NDArray[np.int64],
+        *,
+        limit: int,
+        cap: int = 32,
+        most_pairs: int = 400_000,
+    ) -> None:
+        self.database, self.entity = database, entity
+        self.source, self.asof, self.key, self.targets = source, asof, key, targets
+        self.limit, self.cap, self.most_pairs = limit, cap, most_pairs
+        size = database[entity].num_rows
+        self.sources = np.zeros(size, dtype=bool)
+        self.sources[source] = True
+        self.rank = np.full(size, -1, dtype=np.int64)
+        self.rank[targets] = np.arange(len(targets))
+        self.first: dict[Half, Pairs] = {}
+
+    def pairs(self, path: MetaPath) -> Pairs:
+        """Return (task row, target) pairs over a path, in both directions, each once and never an entity with
+        itself.
+
+        Returns:
+            Number of the task row and entity row of the target, sorted by task row.
+        """
+        if path.link is not None:
+            return self._once([self._linked(path.link)], len(self.source))
+        assert path.halves is not None
+        one, other = path.halves
+        ways = [(one, other)] if one == other else [(one, other), (other, one)]
+        walks = [self._walk(out, back) for out, back in ways]
+        return self._once([found for found, _ in walks], min(whole for _, whole in walks))
+
+    def _linked(self, link: Link) -> Pairs:
+        one, other, time = link_edges(self.database, self.entity, link)
+        edges = np.concatenate([one, other]), np.concatenate([other, one]), np.concatenate([time, time])
+        hop = Adjacency(edges, self.sources, self.limit, self.database, self.entity)
+        return hop.reached(self.source, self.asof, self.cap, self.key)
+
+    def _walk(self, out: Half, back: Half) -> tuple[Pairs, int]:
+        """Return the pairs over two halves, and how many task rows were followed to the end."""
+        row, middle = self._first_hop(out)
+        reached = np.zeros(self.database[out.end].num_rows, dtype=bool)
+        reached[middle] = True
+        entity, end, time = half_edges(self.database, self.entity, back)
+        hop = Adjacency((end, entity, time), reached, self.limit, self.database, self.entity)
+        width = np.minimum(hop.visible(middle, self.asof[row])[1], self.cap)
+        total = np.cumsum(np.bincount(row, weights=width, minlength=len(self.source)))
+        whole = int(np.searchsorted(total, self.most_pairs, side="right"))
+        row, middle = row[row < whole], middle[row < whole]
+        salt = mix(self.key[row], key_hashes(self.database, out.end, middle))
+        query, found = hop.reached(middle, self.asof[row], self.cap, salt)
+        return (row[query], found), whole
+
+    def _first_hop(self, half: Half) -> Pairs:
+        if half not in self.first:
+            edges = half_edges(self.database, self.entity, half)
+            hop = Adjacency(edges, self.sources, self.limit, self.database, half.end)
+            row, middle = hop.reached(self.source, self.asof, self.cap, self.key)
+            size = max(1, self.database[half.end].num_rows)
+            code = np.unique(row * size + middle)
+            self.first[half] = code // size, code % size
+        return self.first[half]
+
+    def _once(self, found: list[Pairs], whole: int) -> Pairs:
+        row = np.concatenate([rows for rows, _ in found])
+        other = np.concatenate([others for _, others in found])
+        rank = self.rank[other]
+        keep = (other != self.source[row]) & (rank >= 0) & (row < whole)
+        size = max(1, len(self.targets))
+        code = np.unique(row[keep] * size + rank[keep])
+        return code // size, self.targets[code % size]
