@@ -50,6 +50,7 @@ class Progress:
         self._bar: Bar | None = None
         self._task: TaskID | None = None
         self._stage = ""
+        self._said: list[str] = []
 
     def __enter__(self) -> Progress:
         """Start the clock and, in a terminal, the bar."""
@@ -74,7 +75,10 @@ class Progress:
             self._stage = event.stage
         self._status(event)
         line = _line(event, live=self._bar is not None)
+        if isinstance(event, StageFinished) and any(event.detail in said for said in self._said if event.detail):
+            line = _line(StageFinished(event.stage, event.seconds), live=False)  # its outcome was said already
         if line:
+            self._said.append(line)
             self._say(line)
 
     def _say(self, line: str) -> None:

@@ -7,7 +7,7 @@ dictionaries and pairs. Anything else is left out of the figures and stays in th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from relselect.report.record import RunRecord
@@ -39,19 +39,21 @@ class Curve:
         candidate: Whose curve it is.
         points: In order of the epochs.
         scored: Whether the values are validation scores; training losses otherwise.
+        unit: What is counted along it: "epoch" or "step".
     """
 
     candidate: str
     points: tuple[Point, ...]
     scored: bool
+    unit: str
 
 
 @dataclass(frozen=True)
 class Importance:
-    """One feature, its weight and its description in words."""
+    """One feature, its share of all weight and its description in words."""
 
     feature: str
-    weight: float
+    share: float
     description: str
 
 
@@ -63,7 +65,7 @@ def learning_curve(record: RunRecord) -> Curve | None:
             points = [_point(row, index, keys) for index, row in enumerate(rows)]
             known = sorted(point for point in points if point is not None)
             if len(known) > 1:
-                return Curve(candidate, tuple(known), scored)
+                return Curve(candidate, tuple(known), scored, "epoch" if "epoch" in rows[0] else "step")
     return None
 
 
@@ -71,9 +73,12 @@ def importances(record: RunRecord) -> tuple[str, list[Importance]] | None:
     """The features of the chosen candidate, else of the best one that tells them, heaviest first."""
     for candidate in _by_interest(record):
         given = _details(record, candidate).get("feature_importances")
-        found = [item for item in map(_importance, _pairs(given)) if item is not None and item.weight > 0]
+        found = [item for item in map(_importance, _pairs(given)) if item is not None and item.share > 0]
         if found:
-            return candidate, sorted(found, key=lambda item: (-item.weight, item.feature))
+            total = sum(item.share for item in found)
+            whole = total if total > 1.001 else 1.0  # up to one they are shares already, of which only the top is told
+            shares = [replace(item, share=item.share / whole) for item in found]
+            return candidate, sorted(shares, key=lambda item: (-item.share, item.feature))
     return None
 
 

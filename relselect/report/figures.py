@@ -24,7 +24,6 @@ from relselect.report.words import (
     percent,
     score,
     seconds,
-    share,
     shorten,
 )
 
@@ -117,13 +116,13 @@ def curve_figure(record: RunRecord) -> Markup | None:
     for tick in ticks(x.low, x.high, 8):
         if tick == int(tick):
             art.text(x(tick), bottom + 18, count(tick), "axis", "middle")
-    art.text(right, bottom + 36, "epoch", "axis", "end")
+    art.text(right, bottom + 36, curve.unit, "axis", "end")
     art.text(left, bottom + 36, f"{what}{', better upwards' if curve.scored else ''}", "axis")
     art.polyline([(x(point.epoch), y(point.value)) for point in curve.points], "curve")
     for point in curve.points:
         marked = _tie_class(record, curve.candidate, point.step)
         if marked:
-            tip = f"epoch {count(point.epoch)}: {score(point.value, metric)}"
+            tip = f"{curve.unit} {count(point.epoch)}: {score(point.value, metric)}"
             art.circle(x(point.epoch), y(point.value), 5, f"mark {marked}", tip)
     return art.markup()
 
@@ -143,17 +142,16 @@ def importance_figure(record: RunRecord) -> Markup | None:
     if found is None:
         return None
     candidate, features = found
-    whole = sum(item.weight for item in features)
     shown, step = features[:_FEATURES], 40.0
-    x = Scale(0.0, shown[0].weight, 0.0, _WIDTH - 70)
-    told = "; ".join(f"{item.feature}: {share(item.weight, whole)}" for item in shown)
+    x = Scale(0.0, shown[0].share, 0.0, _WIDTH - 70)
+    told = "; ".join(f"{item.feature}: {percent(item.share)}" for item in shown)
     art = Canvas("fig-features", f"Features that {candidate} leans on", told, _WIDTH, step * len(shown) + 4)
     for index, item in enumerate(shown):
         y = step * index + 14
         name = item.description or item.feature
         art.text(0, y, shorten(name, 104), "label", tip=f"{item.feature} {item.description}".strip())
-        art.rect(0, y + 5, x(item.weight), 8, "bar dfs")
-        art.text(x(item.weight) + 8, y + 13, share(item.weight, whole), "value")
+        art.rect(0, y + 5, x(item.share), 8, "bar dfs")
+        art.text(x(item.share) + 8, y + 13, percent(item.share), "value")
     return art.markup()
 
 

@@ -19,8 +19,8 @@ __all__ = ["render_html"]
 _CAPTIONS = {
     "board": "Bars start at the best constant baseline (dashed). Dot: validation score, with its interval. "
     "Diamond: score on the test rows.",
-    "curve": "Filled circle: the chosen checkpoint. Open circles: its near-ties.",
-    "features": "Share of the model's total gain.",
+    "curve": "Filled circle: the chosen checkpoint. Open circle: a near-tie.",
+    "features": "Share of the whole model's weight.",
     "splits": "First to last cutoff of each split.",
     "budget": "Each stage begins where the one before it ended.",
     "margin": "The dot is the expected margin, the band its interval. Where the band crosses the middle, "
@@ -49,12 +49,14 @@ def render_html(record: Mapping[str, Any]) -> str:
         "budget": figures.budget_figure(whole),
         "margin": figures.margin_figure(whole),
     }
+    marked = drawn["curve"] is not None and 'class="mark' in drawn["curve"]
+    captions = _CAPTIONS | ({} if marked else {"curve": ""})
     page = _environment().get_template("report.html.j2")
     return page.render(
         record=whole,
         verdict=verdict.verdict(whole),
         drawn=drawn,
-        captions=_CAPTIONS,
+        captions=captions,
         sections=sections(whole),
         style=Markup(_template("style.css")),
     )

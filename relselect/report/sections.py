@@ -136,7 +136,7 @@ def _leaderboard(record: RunRecord) -> Section:
         "Leaderboard",
         tuple(paragraphs),
         figures=("board",),
-        tables=(sheets.leaderboard(record), sheets.configurations(record)),
+        tables=(sheets.leaderboard(record), sheets.notes(record), sheets.configurations(record)),
     )
 
 
@@ -154,7 +154,8 @@ def _choice(record: RunRecord) -> Section:
             paragraphs.append(
                 f"The validation score alone would have chosen {'the same' if same else other + _at(place)}."
             )
-    if choice["near_ties"]:
+    tied = len(choice["near_ties"]) > 1
+    if tied:
         paragraphs.append(
             "Checkpoints within one standard error of the best are told apart by how steeply the loss rises "
             "around them: a flat place is a safer one."
@@ -164,7 +165,7 @@ def _choice(record: RunRecord) -> Section:
         "Choice of the checkpoint",
         tuple(paragraphs),
         figures=("curve", "features"),
-        tables=(sheets.near_ties(record), sheets.features(record)),
+        tables=(*([sheets.near_ties(record)] if tied else []), sheets.features(record)),
     )
 
 
@@ -220,7 +221,6 @@ def _database(record: RunRecord) -> Section:
         ("Database", database["name"]),
         ("Tables", count(len(tables)) if tables else None),
         ("Rows", None if database["rows"] is None else count(database["rows"])),
-        ("Fingerprint", database["fingerprint"]),
     )
     bullets = []
     for table in tables:

@@ -12,10 +12,12 @@ from relselect.report.record import LeaderboardRecord, RunRecord
 from relselect.report.words import (
     MISSING,
     config_text,
+    constant_scope,
     count,
     family_short,
     metric_name,
     number,
+    percent,
     score,
     seconds,
     share,
@@ -29,6 +31,7 @@ __all__ = [
     "features",
     "leaderboard",
     "near_ties",
+    "notes",
     "neighbours",
     "profile",
     "splits",
@@ -39,7 +42,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Column:
-    """A column heading; `kind` is "text", "number", "code" or "family"."""
+    """A column heading; `kind` is "text", "name", "number", "code" or "family"."""
 
     name: str
     kind: str = "text"
@@ -64,12 +67,12 @@ class Sheet:
     fold: int = 15
 
 
-def leaderboard(record: RunRecord) -> Sheet:
-    """Every candidate with its scores and costs; columns without any value are left out."""
+def leaderboard(record: RunRecord, short: bool = False) -> Sheet:
+    """Every candidate with its scores and costs; columns without any value are left out, memory too when `short`."""
     metric = record["task"]["metric"]
     columns = (
         Column("#", "number"),
-        Column("Candidate"),
+        Column("Candidate", "name"),
         Column("Family", "family"),
         Column("Validation", "number"),
         Column("Interval", "number"),
@@ -99,8 +102,10 @@ def leaderboard(record: RunRecord) -> Sheet:
         for row in record["leaderboard"]
     ]
     several = len({row["device"] for row in record["leaderboard"]}) > 1  # one device stands under reproduction
-    device = [index for index, column in enumerate(columns) if column.name == "Device" and not several]
-    return _without_empty(Sheet(f"Candidates by {metric_name(metric)}", columns, tuple(rows)), device)
+    dropped = {"Device"} if not several else set()
+    dropped |= {"Peak memory", "Device"} if short else set()
+    hidden = [index for index, column in enumerate(columns) if column.name in dropped]
+    return _without_empty(Sheet(f"Candidates by {metric_name(metric)}", columns, tuple(rows)), hidden)
 
 
 def configurations(record: RunRecord) -> Sheet:
@@ -110,14 +115,20 @@ def configurations(record: RunRecord) -> Sheet:
         for row in record["leaderboard"]
         if row["config"]
     ]
-    return Sheet("Configurations", (Column("Candidate"), Column("Configuration", "code")), tuple(rows), fold=0)
+    return Sheet("Configurations", (Column("Candidate", "name"), Column("Configuration", "code")), tuple(rows), fold=0)
+
+
+def notes(record: RunRecord) -> Sheet:
+    """What the families noted about their candidates."""
+    rows = [Row((row["candidate"] or MISSING, row["note"])) for row in record["leaderboard"] if row["note"]]
+    return Sheet("Notes", (Column("Candidate", "name"), Column("Note")), tuple(rows), fold=6)
 
 
 def near_ties(record: RunRecord) -> Sheet:
     """The checkpoints between which flatness decided."""
     metric = record["task"]["metric"]
     columns = (
-        Column("Candidate"),
+        Column("Candidate", "name"),
         Column("Checkpoint", "number"),
         Column("Step", "number"),
         Column("Validation", "number"),
@@ -143,9 +154,8 @@ def features(record: RunRecord) -> Sheet:
     """The features of a candidate with their share of all weight."""
     found = importances(record)
     candidate, items = found if found else ("", [])
-    whole = sum(item.weight for item in items)
     columns = (Column("Feature", "code"), Column("In words"), Column("Share", "number"))
-    rows = tuple(Row((item.feature, item.description or MISSING, share(item.weight, whole))) for item in items[:50])
+    rows = tuple(Row((item.feature, item.description or MISSING, percent(item.share))) for item in items[:50])
     return _without_empty(Sheet(f"Features that {candidate} leans on", columns, rows, fold=0))
 
 
@@ -178,7 +188,7 @@ def splits(record: RunRecord) -> Sheet:
 def tables(record: RunRecord) -> Sheet:
     """The tables of the database with their keys."""
     columns = (
-        Column("Table"),
+        Column("Table", "name"),
         Column("Rows", "number"),
         Column("Columns", "number"),
         Column("Primary key", "code"),
@@ -205,7 +215,7 @@ def profile(record: RunRecord) -> tuple[Sheet, ...]:
     """The measures, one table per group in order of appearance."""
     measures = record["profile"]["measures"]
     groups = list(dict.fromkeys(row["group"] or "measures" for row in measures))
-    columns = (Column("Measure"), Column("Value", "number"), Column("± error", "number"), Column("Reading"))
+    columns = (Column("Measure", "name"), Column("Value", "number"), Column("± error", "number"), Column("Reading"))
     ordered = sorted(measures, key=lambda row: groups.index(row["group"] or "measures"))
     return tuple(
         _without_empty(
@@ -214,7 +224,12 @@ def profile(record: RunRecord) -> tuple[Sheet, ...]:
                 columns,
                 tuple(
                     Row(
-                        (row["name"] or MISSING, number(row["value"]), number(row["stderr"]), row["reading"] or MISSING)
+                        (
+                            row["name"] or MISSING,
+                            _measured(row["value"], row["stderr"]),
+                            number(row["stderr"]),
+                            row["reading"] or MISSING,
+                        )
                     )
                     for row in rows
                 ),
@@ -249,9 +264,15 @@ def _interval(row: LeaderboardRecord, metric: str | None) -> str:
     return " to ".join(reversed(ends) if (metric or "").startswith("neg_") else ends)
 
 
+def _measured(value: float | None, stderr: float | None) -> str:
+    """A measured number; a count when it is whole and has no error."""
+    return count(value) if value is not None and stderr is None and float(value).is_integer() else number(value)
+
+
 def _note(row: LeaderboardRecord) -> str:
     words = [word for word, holds in (("chosen", row["chosen"]), ("default", row["default"])) if holds]
-    return "; ".join([*words, *([row["note"]] if row["note"] else [])]) or MISSING
+    scope = constant_scope(row["config"]) if row["family"] == "constants" else ""
+    return "; ".join([*words, *([scope] if scope else [])]) or MISSING
 
 
 def _megabytes(value: float | None) -> str:

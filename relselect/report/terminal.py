@@ -16,8 +16,8 @@ __all__ = ["leaderboard_table", "profile_tables", "sheet_table", "verdict_lines"
 
 
 def leaderboard_table(record: Mapping[str, Any]) -> Table:
-    """The leaderboard of a record as a rich table."""
-    return sheet_table(leaderboard(complete(record)))
+    """The leaderboard of a record as a rich table, without what does not fit a terminal."""
+    return sheet_table(leaderboard(complete(record), short=True))
 
 
 def profile_tables(record: Mapping[str, Any]) -> list[Table]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from relselect.report.record import LeaderboardRecord, RunRecord
 from relselect.report.words import (
     MISSING,
+    constant_scope,
     count,
     family_name,
     family_short,
@@ -131,7 +132,7 @@ def _advice(record: RunRecord) -> Verdict:
     low, high = advice["interval"] if len(advice["interval"]) == 2 else (None, None)
     if advice["family"] == "both":
         badge, tone = "Undecided", "fair"
-    elif low is None or high is None or "no bank" in (advice["taught_by"] or ""):
+    elif low is None or high is None or "rule" in (advice["taught_by"] or ""):
         badge, tone = "A rule of thumb", "fair"
     else:
         badge, tone = ("Confident", "good") if low > 0 or high < 0 else ("Leaning", "fair")
@@ -154,7 +155,7 @@ def _score_sentence(record: RunRecord, chosen: LeaderboardRecord) -> str:
 
 
 def _named(row: LeaderboardRecord) -> str:
-    name = row["config"].get("scope") or row["candidate"]
+    name = constant_scope(row["config"]) or row["candidate"]
     return f" ({name})" if name else ""
 
 

@@ -11,6 +11,7 @@ __all__ = [
     "EXPLAINED",
     "MISSING",
     "config_text",
+    "constant_scope",
     "count",
     "explain_metric",
     "family_kind",
@@ -51,6 +52,8 @@ _METRICS = {
     "log_loss": "log loss",
     "mrr": "mean reciprocal rank",
 }
+
+_SCOPES = {"global": "the same answer for all", "entity": "each entity's own past"}
 
 #: What a metric says, in one sentence, for readers who do not live with it.
 EXPLAINED = {
@@ -177,6 +180,11 @@ def shorten(text: str, limit: int) -> str:
         return text
     head = (limit - 1) * 2 // 3
     return f"{text[:head]}…{text[len(text) - (limit - 1 - head) :]}"
+
+
+def constant_scope(config: Mapping[str, Any]) -> str:
+    """What a constant baseline is constant over, in words; empty when its configuration does not say."""
+    return _SCOPES.get(str(config.get("scope") or ""), "")
 
 
 def config_text(config: Mapping[str, Any]) -> str:
