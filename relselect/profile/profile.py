@@ -40,7 +40,6 @@ def profile_task(
     """
     limit, begun = budget or Budget(None), time.monotonic()
     emit(StageStarted(_STAGE))
-    limit.check()
     view = make_view(problem, seed)
     groups: list[Callable[[View], list[Measure]]] = [
         scale_measures,
