@@ -1,0 +1,60 @@
+"""The size rule decides, abstains and says that no bank taught it."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from relselect.profile import Measure, Profile
+from relselect.selector import Recommendation, SizeRule, recommend_from_profile
+
+
+def ask(rows: int, profile: Profile | None = None, **how: object) -> Recommendation:
+    problem = SimpleNamespace(rows=lambda split: range(rows))
+    return recommend_from_profile(profile or Profile((), 0.0), problem, **how)
+
+
+@pytest.mark.parametrize(
+    ("rows", "family"), [(1_000, "dfs"), (40_000, "both"), (12_000, "both"), (3_000_000, "rdl")]
+)
+def test_the_size_rule(rows: int, family: str) -> None:
+    found = ask(rows)
+    assert found.family == family
+    assert found.interval[0] < found.margin < found.interval[1]
+    assert "no performance bank" in found.taught_by
+    assert any("No performance bank" in sentence for sentence in found.evidence)
+    assert f"{rows:,} training rows" in found.evidence[0]
+
+
+def test_the_margin_grows_smoothly_through_zero_at_the_crossover() -> None:
+    margins = [SizeRule().margin(10**k)[0] for k in range(1, 8)]
+    assert margins == sorted(margins)
+    assert SizeRule().margin(40_000)[0] == 0
+
+
+def test_evidence_cites_the_profile() -> None:
+    profile = Profile(
+        (
+            Measure("entity_skill", 0.4, 0.1, "baselines", "Entities repeat themselves."),
+            Measure("label_drift", float("nan"), float("nan"), "temporal", "No dates."),
+        ),
+        1.0,
+    )
+    found = ask(40_000, profile)
+    assert "Entities repeat themselves." in found.evidence
+    assert "No dates." not in found.evidence
+
+
+def test_json_and_record() -> None:
+    found = ask(1_000)
+    assert Recommendation.from_json(json.loads(json.dumps(found.to_json()))) == found
+    assert found.with_record({"kind": "recommendation"}).record == {"kind": "recommendation"}
+    assert found.with_record({"kind": "recommendation"}) == found
+
+
+def test_a_bank_takes_over() -> None:
+    said = Recommendation("rdl", 0.1, (0.05, 0.15), ("neighbours agree",), "a bank")
+    bank = SimpleNamespace(selector=lambda: SimpleNamespace(recommend=lambda profile, problem: said))
+    assert ask(1_000, bank=bank) is said
