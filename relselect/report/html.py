@@ -11,7 +11,8 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from relselect.report import figures, verdict, words
-from relselect.report.record import complete
+from relselect.report.details import importances, learning_curve
+from relselect.report.record import RunRecord, complete
 from relselect.report.sections import sections
 
 __all__ = ["render_html"]
@@ -19,8 +20,6 @@ __all__ = ["render_html"]
 _CAPTIONS = {
     "board": "Bars start at the best constant baseline (dashed). Dot: validation score, with its interval. "
     "Diamond: score on the test rows.",
-    "curve": "Filled circle: the chosen checkpoint. Open circle: a near-tie.",
-    "features": "Share of the whole model's weight.",
     "splits": "First to last cutoff of each split.",
     "budget": "Each stage begins where the one before it ended.",
     "margin": "The dot is the expected margin, the band its interval. Where the band crosses the middle, "
@@ -49,17 +48,28 @@ def render_html(record: Mapping[str, Any]) -> str:
         "budget": figures.budget_figure(whole),
         "margin": figures.margin_figure(whole),
     }
-    marked = drawn["curve"] is not None and 'class="mark' in drawn["curve"]
-    captions = _CAPTIONS | ({} if marked else {"curve": ""})
     page = _environment().get_template("report.html.j2")
     return page.render(
         record=whole,
         verdict=verdict.verdict(whole),
         drawn=drawn,
-        captions=captions,
+        captions=_captions(whole, drawn),
         sections=sections(whole),
         style=Markup(_template("style.css")),
     )
+
+
+def _captions(record: RunRecord, drawn: Mapping[str, Markup | None]) -> dict[str, str]:
+    """What stands under the figures; whose curve and whose features they are."""
+    curve, features = learning_curve(record), importances(record)
+    captions = dict(_CAPTIONS)
+    if curve is not None:
+        captions["curve"] = f"{curve.candidate} while it trained."
+        if 'class="mark' in (drawn["curve"] or ""):
+            captions["curve"] += " Filled circle: the chosen checkpoint. Open circle: a near-tie."
+    if features is not None:
+        captions["features"] = f"What {features[0]} leans on: shares of the whole model's weight."
+    return captions
 
 
 @cache

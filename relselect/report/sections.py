@@ -147,7 +147,7 @@ def _choice(record: RunRecord) -> Section:
         at = _at(choice["checkpoint"], choice["step"])
         paragraphs.append(f"From now on {choice['candidate']} ({family_name(choice['family'])}){at} predicts.")
         if choice["why"]:
-            paragraphs.append(sentence(choice["why"]))
+            paragraphs.append(choice["why"])
         if other := choice["without_flatness"]:
             place = choice["without_flatness_checkpoint"]
             same = (other, place) == (choice["candidate"], choice["checkpoint"])
