@@ -69,16 +69,22 @@ def homophily_measures(view: View, budget: Budget) -> list[Measure]:
         view: The train rows.
         budget: Paths are measured while there is time.
     """
-    paths = find_paths(view.problem.database, view.problem.entity)[:_MOST_PATHS]
+    known = find_paths(view.problem.database, view.problem.entity)
+    paths = sorted(known, key=lambda path: not path.symmetric)[:_MOST_PATHS]
     why = _why_not(view, paths)
     found = [] if why else _measure(view, paths, budget)
     late = len(paths) - len(found) if not why else 0
+    left_out = len(known) - len(paths)
     exist = [f for f in found if f.pairs >= _LEAST_PAIRS]
     why = why or (f"No path has {_LEAST_PAIRS} pairs of labelled rows." if not exist else "")
     measures = _aggregates(view, exist, why)
     measures.append(
         Measure(
-            "homophily_paths", float(len(exist)), np.nan, _GROUP, _paths_text(len(exist), len(paths), late)
+            "homophily_paths",
+            float(len(exist)),
+            np.nan,
+            _GROUP,
+            _paths_text(len(exist), len(paths), late, left_out),
         )
     )
     pairs = sum(f.pairs for f in exist)
@@ -263,6 +269,7 @@ def _aggregate_text(name: str, words: str, verb: str, value: float, error: float
     return f"{words}: labels of joined entities {verb} {value:.3f} (± {error:.3f})."
 
 
-def _paths_text(exist: int, paths: int, late: int) -> str:
+def _paths_text(exist: int, paths: int, late: int, left_out: int) -> str:
     missed = f"; the time ended before {late} of them" if late else ""
-    return f"{exist} of {paths} paths between entities have labelled pairs{missed}."
+    more = f"; {left_out} further paths that mix two ways were left out" if left_out else ""
+    return f"{exist} of {paths} paths between entities have labelled pairs{missed}{more}."

@@ -69,6 +69,11 @@ class MetaPath:
     halves: tuple[Half, Half] | None = None
     link: Link | None = None
 
+    @property
+    def symmetric(self) -> bool:
+        """Whether the way back is the way there: links, and meetings over two equal halves."""
+        return self.halves is None or self.halves[0] == self.halves[1]
+
 
 def find_paths(database: Database, entity: str) -> list[MetaPath]:
     """Return the meta-paths from `entity` to itself, sorted by name."""
