@@ -182,6 +182,8 @@ def _sureness(record: RunRecord, chosen: LeaderboardRecord) -> tuple[str, str, l
     rival = _best([row for row in record["leaderboard"] if row["family"] not in ("constants", chosen["family"])])
     if rival is None or rival["score"] is None or chosen["score"] is None:
         text = "No other family finished a model, so the families were not compared."
+        if not record["unfinished"] and rival is None:
+            text = f"Only {family_name(chosen['family'])} was trained, so the families were not compared."
         return "Not compared", "poor" if warnings else "fair", [text, *warnings]
     metric = record["task"]["metric"]
     text = f"The best {family_name(rival['family'])} reaches {score(rival['score'], metric)}{_interval(rival, metric)}"

@@ -1,0 +1,323 @@
+"""The commands: what they print where, exit codes, and one JSON object. Training itself is replaced by a stand-in."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner, Result
+
+from relselect import api
+from relselect.cli import app
+from relselect.errors import BudgetError
+from relselect.events import Notice
+from relselect.report import write_report
+
+from .report.records import advice_record, run_record
+
+MANIFEST = """
+name: shop
+tables:
+  customers: {primary_key: id}
+  orders: {time: date, foreign_keys: [{columns: customer, table: customers}]}
+tasks:
+  churn: {entity: customers, kind: binary, target: y, time: cutoff, horizon: 30d, files: {train: train.parquet, val: val.parquet}}
+"""
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    """A folder with a database and a task."""
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    days = pd.date_range("2024-01-01", periods=200)
+    pd.DataFrame({"id": range(20)}).to_parquet(folder / "customers.parquet")
+    orders = {"customer": [day % 20 for day in range(200)], "date": days, "total": [float(day) for day in range(200)]}
+    pd.DataFrame(orders).to_parquet(folder / "orders.parquet")
+    for name, start in (("train", "2024-02-01"), ("val", "2024-05-01")):
+        labels = {"id": range(20), "cutoff": pd.Timestamp(start), "y": [row % 2 for row in range(20)]}
+        pd.DataFrame(labels).to_parquet(folder / f"{name}.parquet")
+    (folder / "database.yaml").write_text(MANIFEST)
+    return folder
+
+
+class StandIn:
+    """Looks like a fitted predictor."""
+
+    record = run_record()
+    source = None
+
+    def save(self, folder: Path) -> Path:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        for name in ("manifest.json", "fitted.json"):
+            (Path(folder) / name).write_text("{}")
+        (Path(folder) / "record.json").write_text(json.dumps(self.record))
+        return Path(folder)
+
+    def report(self, path: Path) -> Path:
+        return write_report(self.record, path)
+
+    def predict(self, **asked: Any) -> pd.DataFrame:
+        return pd.DataFrame({"id": [1, 2], "cutoff": pd.to_datetime(["2024-05-01"] * 2), "prediction": [True, False]})
+
+
+@pytest.fixture
+def trained(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Replaces training; says what was asked for."""
+    asked: dict[str, Any] = {}
+
+    def stand_in(database: Any, task: Any, time_budget: float, **options: Any) -> StandIn:
+        asked.update(options, task=task, time_budget=time_budget)
+        print("a library that prints")
+        os.write(1, b"a library that prints from C\n")
+        options["on_event"](Notice("device", "no GPU"))
+        Path(options["workdir"]).mkdir(parents=True)
+        return StandIn()
+
+    monkeypatch.setattr(api, "select_and_train", stand_in)
+    return asked
+
+
+def run(*words: object) -> Result:
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+def only_json(result: Result) -> dict[str, Any]:
+    found = json.loads(result.stdout)
+    assert isinstance(found, dict)
+    return found
+
+
+def test_train_saves_and_tells(shop: Path, trained: dict[str, Any], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    result = run(
+        "train",
+        shop,
+        "--task",
+        "churn",
+        "--out",
+        out,
+        "--time-budget",
+        "90s",
+        "--seed",
+        3,
+        "--families",
+        "dfs",
+        "--no-test",
+    )
+    assert result.exit_code == 0, result.output
+    assert "Use feature synthesis (clear difference)" in result.stdout
+    assert "dfs-2" in result.stdout
+    assert str(out / "report.html") in result.stdout.replace("\n", "")
+    assert "library" not in result.stdout
+    assert "no GPU" in result.stderr
+    assert (trained["time_budget"], trained["seed"], trained["families"], trained["evaluate_test"]) == (
+        90.0,
+        3,
+        ("dfs",),
+        False,
+    )
+    assert sorted(path.name for path in out.iterdir()) == [
+        "fitted.json", "manifest.json", "record.json", "report.html", "report.json",
+    ]  # fmt: skip
+
+
+def test_train_in_json_is_one_object(shop: Path, trained: dict[str, Any], tmp_path: Path) -> None:
+    result = run("train", shop, "--task", "churn", "--out", tmp_path / "out", "--regime", "frozen", "--json")
+    found = only_json(result)
+    assert result.exit_code == 0
+    assert found["choice"]["candidate"] == "dfs-2"
+    assert found["interrupted"] is False
+    assert trained["task"].regime == "frozen"
+
+
+def test_c_level_output_stays_off_standard_output(shop: Path, tmp_path: Path) -> None:
+    code = (
+        "import os, sys\n"
+        "from relselect.console import Session\n"
+        "session = Session(as_json=True)\n"
+        "with session.work():\n"
+        "    print('python'); os.write(1, b'c\\n')\n"
+        "    session.result({'rows': 1})\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == {"rows": 1}
+    assert "python" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--task", "nope"), "Use one of: churn"),
+        (("--task", "churn", "--time-budget", "soon"), "positive duration"),
+        (("--task", "churn", "--families", "trees"), "dfs, rdl"),
+        (("--task", "churn", "--regime", "melted"), "regime"),
+    ],
+)
+def test_bad_input_exits_with_2_before_any_work(
+    shop: Path, trained: dict[str, Any], words: tuple[str, ...], message: str
+) -> None:
+    result = run("train", shop, *words, "--out", shop.parent / "out")
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert "Traceback" not in result.output
+    assert not result.stdout
+    assert not trained
+
+
+def test_an_unknown_database_exits_with_2_and_says_so_in_json() -> None:
+    result = run("recommend", "no/such/place", "--task", "churn", "--json")
+    assert result.exit_code == 2
+    found = only_json(result)
+    assert found["exit_code"] == 2
+    assert found["error"]["kind"] == "DataNotFound"
+
+
+def test_schema_problems_are_listed_as_a_table(shop: Path) -> None:
+    (shop / "database.yaml").write_text(
+        MANIFEST.replace("primary_key: id", "primary_key: nothing").replace("time: date", "time: never")
+    )
+    result = run("profile", shop, "--task", "churn")
+    assert result.exit_code == 2
+    assert "Way out" in result.stderr
+    assert "nothing" in result.stderr
+    assert "never" in result.stderr
+    found = only_json(run("profile", shop, "--task", "churn", "--json"))
+    assert len(found["error"]["problems"]) >= 2
+
+
+def test_a_predictor_is_not_overwritten_unasked(shop: Path, trained: dict[str, Any], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    words = ("train", shop, "--task", "churn", "--out", out)
+    assert run(*words).exit_code == 0
+    again = run(*words)
+    assert again.exit_code == 2
+    assert "--force" in again.stderr
+    assert run(*words, "--force").exit_code == 0
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("all of it")
+    assert "holds other files" in run("train", shop, "--task", "churn", "--out", tmp_path / "mine", "--force").stderr
+
+
+def test_a_small_budget_exits_with_3(shop: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def too_small(*_: Any, **__: Any) -> None:
+        raise BudgetError("time_budget", "1 s", "no model was finished", "Give more")
+
+    monkeypatch.setattr(api, "select_and_train", too_small)
+    result = run("train", shop, "--task", "churn", "--out", tmp_path / "out")
+    assert result.exit_code == 3
+    assert result.stderr.strip().endswith("error: time_budget=1 s: no model was finished. Give more.")
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_ctrl_c_exits_with_130(shop: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kept: bool) -> None:
+    def interrupted(*_: Any, **__: Any) -> StandIn:
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+            raise AssertionError("not reached")
+        except KeyboardInterrupt:
+            if not kept:
+                raise
+        return StandIn()
+
+    monkeypatch.setattr(api, "select_and_train", interrupted)
+    result = run("train", shop, "--task", "churn", "--out", tmp_path / "out", "--json")
+    assert result.exit_code == 130
+    assert (tmp_path / "out" / "report.html").exists() == kept
+    if kept:
+        assert only_json(result)["interrupted"] is True
+    else:
+        assert "go on with what is kept" in result.stderr
+
+
+def test_a_bug_is_named_and_its_trace_is_shown_on_request(
+    shop: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def broken(*_: Any, **__: Any) -> None:
+        raise ZeroDivisionError("of nothing")
+
+    monkeypatch.setattr(api, "select_and_train", broken)
+    words = ("train", shop, "--task", "churn", "--out", tmp_path / "out")
+    short, long = run(*words), run(*words, "--verbose")
+    assert short.exit_code == long.exit_code == 1
+    assert "ZeroDivisionError: of nothing" in short.stderr
+    assert "Traceback" not in short.stderr
+    assert "Traceback" in long.stderr
+
+
+def test_profile_and_recommend_tell(shop: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    record = advice_record()
+    measured = SimpleNamespace(to_json=lambda: record["profile"])
+    advice = SimpleNamespace(record=record, to_json=lambda: record["recommendation"])
+    monkeypatch.setattr(api, "profile", lambda *_, **__: measured)
+    monkeypatch.setattr(api, "recommend", lambda *_, **__: advice)
+    assert "label autocorrelation, lag 1" in run("profile", shop, "--task", "churn").stdout
+    assert only_json(run("profile", shop, "--task", "churn", "--json"))["profile"]["seconds"] == 6.4
+    told = run("recommend", shop, "--task", "churn", "--out", tmp_path / "advice.html")
+    assert "Start with feature synthesis" in told.stdout
+    assert (tmp_path / "advice.json").exists()
+    assert only_json(run("recommend", shop, "--task", "churn", "--json"))["recommendation"]["family"] == "dfs"
+
+
+@pytest.fixture
+def bundle(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    monkeypatch.setattr(api, "load", lambda _: StandIn())
+    return StandIn().save(tmp_path / "bundle")
+
+
+def test_predict_gives_csv_files_and_json(bundle: Path, shop: Path, tmp_path: Path) -> None:
+    words = ("predict", bundle, "--split", "val", "--database", shop)
+    plain = run(*words)
+    assert plain.exit_code == 0, plain.output
+    assert plain.stdout.splitlines()[0] == "id,cutoff,prediction"
+    assert only_json(run(*words, "--json"))["predictions"][0] == {"id": 1, "cutoff": "2024-05-01", "prediction": True}
+    for name in ("p.csv", "p.parquet"):
+        assert "2 predictions" in run(*words, "--out", tmp_path / name).stdout
+    assert len(pd.read_parquet(tmp_path / "p.parquet")) == len(pd.read_csv(tmp_path / "p.csv")) == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ((), "exactly one"),
+        (("--split", "val", "--at", "2024-01-01"), "exactly one"),
+        (("--split", "val", "--out", "p.xlsx"), ".parquet or .csv"),
+        (("--split", "val"), "--database"),
+    ],
+)
+def test_predict_says_what_it_needs(bundle: Path, words: tuple[str, ...], message: str) -> None:
+    result = run("predict", bundle, *words)
+    assert result.exit_code == 2
+    assert message in result.stderr
+
+
+def test_report_is_written_again(bundle: Path, tmp_path: Path) -> None:
+    assert run("report", bundle).exit_code == 0
+    assert (bundle / "report.html").exists()
+    assert only_json(run("report", bundle / "record.json", "--out", tmp_path / "r.md", "--json"))["report"] == str(
+        tmp_path / "r.md"
+    )
+    assert (tmp_path / "r.md").read_text().startswith("# player")
+    assert run("report", tmp_path / "nothing").exit_code == 2
+
+
+def test_help_and_version_import_nothing_heavy() -> None:
+    code = (
+        "import sys\n"
+        "from relselect.cli import app\n"
+        "from typer.testing import CliRunner\n"
+        "result = CliRunner().invoke(app, ['--help'])\n"
+        "assert result.exit_code == 0 and 'recommend' in result.stdout\n"
+        "assert CliRunner().invoke(app, ['--version']).stdout.startswith('relselect ')\n"
+        "print([name for name in ('torch', 'pandas', 'numpy', 'pyarrow', 'optuna', 'jinja2') if name in sys.modules])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
