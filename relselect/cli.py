@@ -185,18 +185,18 @@ def predict(
     as_json: _Json = False,
     verbose: _Verbose = False,
 ) -> None:
-    """Predict with a saved predictor, at a date or for a split of the task."""
+    """Predict with a saved predictor, at a date or for a split of the task (by default the last one)."""
     session = Session(as_json, verbose)
     with session.work():
         from relselect.api import load
 
-        if (at is None) == (split is None):
-            raise ConfigError(
-                "--at, --split", (at, split), "exactly one is needed", "Write --at 2026-01-01 or --split test"
-            )
+        if at is not None and split is not None:
+            raise ConfigError("--at, --split", (at, split), "exclude each other", "Write one of the two")
         if out is not None and out.suffix.lower() not in {".parquet", ".csv"}:
             raise ConfigError("--out", str(out), "must end in .parquet or .csv", "Write e.g. --out predictions.parquet")
         fitted = load(folder)
+        if at is None and split is None:
+            split = "test" if fitted.task.has_test else "val"
         frame = fitted.predict(at=at, split=split, database=_database_of(fitted, database))
         _tell_predictions(session, frame, out)
     _exit(session)

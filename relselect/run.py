@@ -249,7 +249,8 @@ def _score_test(outcome: Outcome) -> None:
     constants = [candidate for candidate in outcome.candidates if candidate.family == "constants"]
     slowest = 0.0
     for candidate in [outcome.chosen, *constants, *best.values()]:
-        if candidate.id in outcome.test_scores or outcome.budget.left() < slowest:
+        optional = candidate.family != "constants" and candidate is not outcome.chosen
+        if candidate.id in outcome.test_scores or (optional and outcome.budget.left() < slowest):
             continue
         begun = time.monotonic()
         predictions = outcome.families[candidate.family].predict(candidate, outcome.problem, rows.unlabelled())
