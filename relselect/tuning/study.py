@@ -12,7 +12,6 @@ import math
 import re
 import statistics
 import time
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +28,7 @@ from relselect.events import (
     silent,
 )
 from relselect.tuning.journal import derive_seed, fresh_sampler, open_study
+from relselect.tuning.nearest import nearest_point
 from relselect.tuning.result import Failure, Study
 from relselect.tuning.store import HEADER, load_candidate, read_header, save_candidate
 
@@ -185,7 +185,8 @@ class _Run:
 
         self.study.sampler = fresh_sampler(self.seed, number)
         if number == 0 and not self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
-            self.study.enqueue_trial(_flat(self.family.default(self.problem)))
+            point, _ = nearest_point(self.family, self.problem, self.family.default(self.problem))
+            self.study.enqueue_trial(point)
         trial = self.study.ask()
         trial.set_user_attr("number", number)
         return trial
@@ -196,16 +197,11 @@ class _Run:
         The default is fitted as the family gives it. When it lies outside the space, what the space suggested
         in its place must not be credited with its score.
         """
+        suggested = self.family.space(trial, self.problem)
         if number > 0:
-            return self.family.space(trial, self.problem), True
+            return suggested, True
         default = self.family.default(self.problem)
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                suggested = self.family.space(trial, self.problem)
-        except ValueError:
-            suggested = {}
-        inside = _canonical(suggested) == _canonical(default)
+        _, inside = nearest_point(self.family, self.problem, default)
         if not inside:
             text = (
                 "the default configuration lies outside the search space; the sampler does not learn from it"
@@ -294,14 +290,3 @@ class _Run:
 
 def _canonical(config: Config) -> str:
     return json.dumps(config, sort_keys=True)
-
-
-def _flat(config: Config, prefix: str = "") -> dict[str, Any]:
-    """Return the scalars of a nested configuration under dotted names, as a space would name them."""
-    flat: dict[str, Any] = {}
-    for key, value in config.items():
-        if isinstance(value, dict):
-            flat |= _flat(value, f"{prefix}{key}.")
-        elif value is None or isinstance(value, bool | int | float | str):
-            flat[f"{prefix}{key}"] = value
-    return flat

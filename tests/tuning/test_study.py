@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -12,9 +13,10 @@ import pytest
 from relselect.budget import Budget
 from relselect.constants import Constants
 from relselect.errors import ConfigError
-from relselect.events import Event, TrialFailed, TrialFinished
+from relselect.events import Event, Notice, TrialFailed, TrialFinished
 from relselect.problem import Problem
 from relselect.tuning import Study, tune
+from relselect.tuning.journal import open_study
 from tests.tuning.cheap import Bowl, tiny_problem
 
 
@@ -151,3 +153,25 @@ def test_a_default_outside_the_space_still_comes_first(problem: Problem, tmp_pat
     assert all(c.config["scope"] == "entity" for c in study.candidates[1:])
     assert study.best is not None
     assert study.best.val_score > 0.6
+
+
+def test_a_default_on_the_edge_of_the_space_is_learnt_from(problem: Problem, tmp_path: Path) -> None:
+    class Edge(Bowl):
+        def default(self, problem: Problem) -> dict[str, object]:
+            return {"x": 0.3, "penalty": 0.0, "epochs": 5}
+
+        def space(self, trial: object, problem: Problem) -> dict[str, object]:
+            return {
+                "x": trial.suggest_float("x", 0.35, 1.0),
+                "penalty": trial.suggest_float("penalty", 1e-8, 1.0, log=True),
+            }
+
+    heard: list[Event] = []
+    study = tune(
+        Edge(), problem, budget=Budget(None), emit=heard.append, seed=0, folder=tmp_path, max_trials=12
+    )
+    assert study.candidates[0].config == {"x": 0.3, "penalty": 0.0, "epochs": 5}
+    assert not any(isinstance(event, Notice) for event in heard)
+    with open_study(tmp_path, json.loads((tmp_path / "study.json").read_text())) as stored:
+        assert stored.trials[0].value == study.candidates[0].val_score
+        assert stored.trials[0].params == {"x": 0.35, "penalty": 1e-8}
