@@ -22,6 +22,7 @@ from relselect.families import family_of
 from relselect.tasks import Task
 from relselect.tasks.frames import LabelFrame
 from relselect.tasks.metrics import metric_of
+from relselect.tasks.splits import SPLITS
 from relselect.tuning import load_candidate, save_candidate
 
 if TYPE_CHECKING:
@@ -108,6 +109,8 @@ def _check(folder: Path) -> None:
         raise BundleError("path", str(folder), f"holds no complete bundle ({_MANIFEST} is missing)", again) from None
     except (OSError, ValueError) as error:
         raise BundleError("path", str(folder), f"its {_MANIFEST} cannot be read ({error})", again) from None
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("files"), dict):
+        raise BundleError("path", str(folder), f"its {_MANIFEST} is none of a bundle", again)
     if manifest.get("format") != _FORMAT:
         raise BundleError(
             "format",
@@ -158,7 +161,7 @@ def _load_task(folder: Path) -> Task:
     metric = metric_of(rules.pop("metric"), rules["kind"])
     for name in _TUPLES:
         rules[name] = None if rules[name] is None else tuple(rules[name])
-    splits = {split: _load_split(folder / f"{split}.parquet", rules) for split in rules["starts"]}
+    splits = {split: _load_split(folder / f"{split}.parquet", rules) for split in SPLITS if split in rules["starts"]}
     return Task(metric=metric, splits=splits, **rules)
 
 

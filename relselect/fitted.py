@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from relselect.database import Database
-from relselect.database.clock import is_time_type, ticks_of
+from relselect.database.clock import is_time_type, kind_of, ticks_of
 from relselect.errors import TaskError
 from relselect.family import Candidate, Family
 from relselect.problem import Problem, Types, check_schema
@@ -223,10 +223,10 @@ class Fitted:
         keys = table.select(list(self.task.key_columns))
         cutoff = np.zeros(table.num_rows, dtype=np.int64)
         if not self.task.static:
-            if not is_time_type(table["cutoff"].type) or table["cutoff"].null_count:
-                raise TaskError(
-                    "rows.cutoff", str(table["cutoff"].type), "must hold a time in every row", "Parse the column first"
-                )
+            dtype, kind = table["cutoff"].type, self.task.time_kind
+            if not is_time_type(dtype) or table["cutoff"].null_count or (kind is not None and kind_of(dtype) != kind):
+                rule = f"must hold {'an integer' if kind == 'integer' else 'a timestamp or date'} in every row"
+                raise TaskError("rows.cutoff", f"{dtype}, {table['cutoff'].null_count} nulls", rule, "Parse the column first")
             cutoff = ticks_of(table["cutoff"], up=False)
         return problem.bind(keys, cutoff, features=table), keys
 

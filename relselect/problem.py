@@ -61,9 +61,8 @@ class Problem:
         return f"Problem({self.database.name}/{self.task.name})"
 
     def _infer(self) -> dict[str, dict[str, SemanticType]]:
-        return {
-            name: infer_types(table, self.visible(name, self.fit_asof)) for name, table in self.database.tables.items()
-        }
+        seen = self.database.censored(self.fit_asof)
+        return {name: infer_types(table) for name, table in seen.tables.items()}
 
     def visible(self, table: str, asof: int) -> NDArray[np.bool_]:
         """Return which rows of a table are visible at `asof`, shape (rows,)."""
@@ -174,8 +173,8 @@ class Problem:
             )
         entity = self.database.rows_of(self.entity, keys)
         if self.task.static:
-            return Rows(entity, np.full(len(entity), self._static_cutoff()), np.full(len(entity), EVERYTHING), features)
-        seen = cutoff if asof is None else np.minimum(asof, cutoff)
+            cutoff, asof = np.full(len(entity), self._static_cutoff()), np.full(len(entity), EVERYTHING)
+        seen = cutoff if asof is None else asof if self.task.static else np.minimum(asof, cutoff)
         return Rows(entity, cutoff, seen, features.select(list(wanted)) if wanted and features is not None else None)
 
     def rebind(self, database: Database) -> Problem:
@@ -205,7 +204,8 @@ def _without_hidden(database: Database, task: Task) -> Database:
             table,
             data=table.data.drop_columns(list(task.hidden_columns)),
             types={column: kind for column, kind in table.types.items() if column not in hidden},
-            known_at={clock: columns for clock, columns in known_at.items() if columns},
+            # A clock whose columns are all hidden still tells the future: it goes on masking itself.
+            known_at=known_at,
         )
     )
 
@@ -289,7 +289,9 @@ def _refuse_label_in_features(problem: Problem) -> None:
 
     label, entity = train.label[known], train.entity[known]
     for column in table.columns:
-        if column not in table.structural and column_is_label(table.data[column], entity, label, problem.task.kind):
+        if column in table.structural or table.clock_of(column):
+            continue
+        if column_is_label(table.data[column], entity, label, problem.task.kind):
             raise TaskError(
                 f"{problem.entity}.{column}",
                 problem.task.target,

@@ -91,11 +91,10 @@ def parse_time(value: object, kind: TimeKind | None, argument: str = "time") -> 
             return int(value)
         raise TaskError(argument, value, "must be an integer, as the database's times are integers", "Pass an integer")
     try:
-        moment = _to_datetime(value)
+        return (_to_datetime(value) - _EPOCH) // timedelta(microseconds=1)
     except (ValueError, TypeError, OverflowError):
         rule = "must be a date or a timestamp"
         raise TaskError(argument, value, rule, "Write e.g. '2024-05-01' or '2024-05-01T12:00:00Z'") from None
-    return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
 def _to_datetime(value: object) -> datetime:
@@ -107,7 +106,7 @@ def _to_datetime(value: object) -> datetime:
         value = datetime.fromisoformat(value)
     if isinstance(value, date) and not isinstance(value, datetime):
         value = datetime(value.year, value.month, value.day)
-    if not isinstance(value, datetime):
+    if not isinstance(value, datetime) or value != value:  # NaT calls itself a datetime and equals nothing
         raise TypeError(type(value).__name__)
     return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 

@@ -290,7 +290,7 @@ class Database:
         table = self[name]
         data = table.data
         for clock, columns in table.known_at.items():
-            hidden = pa.array(self._hidden(name, columns[0], asof))
+            hidden = pa.array(self._hidden(name, clock, asof))
             for column in (*columns, clock):
                 place = data.column_names.index(column)
                 masked = pc.if_else(hidden, pa.scalar(None, type=data[column].type), data[column])

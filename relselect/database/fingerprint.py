@@ -46,10 +46,15 @@ def _canonical(values: pa.ChunkedArray) -> pa.ChunkedArray:
     dtype = values.type
     if pa.types.is_dictionary(dtype):
         return _canonical(pc.cast(values, dtype.value_type))
-    if pa.types.is_integer(dtype) and dtype != pa.uint64():
-        return pc.cast(values, pa.int64())
+    if pa.types.is_integer(dtype):
+        beyond = dtype == pa.uint64() and (pc.max(values).as_py() or 0) >= 2**63
+        return pc.cast(values, pa.large_string() if beyond else pa.int64())
     if pa.types.is_floating(dtype):
         return pc.cast(values, pa.float64())
+    if pa.types.is_timestamp(dtype) and dtype.unit == "ns":
+        nanos = pc.cast(values, pa.int64())
+        whole = pc.all(pc.equal(pc.multiply(pc.divide(nanos, 1000), 1000), nanos)).as_py()
+        return nanos if whole is False else pc.divide(nanos, 1000)
     if pa.types.is_date(dtype) or pa.types.is_timestamp(dtype):
         return pc.cast(pc.cast(values, pa.timestamp("us"), safe=False), pa.int64())
     return values if pa.types.is_large_string(dtype) or is_opaque(dtype) else pc.cast(values, pa.large_string())

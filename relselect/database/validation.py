@@ -148,19 +148,28 @@ def _time(table: Table) -> Iterable[SchemaProblem]:
 
 def _range(table: Table, column: str) -> Iterable[SchemaProblem]:
     values = table.data[column]
-    if pa.types.is_timestamp(values.type) and len(values) - values.null_count:
-        low = pc.min(pc.cast(values, pa.int64())).as_py()
-        high = pc.max(pc.cast(values, pa.int64())).as_py()
-        per_day = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[values.type.unit] * 86_400
-        limit = 100_000_000 * 365 // 1000  # days of about 100,000 years: far beyond any calendar in use
-        if max(abs(low), abs(high)) // per_day > limit:
-            yield SchemaProblem(
-                table.name,
-                column,
-                f"{low} to {high} {values.type.unit}",
-                "lies beyond any calendar",
-                "Check the unit of the timestamps",
-            )
+    if len(values) == values.null_count:
+        return
+    plain = pc.cast(values, pa.int32()) if pa.types.is_date32(values.type) else values
+    bounds = pc.min_max(pc.cast(plain, pa.uint64() if values.type == pa.uint64() else pa.int64()))
+    low, high = bounds["min"].as_py(), bounds["max"].as_py()
+    if max(abs(low), abs(high)) > _largest(values.type):
+        yield SchemaProblem(
+            table.name,
+            column,
+            f"{low} to {high}, {values.type}",
+            "lies beyond any calendar",
+            "Check the unit of the times",
+        )
+
+
+def _largest(dtype: pa.DataType) -> int:
+    """Return the largest value a time may have: 100,000 years, or what 64 bits hold beside the marks of the clock."""
+    if pa.types.is_integer(dtype):
+        return 2**63 - 3
+    unit = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[dtype.unit] if pa.types.is_timestamp(dtype) else 0
+    per_day = 86_400 * unit if unit else 1 if pa.types.is_date32(dtype) else 86_400_000
+    return 36_500_000 * per_day
 
 
 def _clocks(table: Table) -> Iterable[SchemaProblem]:
@@ -174,6 +183,8 @@ def _clocks(table: Table) -> Iterable[SchemaProblem]:
                 "a known_at clock holds timestamps, dates or integers",
                 "Parse it to timestamps first",
             )
+        else:
+            yield from _range(table, clock)
         for column in masked:
             if column in table.structural and column not in table.known_at:
                 yield SchemaProblem(
@@ -291,15 +302,15 @@ def _family(dtype: pa.DataType) -> str:
 
 
 def _one_kind_of_time(tables: list[Table]) -> Iterable[SchemaProblem]:
-    kinds: dict[str, list[str]] = {}
+    kinds: dict[str, list[tuple[str, str]]] = {}
     for table in tables:
-        if table.time and is_time_type(table.data[table.time].type):
-            kinds.setdefault(kind_of(table.data[table.time].type), []).append(f"{table.name}.{table.time}")
+        for clock in dict.fromkeys([*([table.time] if table.time else []), *table.known_at]):
+            if is_time_type(table.data[clock].type):
+                kinds.setdefault(kind_of(table.data[clock].type), []).append((table.name, clock))
     if len(kinds) > 1:
         few = min(kinds.values(), key=len)
         others = "integers" if few is kinds.get("timestamp") else "timestamps"
-        for place in few:
-            name, column = place.split(".", 1)
+        for name, column in few:
             yield SchemaProblem(
                 name,
                 column,

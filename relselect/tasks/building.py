@@ -209,8 +209,11 @@ def _folds(table: pa.Table, draft: Draft) -> NDArray[np.int64]:
         raise TaskError(
             "fold_column", draft.fold_column, "is not in the label frame", f"Use one of: {table.column_names}"
         )
-    kept = table.filter(table[draft.target].is_valid())
-    return np.asarray(kept[draft.fold_column].to_numpy(), dtype=np.int64)
+    folds = table.filter(table[draft.target].is_valid())[draft.fold_column]
+    if not pa.types.is_integer(folds.type) or folds.null_count:
+        shown = f"{folds.type}, {folds.null_count} nulls"
+        raise TaskError("fold_column", shown, "must hold a whole number in every labelled row", "Number the folds from 0")
+    return np.asarray(folds.to_numpy(), dtype=np.int64)
 
 
 def _declared_starts(draft: Draft, database: Database) -> tuple[int | None, int | None]:
@@ -256,7 +259,7 @@ def _check_labels(parts: Mapping[Split, LabelFrame], draft: Draft) -> None:
             "are all the same, so there is nothing to learn",
             "Check the label query, or train on a longer period",
         )
-    if draft.kind == "binary" and len(np.unique(parts["val"].label)) < 2:
+    if draft.kind != "regression" and len(np.unique(parts["val"].label)) < 2:
         raise TaskError(
             "val labels",
             float(parts["val"].label[0]),

@@ -84,8 +84,15 @@ def by_fold(frame: LabelFrame, fold: NDArray[np.int64]) -> dict[Split, LabelFram
 
 
 def by_group(frame: LabelFrame, entity: NDArray[np.int64], seed: int = 0) -> dict[Split, LabelFrame]:
-    """Split a static task 60/20/20 by a seeded draw of whole entities."""
+    """Split a static task 60/20/20 by a seeded draw of whole entities.
+
+    Raises:
+        TaskError: There are fewer than five entities.
+    """
     groups, inverse = np.unique(entity, return_inverse=True)
+    if len(groups) < 5:
+        raise TaskError("labels", f"{len(groups)} entities", "five or more are needed to split them by a draw",
+                        "Give train, val and test frames")  # fmt: skip
     place = np.random.default_rng(seed).permutation(len(groups))[inverse] / max(1, len(groups))
     return {
         "train": frame.take(place >= 0.4),
