@@ -1,8 +1,9 @@
 """Rows as vectors: one small network per table over all its columns at once.
 
-All numbers of a table go through one linear map, all categories through one embedding table with offsets; a residual block
-mixes them. pytorch-frame's per-column encoders build (rows, columns, channels) first, which costs a CPU several times as much
-here, where the encoder is what training waits for. Any module with the same `forward` can be registered instead.
+All numbers of a table go through one linear map, all categories through one embedding table with offsets; residual blocks may
+follow (by default none do: the message passing layers mix enough). pytorch-frame's per-column encoders build
+(rows, columns, channels) first, which costs a CPU several times as much here, where the encoder is what training waits for. Any
+module with the same `forward` can be registered instead.
 """
 
 from __future__ import annotations

@@ -40,6 +40,7 @@ class Settings:
         dropout: Share of activations dropped in training.
         learning_rate: Of AdamW.
         weight_decay: Of AdamW.
+        averaging: Share of the old in the running mean of the weights, which is what is validated and kept; 0 for none.
         batch_size: Task rows per step.
         epochs: Most passes over the training rows.
         steps_per_epoch: Most steps between two validations.
@@ -53,16 +54,17 @@ class Settings:
     fan_out: int = 32
     strategy: str = "last"
     encoder: str = "stacked"
-    encoder_blocks: int = 1
+    encoder_blocks: int = 0
     convolution: str = "sage"
     aggregation: str = "sum"
     dropout: float = 0.2
     learning_rate: float = 2e-3
     weight_decay: float = 1e-4
+    averaging: float = 0.95
     batch_size: int = 512
     epochs: int = 15
-    steps_per_epoch: int = 100
-    patience: int = 4
+    steps_per_epoch: int = 40
+    patience: int = 3
     checkpoints: int = 3
     copies: int = 3
 
@@ -100,8 +102,9 @@ def _checked(name: str, value: Any, kind: type) -> Any:
     if not number or (kind is int and value != int(value)):
         raise ConfigError(name, value, f"must be {'a whole number' if kind is int else 'a number'}", "Pass a number")
     lowest = 0 if kind is float or name in ("encoder_blocks", "copies", "patience") else 1
-    if value < lowest or (name == "dropout" and value >= 1):
-        raise ConfigError(name, value, f"must be at least {lowest}{' and below 1' if name == 'dropout' else ''}", "Change it")
+    highest = " and below 1" if name in ("dropout", "averaging") else ""
+    if value < lowest or (highest and value >= 1):
+        raise ConfigError(name, value, f"must be at least {lowest}{highest}", "Change it")
     return kind(value)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -101,6 +102,8 @@ class Trainer:
         self._optimizer = torch.optim.AdamW(
             self.network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
         )
+        # batches are small and the weights restless: their running mean scores higher and steadier (Polyak and Juditsky 1992)
+        self._mean = copy.deepcopy(self.network).requires_grad_(False)
         self._order = self._shuffled()
         self._steps = 0
         self._step_seconds = 0.0
@@ -151,12 +154,19 @@ class Trainer:
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), _CLIP)
         self._optimizer.step()
         self._steps += 1
+        self._average()
         return loss.detach()
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        # the share grows from nothing, so that the starting weights are forgotten at once
+        share = min(self.blueprint.settings.averaging, 1 - 1 / self._steps)
+        torch._foreach_lerp_(list(self._mean.parameters()), list(self.network.parameters()), 1 - share)
 
     def _validate(self, epoch: int, loss: float, seconds: float) -> None:
         begun = time.monotonic()
         size = self.blueprint.settings.batch_size
-        output = outputs_of(self.network, self._val_batcher, self._val_rows, size, self.budget)
+        output = outputs_of(self._mean, self._val_batcher, self._val_rows, size, self.budget)
         self._pass_seconds = time.monotonic() - begun
         score = self._score(self.blueprint.target.predictions(output))
         self.curve.append({"epoch": epoch, "steps": self._steps, "loss": loss, "score": score, "seconds": seconds})
@@ -169,7 +179,7 @@ class Trainer:
 
     def _keep(self, score: float) -> None:
         # an undefined score ranks below every other, but a state is kept all the same
-        state = {name: tensor.detach().cpu().clone() for name, tensor in self.network.state_dict().items()}
+        state = {name: tensor.detach().cpu().clone() for name, tensor in self._mean.state_dict().items()}
         self.checkpoints.append(Checkpoint(self._steps, score, state))
         self.checkpoints.sort(key=lambda each: -each.score if np.isfinite(each.score) else np.inf)
         del self.checkpoints[self.blueprint.settings.checkpoints :]

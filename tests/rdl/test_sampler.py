@@ -13,7 +13,7 @@ from relselect.rdl.graph import Link, build_graph
 from relselect.rdl.sampler import TemporalSampler
 
 SEEDS = st.integers(0, 2**20)
-quick = settings(max_examples=60, deadline=None)
+quick = settings(max_examples=30, deadline=None)
 
 
 def sample(world, rows, fan_out=(3, 2), strategy="last", seed=0):
