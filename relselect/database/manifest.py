@@ -16,8 +16,8 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from relselect.database.task_spec import LabelFiles, TaskSpec
 from relselect.errors import ConfigError, DataNotFound, SchemaError, SchemaProblem
-from relselect.tasks.spec import LabelFiles, TaskSpec
 
 __all__ = ["DATA_VARIABLE", "ForeignKeySpec", "Manifest", "TableSpec", "load_manifest", "parse_manifest", "resolve_root"]
 
@@ -173,17 +173,21 @@ _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping
 def _references(manifest: Manifest, where: str) -> Iterable[SchemaProblem]:
     known = ", ".join(sorted(manifest.tables))
     for name, table in manifest.tables.items():
+        place = f"{where}: tables.{name}"
         for key in table.foreign_keys:
             if key.table not in manifest.tables:
-                yield SchemaProblem(f"{where}: tables.{name}", "foreign_keys", key.table,
-                                    "refers to a table that is not declared", f"Use one of: {known}")
+                yield SchemaProblem(place, "foreign_keys", key.table, "refers to a table that is not declared",
+                                    f"Use one of: {known}")
+        for clock, masked in table.known_at.items():
+            if clock in masked or not masked:
+                yield SchemaProblem(place, "known_at", clock, "a clock masks other columns, and itself without being listed",
+                                    "List the other columns that become known then")
         for column in sorted(_used(table).intersection(table.drop)):
-            yield SchemaProblem(f"{where}: tables.{name}", column, "drop", "is dropped and also used by the declaration",
+            yield SchemaProblem(place, column, "drop", "is dropped and also used by the declaration",
                                 "Keep it, or declare nothing about it")
     for name, task in manifest.tasks.items():
         if task.entity not in manifest.tables:
-            yield SchemaProblem(f"{where}: tasks.{name}", "entity", task.entity, "is no declared table",
-                                f"Use one of: {known}")
+            yield SchemaProblem(f"{where}: tasks.{name}", "entity", task.entity, "is no declared table", f"Use one of: {known}")
 
 
 def _used(table: TableSpec) -> set[str]:

@@ -76,6 +76,7 @@ def tables_from_frames(
     }
     problems = list(_unknown_tables(frames, declared))
     problems += [problem for table in types for problem in _unknown_types(table, types[table])]
+    problems += [problem for table in known_at for problem in _idle_clocks(table, known_at[table])]
     data: dict[str, pa.Table] = {}
     for name, frame in frames.items():
         converted = to_arrow(name, frame)
@@ -141,6 +142,13 @@ def _unknown_types(table: str, types: Mapping[str, str]) -> Iterable[SchemaProbl
             yield SchemaProblem(table, column, str(semantic), "is no semantic type", f"Use one of: {', '.join(SemanticType)}")
 
 
+def _idle_clocks(table: str, known_at: Mapping[str, Sequence[str]]) -> Iterable[SchemaProblem]:
+    for clock, masked in known_at.items():
+        if not _tuple(masked) or clock in _tuple(masked):
+            yield SchemaProblem(table, clock, "known_at", "a clock masks other columns, and itself without being listed",
+                                "List the other columns that become known then")
+
+
 def _from_pandas(name: str, frame: Any) -> pa.Table | list[SchemaProblem]:
     named = [level for level in frame.index.names if level is not None and level not in frame.columns]
     if named:
@@ -151,7 +159,7 @@ def _from_pandas(name: str, frame: Any) -> pa.Table | list[SchemaProblem]:
         if not isinstance(label, str)
     ]
     twice = sorted({label for label in frame.columns if isinstance(label, str) and list(frame.columns).count(label) > 1})
-    problems += [SchemaProblem(name, label, label, "occurs twice in the table", "Rename one of the two columns") for label in twice]
+    problems += [SchemaProblem(name, label, label, "occurs twice in the table", "Rename one of them") for label in twice]
     if problems:
         return problems
     columns: dict[str, pa.Array] = {}

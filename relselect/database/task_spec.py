@@ -1,0 +1,155 @@
+"""What a manifest says about one task, as a strict pydantic model.
+
+A spec is text: it names tables, columns and files but reads none of them. `Task.from_spec` turns it into a task.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+__all__ = ["LabelFiles", "TaskSpec"]
+
+
+def _iso(value: Any) -> Any:
+    """YAML reads an unquoted 2005-01-01 as a date; keep it as text, so that a spec stays JSON."""
+    return value.isoformat() if isinstance(value, dt.date) else value
+
+
+Moment = Annotated[str | int, BeforeValidator(_iso)]
+
+
+class LabelFiles(BaseModel):
+    """The label frames of the three splits, Parquet or CSV, relative to the data folder."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    train: str = Field(description="File with the training rows.")
+    val: str = Field(description="File with the validation rows.")
+    test: str | None = Field(default=None, description="File with the test rows; may be missing.")
+
+
+class TaskSpec(BaseModel):
+    """One prediction task over a database: who is asked about, when, what, and where the labels come from.
+
+    The labels come from exactly one of: `files`, `folds`, `population` with `label` (SQL), or `completes`.
+    After validation `known_after` is resolved: left out, it equals `horizon`.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    description: str = Field(default="", description="The question in plain words.")
+    entity: str = Field(description="The table whose rows the questions are about.")
+    entity_columns: str | list[str] | None = Field(
+        default=None,
+        description="Names of the entity key in the label files and in the result of the population and label queries; "
+        "the primary key's own names when left out.",
+    )
+    kind: Literal["binary", "multiclass", "regression"] = Field(description="What is predicted.")
+    target: str = Field(description="The label column of the frames.")
+    time: str | None = Field(default=None, description="The cutoff column of the frames; null for a static task.")
+    horizon: str | int | None = Field(
+        default=None,
+        description="Length of the label window after the cutoff: a duration such as 30d, or an integer in a "
+        "database with integer times.",
+    )
+    known_after: str | int | None = Field(
+        default=None,
+        description="When a label is known, counted from its cutoff. Left out: the horizon. "
+        "Null: never, so there is no label history.",
+    )
+    known_at: str | None = Field(
+        default=None, description="Column of the frames that says when the label was known; goes before known_after."
+    )
+    metric: str | None = Field(default=None, description="The metric; null for the default of the kind.")
+    regime: Literal["rolling", "frozen"] = Field(
+        default="rolling",
+        description="rolling: every row sees the database as of its cutoff. frozen: evaluation rows see it as of the "
+        "start of their split.",
+    )
+    val_start: Moment | None = Field(
+        default=None, description="First moment of validation; from the frames when left out."
+    )
+    test_start: Moment | None = Field(default=None, description="First moment of test; from the frames when left out.")
+    files: LabelFiles | None = Field(default=None, description="Label frames that stand ready, one file per split.")
+    folds: str | None = Field(default=None, description="One file with all label rows and a fold number in each.")
+    fold_column: str | None = Field(default=None, description="The fold column of the folds file.")
+    completes: str | None = Field(
+        default=None,
+        description="A column of the entity table to fill in where it is missing, instead of label frames.",
+    )
+    population: str | None = Field(
+        default=None,
+        description="DuckDB query: who is asked about at each cutoff. Reads the tables and cutoffs(cutoff), only rows "
+        "up to the cutoff; returns cutoff and the entity key columns. Beside files it serves predict(at=...).",
+    )
+    label: str | None = Field(
+        default=None,
+        description="DuckDB query: the answers. Reads the tables and the relation population; returns cutoff, the "
+        "entity key columns and label.",
+    )
+    every: str | int | None = Field(
+        default=None, description="Distance of the cutoffs when the labels come from the population and label queries."
+    )
+    features: list[str] = Field(
+        default_factory=list,
+        description="Columns of the frames known at the cutoff and used as features. Nothing else is.",
+    )
+    drop_columns: list[str] = Field(
+        default_factory=list, description="Columns of the frames that must not be used, mostly other labels."
+    )
+    sql: str | None = Field(default=None, description="How the label frames were made, for readers; never executed.")
+    quality: str | None = Field(default=None, description="A remark on how much signal the task has.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_known_after(cls, data: Any) -> Any:
+        if isinstance(data, dict) and "known_after" not in data:
+            return {**data, "known_after": data.get("horizon")}
+        return data
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> TaskSpec:
+        origins = {
+            "files": self.files is not None,
+            "folds": self.folds is not None,
+            "label": self.label is not None,
+            "completes": self.completes is not None,
+        }
+        given = [name for name, present in origins.items() if present]
+        if len(given) != 1:
+            named = " and ".join(given) or "none of them"
+            raise ValueError(
+                f"labels come from exactly one of files, folds, label (with population), completes; got {named}"
+            )
+        if self.label is not None and self.population is None:
+            raise ValueError("label needs population: the query that says who is asked about")
+        if (self.folds is None) != (self.fold_column is None):
+            raise ValueError("folds and fold_column go together: the file and the column with the fold number")
+        return self
+
+    @model_validator(mode="after")
+    def _consistent_columns(self) -> TaskSpec:
+        taken = {self.target, *self.key_columns, *(c for c in (self.time, self.known_at, self.fold_column) if c)}
+        for field in ("features", "drop_columns"):
+            clash = sorted(taken.intersection(getattr(self, field)))
+            if clash:
+                raise ValueError(f"{field} names {clash}, which are the key, the time or the target of the task")
+        both = sorted(set(self.features) & set(self.drop_columns))
+        if both:
+            raise ValueError(f"{both} stand in features and in drop_columns; keep each in one of them")
+        return self
+
+    @property
+    def key_columns(self) -> tuple[str, ...]:
+        """`entity_columns` as a tuple; empty when the primary key's own names hold."""
+        if self.entity_columns is None:
+            return ()
+        return (self.entity_columns,) if isinstance(self.entity_columns, str) else tuple(self.entity_columns)
+
+    @property
+    def static(self) -> bool:
+        """Whether the task has no time."""
+        return self.time is None and self.every is None
