@@ -200,19 +200,34 @@ class _Choice:
 
     def _measure(self, peers: list[Entry]) -> str:
         """Measure flatness while time lasts; return why some are missing, or ""."""
-        seconds = 0.0
+        seconds = self._expected_seconds(peers[0])
+        if self.budget.left() < 2 * seconds:
+            return f"two checkpoints would take about {2 * seconds:.1f} s and {self.budget.left():.1f} s are left"
         for count, entry in enumerate(peers):
             probe, checkpoint = self._probe(entry), entry.checkpoint
-            short = f"the time left ({self.budget.left():.1f} s) allowed {count} of {len(peers)} checkpoints"
-            if probe is None or checkpoint is None or self.budget.left() < 1.2 * seconds:
+            short = f"the time left allowed {count} of {len(peers)} checkpoints"
+            if probe is None or checkpoint is None or self.budget.left() < seconds:
                 return short
             try:
                 found = self.criterion.measure(probe, checkpoint, seed=self.seed, budget=self.budget)
             except BudgetExhausted:
                 return short
             self.found[entry.ident] = found
-            seconds = max(seconds, found.seconds)
+            seconds = found.seconds
         return ""
+
+    def _expected_seconds(self, entry: Entry) -> float:
+        """Return about how long one checkpoint takes, from one evaluation of the loss."""
+        import torch
+
+        probe = self._probe(entry)
+        if probe is None or entry.checkpoint is None or self.budget.spent:
+            return 0.0
+        parameters = probe.parameters(entry.checkpoint)
+        begun = time.monotonic()
+        with torch.no_grad():
+            probe.loss(parameters)
+        return (time.monotonic() - begun) * self.criterion.evaluations()
 
     def _clearly_flatter(self, entry: Entry, leader: Entry) -> bool:
         if entry is leader:

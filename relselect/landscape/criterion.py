@@ -55,7 +55,7 @@ class SlopeCriterion:
 
     def evaluations(self) -> int:
         """Return how many evaluations of the loss one measurement takes."""
-        return 8 * self.pairs + 1
+        return 4 * self.pairs + 1
 
     def measure(self, probe: Probe, checkpoint: int, *, seed: int, budget: Budget) -> Measurement:
         """Measure the slope at one checkpoint."""

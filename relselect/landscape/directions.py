@@ -50,14 +50,8 @@ def direction_pair(
 
 
 def rays(first: Direction, second: Direction) -> list[Direction]:
-    """Return the eight rays of a pair: both directions, both diagonals (equally long), and their opposites."""
-    half = 0.5**0.5
-    plane = [(1.0, 0.0), (0.0, 1.0), (half, half), (half, -half)]
-    return [
-        {name: sign * (a * first[name] + b * second[name]) for name in first}
-        for a, b in plane
-        for sign in (1.0, -1.0)
-    ]
+    """Return the four rays of a pair: both directions and their opposites."""
+    return [{name: sign * ray[name] for name in ray} for ray in (first, second) for sign in (1.0, -1.0)]
 
 
 def _scaled(draw: torch.Tensor, filters: torch.Tensor) -> torch.Tensor:

@@ -2,7 +2,7 @@
 
 For pair p of directions, with rays d of length |theta| filter by filter and a relative radius r,
 
-    slope_p = max over the eight rays d of  |L(theta + r d) - L(theta)| / r
+    slope_p = max over the four rays d of  |L(theta + r d) - L(theta)| / r
 
 and the value is the mean of slope_p over the pairs, its standard error the spread over pairs. Because d is as
 long as the filter it moves, r is a relative step and the value does not change when a filter is rescaled
@@ -66,7 +66,7 @@ def slope(
         seed: Seed of the directions.
         pairs: Direction pairs, five or more for a usable standard error.
         radius: Relative step.
-        budget: Checked before every evaluation of the loss (8 * pairs + 1 of them).
+        budget: Checked before every evaluation of the loss (4 * pairs + 1 of them).
 
     Returns:
         Value and standard error, in units of the loss.

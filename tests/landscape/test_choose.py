@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -123,6 +124,21 @@ def test_no_time_means_validation_decides_and_says_so(problem: Problem) -> None:
     assert choice.checkpoint == 0
     assert "0 of 2" in choice.skipped
     assert "not measured" in choice.why
+
+
+def test_too_little_time_is_seen_before_it_is_spent(
+    problem: Problem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[float] = []
+
+    def slow(self: Bowl, parameters: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        calls.append(time.sleep(0.02) or 0.0)
+        return parameters["w"].sum()
+
+    monkeypatch.setattr(Bowl, "loss", slow)
+    choice = choose(problem, net(problem, 0, 0.80, [(0.80, 9.0), (0.795, 1.0)]), budget=0.3)
+    assert len(calls) == 1
+    assert "would take about" in choice.skipped
 
 
 def test_between_learners_steadiness_over_time_breaks_ties(problem: Problem) -> None:
