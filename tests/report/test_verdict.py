@@ -59,8 +59,13 @@ def test_badge_follows_the_intervals(rival: dict[str, Any], badge: str) -> None:
 
 def test_a_score_inside_the_baselines_is_called_unproven() -> None:
     found = said(run(row("dfs", 0.55, 0.49, 0.61, chosen=True), row("constants", 0.5, 0.5, 0.5)))
-    assert found.tone == "poor"
+    assert (found.badge, found.tone) == ("Weak", "poor")
     assert "not proven" in words(found)
+
+
+def test_a_constant_that_wins_on_the_test_rows_is_named() -> None:
+    rows = (row("dfs", 0.8, 0.7, 0.9, chosen=True, test_score=0.6), row("constants", 0.5, 0.5, 0.5, test_score=0.65))
+    assert "the constant is no worse there, with 0.650" in words(said(run(*rows)))
 
 
 def test_a_winning_constant_is_said_so() -> None:
