@@ -121,7 +121,9 @@ def test_names_that_refer_to_nothing_are_problems() -> None:
     broken = {
         "name": "shop",
         "tables": {
-            "orders": {"time": "at", "drop": ["at"], "foreign_keys": [{"columns": "c", "table": "clients"}], "known_at": {"x": ["x"]}}
+            "orders": {
+                "time": "at", "drop": ["at"], "foreign_keys": [{"columns": "c", "table": "clients"}], "known_at": {"x": ["x"]},
+            }
         },
         "tasks": {"churn": {**TASK, "entity": "clients"}},
     }

@@ -1,0 +1,89 @@
+"""What an example is: a database and tasks over it. And how the data inside an installed package are read."""
+
+from __future__ import annotations
+
+import importlib.util
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from relselect.database import Database
+from relselect.errors import ConfigError, DataNotFound, MissingExtra
+from relselect.tasks import Task
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["Example", "column", "package_folder", "parse_csv", "read_member"]
+
+#: Types are guessed from the first block: long enough for the sparse columns, short enough for two threads.
+_BLOCK = 1 << 23
+
+
+@dataclass(frozen=True)
+class Example:
+    """A database with tasks.
+
+    Attributes:
+        database: The database.
+        tasks: Task name -> task.
+    """
+
+    database: Database
+    tasks: Mapping[str, Task]
+
+    def task(self, name: str) -> Task:
+        """Return a task by its name.
+
+        Raises:
+            ConfigError: There is no task of that name.
+        """
+        if name not in self.tasks:
+            known = ", ".join(sorted(self.tasks))
+            raise ConfigError("task", name, f"is no task of {self.database.name}", f"Use one of: {known}")
+        return self.tasks[name]
+
+
+def package_folder(package: str) -> Path:
+    """Return the `data` folder of an installed package without importing it: importing may print, and write there.
+
+    Raises:
+        MissingExtra: The package is not installed.
+    """
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        raise MissingExtra(package, "examples")
+    return Path(spec.origin).parent / "data"
+
+
+def read_member(archive: Path, ending: str) -> bytes:
+    """Return the bytes of the one file in a zip archive whose path ends in `ending`.
+
+    Raises:
+        DataNotFound: The archive or the file in it does not exist.
+    """
+    try:
+        with zipfile.ZipFile(archive) as files:
+            return files.read(next(name for name in files.namelist() if name.endswith(ending)))
+    except (OSError, StopIteration, zipfile.BadZipFile):
+        place = f"{archive.name}/{ending}"
+        raise DataNotFound("file", place, "is not in the installed package", "Install the package again") from None
+
+
+def parse_csv(content: bytes, missing: str) -> pa.Table:
+    """Return a CSV file as a table; values that are empty or equal `missing` are NULL, text included."""
+    from pyarrow import csv
+
+    convert = csv.ConvertOptions(null_values=["", missing], strings_can_be_null=True)
+    read = csv.ReadOptions(block_size=_BLOCK)
+    return csv.read_csv(pa.BufferReader(content), read, convert_options=convert)
+
+
+def column(table: pa.Table, name: str) -> NDArray[np.float64]:
+    """Return a column of numbers as float64 of shape (rows,); NULL is nan."""
+    return np.asarray(table[name].cast(pa.float64()).to_numpy(), dtype=np.float64)
