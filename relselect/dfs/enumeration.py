@@ -174,16 +174,17 @@ def _along(problem: Problem, route: Route, number: int) -> Iterator[_Ranked]:
         sources.append((None, T.NUMERICAL, _OF_ROWS))
     elif len(down) == 1:
         sources.append((None, T.KEY, _OF_TYPE[T.KEY]))
-    sources.extend((column, kind, _OF_TYPE[kind]) for column, kind in _columns(problem, table) if column != problem.database[table].time)
-    for place, (column, kind, allowed) in enumerate(sources):
+    clock = problem.database[table].time
+    sources.extend((column, kind, _OF_TYPE[kind]) for column, kind in _columns(problem, table) if column != clock)
+    for place, (read, kind, allowed) in enumerate(sources):
         for rank, (aggregate, multiple) in enumerate(_ORDER):
             if aggregate in allowed - skipped and (multiple is None or multiple in windows) and _fits(problem, aggregate, down):
                 order = (rank, _far_rank(problem, up, down, then), place * 1000 + number)
-                for feature in _variants(problem, table, route, (aggregate, column, kind), windows.get(multiple)):
+                for feature in _variants(problem, table, route, (aggregate, read, kind), windows.get(multiple)):
                     yield _Ranked(feature, group, order)
-        if kind == T.NUMERICAL and column is not None:
+        if kind == T.NUMERICAL and read is not None:
             order = (_ORDER.index((A.SHARE, None)), _far_rank(problem, up, down, then), place * 1000 + number)
-            for feature in _code_shares(problem, table, route, column):
+            for feature in _code_shares(problem, table, route, read):
                 yield _Ranked(feature, group, order)
 
 
@@ -215,7 +216,8 @@ def _fits(problem: Problem, aggregate: Aggregate, down: Route) -> bool:
 def _columns(problem: Problem, table: str) -> list[tuple[str, SemanticType]]:
     """Return the columns that features read, with their types; keys and ignored ones are left out."""
     types = problem.types[table]
-    return [(column, types[column]) for column in problem.database[table].columns if types.get(column) in _OF_TYPE and types[column] != T.KEY]
+    readable = [column for column in problem.database[table].columns if column in types and types[column] in _OF_TYPE]
+    return [(column, types[column]) for column in readable if types[column] != T.KEY]
 
 
 def _variants(

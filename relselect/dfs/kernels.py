@@ -96,10 +96,33 @@ def moments(values: Floats, fresh: Flags) -> tuple[Floats, Ints, Floats]:
 
 
 @_jit
-def range_moments(centre: Floats, count: Ints, sums: Floats, fresh: Flags, lo: Ints, hi: Ints) -> Floats:
+def _spread(values: Floats, lo: int, hi: int) -> float:
+    """Return the sum of squared deviations from the mean of `values[lo:hi]`, in two passes around the first value."""
+    first = np.nan
+    total = 0.0
+    n = 0
+    for i in range(lo, hi):
+        if not np.isnan(values[i]):
+            if n == 0:
+                first = values[i]
+            total += values[i] - first
+            n += 1
+    mean = total / n
+    spread = 0.0
+    for i in range(lo, hi):
+        if not np.isnan(values[i]):
+            spread += ((values[i] - first) - mean) ** 2
+    return spread
+
+
+@_jit
+def range_moments(
+    values: Floats, centre: Floats, count: Ints, sums: Floats, fresh: Flags, lo: Ints, hi: Ints
+) -> Floats:
     """Return count of values, sum, mean and standard deviation (ddof 1) of ranges of one key each.
 
     Args:
+        values: As for `moments`.
         centre: From `moments`.
         count: From `moments`.
         sums: From `moments`.
@@ -133,7 +156,7 @@ def range_moments(centre: Floats, count: Ints, sums: Floats, fresh: Flags, lo: I
             p, r = _two_product(c, float(n))
             high, low = _add(p, r, s_high, s_low)
             out[1, k] = high + low
-            out[2, k] = c + (s_high + s_low) / n
+            out[2, k] = out[1, k] / n
         if n > 1:
             p, r = _two_product(s_high, s_high)
             r += 2.0 * s_high * s_low
@@ -142,8 +165,10 @@ def range_moments(centre: Floats, count: Ints, sums: Floats, fresh: Flags, lo: I
             back, rest = _two_product(quotient, float(n))
             high, low = _add(q_high, q_low, -quotient, -(((p - back) - rest) + r) / n)
             spread = high + low
-            # Below the rounding of the pairs the values are equal.
-            out[3, k] = np.sqrt(spread / (n - 1)) if spread > 1e-29 * q_high else 0.0 if spread == spread else np.nan
+            if spread <= 1e-20 * q_high:
+                # Nearly equal values far from the centre: what is left of the pairs is too little.
+                spread = _spread(values, lo[k], hi[k])
+            out[3, k] = np.sqrt(spread / (n - 1))
     return out
 
 

@@ -121,9 +121,11 @@ class Paths:
         relevant = base.keys >= 0
         if clock is None and np.array_equal(times[relevant], base.times[relevant]):
             name = route_name(down)
-            return name, self.problem.cached(f"dfs/index/{name}", lambda: Index(base.keys, base.times, self._ties(base.table)))
+            ties = self._ties(base.table)
+            return name, self.problem.cached(f"dfs/index/{name}", lambda: Index(base.keys, base.times, ties))
         name = f"{route_name((*down, *then))}@{column if clock else ''}"
-        return name, self.problem.cached(f"dfs/index/{name}", lambda: Index(base.keys, times, self._ties(base.table, then, column if clock else None)))
+        ties = self._ties(base.table, then, column if clock else None)
+        return name, self.problem.cached(f"dfs/index/{name}", lambda: Index(base.keys, times, ties))
 
     def _ties(self, table: str, then: Route = (), masked: str | None = None) -> Ties:
         def ties(rows: Ints) -> list[Ints]:

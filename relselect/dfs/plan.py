@@ -109,10 +109,13 @@ class Feature:
 
     @property
     def name(self) -> str:
-        """A stable name, unique within a plan: `MEAN(orders[customer].total, 60d)`."""
+        """A stable name, unique within a plan: `MEAN(orders[customer].products(product).price, 60d)`.
+
+        Square brackets hold the foreign key of rows that refer here, round ones the key that refers to a parent.
+        """
         if self.aggregate in (Aggregate.CALENDAR, Aggregate.DELAY, Aggregate.ROW):
             return f"{self.aggregate.upper()}({self.column})" if self.column else self.aggregate.upper()
-        steps = ".".join(f"{hop.table}[{hop.key}]" for hop in self.path)
+        steps = ".".join(f"{hop.table}[{hop.key}]" if hop.down else f"{hop.table}({hop.key})" for hop in self.path)
         inside = ".".join(filter(None, [steps, self.column]))
         if self.aggregate == Aggregate.DIRECT:
             return inside

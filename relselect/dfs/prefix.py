@@ -118,7 +118,7 @@ def moments(index: Index, values: Floats, spans: list[Spans]) -> list[Moments]:
         spans: Ranges of task rows.
     """
     running = kernels.moments(values, index.fresh)
-    return [Moments(*kernels.range_moments(*running, index.fresh, span.lo, span.hi)) for span in spans]
+    return [Moments(*kernels.range_moments(values, *running, index.fresh, span.lo, span.hi)) for span in spans]
 
 
 def extreme(index: Index, values: Floats, span: Spans, *, largest: bool) -> Floats:
