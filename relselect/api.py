@@ -133,7 +133,7 @@ def load(path: str | Path) -> Fitted:
     """
     from relselect.bundle import load_bundle
 
-    return load_bundle(Path(path))
+    return Fitted(**load_bundle(Path(path)))
 
 
 def open_task(database: Database, name: str) -> Task:

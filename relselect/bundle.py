@@ -74,13 +74,12 @@ def save_bundle(fitted: Fitted, folder: Path) -> Path:
     return folder
 
 
-def load_bundle(folder: Path) -> Fitted:
-    """Read a bundle; it needs a database (see `Fitted.predict`) before it predicts.
+def load_bundle(folder: Path) -> dict[str, Any]:
+    """Read a bundle into the arguments of `Fitted`, all but the database.
 
     Raises:
         BundleError: Something is missing, damaged or of another format.
     """
-    from relselect.fitted import Fitted
     from relselect.selector import Recommendation
 
     _check(folder)
@@ -89,16 +88,16 @@ def load_bundle(folder: Path) -> Fitted:
     types = {
         table: {column: SemanticType(kind) for column, kind in kinds.items()} for table, kinds in facts["types"].items()
     }
-    return Fitted(
-        task=_load_task(folder / "task"),
-        types=types,
-        schema=facts["schema"],
-        family=family,
-        candidate=load_candidate(family, folder / "model"),
-        record=json.loads((folder / "record.json").read_text(encoding="utf-8")),
-        recommendation=Recommendation.from_json(facts["recommendation"]),
-        source=facts["source"],
-    )
+    return {
+        "task": _load_task(folder / "task"),
+        "types": types,
+        "schema": facts["schema"],
+        "family": family,
+        "candidate": load_candidate(family, folder / "model"),
+        "record": json.loads((folder / "record.json").read_text(encoding="utf-8")),
+        "recommendation": Recommendation.from_json(facts["recommendation"]),
+        "source": facts["source"],
+    }
 
 
 def _check(folder: Path) -> None:
