@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Mapping
 from importlib import metadata
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -55,7 +56,14 @@ def database_record(problem: Problem) -> dict[str, Any]:
         }
         for name, table in database.tables.items()
     ]
-    return {"name": database.name, "fingerprint": database.fingerprint, "rows": database.num_rows, "tables": tables}
+    source = None if database.source is None else Path(database.source).name  # a report tells no paths
+    return {
+        "name": database.name,
+        "source": source,
+        "fingerprint": database.fingerprint,
+        "rows": database.num_rows,
+        "tables": tables,
+    }
 
 
 def task_record(problem: Problem) -> dict[str, Any]:

@@ -73,9 +73,10 @@ class TableRecord(TypedDict, total=False):
 
 
 class DatabaseRecord(TypedDict, total=False):
-    """The database: its tables, size and fingerprint."""
+    """The database: its tables, size and fingerprint; `source` is what `relselect train` calls it, if it can."""
 
     name: str | None
+    source: str | None
     fingerprint: str | None
     rows: int | None
     tables: list[TableRecord]

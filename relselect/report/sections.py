@@ -18,6 +18,8 @@ _REGIMES = {
     "rolling": "rolling: a row is asked about with everything that was known at its own cutoff",
     "frozen": "frozen: validation and test rows see the database as it stood when their split began",
 }
+#: What `relselect demo` trains on.
+_DEMO = ("lahman", "player-active")
 _KINDS = {
     "binary": "yes or no",
     "multiclass": "one of several classes",
@@ -280,20 +282,20 @@ def _reproduction(record: RunRecord) -> Section:
 
 
 def _command(record: RunRecord) -> str:
-    """The command that would run it again; nothing when the names are not known."""
-    database, task = record["database"]["name"], record["task"]["name"]
-    if not database or not task:
+    """The command that would run it again; nothing when the command line cannot open the database."""
+    source, task = record["database"]["source"], record["task"]["name"]
+    asked = ["--seed", str(record["seed"])] if record["seed"] is not None else []
+    if record["kind"] != "recommendation" and record["budget"]["seconds"]:
+        asked += ["--time-budget", f"{record['budget']['seconds']:g}s"]
+    if (record["database"]["name"], task) == _DEMO and not source:
+        return " ".join(["relselect", "demo", *asked])
+    if not source or not task:
         return ""
+    names = [shlex.quote(source), "--task", shlex.quote(task)]
     if record["kind"] == "recommendation":
-        return f"relselect recommend {shlex.quote(database)} --task {shlex.quote(task)}"
-    words = ["relselect", "train", shlex.quote(database), "--task", shlex.quote(task)]
-    if record["budget"]["seconds"]:
-        words += ["--time-budget", f"{record['budget']['seconds']:g}s"]
-    if record["seed"] is not None:
-        words += ["--seed", str(record["seed"])]
-    if record["task"]["regime"] in _REGIMES:
-        words += ["--regime", str(record["task"]["regime"])]
-    return " ".join(words)
+        return " ".join(["relselect", "recommend", *names, *asked])
+    regime = ["--regime", str(record["task"]["regime"])] if record["task"]["regime"] in _REGIMES else []
+    return " ".join(["relselect", "train", *names, *asked, *regime])
 
 
 def _glossary(record: RunRecord) -> Section:

@@ -63,6 +63,7 @@ def _stages() -> list[dict[str, Any]]:
 def _database() -> dict[str, Any]:
     return {
         "name": "lahman-baseball",
+        "source": "lahman-baseball",
         "fingerprint": "9f2c61d0a7be44f1c8d35e70b1aa6cde",
         "rows": 412_305,
         "tables": [

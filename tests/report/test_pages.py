@@ -14,6 +14,7 @@ import pytest
 from relselect.errors import ConfigError
 from relselect.report import read_record, render_html, render_markdown, write_report
 from relselect.report.record import complete, dump_json, plain
+from relselect.report.sections import sections
 
 from .records import advice_record, run_record
 
@@ -200,3 +201,22 @@ def test_read_record_says_what_it_wants(tmp_path: Any) -> None:
     for name in ("list.json", "none.json"):
         with pytest.raises(ConfigError, match=r"report\.json of a run"):
             read_record(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("database", "kind", "command"),
+    [
+        (
+            {"name": "a b", "source": "a b"},
+            "run",
+            "relselect train 'a b' --task t --seed 0 --time-budget 300s --regime rolling",
+        ),
+        ({"name": "a b", "source": "a b"}, "recommendation", "relselect recommend 'a b' --task t --seed 0"),
+        ({"name": "frames", "source": None}, "run", ""),
+    ],
+)
+def test_the_command_to_run_it_again_is_one_that_works(database: dict[str, Any], kind: str, command: str) -> None:
+    record = run_record() | {"database": database, "kind": kind}
+    record["task"]["name"] = "t"
+    found = [section.code for section in sections(complete(record)) if section.key == "reproduction"]
+    assert found == [command]
