@@ -136,6 +136,8 @@ class TemporalSampler:
                 each.append([])
             for name in sorted(current):
                 for number, relation in enumerate(self.graph.relations[name]):
+                    if relation.opposite and all(came == relation.opposite for came, _ in current[name].came):
+                        continue
                     visible = self._grow(growth, current[name], relation, asof_rank, fan_out, hop)
                     if hop == 0:
                         degree[:, number] = visible
@@ -163,16 +165,22 @@ class TemporalSampler:
         """Sample one relation of one frontier, append what it brings, return how many neighbours were visible."""
         sender = relation.edge_type[0]
         start, visible = self._visible(nodes, relation, asof_rank)
-        receiver, slot = _expand(visible.clamp(max=fan_out))
+        if relation.to_parent:
+            # at most one neighbour each: nothing to expand and nothing to draw
+            receiver = torch.nonzero(visible).squeeze(1)
+            slot = torch.zeros_like(receiver)
+            positions = start[receiver]
+        else:
+            receiver, slot = _expand(visible.clamp(max=fan_out))
+            if self.strategy == "last":
+                positions = (start + visible - 1)[receiver] - slot
+            else:
+                positions = start[receiver] + self._draw(nodes, relation, visible, receiver, slot, fan_out)
         if not len(receiver):
             return visible
         state = receiver  # a placeholder: nobody reads the state of "last" or of leaves
-        if self.strategy == "last":
-            positions = (start + visible - 1)[receiver] - slot
-        else:
-            positions = start[receiver] + self._draw(nodes, relation, visible, receiver, slot, fan_out)
-            if hop + 1 < len(self.fan_out):
-                state = combine(nodes.state[receiver] + relation.salt, slot)
+        if self.strategy == "uniform" and hop + 1 < len(self.fan_out):
+            state = combine(nodes.state[receiver] + relation.salt, slot)
         first = growth.count[sender]
         count = len(receiver)
         growth.frontiers[sender][hop + 1].append(
