@@ -71,7 +71,7 @@ def _root(
 
 @app.command()
 def demo(
-    time_budget: _Budget = "90s",
+    time_budget: _Budget = "2min",
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the predictor goes.")] = Path(
         "relselect-demo"
     ),
