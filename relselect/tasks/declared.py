@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from relselect.database import Database
-from relselect.errors import ConfigError, DataNotFound
+from relselect.errors import ConfigError, DataNotFound, SchemaError
 from relselect.tasks.building import Asking, Draft, task_completing, task_from_labels, task_from_sql
 from relselect.tasks.spec import TaskSpec
 from relselect.tasks.task import Task
@@ -50,8 +50,7 @@ def task_from_spec(database: Database, spec: TaskSpec, name: str, folder: Path |
 
 
 def _read(path: str, folder: Path | None, name: str) -> pa.Table:
-    import pyarrow.csv as csv
-    import pyarrow.parquet as pq
+    from relselect.database.sources.files import read_file
 
     if folder is None:
         raise ConfigError(
@@ -63,7 +62,7 @@ def _read(path: str, folder: Path | None, name: str) -> pa.Table:
     full = folder / path
     if not full.exists():
         raise DataNotFound(f"tasks.{name}.files", str(full), "does not exist", "Correct the path in the manifest")
-    try:
-        return pq.read_table(full) if full.suffix == ".parquet" else csv.read_csv(full)
-    except pa.ArrowInvalid as error:
-        raise ConfigError(f"tasks.{name}.files", path, f"cannot be read: {error}", "Write the file again") from None
+    table = read_file(full, f"tasks.{name}")
+    if isinstance(table, list):
+        raise SchemaError(table)
+    return table
