@@ -59,6 +59,8 @@ def as_strings(values: pa.ChunkedArray | pa.Array) -> tuple[NDArray[np.int64], l
     """
     if pa.types.is_dictionary(values.type):
         values = pc.cast(values, values.type.value_type)
+    if pa.types.is_null(values.type):
+        values = pc.cast(values, pa.string())
     chunked = values if isinstance(values, pa.ChunkedArray) else pa.chunked_array([values])
     encoded = chunked.combine_chunks() if chunked.num_chunks != 1 else chunked.chunk(0)
     encoded = encoded.dictionary_encode()

@@ -85,11 +85,16 @@ class Task:
             self.metric.name,
             self.horizon,
             self.classes,
+            self.static,
+            self.hidden_columns,
+            self.feature_columns,
         ]
         digest = hashlib.sha256(fingerprint_json(rules).encode())
         for split, frame in self.splits.items():
             digest.update(split.encode())
             digest.update(repr(frame.keys.to_pydict()).encode())
+            if frame.features is not None:
+                digest.update(repr(frame.features.to_pydict()).encode())
             for array in (frame.cutoff, frame.known_at, frame.label):
                 digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()

@@ -1,0 +1,40 @@
+"""What all rooms of the test house share."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from tests.shop import shop, shop_problem, shop_tables
+
+# The property tests draw the same examples on every run; a found counterexample is written into a test of its own.
+settings.register_profile(
+    "fixed",
+    derandomize=True,
+    deadline=None,
+    print_blob=False,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
+)
+settings.register_profile("search", parent=settings.get_profile("fixed"), derandomize=False, max_examples=500)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
+
+
+@pytest.fixture(scope="session")
+def tables():
+    """Arrow tables of the small shop; never changed."""
+    return shop_tables()
+
+
+@pytest.fixture(scope="session")
+def database(tables):
+    """The small shop as a database."""
+    return shop(tables)
+
+
+@pytest.fixture(scope="session")
+def problem():
+    """Whether a user orders again: binary, rolling, with label history."""
+    return shop_problem()
