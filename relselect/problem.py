@@ -80,13 +80,21 @@ class Problem:
 
     def _bind(self, split: Split) -> Rows:
         frame = self.task.splits[split]
-        return Rows(
+        rows = Rows(
             entity=self.database.rows_of(self.entity, frame.keys),
             cutoff=frame.cutoff if not self.task.static else np.full(len(frame), self._static_cutoff()),
             asof=asof_of(split, frame.cutoff, self.task.regime, self.task.starts, self.task.static),
             features=frame.features,
             label=frame.label,
         )
+        return self._seen(rows)
+
+    def _seen(self, rows: Rows) -> Rows:
+        """An entity whose own row is not visible at a row's asof looks like one that is not there."""
+        if self.database[self.entity].time is None:
+            return rows
+        times = np.append(self.database.times(self.entity), NEVER)
+        return replace(rows, entity=np.where(times[rows.entity] <= rows.asof, rows.entity, -1))
 
     def _static_cutoff(self) -> int:
         return self.database.last_time or 0
@@ -109,7 +117,7 @@ class Problem:
             return train
         generator = np.random.default_rng(seed)
         drawn = [train.delayed(generator.choice(delays, size=len(train))) for _ in range(copies)]
-        return Rows.concat([train, *drawn])
+        return self._seen(Rows.concat([train, *drawn]))
 
     def evaluation_delays(self) -> NDArray[np.int64]:
         """Return the ticks between date and visible data of all evaluation rows, one after another."""
@@ -175,7 +183,8 @@ class Problem:
         if self.task.static:
             cutoff, asof = np.full(len(entity), self._static_cutoff()), np.full(len(entity), EVERYTHING)
         seen = cutoff if asof is None else asof if self.task.static else np.minimum(asof, cutoff)
-        return Rows(entity, cutoff, seen, features.select(list(wanted)) if wanted and features is not None else None)
+        chosen = features.select(list(wanted)) if wanted and features is not None else None
+        return self._seen(Rows(entity, cutoff, seen, chosen))
 
     def rebind(self, database: Database) -> Problem:
         """Return the same task over another database with the same schema, for prediction.

@@ -123,3 +123,17 @@ def test_a_database_whose_labels_come_from_outside_its_time(tables):
     problem = Problem(shop(tables), shop_task(shop(tables), tables))
     assert problem.evaluation_delays().tolist() == [0] * 120
     assert problem.database.last_time >= problem.user_database.last_time
+
+
+def test_an_entity_that_is_not_visible_yet_looks_like_one_that_is_not_there(tables):
+    joined = days([200 if i % 2 else 0 for i in range(60)])
+    users = Table("users", tables["users"].append_column("joined", joined), ("id",), "joined")
+    database = shop(tables).with_table(users)
+    problem = Problem(database, shop_task(database, tables, regime="frozen", val_start="1970-05-31", test_start="1970-08-29"))
+    for split, rows in ((split, problem.rows(split)) for split in ("train", "val", "test")):
+        odd = np.arange(len(rows)) % 2 == 1
+        assert ((rows.entity < 0) == (odd & (rows.asof < 200 * DAY))).all(), split
+    copies = problem.training_rows(seed=0)
+    assert ((copies.entity < 0) == ((np.arange(len(copies)) % 2 == 1) & (copies.asof < 200 * DAY))).all()
+    assert problem.bind(pa.table({"id": [10, 10]}), np.array([199, 200]) * DAY).entity.tolist() == [-1, 1]
+    assert problem.bind(pa.table({"id": [10]}), np.array([300]) * DAY, np.array([100]) * DAY).entity.tolist() == [-1]

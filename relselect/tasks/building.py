@@ -368,9 +368,13 @@ def task_completing(database: Database, draft: Draft) -> Task:
     clock = table.clock_of(draft.target)
     if clock is not None and clock not in columns:
         columns.append(clock)
-    built = task_from_labels(
-        database, table.data.select(columns), replace(draft, known_at=clock if draft.time else None)
-    )
+    data = table.data.select(columns)
+    if draft.time is not None and pa.types.is_timestamp(data[draft.time].type):
+        # A row is asked about at the moment it appears: its time is rounded as rows' times are, not as cutoffs are.
+        times = database.times(draft.entity)
+        moments = pa.array(times, mask=times == NEVER).cast(pa.timestamp("us"))
+        data = data.set_column(data.column_names.index(draft.time), draft.time, moments)
+    built = task_from_labels(database, data, replace(draft, known_at=clock if draft.time else None))
     return replace(
         built,
         hidden_columns=(draft.target,),

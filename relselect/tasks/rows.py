@@ -21,7 +21,7 @@ class Rows:
     """n task rows bound to one database.
 
     Attributes:
-        entity: Row number in the entity table, -1 when the key is not there; int64 of shape (n,).
+        entity: Row number in the entity table, -1 when the key is not there or its row not visible yet; int64 of shape (n,).
         cutoff: The row's own date in ticks; relative times, calendar columns and the label window count from it.
         asof: What is visible: database rows with time <= asof; never later than the cutoff.
         features: Declared task-row features, n rows, or None.

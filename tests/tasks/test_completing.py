@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
+import pyarrow as pa
 import pytest
 
+from relselect.database import Database, Table
 from relselect.database.clock import DAY
 from relselect.errors import TaskError, UserError
 from relselect.problem import LABELS, Problem
@@ -65,3 +68,10 @@ def test_what_cannot_be_filled_in(database, column, entity, text):
 def test_features_of_the_row_itself_are_refused(database):
     with pytest.raises(TaskError, match="sku"):
         Task.completing(database, "total", entity="orders", kind="regression", features=("sku",))
+
+
+def test_rows_finer_than_a_microsecond_see_themselves():
+    times = pa.array(np.arange(40) * 1_000_000 + 1, pa.timestamp("ns"))
+    rows = pa.table({"id": range(40), "t": times, "y": np.arange(40) % 2})
+    problem = Problem(*(lambda db: (db, Task.completing(db, "y", entity="a", kind="binary")))(Database([Table("a", rows, ("id",), "t")])))
+    assert (problem.rows("train").entity >= 0).all()
