@@ -22,7 +22,7 @@ from relselect.dfs.plan import Aggregate, Feature
 if TYPE_CHECKING:
     from relselect.problem import Problem
 
-__all__ = ["Vocabulary", "frequent", "informative", "source_of"]
+__all__ = ["Vocabulary", "frequent", "informative", "known_in_training", "source_of"]
 
 #: Values per column that become categories of their own.
 MAX_CATEGORIES = 64
@@ -51,9 +51,14 @@ def _codes(problem: Problem, table: str, column: str) -> tuple[Ints, list[str]]:
         features = problem.rows("train").features
         return (np.empty(0, dtype=np.int64), []) if features is None else as_strings(features[column])
     codes, words = problem.cached(f"dfs/codes/{table}/{column}", lambda: as_strings(problem.database[table].data[column]))
+    return codes[known_in_training(problem, table, column)], words
+
+
+def known_in_training(problem: Problem, table: str, column: str) -> NDArray[np.bool_]:
+    """Return which rows' values of a column are known at the end of training, shape (rows,)."""
     visible = problem.visible(table, problem.fit_asof)
     known = problem.database.value_times(table, column)
-    return codes[visible if known is None else visible & (known <= problem.fit_asof)], words
+    return visible if known is None else visible & (known <= problem.fit_asof)
 
 
 def source_of(feature: Feature, entity: str) -> tuple[str, str]:

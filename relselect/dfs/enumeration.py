@@ -25,7 +25,7 @@ import pyarrow as pa
 from relselect.database.clock import DAY
 from relselect.database.columns import as_float
 from relselect.database.table import SemanticType
-from relselect.dfs.encoding import frequent
+from relselect.dfs.encoding import frequent, known_in_training
 from relselect.dfs.plan import Aggregate, Feature, Hop, Plan, Route, split_path
 from relselect.problem import LABELS
 
@@ -214,10 +214,23 @@ def _fits(problem: Problem, aggregate: Aggregate, down: Route) -> bool:
 
 
 def _columns(problem: Problem, table: str) -> list[tuple[str, SemanticType]]:
-    """Return the columns that features read, with their types; keys and ignored ones are left out."""
+    """Return the columns that features read, with their types; keys, ignored and constant ones are left out."""
+    return problem.cached(f"dfs/columns/{table}", lambda: _varied(problem, table))
+
+
+def _varied(problem: Problem, table: str) -> list[tuple[str, SemanticType]]:
     types = problem.types[table]
-    readable = [column for column in problem.database[table].columns if column in types and types[column] in _OF_TYPE]
-    return [(column, types[column]) for column in readable if types[column] != T.KEY]
+    found: list[tuple[str, SemanticType]] = []
+    for column in problem.database[table].columns:
+        kind = types.get(column, T.IGNORED)
+        if kind in _OF_TYPE and kind != T.KEY and _has_two_values(problem, table, column):
+            found.append((column, kind))
+    return found
+
+
+def _has_two_values(problem: Problem, table: str, column: str) -> bool:
+    values = problem.database[table].data[column].filter(pa.array(known_in_training(problem, table, column)))
+    return len(values.unique()) > 1
 
 
 def _variants(
@@ -241,7 +254,7 @@ def _code_shares(problem: Problem, table: str, route: Route, column: str) -> Ite
 
 
 def _frequent_codes(problem: Problem, table: str, column: str) -> list[str]:
-    values = as_float(problem.database[table].data[column])[problem.visible(table, problem.fit_asof)]
+    values = as_float(problem.database[table].data[column])[known_in_training(problem, table, column)]
     values = values[~np.isnan(values)]
     if len(values) < 10 or (values != np.floor(values)).any() or len(np.unique(values)) > min(_FEW, len(values) // 10):
         return []
