@@ -13,6 +13,7 @@ from relselect.events import Emit
 from relselect.fitted import Fitted
 from relselect.problem import Problem
 from relselect.tasks import Task
+from relselect.threads import wait_passively
 
 if TYPE_CHECKING:
     from relselect.profile import Profile
@@ -55,6 +56,7 @@ def select_and_train(
         TaskError: The task holds nothing to learn, or its label stands among the features.
         ConfigError: An option is not understood.
     """
+    wait_passively()
     from relselect.families import trained_names
     from relselect.report.run_record import record_of
     from relselect.run import Outcome, Settings, carry_out

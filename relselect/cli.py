@@ -49,6 +49,9 @@ _SHOWN_ROWS = 20
 
 def main() -> None:
     """Entry point of the `relselect` command."""
+    from relselect.threads import wait_passively
+
+    wait_passively()
     app(prog_name="relselect")
 
 

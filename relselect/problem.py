@@ -61,8 +61,13 @@ class Problem:
         return f"Problem({self.database.name}/{self.task.name})"
 
     def _infer(self) -> dict[str, dict[str, SemanticType]]:
-        seen = self.database.censored(self.fit_asof)
-        return {name: infer_types(table) for name, table in seen.tables.items()}
+        types = {}
+        for name, table in self.database.tables.items():
+            visible = self.visible(name, self.fit_asof)
+            since = {column: self.database.value_times(name, column) for column in table.columns}
+            known = {column: visible & (times <= self.fit_asof) for column, times in since.items() if times is not None}
+            types[name] = infer_types(table, visible, known)
+        return types
 
     def visible(self, table: str, asof: int) -> NDArray[np.bool_]:
         """Return which rows of a table are visible at `asof`, shape (rows,)."""

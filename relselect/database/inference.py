@@ -5,6 +5,7 @@ Types are fitted: they look only at the rows that training sees, so no later row
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,12 +27,17 @@ _LONG = 30.0
 _REPEATS = 0.9
 
 
-def infer_types(table: Table, visible: NDArray[np.bool_] | None = None) -> dict[str, SemanticType]:
+def infer_types(
+    table: Table,
+    visible: NDArray[np.bool_] | None = None,
+    known: Mapping[str, NDArray[np.bool_]] | None = None,
+) -> dict[str, SemanticType]:
     """Return the semantic type of every column.
 
     Args:
         table: The table; its declared types win.
         visible: Mask of shape (rows,) of the rows that may be looked at; None for all.
+        known: For columns that become known later than their rows, the narrower mask of values that may be looked at.
 
     Returns:
         Column name -> type. Keys are KEY, the time column and the clocks TIMESTAMP.
@@ -48,7 +54,8 @@ def infer_types(table: Table, visible: NDArray[np.bool_] | None = None) -> dict[
             types[column] = table.types[column]
         else:
             values = table.data[column]
-            types[column] = _infer(values if mask is None else values.filter(mask))
+            seen = pa.array(known[column]) if known is not None and column in known else mask
+            types[column] = _infer(values if seen is None else values.filter(seen))
     return types
 
 

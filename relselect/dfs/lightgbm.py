@@ -155,6 +155,8 @@ def _threads() -> int:
     ten to twenty times slower than one. The number of threads changes no bit of the model.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if os.environ.get("OMP_WAIT_POLICY", "").upper() == "PASSIVE":
+        return min(cores, _MAX_THREADS)  # threads that sleep while they wait do not mind company
     busy = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     return max(1, min(cores, _MAX_THREADS, round(cores - busy)))
 

@@ -116,7 +116,9 @@ def make_view(problem: Problem, seed: int) -> View:
 def _history(problem: Problem) -> History:
     database = problem.database
     known, entity = database.times(LABELS), database.parents(LABELS)[0]
-    keep = (entity >= 0) & (known <= problem.fit_asof) & (known != NEVER)
+    # An entity whose own row comes after training looks like one that is not there.
+    seen = np.append(problem.visible(problem.entity, problem.fit_asof), False)[entity]
+    keep = seen & (known <= problem.fit_asof) & (known != NEVER)
     table = database[LABELS].data
     label = _labels(problem)[keep]
     cutoff, known, entity = as_float(table["cutoff"])[keep], known[keep], entity[keep]

@@ -1,9 +1,8 @@
 """Rows as vectors: one small network per table over all its columns at once.
 
 All numbers of a table go through one linear map, all categories through one embedding table with offsets; residual blocks may
-follow (by default none do: the message passing layers mix enough). pytorch-frame's per-column encoders build
-(rows, columns, channels) first, which costs a CPU several times as much here, where the encoder is what training waits for. Any
-module with the same `forward` can be registered instead.
+follow (by default none do: the message passing layers mix enough). pytorch-frame's per-column encoders, which build
+(rows, columns, channels) first, stand beside it as "frame". Any module with the same `forward` can be registered.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from relselect.rdl.features import TableTensors
     from relselect.rdl.specification import TableSpec
 
-__all__ = ["ENCODERS", "ResidualBlock", "StackedEncoder"]
+__all__ = ["ENCODERS", "MaskedColumns", "ResidualBlock", "StackedEncoder"]
 
 
 class ResidualBlock(nn.Module):
@@ -44,6 +43,38 @@ class ResidualBlock(nn.Module):
         return out
 
 
+class MaskedColumns(nn.Module):
+    """Reads rows of one table: values that are not known yet are missing.
+
+    Args:
+        spec: The fitted columns.
+    """
+
+    mask_of_number: Tensor
+    mask_of_category: Tensor
+
+    def __init__(self, spec: TableSpec) -> None:
+        super().__init__()
+        clocks = len(spec.clocks)
+        # what no clock masks points at one more clock, which is always on
+        number_clocks = [column.clock if column.clock >= 0 else clocks for column in spec.numeric]
+        category_clocks = [column.clock if column.clock >= 0 else clocks for column in spec.categories]
+        self.register_buffer("mask_of_number", torch.tensor(number_clocks, dtype=torch.int64), persistent=False)
+        self.register_buffer("mask_of_category", torch.tensor(category_clocks, dtype=torch.int64), persistent=False)
+        self.masked = clocks > 0
+
+    def forward(self, tensors: TableTensors, rows: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+        """Return numbers (n, numbers), nan where missing, and codes (n, categories); row -1 reads some other row."""
+        read = rows.clamp(min=0)
+        numbers = tensors.numeric.index_select(0, read)
+        codes = tensors.codes.index_select(0, read)
+        if self.masked:
+            always = torch.cat([known, known.new_ones(len(rows), 1)], dim=1)
+            numbers = numbers.masked_fill(~always[:, self.mask_of_number], torch.nan)
+            codes = codes.masked_fill(~always[:, self.mask_of_category], MISSING)
+        return numbers, codes
+
+
 class StackedEncoder(nn.Module):
     """Encodes the numbers and categories of rows of one table.
 
@@ -56,24 +87,16 @@ class StackedEncoder(nn.Module):
         dropout: Inside the blocks.
     """
 
-    mask_of_number: Tensor
-    mask_of_category: Tensor
     offsets: Tensor
 
     def __init__(self, spec: TableSpec, channels: int, blocks: int, dropout: float) -> None:
         super().__init__()
-        clocks = len(spec.clocks)
-        # what no clock masks points at one more clock, which is always on
-        number_clocks = [column.clock if column.clock >= 0 else clocks for column in spec.numeric]
-        category_clocks = [column.clock if column.clock >= 0 else clocks for column in spec.categories]
+        self.columns = MaskedColumns(spec)
         sizes = [len(column.values) + RESERVED for column in spec.categories]
         offsets = torch.tensor([0, *sizes[:-1]] if sizes else [], dtype=torch.int64).cumsum(0)
-        self.register_buffer("mask_of_number", torch.tensor(number_clocks, dtype=torch.int64), persistent=False)
-        self.register_buffer("mask_of_category", torch.tensor(category_clocks, dtype=torch.int64), persistent=False)
         self.register_buffer("offsets", offsets, persistent=False)
-        self.masked = clocks > 0
         self.bias = nn.Parameter(torch.randn(channels) * 0.1)
-        width = 2 * len(number_clocks) + clocks
+        width = 2 * len(spec.numeric) + len(spec.clocks)
         self.linear = nn.Linear(width, channels, bias=False) if width else None
         # not an EmbeddingBag, which has no second derivative
         self.embedding = nn.Embedding(sum(sizes), channels) if sizes else None
@@ -95,13 +118,7 @@ class StackedEncoder(nn.Module):
         """
         if not len(tensors):
             return self.unknown.expand(len(rows), -1)
-        read = rows.clamp(min=0)
-        numbers = tensors.numeric.index_select(0, read)
-        codes = tensors.codes.index_select(0, read)
-        if self.masked:
-            always = torch.cat([known, known.new_ones(len(rows), 1)], dim=1)
-            numbers = numbers.masked_fill(~always[:, self.mask_of_number], torch.nan)
-            codes = codes.masked_fill(~always[:, self.mask_of_category], MISSING)
+        numbers, codes = self.columns(tensors, rows, known)
         missing = torch.isnan(numbers)
         parts = [numbers.masked_fill(missing, 0.0), missing.float(), known.float()]
         encoded = self.bias.expand(len(rows), -1)
@@ -113,5 +130,14 @@ class StackedEncoder(nn.Module):
         return torch.where((rows >= 0).unsqueeze(1), encoded, self.unknown)
 
 
+def _frame_encoder(spec: TableSpec, channels: int, blocks: int, dropout: float) -> nn.Module:
+    from relselect.rdl.frame_encoder import FrameEncoder
+
+    return FrameEncoder(spec, channels, blocks, dropout)
+
+
 #: What a configuration may name; each is called with (spec, channels, blocks, dropout).
-ENCODERS: dict[str, Callable[[TableSpec, int, int, float], nn.Module]] = {"stacked": StackedEncoder}
+ENCODERS: dict[str, Callable[[TableSpec, int, int, float], nn.Module]] = {
+    "stacked": StackedEncoder,
+    "frame": _frame_encoder,
+}

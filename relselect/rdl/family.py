@@ -14,6 +14,7 @@ from relselect.database import Table
 from relselect.database.inference import infer_types
 from relselect.events import Notice
 from relselect.family import Candidate, Config
+from relselect.rdl.encoders import ENCODERS
 from relselect.rdl.fitted import FittedNetwork
 from relselect.rdl.graph import problem_graph
 from relselect.rdl.model import Blueprint, RelationalNetwork
@@ -57,8 +58,8 @@ class RDL:
         return Settings().to_config()
 
     def space(self, trial: optuna.Trial, problem: Problem) -> Config:
-        """Return a configuration suggested by a study."""
-        return suggest(trial)
+        """Return a configuration suggested by a study; the heavier encoder is tried where there is a GPU."""
+        return suggest(trial, tuple(ENCODERS) if self.device.type == "cuda" else ("stacked",))
 
     def fit(
         self,
@@ -90,7 +91,7 @@ class RDL:
         network.load_state_dict(trainer.checkpoints[0].state)
         fitted = FittedNetwork(blueprint, network.eval(), self.device)
         rows = problem.rows("val")
-        predictions = fitted.predict(problem, rows)
+        predictions = fitted.predict(problem, rows) if trainer.predictions is None else trainer.predictions
         score, interval = interval_of(problem, rows, predictions, seed=seed)
         return Candidate(
             family=self.name,

@@ -108,13 +108,19 @@ def _checked(name: str, value: Any, kind: type) -> Any:
     return kind(value)
 
 
-def suggest(trial: optuna.Trial) -> dict[str, Any]:
-    """Draw a configuration from the search space."""
+def suggest(trial: optuna.Trial, encoders: tuple[str, ...] = tuple(ENCODERS)) -> dict[str, Any]:
+    """Draw a configuration from the search space.
+
+    Args:
+        trial: The trial that draws.
+        encoders: The encoders to draw from.
+    """
     return {
         "channels": trial.suggest_categorical("channels", [32, 64, 128]),
         "layers": trial.suggest_int("layers", 1, 3),
-        "fan_out": trial.suggest_categorical("fan_out", [16, 32, 64, 128]),
+        "fan_out": trial.suggest_categorical("fan_out", [8, 16, 32, 64]),
         "strategy": trial.suggest_categorical("strategy", ["last", "uniform"]),
+        "encoder": trial.suggest_categorical("encoder", list(encoders)),
         "encoder_blocks": trial.suggest_int("encoder_blocks", 0, 2),
         "aggregation": trial.suggest_categorical("aggregation", ["mean", "sum", "max"]),
         "dropout": trial.suggest_float("dropout", 0.0, 0.4),

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from relselect.budget import Budget
     from relselect.events import Emit
     from relselect.problem import Problem
-    from relselect.rdl.batch import Batch
+    from relselect.rdl.batch import Batch, Batcher
     from relselect.rdl.model import Blueprint, RelationalNetwork
     from relselect.tasks import Rows
 
@@ -36,6 +36,8 @@ _CLIP = 1.0
 _WARM_UP = 10
 #: Share of the budget after which the first epoch is cut short, so that something has been validated early.
 _FIRST_EPOCH = 0.4
+#: A step's time is measured on this part of a batch first, and may take at most this share of what is left.
+_PART, _LONGEST_STEP = 16, 0.3
 
 
 def stopping_rows(rows: Rows) -> Rows:
@@ -60,6 +62,7 @@ class Trainer:
         emit: Where events go.
         checkpoints: The best states so far, best first.
         curve: Per epoch: steps, loss, score, seconds.
+        predictions: Those of the best state for all validation rows, None when only a draw of them is looked at.
     """
 
     network: RelationalNetwork
@@ -71,6 +74,7 @@ class Trainer:
     emit: Emit
     checkpoints: list[Checkpoint] = field(default_factory=list)
     curve: list[dict[str, float]] = field(default_factory=list)
+    predictions: NDArray[np.float64] | None = None
 
     def run(self) -> None:
         """Train until the score stops rising, the epochs are done or the budget nears its end.
@@ -118,13 +122,15 @@ class Trainer:
             yield from torch.split(order, size)
 
     def _epoch(self, epoch: int) -> bool:
-        """Train one epoch and validate; False when the budget ended it early."""
+        """Train one epoch and validate; False when the budget leaves no time for another."""
         begun, settings = time.monotonic(), self.blueprint.settings
         batcher = batcher_of(self.blueprint, self.problem, self._train.entity.device, seed=1 + self.seed + 1_000_003 * epoch)
         planned = min(settings.steps_per_epoch, -(-len(self._train) // settings.batch_size))
         allowance = self.budget.left() * (_FIRST_EPOCH if epoch == 0 else 1.0)
         losses: list[Tensor] = []
         self.network.train()
+        if epoch == 0:
+            self._measure_step(batcher)
         for index in self._order:
             self.budget.check()
             losses.append(self._step(batcher.batch(self._train, index)))
@@ -133,13 +139,32 @@ class Trainer:
             if len(losses) >= planned or spent + self._reserve() > allowance:
                 break
         self._validate(epoch, float(torch.stack(losses).mean()), time.monotonic() - begun)
-        return len(losses) >= planned
+        # a first epoch that was cut only so that something is validated early goes on with the next
+        return len(losses) >= planned or (epoch == 0 and self._reserve() < self.budget.left())
+
+    def _measure_step(self, batcher: Batcher) -> None:
+        """Estimate a step's time on a few rows, so that no step is begun that would outlast the budget by itself.
+
+        Raises:
+            BudgetExhausted: A single step would take most of what is left.
+        """
+        begun = time.monotonic()
+        index = next(self._order)
+        label, part = self._train.label, index[: max(1, len(index) // _PART)]
+        if label is not None:
+            torch.autograd.backward(self.blueprint.target.loss(self.network(batcher.batch(self._train, part)), label[part]))
+        self._step_seconds = (time.monotonic() - begun) * len(index) / len(part)
+        if self._step_seconds > _LONGEST_STEP * self.budget.left():
+            raise BudgetExhausted(
+                f"one training step takes about {self._step_seconds:.0f} s and {self.budget.left():.0f} s are left"
+            )
 
     def _reserve(self) -> float:
         """Seconds to keep for a step, the validation of this epoch, and the final pass over all validation rows."""
         guess = 0.5 * self._step_seconds * len(self._val) / self.blueprint.settings.batch_size
         one = max(self._pass_seconds, guess)
-        final = one * (len(self.problem.rows("val")) / max(len(self._val), 1))
+        rows = len(self.problem.rows("val"))
+        final = 0.0 if rows == len(self._val) else one * rows / max(len(self._val), 1)
         return self._step_seconds + 1.2 * (one + final)
 
     def _step(self, batch: Batch) -> Tensor:
@@ -167,10 +192,13 @@ class Trainer:
         begun = time.monotonic()
         size = self.blueprint.settings.batch_size
         output = outputs_of(self._mean, self._val_batcher, self._val_rows, size, self.budget)
-        self._pass_seconds = time.monotonic() - begun
-        score = self._score(self.blueprint.target.predictions(output))
+        self._pass_seconds = max(self._pass_seconds, time.monotonic() - begun)
+        predictions = self.blueprint.target.predictions(output)
+        score = self._score(predictions)
         self.curve.append({"epoch": epoch, "steps": self._steps, "loss": loss, "score": score, "seconds": seconds})
         self._keep(score)
+        if self.checkpoints[0].step == self._steps and len(self._val) == len(self.problem.rows("val")):
+            self.predictions = predictions
         self.emit(EpochDone("rdl", self.number, epoch, loss, score, seconds))
 
     def _score(self, predictions: NDArray[np.float64]) -> float:
