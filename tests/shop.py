@@ -22,7 +22,7 @@ LABEL = """
 
 def days(values) -> pa.Array:
     """Timestamps from numbers of days since 1970, None for NULL."""
-    ticks = [None if value is None else int(round(float(value) * DAY)) for value in values]
+    ticks = [None if value is None else round(float(value) * DAY) for value in values]
     return pa.array(ticks, pa.int64()).cast(pa.timestamp("us"))
 
 
@@ -76,7 +76,9 @@ def labels(tables: Mapping[str, pa.Table], kind: str = "binary", every: int = 30
     user, when = orders["user_id"].to_numpy(), orders["when"].cast(pa.int64()).to_numpy()
     keys = tables["users"]["id"].to_numpy()[:users]
     cutoffs = np.arange(60, 271, every) * DAY
-    count = np.array([[((user == k) & (when > c) & (when <= c + 30 * DAY)).sum() for k in keys] for c in cutoffs]).ravel()
+    count = np.array(
+        [[((user == k) & (when > c) & (when <= c + 30 * DAY)).sum() for k in keys] for c in cutoffs]
+    ).ravel()
     label = {
         "binary": count > 1,
         "regression": count * 1.5 + 0.25,

@@ -61,7 +61,9 @@ def test_rebinding_keeps_types_and_needs_the_columns(problem, tables):
     assert other.task is problem.task
     assert other.database["orders"].num_rows == 200
     assert LABELS in other.database.tables
-    bare = Database([fewer["users"], replace(fewer["orders"], data=tables["orders"].drop_columns(["total"]), foreign_keys=())])
+    bare = Database(
+        [fewer["users"], replace(fewer["orders"], data=tables["orders"].drop_columns(["total"]), foreign_keys=())]
+    )
     with pytest.raises(TaskError, match=r"(?s)database=.*products.*orders.total.*null where unknown"):
         problem.rebind(bare)
 
@@ -71,9 +73,13 @@ def leaking(values, kind: str = "binary", **table_options):
     draw = np.random.default_rng(0).random(40)
     label = draw > 0.5 if kind == "binary" else draw
     users = pa.table({"id": range(40), "copy": values(label), "when": days(range(40))})
-    database = Database([Table("users", users, ("id",), **table_options), Table("x", pa.table({"t": days([1, 400])}), time="t")])
+    database = Database(
+        [Table("users", users, ("id",), **table_options), Table("x", pa.table({"t": days([1, 400])}), time="t")]
+    )
     frame = frame.set_column(2, "label", pa.array(label[frame["id"].to_numpy()]))
-    return Task.from_labels(database, frame, name="leak", entity="users", kind=kind, time="cutoff", horizon="30d"), database
+    return Task.from_labels(
+        database, frame, name="leak", entity="users", kind=kind, time="cutoff", horizon="30d"
+    ), database
 
 
 @pytest.mark.parametrize(
@@ -129,7 +135,9 @@ def test_an_entity_that_is_not_visible_yet_looks_like_one_that_is_not_there(tabl
     joined = days([200 if i % 2 else 0 for i in range(60)])
     users = Table("users", tables["users"].append_column("joined", joined), ("id",), "joined")
     database = shop(tables).with_table(users)
-    problem = Problem(database, shop_task(database, tables, regime="frozen", val_start="1970-05-31", test_start="1970-08-29"))
+    problem = Problem(
+        database, shop_task(database, tables, regime="frozen", val_start="1970-05-31", test_start="1970-08-29")
+    )
     for split, rows in ((split, problem.rows(split)) for split in ("train", "val", "test")):
         odd = np.arange(len(rows)) % 2 == 1
         assert ((rows.entity < 0) == (odd & (rows.asof < 200 * DAY))).all(), split

@@ -98,7 +98,9 @@ def test_saved_and_loaded_it_is_the_same(kind, tmp_path):
     candidate = fit(problem, {"scope": "entity", "prior": 1.0})
     FAMILY.save(candidate, tmp_path)
     loaded = FAMILY.load(tmp_path, replace(candidate, model=None))
-    assert np.array_equal(FAMILY.predict(loaded, problem, problem.rows("test")), FAMILY.predict(candidate, problem, problem.rows("test")))
+    assert np.array_equal(
+        FAMILY.predict(loaded, problem, problem.rows("test")), FAMILY.predict(candidate, problem, problem.rows("test"))
+    )
     assert [path.name for path in tmp_path.iterdir()] == ["constant.json"]
     assert FAMILY.probe(candidate, problem) is None
     assert FAMILY.choose(candidate, 0) is candidate

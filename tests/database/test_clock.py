@@ -71,7 +71,15 @@ def test_nanoseconds_round_up_for_rows_and_down_for_cutoffs(nanos):
 
 
 def test_null_is_never_in_every_type():
-    types = [pa.timestamp("s"), pa.timestamp("ns"), pa.timestamp("us", "Asia/Tokyo"), pa.date32(), pa.date64(), pa.int8(), pa.int64()]
+    types = [
+        pa.timestamp("s"),
+        pa.timestamp("ns"),
+        pa.timestamp("us", "Asia/Tokyo"),
+        pa.date32(),
+        pa.date64(),
+        pa.int8(),
+        pa.int64(),
+    ]
     for dtype in types:
         values = pa.chunked_array([pa.array([1], pa.int64()).cast(pa.int32()).cast(dtype) if dtype == pa.date32()
                                    else pa.array([86_400_000], pa.int64()).cast(dtype) if dtype != pa.int8()

@@ -68,7 +68,12 @@ def test_any_type_has_categories(values, words):
 
 
 def test_nested_types_are_known():
-    assert [is_nested(t) for t in (pa.list_(pa.int8()), pa.struct([]), pa.binary(), pa.string())] == [True, True, True, False]
+    assert [is_nested(t) for t in (pa.list_(pa.int8()), pa.struct([]), pa.binary(), pa.string())] == [
+        True,
+        True,
+        True,
+        False,
+    ]
 
 
 def joined(*columns):

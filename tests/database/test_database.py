@@ -19,10 +19,16 @@ IDS = [str(uuid.UUID(int=number)) for number in range(4)]
 
 def family(parent_keys: dict[str, pa.Array], child_keys: dict[str, pa.Array], **options) -> Database:
     names, refs = tuple(child_keys), tuple(parent_keys)
-    return Database([
-        Table("parents", pa.table(parent_keys), refs),
-        Table("children", pa.table(child_keys), foreign_keys=(ForeignKey(names, "parents", options.get("refs", refs)),)),
-    ])  # fmt: skip
+    return Database(
+        [
+            Table("parents", pa.table(parent_keys), refs),
+            Table(
+                "children",
+                pa.table(child_keys),
+                foreign_keys=(ForeignKey(names, "parents", options.get("refs", refs)),),
+            ),
+        ]
+    )
 
 
 KEYS = {
@@ -30,7 +36,10 @@ KEYS = {
     "narrow against wide": (pa.array([5, 3, 9], pa.int8()), pa.array([9, 3, None, 4], pa.uint64())),
     "integers against floats with gaps": (pa.array([5, 3, 9]), pa.array([9.0, 3.0, None, 4.0])),
     "integers against broken floats": (pa.array([5, 3, 9]), pa.array([9.0, 3.0, float("nan"), 4.5])),
-    "unsigned beyond 63 bits": (pa.array([5, 3, 2**64 - 1], pa.uint64()), pa.array([2**64 - 1, 3, None, 4], pa.uint64())),
+    "unsigned beyond 63 bits": (
+        pa.array([5, 3, 2**64 - 1], pa.uint64()),
+        pa.array([2**64 - 1, 3, None, 4], pa.uint64()),
+    ),
     "text": (pa.array(["a", "b", "ü"]), pa.array(["ü", "b", None, "B"])),
     "large text": (pa.array(["a", "b", "ü"], pa.large_string()), pa.array(["ü", "b", None, "B"])),
     "enumerations": (pa.array(["a", "b", "c"]), pa.array(["c", "b", None, "d"]).dictionary_encode()),
@@ -63,19 +72,30 @@ def test_composite_keys_in_another_order():
 def test_a_table_may_refer_to_itself_and_twice_to_another():
     people = pa.table({"id": [1, 2, 3], "boss": [None, 1, 3]})
     mails = pa.table({"sender": [1, 2, 2], "receiver": [3, None, 9], "cc": [2, 2, 2]})
-    database = Database([
-        Table("people", people, ("id",), foreign_keys=(ForeignKey(("boss",), "people", ("id",)),)),
-        Table("mails", mails, foreign_keys=tuple(ForeignKey((c,), "people", ("id",)) for c in ("sender", "receiver", "cc"))),
-    ])  # fmt: skip
+    database = Database(
+        [
+            Table("people", people, ("id",), foreign_keys=(ForeignKey(("boss",), "people", ("id",)),)),
+            Table(
+                "mails",
+                mails,
+                foreign_keys=tuple(ForeignKey((c,), "people", ("id",)) for c in ("sender", "receiver", "cc")),
+            ),
+        ]
+    )
     assert database.parents("people")[0].tolist() == [-1, 0, 2]
     assert [rows.tolist() for rows in database.parents("mails")] == [[0, 1, 1], [2, -1, -1], [1, 1, 1]]
     assert dict(database.counts.dangling_keys) == {
-        ("people", "boss"): 0, ("mails", "sender"): 0, ("mails", "receiver"): 1, ("mails", "cc"): 0,
-    }  # fmt: skip
+        ("people", "boss"): 0,
+        ("mails", "sender"): 0,
+        ("mails", "receiver"): 1,
+        ("mails", "cc"): 0,
+    }
 
 
 def test_tables_need_neither_key_nor_time_nor_rows():
-    database = Database([Table("a", pa.table({"x": [1.0, 2.0]})), Table("empty", pa.table({"id": pa.array([], pa.int64())}), ("id",))])
+    database = Database(
+        [Table("a", pa.table({"x": [1.0, 2.0]})), Table("empty", pa.table({"id": pa.array([], pa.int64())}), ("id",))]
+    )
     assert database.times("a").tolist() == [ALWAYS, ALWAYS]
     assert database.time_kind is None
     assert database.last_time is None
@@ -87,13 +107,15 @@ def test_tables_need_neither_key_nor_time_nor_rows():
 
 @pytest.fixture
 def events() -> Database:
-    data = pa.table({
-        "id": [0, 1, 2, 3],
-        "when": days([1, 2, 2, None]),
-        "closed": days([5, None, 1, 5]),
-        "outcome": ["a", "b", "c", "d"],
-        "size": [1, 2, 3, 4],
-    })  # fmt: skip
+    data = pa.table(
+        {
+            "id": [0, 1, 2, 3],
+            "when": days([1, 2, 2, None]),
+            "closed": days([5, None, 1, 5]),
+            "outcome": ["a", "b", "c", "d"],
+            "size": [1, 2, 3, 4],
+        }
+    )
     return Database([Table("events", data, ("id",), "when", known_at={"closed": ("outcome",)})])
 
 
@@ -110,7 +132,13 @@ def test_rows_and_values_have_times(events):
 
 @pytest.mark.parametrize(
     ("asof", "outcomes"),
-    [(0, {}), (1, {0: None}), (2, {0: None, 1: None, 2: "c"}), (5, {0: "a", 1: None, 2: "c"}), (4.999, {0: None, 1: None, 2: "c"})],
+    [
+        (0, {}),
+        (1, {0: None}),
+        (2, {0: None, 1: None, 2: "c"}),
+        (5, {0: "a", 1: None, 2: "c"}),
+        (4.999, {0: None, 1: None, 2: "c"}),
+    ],
 )
 def test_the_past_holds_what_was_known(events, asof, outcomes):
     past = events.censored(int(asof * DAY))
@@ -151,7 +179,7 @@ def test_arrays_that_are_shared_cannot_be_changed(database):
 
 
 def test_an_unknown_table_is_named_with_those_there_are(database):
-    with pytest.raises(ConfigError, match="order=.*|table=order: .*orders, products, users"):
+    with pytest.raises(ConfigError, match=r"table=order: .*orders, products, users"):
         database["order"]
 
 
@@ -164,8 +192,15 @@ def test_with_table_leaves_the_original_alone(database):
 
 def test_hostile_names_are_names():
     names = ['a"b', "select", "drop table;--", "ü ñ 漢", "a.b", "a|b"]
-    tables = [Table(name, pa.table({name: [1, 2], "own id": [1, 2]}), ("own id",), foreign_keys=(ForeignKey((name,), name, ("own id",)),))
-              for name in names]  # fmt: skip
+    tables = [
+        Table(
+            name,
+            pa.table({name: [1, 2], "own id": [1, 2]}),
+            ("own id",),
+            foreign_keys=(ForeignKey((name,), name, ("own id",)),),
+        )
+        for name in names
+    ]
     database = Database(tables, 'it\'s "it"')
     assert all(database.parents(name)[0].tolist() == [0, 1] for name in names)
     assert np.all([database.counts.dangling_keys[name, name] == 0 for name in names])

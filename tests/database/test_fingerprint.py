@@ -26,8 +26,11 @@ SAME = {
     "unit": (pa.array([1_000_000], pa.timestamp("us")), pa.array([1], pa.timestamp("s"))),
     "fine unit": (pa.array([-3], pa.timestamp("us")), pa.array([-3000], pa.timestamp("ns"))),
     "zone": (pa.array([1], pa.timestamp("us")), pa.array([1], pa.timestamp("us", "Asia/Tokyo"))),
-    "garbage below nulls": (pa.array([1, None]), pa.Array.from_buffers(pa.int64(), 2, [pa.py_buffer(b"\x01"), pa.py_buffer(np.array([1, 99]))])),
-}  # fmt: skip
+    "garbage below nulls": (
+        pa.array([1, None]),
+        pa.Array.from_buffers(pa.int64(), 2, [pa.py_buffer(b"\x01"), pa.py_buffer(np.array([1, 99]))]),
+    ),
+}
 
 
 @pytest.mark.parametrize("case", SAME)
@@ -65,7 +68,9 @@ def test_any_changed_value_shows(values, data):
     assert of(array) == of(pa.chunked_array([array.slice(0, cut), array.slice(cut)]))
     if values:
         place = data.draw(st.integers(0, len(values) - 1))
-        other = data.draw(st.one_of(st.none(), st.floats(allow_nan=False)).filter(lambda v: repr(v) != repr(values[place])))
+        other = data.draw(
+            st.one_of(st.none(), st.floats(allow_nan=False)).filter(lambda v: repr(v) != repr(values[place]))
+        )
         assert of(array) != of(pa.array([*values[:place], other, *values[place + 1 :]], pa.float64()))
 
 

@@ -46,7 +46,9 @@ def test_types_from_values(values, wanted):
 
 
 def test_structure_goes_before_values_and_declarations_before_inference():
-    data = pa.table({"id": [1], "up": [1], "when": days([1]), "closed": days([2]), "state": ["a"], "code": [7], "note": ["x"]})
+    data = pa.table(
+        {"id": [1], "up": [1], "when": days([1]), "closed": days([2]), "state": ["a"], "code": [7], "note": ["x"]}
+    )
     table = Table("t", data, ("id",), "when", (ForeignKey(("up",), "t", ("id",)),),
                   {"code": T.CATEGORICAL, "note": T.IGNORED}, {"closed": ("state",)})  # fmt: skip
     assert infer_types(table) == {
@@ -71,7 +73,9 @@ def test_a_problem_infers_from_what_training_sees(tables):
     assert late.any()
     assert (closed & ~late).any()
     remarks = [f"{LONG[i % 300]} {i}" for i in range(len(late))]
-    state = [r if hidden else s for r, hidden, s in zip(remarks, closed, tables["orders"]["state"].to_pylist(), strict=True)]
+    state = [
+        r if hidden else s for r, hidden, s in zip(remarks, closed, tables["orders"]["state"].to_pylist(), strict=True)
+    ]
     orders = tables["orders"].set_column(tables["orders"].column_names.index("state"), "state", pa.array(state))
     assert Problem(shop({**tables, "orders": orders}), task).types == before.types
     assert before.types["orders"]["state"] == T.CATEGORICAL

@@ -50,7 +50,9 @@ def test_a_static_column(database):
 
 
 def test_known_after_gives_history(database):
-    problem = Problem(database, Task.completing(database, "total", entity="orders", kind="regression", known_after="2d"))
+    problem = Problem(
+        database, Task.completing(database, "total", entity="orders", kind="regression", known_after="2d")
+    )
     labels = problem.database.times(LABELS)
     assert (labels - problem.database.times("orders")[problem.database.parents(LABELS)[0]] == 2 * DAY).all()
 
@@ -73,5 +75,9 @@ def test_features_of_the_row_itself_are_refused(database):
 def test_rows_finer_than_a_microsecond_see_themselves():
     times = pa.array(np.arange(40) * 1_000_000 + 1, pa.timestamp("ns"))
     rows = pa.table({"id": range(40), "t": times, "y": np.arange(40) % 2})
-    problem = Problem(*(lambda db: (db, Task.completing(db, "y", entity="a", kind="binary")))(Database([Table("a", rows, ("id",), "t")])))
+    problem = Problem(
+        *(lambda db: (db, Task.completing(db, "y", entity="a", kind="binary")))(
+            Database([Table("a", rows, ("id",), "t")])
+        )
+    )
     assert (problem.rows("train").entity >= 0).all()

@@ -49,7 +49,10 @@ def test_frames_per_split(database, tables):
     task = shop_task(database, tables, labels=split_frames(tables))
     assert sizes(task) == {"train": 240, "val": 120, "test": 120}
     assert {split: start // DAY for split, start in task.starts.items()} == {"train": 60, "val": 180, "test": 240}
-    assert sizes(shop_task(database, tables, labels={k: v for k, v in split_frames(tables).items() if k != "test"}))["val"] == 120
+    assert (
+        sizes(shop_task(database, tables, labels={k: v for k, v in split_frames(tables).items() if k != "test"}))["val"]
+        == 120
+    )
     empty = {**split_frames(tables), "test": labels(tables).slice(0, 0)}
     assert not shop_task(database, tables, labels=empty).has_test
 
@@ -57,7 +60,10 @@ def test_frames_per_split(database, tables):
 def test_pandas_polars_and_arrow_frames_are_one(database, tables):
     polars = pytest.importorskip("polars")
     frame = labels(tables)
-    prints = {shop_task(database, tables, labels=form).fingerprint for form in (frame, frame.to_pandas(), polars.from_arrow(frame))}
+    prints = {
+        shop_task(database, tables, labels=form).fingerprint
+        for form in (frame, frame.to_pandas(), polars.from_arrow(frame))
+    }
     assert len(prints) == 1
 
 
@@ -84,7 +90,9 @@ def test_purging_and_embargo(database, tables, options, purged):
 def test_labels_known_by_a_column(database, tables):
     frame = labels(tables)
     known = pc.add(frame["cutoff"], pa.scalar(45 * DAY, pa.duration("us")))
-    task = shop_task(database, tables, labels=frame.append_column("known", known), known_at="known", val_start="1970-07-30")
+    task = shop_task(
+        database, tables, labels=frame.append_column("known", known), known_at="known", val_start="1970-07-30"
+    )
     assert task.purged["train"] == 60
     assert ((task.splits["train"].known_at - task.splits["train"].cutoff) == 45 * DAY).all()
 
@@ -148,7 +156,10 @@ def test_static_tasks_take_given_folds(database, tables):
     fold = pa.array(np.arange(len(frame)) % 5)
     task = shop_task(database, tables, labels=frame.append_column("fold", fold), time=None, fold_column="fold")
     assert sizes(task) == {"train": 96, "val": 32, "test": 32}
-    assert task.splits["test"].keys["id"].to_pylist() == frame["id"].filter(pa.array(np.arange(len(frame)) % 5 == 0)).to_pylist()
+    assert (
+        task.splits["test"].keys["id"].to_pylist()
+        == frame["id"].filter(pa.array(np.arange(len(frame)) % 5 == 0)).to_pylist()
+    )
 
 
 def test_rows_without_label_or_cutoff_are_left_out(database, tables):
@@ -197,13 +208,20 @@ def test_unknown_entities_are_noted_and_have_no_row(database, tables):
 
 def test_unknown_label_times_and_open_windows_are_noted(database, tables):
     assert any("no label history" in note for note in shop_task(database, tables, known_after=None).notes)
-    assert any("60 test rows have a label window" in note for note in shop_task(database, tables, horizon="60d", known_after="30d").notes)
+    assert any(
+        "60 test rows have a label window" in note
+        for note in shop_task(database, tables, horizon="60d", known_after="30d").notes
+    )
 
 
 def test_composite_keys_under_other_names():
-    players = pa.table({"season": [y for y in (1, 2) for _ in range(3)], "team": ["a", "b", "c"] * 2, "size": [1.0] * 6})
+    players = pa.table(
+        {"season": [y for y in (1, 2) for _ in range(3)], "team": ["a", "b", "c"] * 2, "size": [1.0] * 6}
+    )
     database = Database([Table("teams", players, ("season", "team"))])
-    frame = pa.table({"t": ["a", "b", "c"] * 6, "s": [1, 1, 1, 2, 2, 2] * 3, "day": days(np.repeat([1, 2, 3], 6)), "y": [0, 1] * 9})
+    frame = pa.table(
+        {"t": ["a", "b", "c"] * 6, "s": [1, 1, 1, 2, 2, 2] * 3, "day": days(np.repeat([1, 2, 3], 6)), "y": [0, 1] * 9}
+    )
     options = {"name": "x", "entity": "teams", "kind": "binary", "target": "y", "time": "day"}
     task = Task.from_labels(database, frame, entity_columns=("s", "t"), **options)
     assert Problem(database, task).rows("train").entity.tolist() == [0, 1, 2, 3, 4, 5]
@@ -212,7 +230,9 @@ def test_composite_keys_under_other_names():
 
 
 def test_integer_times():
-    database = Database([Table("a", pa.table({"id": range(6)}), ("id",)), Table("b", pa.table({"t": range(9)}), time="t")])
+    database = Database(
+        [Table("a", pa.table({"id": range(6)}), ("id",)), Table("b", pa.table({"t": range(9)}), time="t")]
+    )
     frame = pa.table({"id": list(range(6)) * 3, "t": np.repeat([3, 5, 7], 6), "label": [0, 1] * 9})
     options = {"name": "x", "entity": "a", "kind": "binary", "time": "t", "horizon": 2}
     problem = Problem(database, Task.from_labels(database, frame, **options))

@@ -24,9 +24,11 @@ SPENT = """
 
 def from_sql(database, population=POPULATION, label=LABEL, **options) -> Task:
     return Task.from_sql(
-        database, population=population, label=label,
+        database,
+        population=population,
+        label=label,
         **{"name": "reorder", "entity": "users", "kind": "binary", "horizon": "30d", "every": "30d", **options},
-    )  # fmt: skip
+    )
 
 
 def rows(task: Task) -> pd.DataFrame:
@@ -41,8 +43,10 @@ def by_hand(tables) -> dict[tuple[int, int], bool]:
     cutoffs = [when.max() - 30 * DAY * k for k in range(1, 10)]
     return {
         (int(u), int(c)): bool(((user == u) & (when > c) & (when <= c + 30 * DAY)).any())
-        for c in cutoffs if c >= when.min() + 30 * DAY for u in np.unique(user[when <= c])
-    }  # fmt: skip
+        for c in cutoffs
+        if c >= when.min() + 30 * DAY
+        for u in np.unique(user[when <= c])
+    }
 
 
 def test_labels_are_what_loops_find(database, tables):
@@ -62,8 +66,13 @@ def test_the_whole_population_of_a_large_table_keeps_its_order():
     users = pa.table({"id": pa.array(draw.permutation(200_000))})
     events = pa.table({"when": days(range(10))})
     database = Database([Table("users", users, ("id",)), Table("events", events, time="when")])
-    task = from_sql(database, "SELECT cutoff, id FROM cutoffs, users", "SELECT cutoff, id, id % 2 AS label FROM population",
-                    horizon="2d", every="2d")  # fmt: skip
+    task = from_sql(
+        database,
+        "SELECT cutoff, id FROM cutoffs, users",
+        "SELECT cutoff, id, id % 2 AS label FROM population",
+        horizon="2d",
+        every="2d",
+    )
     assert (np.diff(task.splits["val"].keys["id"].to_numpy()) == 1).all()
 
 
@@ -82,10 +91,17 @@ def test_a_population_that_asks_for_the_future_finds_nobody(database, what):
 
 @pytest.mark.parametrize(
     "query",
-    ['SELECT cutoff, user_id AS id FROM cutoffs, "__all_orders"', "SELECT cutoff, id FROM cutoffs, population",
-     "SELECT cutoff, id FROM secret", "SELECT * FROM read_csv('/etc/hostname')", "ATTACH 'x.db'", "SELECT cutoff, id FROM cutofs, users",
-     "SELECT", "SET threads = 1"],
-)  # fmt: skip
+    [
+        'SELECT cutoff, user_id AS id FROM cutoffs, "__all_orders"',
+        "SELECT cutoff, id FROM cutoffs, population",
+        "SELECT cutoff, id FROM secret",
+        "SELECT * FROM read_csv('/etc/hostname')",
+        "ATTACH 'x.db'",
+        "SELECT cutoff, id FROM cutofs, users",
+        "SELECT",
+        "SET threads = 1",
+    ],
+)
 def test_nothing_else_can_be_read(database, query):
     secret = pd.DataFrame({"cutoff": [0], "id": [3]})
     with pytest.raises(TaskError, match="population="):
@@ -103,8 +119,11 @@ def test_masked_values_appear_when_they_are_known(database, tables):
 
 
 def test_the_label_sees_its_window_and_no_more(database):
-    last = "SELECT cutoff, id, date_diff('hour', cutoff, (SELECT max(\"when\") FROM orders)) / 24.0 + id * 0 AS label FROM population"
-    label = rows(from_sql(database, label=last, kind="regression", known_after="40d", end="1970-09-01", val_start="1970-06-10"))["label"]
+    last = """SELECT cutoff, id, date_diff('hour', cutoff, (SELECT max("when") FROM orders)) / 24.0 + id * 0 AS label
+              FROM population"""
+    label = rows(
+        from_sql(database, label=last, kind="regression", known_after="40d", end="1970-09-01", val_start="1970-06-10")
+    )["label"]
     assert label.max() <= 40
     assert label.min() > 30
     assert rows(from_sql(database, label=last, kind="regression"))["label"].max() <= 30
@@ -138,7 +157,10 @@ def test_cutoffs(database, options, count):
 
 
 MISTAKES = {
-    "a late cutoff": ({"every": None, "cutoffs": ["1970-04-01", "1970-06-01", "1970-10-20"]}, "cutoffs=1970-10-20.*up to 1970-09-2"),
+    "a late cutoff": (
+        {"every": None, "cutoffs": ["1970-04-01", "1970-06-01", "1970-10-20"]},
+        "cutoffs=1970-10-20.*up to 1970-09-2",
+    ),
     "a late end": ({"end": "1970-10-20"}, "end=1970-10-20.*ends after the last observed time"),
     "no cutoffs": ({"every": None}, "every=None"),
     "too few cutoffs": ({"every": "200d"}, "gives 2 cutoffs"),
@@ -146,16 +168,23 @@ MISTAKES = {
     "no distance": ({"every": "0d"}, "gives 0 cutoffs"),
     "no duration": ({"horizon": "a month"}, "horizon=a month"),
     "a wrong column": ({"label": "SELECT cutoff, id, 1 AS y FROM population"}, r"label=.*'y'.*Add label to the SELECT"),
-    "two labels": ({"label": "SELECT cutoff, id, unnest([1, 2]) AS label FROM population"}, "extra rows.*one label per cutoff"),
+    "two labels": (
+        {"label": "SELECT cutoff, id, unnest([1, 2]) AS label FROM population"},
+        "extra rows.*one label per cutoff",
+    ),
     "bad SQL": ({"label": "SELEC cutoff"}, "label=SELEC cutoff: DuckDB refused the query: Parser Error"),
     "no query": ({"population": ""}, "population=: must return"),
     "a shifted cutoff": (
-        {"population": "SELECT cutoff - INTERVAL 1 DAY AS cutoff, id FROM cutoffs, users"}, "other cutoffs than it was asked at",
+        {"population": "SELECT cutoff - INTERVAL 1 DAY AS cutoff, id FROM cutoffs, users"},
+        "other cutoffs than it was asked at",
     ),
-    "a text key": ({"label": "SELECT cutoff, 'u' || id AS id, 1 AS label FROM population"}, "label.id=.*CAST the column"),
+    "a text key": (
+        {"label": "SELECT cutoff, 'u' || id AS id, 1 AS label FROM population"},
+        "label.id=.*CAST the column",
+    ),
     "one class": ({"label": "SELECT cutoff, id, 1 AS label FROM population"}, "nothing to learn"),
     "an unknown entity": ({"entity": "clients"}, "entity=clients.*orders, products, users"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", MISTAKES)
@@ -178,7 +207,9 @@ def test_columns_that_sql_would_confuse_are_named(database):
         from_sql(more)
 
 
-@pytest.mark.parametrize("values", [pa.array([1.5], pa.float32()).cast(pa.float16()), pa.array([1]).cast(pa.decimal256(60, 2))])
+@pytest.mark.parametrize(
+    "values", [pa.array([1.5], pa.float32()).cast(pa.float16()), pa.array([1]).cast(pa.decimal256(60, 2))]
+)
 def test_what_duckdb_cannot_read_is_named(database, values):
     more = Database([*database.tables.values(), Table("odd", pa.table({"x": values}))])
     with pytest.raises(TaskError, match="table=odd: DuckDB cannot read it"):
@@ -188,18 +219,27 @@ def test_what_duckdb_cannot_read_is_named(database, values):
 def test_hostile_names_zones_enumerations_and_nanoseconds():
     tables = shop_tables()
     orders = tables["orders"]
-    fine = pa.chunked_array([(orders["when"].to_numpy().astype("datetime64[ns]") + np.timedelta64(1, "ns"))]).cast(pa.timestamp("ns", "Asia/Tokyo"))
-    orders = orders.set_column(4, 'wh"en', fine).set_column(1, "user_id", orders["user_id"].cast(pa.string()).dictionary_encode())
+    fine = pa.chunked_array([(orders["when"].to_numpy().astype("datetime64[ns]") + np.timedelta64(1, "ns"))]).cast(
+        pa.timestamp("ns", "Asia/Tokyo")
+    )
+    orders = orders.set_column(4, 'wh"en', fine).set_column(
+        1, "user_id", orders["user_id"].cast(pa.string()).dictionary_encode()
+    )
     users = tables["users"].set_column(0, "id", tables["users"]["id"].cast(pa.string()).dictionary_encode())
     base = shop(tables)
-    hostile = Database([
-        replace(base["users"], data=users), base["products"],
-        replace(base["orders"], name='ord"er; --', data=orders, time='wh"en'),
-    ])  # fmt: skip
+    hostile = Database(
+        [
+            replace(base["users"], data=users),
+            base["products"],
+            replace(base["orders"], name='ord"er; --', data=orders, time='wh"en'),
+        ]
+    )
     task = from_sql(
-        hostile, 'SELECT DISTINCT cutoff, user_id AS id FROM cutoffs, "ord""er; --"',
-        LABEL.replace("orders", '"ord""er; --"').replace('"when"', '"wh""en"'), known_after=None,
-    )  # fmt: skip
+        hostile,
+        'SELECT DISTINCT cutoff, user_id AS id FROM cutoffs, "ord""er; --"',
+        LABEL.replace("orders", '"ord""er; --"').replace('"when"', '"wh""en"'),
+        known_after=None,
+    )
     plain = rows(from_sql(base, known_after=None)).astype({"id": str}).sort_values(["cutoff", "id"], ignore_index=True)
     # All times are a nanosecond later, hence a microsecond when rounded up; so are the cutoffs.
     assert rows(task).assign(cutoff=rows(task)["cutoff"] - 1).astype({"id": str}).equals(plain)
@@ -210,10 +250,14 @@ def test_integer_times_in_sql():
     events = pa.table({"id": draw.integers(0, 9, 300), "t": np.sort(draw.integers(0, 100, 300))})
     database = Database([Table("a", pa.table({"id": range(9)}), ("id",)), Table("e", events, time="t")])
     task = from_sql(
-        database, "SELECT cutoff, id FROM cutoffs, a",
+        database,
+        "SELECT cutoff, id FROM cutoffs, a",
         "SELECT cutoff, id, count(t) AS label FROM population LEFT JOIN e USING (id) WHERE t IS NULL OR t > cutoff GROUP BY ALL",
-        entity="a", kind="regression", horizon=10, every=10,
-    )  # fmt: skip
+        entity="a",
+        kind="regression",
+        horizon=10,
+        every=10,
+    )
     found = rows(task)
     ids, times = events["id"].to_numpy(), events["t"].to_numpy()
     for row in found.itertuples():

@@ -38,7 +38,9 @@ def test_binary(name, seed, ties):
     draw = np.random.default_rng(seed)
     label = draw.permutation(np.arange(30) % 2).astype(float)
     prediction = draw.integers(1, 5, 30) / 5 if ties else draw.uniform(0.01, 0.99, 30)
-    assert metric_of(name, "binary").score(label, prediction) == pytest.approx(BINARY[name](label, prediction), abs=1e-9)
+    assert metric_of(name, "binary").score(label, prediction) == pytest.approx(
+        BINARY[name](label, prediction), abs=1e-9
+    )
 
 
 @pytest.mark.parametrize("name", MULTICLASS)
@@ -46,7 +48,9 @@ def test_multiclass(name):
     draw = np.random.default_rng(0)
     label = np.arange(60) % 3
     prediction = draw.dirichlet([1, 1, 1], 60)
-    assert metric_of(name, "multiclass").score(label.astype(float), prediction) == pytest.approx(MULTICLASS[name](label, prediction))
+    assert metric_of(name, "multiclass").score(label.astype(float), prediction) == pytest.approx(
+        MULTICLASS[name](label, prediction)
+    )
 
 
 @pytest.mark.parametrize("name", REGRESSION)
@@ -85,8 +89,10 @@ def test_classes_that_never_occur_do_not_spoil_the_score():
 
 def test_names():
     assert [default_metric(kind).name for kind in ("binary", "multiclass", "regression")] == [
-        "roc_auc", "roc_auc_ovr", "neg_mean_absolute_error",
-    ]  # fmt: skip
+        "roc_auc",
+        "roc_auc_ovr",
+        "neg_mean_absolute_error",
+    ]
     assert metric_of(None, "binary") == default_metric("binary")
     with pytest.raises(TaskError, match=r"metric=rmse.*neg_root_mean_squared_error"):
         metric_of("rmse", "regression")
