@@ -32,6 +32,8 @@ __all__ = ["DFS", "Model"]
 
 #: Features named in a candidate's details.
 _TOLD = 20
+#: Fewest training rows in a leaf that are ever tried.
+_LEAST_LEAF = 5
 #: Rounds between two progress events.
 _PROGRESS = 50
 
@@ -58,21 +60,23 @@ class DFS:
 
     def default(self, problem: Problem) -> Config:
         """Return a configuration for many correlated features and few rows: small trees, each on a fifth of the features."""
+        smallest = max(_LEAST_LEAF, min(50, len(problem.task.splits["train"]) // 20))
         return {
             "learner": "lightgbm", "depth": 2, "windows": True, "learning_rate": 0.03, "num_leaves": 8,
-            "min_child_samples": 50, "subsample": 0.8, "colsample": 0.2, "lambda_l1": 0.0, "lambda_l2": 1.0,
+            "min_child_samples": smallest, "subsample": 0.8, "colsample": 0.2, "lambda_l1": 0.0, "lambda_l2": 1.0,
             "rounds": 2000, "patience": 100, "stop_on": "loss",
         }
 
     def space(self, trial: optuna.Trial, problem: Problem) -> Config:
-        """Return a suggested configuration."""
+        """Return a suggested configuration; leaves hold at most a tenth of the training rows, so that trees can grow."""
+        largest = max(2 * _LEAST_LEAF, min(200, len(problem.task.splits["train"]) // 10))
         return {
             **self.default(problem),
             "depth": trial.suggest_categorical("depth", [2, 1]),
             "windows": trial.suggest_categorical("windows", [True, False]),
             "learning_rate": trial.suggest_float("learning_rate", 0.01, 0.2, log=True),
             "num_leaves": trial.suggest_int("num_leaves", 4, 255, log=True),
-            "min_child_samples": trial.suggest_int("min_child_samples", 5, 200, log=True),
+            "min_child_samples": trial.suggest_int("min_child_samples", _LEAST_LEAF, largest, log=True),
             "subsample": trial.suggest_float("subsample", 0.4, 1.0),
             "colsample": trial.suggest_float("colsample", 0.1, 1.0),
             "lambda_l1": trial.suggest_float("lambda_l1", 1e-8, 10.0, log=True),
