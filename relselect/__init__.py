@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from relselect import examples as examples
     from relselect.api import Fitted as Fitted
     from relselect.api import load as load
-    from relselect.api import profile as profile
     from relselect.api import recommend as recommend
     from relselect.api import select_and_train as select_and_train
     from relselect.database import Database as Database
@@ -31,7 +30,6 @@ _HOME = {
     "Table": "relselect.database",
     "Task": "relselect.tasks",
     "load": "relselect.api",
-    "profile": "relselect.api",
     "recommend": "relselect.api",
     "select_and_train": "relselect.api",
 }
@@ -46,7 +44,6 @@ __all__ = [
     "__version__",
     "examples",
     "load",
-    "profile",
     "recommend",
     "select_and_train",
 ]

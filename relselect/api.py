@@ -25,7 +25,7 @@ __all__ = ["Fitted", "load", "open_task", "profile", "recommend", "select_and_tr
 def select_and_train(
     database: Database,
     task: Task,
-    time_budget: float | str = "5min",
+    time_budget: float | str | Budget = "5min",
     *,
     seed: int = 0,
     on_event: Emit | None = None,
@@ -39,7 +39,7 @@ def select_and_train(
     Args:
         database: The database.
         task: The task.
-        time_budget: Wall-clock for everything: seconds, "90s", "5min", "1h".
+        time_budget: Wall-clock for everything: seconds, "90s", "5min", "1h", or a `Budget` that is already running.
         seed: The one seed; equal inputs, seed and number of trials give the equal result.
         on_event: Called with every event (see `relselect.events`).
         workdir: Where finished trials are kept; the same call on it goes on where a killed one stopped. None for a
@@ -61,7 +61,7 @@ def select_and_train(
     from relselect.report.run_record import record_of
     from relselect.run import Outcome, Settings, carry_out
 
-    budget = Budget(time_budget)
+    budget = time_budget if isinstance(time_budget, Budget) else Budget(time_budget)
     settings = Settings(
         seed=seed,
         families=None if families is None else trained_names(families),

@@ -48,10 +48,11 @@ class Budget:
 
     Args:
         value: Seconds or a text (see `parse_seconds`); None for no limit.
+        begun: When the clock began, on `time.monotonic`; None for now.
     """
 
-    def __init__(self, value: float | str | None = None) -> None:
-        self._start = time.monotonic()
+    def __init__(self, value: float | str | None = None, *, begun: float | None = None) -> None:
+        self._start = time.monotonic() if begun is None else begun
         self.seconds = parse_seconds(value)
         self._end = self._start + self.seconds
 

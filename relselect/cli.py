@@ -7,12 +7,13 @@ Thin over `relselect.api`; everything heavy is imported inside the commands, so 
 from __future__ import annotations
 
 import shutil
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
-from relselect.budget import parse_seconds
+from relselect.budget import Budget, parse_seconds
 from relselect.console import Session
 from relselect.errors import BudgetError, ConfigError
 from relselect.progress import Progress
@@ -37,6 +38,9 @@ app = typer.Typer(
 
 _Source = Annotated[str, typer.Argument(metavar="DB", help="A known database, a folder, or a manifest file.")]
 _Name = Annotated[str, typer.Option("--task", metavar="TASK", help="A task that the database's manifest declares.")]
+#: The budget of a command counts from here: reading the database is part of it.
+_BEGUN = time.monotonic()
+
 _Budget = Annotated[str, typer.Option("--time-budget", help="Wall-clock for everything: 90s, 5min, 1h.")]
 _Seed = Annotated[int, typer.Option("--seed", help="The one seed.")]
 _Json = Annotated[bool, typer.Option("--json", help="Write one JSON object to standard output.")]
@@ -246,7 +250,7 @@ def _train(
         fitted = select_and_train(
             database,
             task,
-            seconds,
+            Budget(seconds, begun=_BEGUN),
             seed=seed,
             on_event=progress,
             workdir=folder / _WORK,

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from relselect.budget import Budget
 from relselect.constants import Constants
 from relselect.errors import BudgetError, BudgetExhausted, RelSelectError
@@ -244,7 +246,7 @@ def _score_test(outcome: Outcome) -> None:
     assert outcome.chosen is not None
     rows = outcome.problem.rows("test")
     best: dict[str, Candidate] = {}
-    for candidate in sorted(_trained(outcome), key=lambda c: c.val_score):
+    for candidate in sorted(_trained(outcome), key=lambda c: (np.nan_to_num(c.val_score, nan=-np.inf), -c.number)):
         best[candidate.family] = candidate
     constants = [candidate for candidate in outcome.candidates if candidate.family == "constants"]
     slowest = 0.0

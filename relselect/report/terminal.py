@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from relselect.report.record import RunRecord, complete
@@ -15,9 +16,24 @@ if TYPE_CHECKING:
 __all__ = ["leaderboard_table", "profile_tables", "sheet_table", "verdict_lines"]
 
 
+#: Candidates that a terminal shows at least; the chosen one, each family's best and the constants come in addition.
+_SHOWN = 8
+
+
 def leaderboard_table(record: Mapping[str, Any]) -> Table:
     """The leaderboard of a record as a rich table, without what does not fit a terminal."""
-    return sheet_table(leaderboard(complete(record), short=True))
+    whole: RunRecord = complete(record)
+    rows = whole["leaderboard"]
+    families = [row["family"] for row in rows]
+    kept = [
+        row
+        for place, row in enumerate(rows)
+        if place < _SHOWN or row["chosen"] or row["family"] == "constants" or families.index(row["family"]) == place
+    ]
+    sheet = leaderboard({**whole, "leaderboard": kept}, short=True)
+    if len(kept) < len(rows):
+        sheet = replace(sheet, caption=f"{sheet.caption}: {len(kept)} of {len(rows)}, the report has all")
+    return sheet_table(sheet)
 
 
 def profile_tables(record: Mapping[str, Any]) -> list[Table]:
