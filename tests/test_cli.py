@@ -119,7 +119,7 @@ def test_train_saves_and_tells(shop: Path, trained: dict[str, Any], tmp_path: Pa
     assert str(out / "report.html") in result.stdout.replace("\n", "")
     assert "library" not in result.stdout
     assert "no GPU" in result.stderr
-    assert (trained["time_budget"], trained["seed"], trained["families"], trained["evaluate_test"]) == (
+    assert (trained["time_budget"].seconds, trained["seed"], trained["families"], trained["evaluate_test"]) == (
         90.0,
         3,
         ("dfs",),
