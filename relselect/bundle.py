@@ -35,7 +35,7 @@ _MANIFEST = "manifest.json"
 _PARTS = ("model", "task", "record.json", "fitted.json")
 _TASK_FIELDS = (
     "name", "entity", "kind", "target", "regime", "horizon", "classes", "static", "time_kind", "key_columns",
-    "feature_columns", "population", "every", "hidden_columns", "notes", "description",
+    "feature_columns", "population", "label_query", "known_after", "every", "hidden_columns", "notes", "description",
 )  # fmt: skip
 _TUPLES = ("classes", "key_columns", "feature_columns", "hidden_columns", "notes")
 

@@ -184,7 +184,7 @@ class Fitted:
         if used is None:
             raise TaskError("database", None, "a loaded predictor needs a database to read", "Pass database=...")
         check_schema(self.schema, used)
-        bound = Problem(used, self.task, types=self.types)
+        bound = Problem(used, self.task.with_later_labels(used), types=self.types)
         if database is None:
             self._problem = bound
         return bound
@@ -226,7 +226,9 @@ class Fitted:
             dtype, kind = table["cutoff"].type, self.task.time_kind
             if not is_time_type(dtype) or table["cutoff"].null_count or (kind is not None and kind_of(dtype) != kind):
                 rule = f"must hold {'an integer' if kind == 'integer' else 'a timestamp or date'} in every row"
-                raise TaskError("rows.cutoff", f"{dtype}, {table['cutoff'].null_count} nulls", rule, "Parse the column first")
+                raise TaskError(
+                    "rows.cutoff", f"{dtype}, {table['cutoff'].null_count} nulls", rule, "Parse the column first"
+                )
             cutoff = ticks_of(table["cutoff"], up=False)
         return problem.bind(keys, cutoff, features=table), keys
 

@@ -198,7 +198,7 @@ class Problem:
             TaskError: A table or column that training used is missing.
         """
         check_schema({name: table.columns for name, table in self.user_database.tables.items()}, database)
-        return Problem(database, self.task, types=self.types)
+        return Problem(database, self.task.with_later_labels(database), types=self.types)
 
     def cached(self, key: str, build: Callable[[], T]) -> T:
         """Return an artefact, built once per problem: a graph, a feature matrix, an encoder."""
@@ -226,7 +226,8 @@ def _without_hidden(database: Database, task: Task) -> Database:
 
 def _with_labels(database: Database, task: Task) -> Database:
     """Put past labels in as a table whose rows appear when the label is known, and never before the cutoff has passed."""
-    frames = [frame.take(frame.known_at != NEVER) for frame in task.splits.values()]
+    known = [*task.splits.values(), *([task.later] if task.later is not None else [])]
+    frames = [frame.take(frame.known_at != NEVER) for frame in known]
     frames = [frame for frame in frames if len(frame)]
     if task.static or not frames:
         return database
@@ -236,12 +237,12 @@ def _with_labels(database: Database, task: Task) -> Database:
         [_uniform(frame.keys.rename_columns(names)) for frame in frames], promote_options="permissive"
     )
     cutoff = np.concatenate([frame.cutoff for frame in frames])
-    known = np.maximum(np.concatenate([frame.known_at for frame in frames]), cutoff + 1)
+    since = np.maximum(np.concatenate([frame.known_at for frame in frames]), cutoff + 1)
     label = as_label_values(np.concatenate([frame.label for frame in frames]), task.kind, task.classes)
     data = (
         keys.append_column("label", label)
         .append_column("cutoff", _times(cutoff, task))
-        .append_column("known", _times(known, task))
+        .append_column("known", _times(since, task))
     )
     kind = {"regression": SemanticType.NUMERICAL, "binary": SemanticType.BOOLEAN}.get(
         task.kind, SemanticType.CATEGORICAL

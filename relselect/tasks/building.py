@@ -12,7 +12,7 @@ import pyarrow as pa
 from relselect.database import Database
 from relselect.database.clock import DAY, NEVER, format_time, parse_duration, parse_time
 from relselect.errors import SchemaError, TaskError
-from relselect.tasks.frames import Columns, LabelFrame, encode_labels, read_frame
+from relselect.tasks.frames import Columns, LabelFrame, encode_known, encode_labels, read_frame
 from relselect.tasks.metrics import Kind, metric_of
 from relselect.tasks.splits import SPLITS, Regime, Split, by_fold, by_group, by_time, default_starts, purge
 from relselect.tasks.task import Task
@@ -122,6 +122,7 @@ def task_from_labels(
         key_columns=key_columns,
         feature_columns=draft.features,
         population=draft.population,
+        known_after=draft.delay_ticks(),
         purged=purged,
         every=None if draft.every is None else parse_duration(draft.every, "every"),
         notes=(*notes, *_notes(database, kept, draft)),
@@ -212,7 +213,9 @@ def _folds(table: pa.Table, draft: Draft) -> NDArray[np.int64]:
     folds = table.filter(table[draft.target].is_valid())[draft.fold_column]
     if not pa.types.is_integer(folds.type) or folds.null_count:
         shown = f"{folds.type}, {folds.null_count} nulls"
-        raise TaskError("fold_column", shown, "must hold a whole number in every labelled row", "Number the folds from 0")
+        raise TaskError(
+            "fold_column", shown, "must hold a whole number in every labelled row", "Number the folds from 0"
+        )
     return np.asarray(folds.to_numpy(), dtype=np.int64)
 
 
@@ -309,7 +312,36 @@ def task_from_sql(database: Database, draft: Draft, asking: Asking) -> Task:
         )
     notes = [f"{unlabelled} members of the population had no label and were left out."] if unlabelled else []
     drafted = replace(draft, time="cutoff", entity_columns=keys, every=asking.every)
-    return task_from_labels(database, found, drafted, notes)
+    return replace(task_from_labels(database, found, drafted, notes), label_query=asking.label)
+
+
+def later_labels(database: Database, task: Task) -> LabelFrame | None:
+    """Return labelled rows at the cutoffs after the task's last one whose labels this database knows; None if there are none."""
+    from relselect.tasks.sql import Query, ask_labels
+
+    last = database.last_time
+    if (
+        task.population is None
+        or task.label_query is None
+        or task.every is None
+        or task.known_after is None
+        or last is None
+    ):
+        return None
+    begin = max(int(frame.cutoff.max()) for frame in task.splits.values()) + task.every
+    window = max(task.horizon or 0, task.known_after)
+    cutoffs = list(range(begin, last - window + 1, task.every))[-_MOST_CUTOFFS:]
+    if not cutoffs:
+        return None
+    population = Query("population", task.population, ("cutoff", *task.key_columns))
+    label = Query("label", task.label_query, ("cutoff", *task.key_columns, task.target))
+    found, _ = ask_labels(database, population, label, cutoffs, window)
+    if found.num_rows == 0:
+        return None
+    frame, raw = read_frame(found, Columns(task.key_columns, task.target, "cutoff"), task.time_kind, "later")
+    values = encode_known(raw, task.kind, task.classes)
+    frame = replace(frame, label=values, known_at=frame.cutoff + task.known_after)
+    return frame.take(~np.isnan(values))
 
 
 def _cutoffs(database: Database, asking: Asking, horizon: int) -> list[int]:

@@ -18,7 +18,7 @@ from relselect.tasks.metrics import Kind
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Columns", "LabelFrame", "encode_labels", "read_frame"]
+__all__ = ["Columns", "LabelFrame", "encode_known", "encode_labels", "read_frame"]
 
 
 @dataclass(frozen=True)
@@ -149,6 +149,14 @@ def encode_labels(
     place = {name: float(number) for number, name in enumerate(found)}
     codes = np.array([place[name] for name in names], dtype=np.float64)
     return [codes[a:b] for a, b in zip(sizes[:-1], sizes[1:], strict=True)], found
+
+
+def encode_known(raw: pa.ChunkedArray, kind: Kind, classes: tuple[str, ...] | None) -> NDArray[np.float64]:
+    """Return labels as floats, nan for a class that training did not know."""
+    if kind == "regression":
+        return _numbers(raw)
+    place = {name: float(number) for number, name in enumerate(classes or ())}
+    return np.array([place.get(name, np.nan) for name in _class_texts(raw)], dtype=np.float64)
 
 
 def _numbers(column: pa.ChunkedArray) -> NDArray[np.float64]:

@@ -200,7 +200,9 @@ def _opened(database: Database) -> Iterator[_Session]:
                 connection.register(session.prefix + name, _readable(table))
             except duckdb.Error as error:
                 reason = str(error).strip().splitlines()[0]
-                raise TaskError("table", name, f"DuckDB cannot read it: {reason}", "Convert or drop the column") from None
+                raise TaskError(
+                    "table", name, f"DuckDB cannot read it: {reason}", "Convert or drop the column"
+                ) from None
         yield session
     finally:
         connection.close()
@@ -208,12 +210,17 @@ def _opened(database: Database) -> Iterator[_Session]:
 
 def _check_names(database: Database) -> None:
     """SQL compares names without case: two names that differ by it alone would mean one table or column."""
-    for kind, names in [("table", list(database.tables)), *((name, table.columns) for name, table in database.tables.items())]:
+    for kind, names in [
+        ("table", list(database.tables)),
+        *((name, table.columns) for name, table in database.tables.items()),
+    ]:
         seen: dict[str, str] = {}
         for name in names:
             other = seen.setdefault(name.lower(), name)
             if other != name:
-                raise TaskError(kind, name, f"differs from {other} by case alone, which SQL ignores", "Rename one of them")
+                raise TaskError(
+                    kind, name, f"differs from {other} by case alone, which SQL ignores", "Rename one of them"
+                )
     for name in database.tables:
         if name.lower() in _OWN:
             rule = "is what the queries call a relation of their own"

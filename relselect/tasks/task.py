@@ -42,8 +42,12 @@ class Task:
         static: Whether there is no time.
         time_kind: What cutoffs are.
         population: SQL that says who is asked about at a cutoff, if known.
+        label_query: SQL that answers for a population, if the labels came from it.
+        known_after: Ticks from a cutoff until its label is known, if that is fixed.
+        every: Distance of the cutoffs in ticks, if they are regular.
         purged: Rows per split left out because their label came too late.
         notes: What the reader should know about how the rows were made.
+        later: Rows after the last split whose labels a newer database knows: history for predictions, nothing else.
     """
 
     name: str
@@ -61,11 +65,14 @@ class Task:
     key_columns: tuple[str, ...] = ()
     feature_columns: tuple[str, ...] = ()
     population: str | None = None
+    label_query: str | None = None
+    known_after: int | None = None
     every: int | None = None
     hidden_columns: tuple[str, ...] = ()
     purged: Mapping[Split, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     description: str = ""
+    later: LabelFrame | None = None
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{split} {len(frame):,}" for split, frame in self.splits.items())
@@ -103,6 +110,16 @@ class Task:
     def has_test(self) -> bool:
         """Whether there are labelled test rows."""
         return "test" in self.splits
+
+    def with_later_labels(self, database: Database) -> Task:
+        """Return the task with what a newer database knows of labels after the last split, as history for predictions.
+
+        A predictor learnt on labels that are one horizon old should not be asked with labels that are a year old. Only
+        tasks whose labels came from SQL can look; the others are returned as they are.
+        """
+        from relselect.tasks.building import later_labels
+
+        return replace(self, later=later_labels(database, self))
 
     def in_regime(self, regime: Regime) -> Task:
         """Return the same task under another regime."""
