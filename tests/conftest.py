@@ -7,7 +7,7 @@ import os
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.shop import shop, shop_problem, shop_tables
+from tests.shop import shop, shop_problem, shop_tables, shop_task
 
 # The property tests draw the same examples on every run; a found counterexample is written into a test of its own.
 settings.register_profile(
@@ -38,3 +38,22 @@ def database(tables):
 def problem():
     """Whether a user orders again: binary, rolling, with label history."""
     return shop_problem()
+
+
+@pytest.fixture(scope="session")
+def trained(database, tables):
+    """Train once per choice of families: a function from "dfs", "rdl" or "dfs,rdl" to (predictor, events)."""
+    import relselect
+
+    done: dict[str, tuple[object, list[object]]] = {}
+
+    def train(families: str):
+        if families not in done:
+            events: list[object] = []
+            fit = relselect.select_and_train(
+                database, shop_task(database, tables), "90s", families=families, max_trials=1, on_event=events.append
+            )
+            done[families] = (fit, events)
+        return done[families]
+
+    return train

@@ -130,7 +130,7 @@ def build(shape: Shape, seed: int) -> World:
     rng = np.random.default_rng(seed)
     keys = [_keys(table, rng) for table in shape.tables]
     built = {}
-    for number, _table in enumerate(shape.tables):
+    for number in range(len(shape.tables)):
         built[NAMES[number]] = _table(number, shape, keys, rng)
     return World(shape, seed, built, _labels(shape, keys[0], rng))
 
