@@ -6,7 +6,7 @@ encoder is what training waits for on a CPU, which is why this one is an option 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -80,7 +80,7 @@ def _network(spec: TableSpec, channels: int, blocks: int, dropout: float) -> nn.
 
     numbers, categories = _names(len(spec.numeric), len(spec.categories))
     # the numbers come scaled, so that the encoder's own scaling has nothing to do
-    stats = {name: {StatType.MEAN: 0.0, StatType.STD: 1.0} for name in numbers}
+    stats: dict[str, dict[Any, Any]] = {name: {StatType.MEAN: 0.0, StatType.STD: 1.0} for name in numbers}
     for name, column in zip(categories, spec.categories, strict=True):
         values = ["", *column.values]  # the first stands for values that the vocabulary lacks
         stats[name] = {StatType.COUNT: (values, [1] * len(values))}

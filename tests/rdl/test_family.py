@@ -57,6 +57,18 @@ def test_every_kind_and_regime_trains(make_problem, small, kind, options):
     assert candidate.val_score > constant
 
 
+def test_the_pytorch_frame_encoder_learns_and_saves(problem, small, tmp_path):
+    candidate = fit(problem, {**small, "encoder": "frame"})
+    assert candidate.val_score > 0.8
+    rows = problem.rows("val")
+    RDL("cpu").save(candidate, tmp_path)
+    loaded = RDL("cpu").load(tmp_path, dataclasses.replace(candidate, model=None, checkpoints=()))
+    assert np.array_equal(RDL("cpu").predict(loaded, problem, rows), candidate.val_predictions)
+    order = np.random.default_rng(0).permutation(len(rows))
+    shuffled = RDL("cpu").predict(candidate, problem, rows.take(order))
+    assert np.allclose(shuffled, candidate.val_predictions[order], atol=1e-5, rtol=0)
+
+
 def test_equal_seeds_give_equal_fits(problem, small, fitted):
     again = fit(problem, small)
     assert np.array_equal(again.val_predictions, fitted.val_predictions)
