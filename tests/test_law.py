@@ -11,6 +11,7 @@ import os
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 from hypothesis import assume, given, settings
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 
 from relselect.budget import Budget
 from relselect.constants import Constants
+from relselect.database.clock import DAY
 from relselect.dfs import DFS
 from relselect.dfs.encoding import Vocabulary
 from relselect.dfs.enumeration import default_plan
@@ -30,7 +32,8 @@ from relselect.rdl import RDL
 from relselect.rdl.graph import database_graph
 from relselect.rdl.sampler import TemporalSampler
 from relselect.rdl.specification import fit_tables
-from relselect.tasks import Rows
+from relselect.tasks import Rows, Task
+from tests.shop import LABEL, POPULATION, shop, shop_tables
 from tests.strategies import Shape, TableShape, World, build, distinct_asofs, dressed, shuffled, worlds
 
 SPLITS = ("train", "val", "test")
@@ -189,6 +192,47 @@ def test_entity_constants_ignore_hidden_rows(world, data):
     )
     before, after = (Constants().predict(candidate, each, seen_at(each, asof)) for each in (problem, other))
     assert np.allclose(before, after, atol=1e-12, rtol=0)
+
+
+@examples(4)
+@given(seed=st.integers(0, 10**6), day=st.integers(200, 299))
+def test_labels_known_since_training_are_those_known_at_the_row(seed, day):
+    """A task from SQL is asked anew on a newer database: what lies after a row changes none of the labels it sees."""
+    tables = shop_tables(users=12, orders=200)
+    orders = tables["orders"]
+    early = orders.filter(pa.array(orders["when"].cast(pa.int64()).to_numpy() <= 200 * DAY))
+    older = shop({**tables, "orders": early})
+    task = Task.from_sql(
+        older,
+        name="reorder",
+        entity="users",
+        kind="binary",
+        population=POPULATION,
+        label=LABEL,
+        horizon="30d",
+        every="10d",
+        val_start="1970-04-21",
+    )
+    trained = Problem(older, task)
+    newer = shop(tables)
+    other = shop({name: table.data for name, table in dressed(dict(newer.tables), day * DAY, seed).items()})
+    keys = pa.table({"id": tables["users"]["id"]})
+    config = {"scope": "entity", "prior": 1.0}
+    candidate = Constants().fit(trained, config, seed=0, number=0, budget=Budget(), emit=silent)
+    told = []
+    for database in (newer, other):
+        problem = trained.rebind(database)
+        rows = problem.bind(keys, np.full(len(keys), day * DAY))
+        history = problem.database.censored(day * DAY)["__labels__"].data
+        told.append(
+            (
+                Constants().predict(candidate, problem, rows),
+                history.sort_by([(c, "ascending") for c in history.column_names]),
+            )
+        )
+    assert np.allclose(told[0][0], told[1][0], atol=1e-12, rtol=0)
+    assert told[0][1].equals(told[1][1])
+    assert told[0][1].num_rows > 0
 
 
 # One rich world with models fitted once; its prediction databases vary.

@@ -298,7 +298,11 @@ def task_from_sql(database: Database, draft: Draft, asking: Asking) -> Task:
             "time", None, "the database has no time column", "Declare the tables' time columns, or use from_labels"
         )
     horizon = draft.horizon_ticks() or 0
-    window = max(horizon, draft.delay_ticks() or 0)
+    delay = draft.delay_ticks()
+    if delay is not None and delay < horizon:
+        rule = f"is shorter than the horizon {draft.horizon}: a label cannot be known before its window ends"
+        raise TaskError("known_after", draft.known_after, rule, "Leave it out, or give a longer one")
+    window = max(horizon, delay or 0)
     cutoffs = _cutoffs(database, asking, horizon)
     population = Query("population", draft.population or "", ("cutoff", *keys))
     label = Query("label", asking.label, ("cutoff", *keys, draft.target))

@@ -166,6 +166,7 @@ MISTAKES = {
     "too few cutoffs": ({"every": "200d"}, "gives 2 cutoffs"),
     "too many cutoffs": ({"every": "1min"}, "3 to 2000"),
     "no distance": ({"every": "0d"}, "gives 0 cutoffs"),
+    "labels known too early": ({"known_after": "10d"}, "known_after=10d: is shorter than the horizon 30d"),
     "no duration": ({"horizon": "a month"}, "horizon=a month"),
     "a wrong column": ({"label": "SELECT cutoff, id, 1 AS y FROM population"}, r"label=.*'y'.*Add label to the SELECT"),
     "two labels": (
