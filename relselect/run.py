@@ -23,6 +23,7 @@ from relselect.landscape import FinalChoice, choose_checkpoint, load_choice
 from relselect.problem import Problem
 from relselect.profile import Profile, profile_task
 from relselect.selector import Recommendation, recommend_from_profile
+from relselect.tasks import Rows
 from relselect.tasks.scoring import interval_of
 from relselect.tuning import Plan, plan_budget, tune
 
@@ -33,6 +34,10 @@ __all__ = ["Outcome", "Settings", "carry_out", "recommend"]
 
 #: Part of the budget that the profile may use.
 _PROFILE_SHARE = 0.15
+#: A run may outlast its budget by this part or these seconds, whichever is longer.
+_TOLERANCE, _TOLERANCE_SECONDS = 0.05, 5.0
+#: Test rows from which the time of predicting all of them is judged.
+_SAMPLE = 1_000
 
 
 @dataclass(frozen=True)
@@ -230,8 +235,12 @@ def _nothing_finished(outcome: Outcome) -> RelSelectError:
 
 
 def _choose(outcome: Outcome, plan: Plan) -> None:
+    """Choose among the trained candidates; a constant is among them only where no model beats it on validation."""
+    trained = _trained(outcome)
+    constants = [candidate for candidate in outcome.candidates if candidate.family == "constants"]
+    unbeaten = _best_score(constants) > _best_score(trained)
     outcome.choice = choose_checkpoint(
-        outcome.candidates,
+        [*constants, *trained] if unbeaten else trained,
         outcome.problem,
         outcome.families,
         budget=plan.choice(),
@@ -241,12 +250,20 @@ def _choose(outcome: Outcome, plan: Plan) -> None:
     outcome.chosen = load_choice(outcome.choice, outcome.problem, outcome.families)
 
 
+def _best_score(candidates: Sequence[Candidate]) -> float:
+    return max((_finite(candidate.val_score) for candidate in candidates), default=-np.inf)
+
+
+def _finite(score: float) -> float:
+    return float(np.nan_to_num(score, nan=-np.inf))
+
+
 def _score_test(outcome: Outcome) -> None:
     """Score, once, the choice, the constants and, while time is left, the best candidate of each family."""
     assert outcome.chosen is not None
     rows = outcome.problem.rows("test")
     best: dict[str, Candidate] = {}
-    for candidate in sorted(_trained(outcome), key=lambda c: (np.nan_to_num(c.val_score, nan=-np.inf), -c.number)):
+    for candidate in sorted(_trained(outcome), key=lambda c: (_finite(c.val_score), -c.number)):
         best[candidate.family] = candidate
     constants = [candidate for candidate in outcome.candidates if candidate.family == "constants"]
     slowest = 0.0
@@ -254,11 +271,28 @@ def _score_test(outcome: Outcome) -> None:
         optional = candidate.family != "constants" and candidate is not outcome.chosen
         if candidate.id in outcome.test_scores or (optional and outcome.budget.left() < slowest):
             continue
+        if candidate is outcome.chosen and _too_slow(outcome, candidate, rows):
+            continue
         begun = time.monotonic()
         predictions = outcome.families[candidate.family].predict(candidate, outcome.problem, rows.unlabelled())
         score, interval = interval_of(outcome.problem, rows, predictions, seed=outcome.settings.seed)
         outcome.test_scores[candidate.id] = (score, *interval)
         slowest = max(slowest, time.monotonic() - begun)
+
+
+def _too_slow(outcome: Outcome, candidate: Candidate, rows: Rows) -> bool:
+    """Whether predicting the test rows would outlast the budget by more than its tolerance, judged by a few of them."""
+    tolerance = max(_TOLERANCE_SECONDS, _TOLERANCE * outcome.budget.seconds)
+    if len(rows) < 4 * _SAMPLE or outcome.budget.left() > tolerance:
+        return False
+    begun = time.monotonic()
+    outcome.families[candidate.family].predict(candidate, outcome.problem, rows.take(slice(_SAMPLE)).unlabelled())
+    needed = (time.monotonic() - begun) * len(rows) / _SAMPLE
+    if needed <= outcome.budget.left() + tolerance / 2:
+        return False
+    message = f"The test rows were not scored: that would take about {needed:.0f} s. predict(split='test') predicts them."
+    outcome.emit(Notice("budget", message, "warning"))
+    return True
 
 
 @contextmanager
