@@ -443,3 +443,11 @@ def test_an_output_that_cannot_be_written_leaves_nothing(trained, tmp_path):
         fit.save(tmp_path / "file")
     assert (tmp_path / "file").read_text() == "mine"
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("family", ["dfs", "rdl"])
+def test_numbers_far_from_those_of_training_still_predict(trained, family):
+    fit, _ = trained(family)
+    huge = pa.array([float(np.sign(i % 3 - 1)) * 1.7e308 for i in range(COUNT)])
+    found = fit.predict(split="test", database=shop({**TABLES, "orders": with_orders(total=huge)}))
+    assert np.isfinite(found["probability"]).all()

@@ -12,6 +12,7 @@ import torch
 
 from relselect.database.clock import NEVER, ticks_of
 from relselect.database.columns import as_float, as_strings
+from relselect.rdl.specification import LARGEST
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -73,7 +74,8 @@ def read_columns(data: pa.Table, spec: TableSpec, known: list[np.ndarray[tuple[i
     count = data.num_rows
     numeric = np.empty((count, len(spec.numeric)), np.float32)
     for place, number in enumerate(spec.numeric):
-        numeric[:, place] = np.arcsinh((as_float(data[number.name]) - number.center) / number.scale)
+        values = np.clip(as_float(data[number.name]), -LARGEST, LARGEST)
+        numeric[:, place] = np.arcsinh((values - number.center) / number.scale)
     codes = np.empty((count, len(spec.categories)), np.int64)
     for place, category in enumerate(spec.categories):
         codes[:, place] = _codes(data[category.name], category)

@@ -22,10 +22,12 @@ if TYPE_CHECKING:
 
     from relselect.problem import Problem
 
-__all__ = ["CategoryColumn", "MomentColumn", "NumericColumn", "TableSpec", "fit_columns", "fit_tables"]
+__all__ = ["LARGEST", "CategoryColumn", "MomentColumn", "NumericColumn", "TableSpec", "fit_columns", "fit_tables"]
 
 #: Categories kept per column, the most frequent ones; the rest share the bucket of unseen values.
 MAX_CATEGORIES = 500
+#: Numbers are cut to this size: differences of larger ones overflow.
+LARGEST = 1e100
 
 
 @dataclass(frozen=True)
@@ -158,7 +160,7 @@ def fit_columns(
 
 def _fit_numeric(name: str, values: NDArray[np.float64], clock: int) -> NumericColumn | None:
     # sorted, so that the order of the rows changes no bit of the deviation
-    present = np.sort(values[~np.isnan(values)])
+    present = np.sort(np.clip(values[~np.isnan(values)], -LARGEST, LARGEST))
     if not len(present):
         return None
     low, center, high = (float(value) for value in np.quantile(present, [0.25, 0.5, 0.75]))
