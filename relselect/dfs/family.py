@@ -106,8 +106,8 @@ class DFS:
                 emit(EpochDone(self.name, number, step, loss, score, time.monotonic() - begun))
 
         fitted = train(
-            problem.task, config, (prepared.train, prepared.label), (prepared.val, prepared.val_label), seed=seed, budget=budget,
-            progress=progress,
+            problem.task, config, (prepared.train, prepared.label), (prepared.val, prepared.val_label), seed=seed,
+            budget=_before_test(problem, prepared, budget), progress=progress,
         )
         model = Model(prepared.plan, prepared.vocabulary, fitted.trees)
         predictions = fitted.trees.predict(prepared.val.values)
@@ -161,6 +161,15 @@ class DFS:
     def probe(self, candidate: Candidate, problem: Problem) -> Probe | None:
         """Return None: trees have no gradient in their weights."""
         return None
+
+
+def _before_test(problem: Problem, prepared: Prepared, budget: Budget) -> Budget:
+    """Return what is left for training when the features of the test rows, which are scored at the end, have their time."""
+    if not problem.task.has_test:
+        return budget
+    rows = len(prepared.train.values) + len(prepared.val.values)
+    needed = prepared.seconds * len(problem.rows("test")) / max(1, rows)
+    return budget.until(max(budget.left() - needed, budget.left() / 2))
 
 
 def _prepared(problem: Problem, budget: Budget, emit: Emit) -> Prepared:
