@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 
+# Read once, when OpenMP is loaded: without it threads that wait take the cores from whatever else runs.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 import pytest
 from hypothesis import HealthCheck, settings
 

@@ -16,6 +16,8 @@ def homophily(problem: Problem, path: MetaPath) -> tuple[float, float, int]:
     mine, theirs = [], []
     for row in range(len(train)):
         u, asof = int(train.entity[row]), int(train.asof[row])
+        if u < 0:
+            continue
         for v in sorted(neighbours(problem, path, u, asof)):
             known = _known(problem, v, asof)
             if known:

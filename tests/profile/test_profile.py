@@ -17,6 +17,8 @@ from tests.profile import worlds
 
 def make(kind: str, seed: int = 0, people: int = 80) -> tuple[Problem, pd.DataFrame]:
     found = worlds.frames(seed, people=people)
+    # Everybody is there from the start: rows that ask about somebody not born yet are left out of every measure.
+    found["people"]["born"] = worlds.START
     problem = worlds.problem(found, worlds.labels(seed, found["people"], kind), kind)
     rows = problem.rows("train")
     return problem, pd.DataFrame({"entity": rows.entity, "cutoff": rows.cutoff, "label": rows.label})
