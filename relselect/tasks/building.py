@@ -193,7 +193,7 @@ def _split(
         if draft.time is not None:
             val_start, test_start = _declared_starts(draft, database)
             if val_start is None:
-                val_start, test_start = default_starts(whole.cutoff)
+                val_start, test_start = default_starts(whole.cutoff, draft.delay_ticks() or 0)
             parts = by_time(whole, val_start, test_start)
         elif draft.fold_column is not None:
             parts = by_fold(whole, _folds(tables["all"], draft))

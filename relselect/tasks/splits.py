@@ -27,11 +27,17 @@ SPLITS: Final[tuple[Split, ...]] = ("train", "val", "test")
 _VAL_SHARE, _TEST_SHARE = 0.15, 0.15
 
 
-def default_starts(cutoff: NDArray[np.int64]) -> tuple[int, int]:
-    """Return the first validation and the first test cutoff when none is given: the last 30 and 15 % of the dates.
+def default_starts(cutoff: NDArray[np.int64], delay: int = 0) -> tuple[int, int]:
+    """Return the first validation and the first test cutoff when none is given: the last 15 % of the dates each.
+
+    Validation ends early enough for its labels to be known when the test begins, so that purging does not empty it.
+
+    Args:
+        cutoff: Ticks of all rows.
+        delay: Ticks from a cutoff until its label is known.
 
     Raises:
-        TaskError: There are fewer than three distinct cutoffs.
+        TaskError: There are fewer than three distinct cutoffs, or too few for the delay.
     """
     dates = np.unique(cutoff)
     if len(dates) < 3:
@@ -43,7 +49,16 @@ def default_starts(cutoff: NDArray[np.int64]) -> tuple[int, int]:
         )
     n_test = max(1, round(_TEST_SHARE * len(dates)))
     n_val = max(1, round(_VAL_SHARE * len(dates)))
-    return int(dates[-n_test - n_val]), int(dates[-n_test])
+    test_start = int(dates[-n_test])
+    known = dates[dates <= min(test_start - delay, int(dates[-n_test - 1]))]
+    if len(known) <= n_val or dates[0] + delay > known[-n_val]:
+        raise TaskError(
+            "cutoffs",
+            len(dates),
+            "cover too short a time: labels would be known only after the next split begins",
+            "Ask at earlier cutoffs, shorten known_after, or give val_start and test_start",
+        )
+    return int(known[-n_val]), test_start
 
 
 def by_time(frame: LabelFrame, val_start: int, test_start: int | None) -> dict[Split, LabelFrame]:

@@ -13,6 +13,7 @@ from relselect.database.clock import DAY, EVERYTHING, NEVER
 from relselect.errors import TaskError
 from relselect.problem import Problem
 from relselect.tasks import Task
+from relselect.tasks.splits import default_starts
 from tests.shop import days, labels, shop_problem, shop_task
 
 
@@ -98,7 +99,7 @@ def test_labels_known_by_a_column(database, tables):
 
 
 def test_nothing_left_of_a_split_is_an_error(database, tables):
-    with pytest.raises(TaskError, match="known only after the val split begins"):
+    with pytest.raises(TaskError, match="known only after the (val|next) split begins"):
         shop_task(database, tables, known_after="1000d")
 
 
@@ -280,3 +281,15 @@ def test_one_problem_serves_its_rows_from_one_cache():
     assert problem.rows("val") is problem.rows("val")
     assert (problem.task.splits["train"].known_at != NEVER).all()
     assert repr(problem) == "Problem(shop/reorder)"
+
+
+def test_default_splits_leave_time_for_labels_to_be_known():
+    cutoff = np.arange(0, 300, 10) * DAY
+    for delay in (0, 10 * DAY, 30 * DAY, 60 * DAY):
+        val_start, test_start = default_starts(cutoff, delay)
+        val = cutoff[(cutoff >= val_start) & (cutoff + delay <= test_start) & (cutoff < test_start)]
+        train = cutoff[(cutoff < val_start) & (cutoff + delay <= val_start)]
+        assert len(val) >= 4
+        assert len(train) >= 4
+    with pytest.raises(TaskError, match="cover too short a time"):
+        default_starts(cutoff, 250 * DAY)
