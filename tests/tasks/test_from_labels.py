@@ -99,7 +99,7 @@ def test_labels_known_by_a_column(database, tables):
 
 
 def test_nothing_left_of_a_split_is_an_error(database, tables):
-    with pytest.raises(TaskError, match="known only after the (val|next) split begins"):
+    with pytest.raises(TaskError, match=r"known only after the (val|next) split begins"):
         shop_task(database, tables, known_after="1000d")
 
 
