@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["PROBE_ROWS", "NetworkProbe"]
 
 #: Validation rows in the probe.
-PROBE_ROWS = 384
+PROBE_ROWS = 256
 _ARCHITECTURE = ("channels", "layers", "fan_out", "strategy", "encoder", "encoder_blocks", "convolution", "aggregation")
 
 

@@ -120,7 +120,11 @@ def configurations(record: RunRecord) -> Sheet:
 
 def notes(record: RunRecord) -> Sheet:
     """What the families noted about their candidates."""
-    rows = [Row((row["candidate"] or MISSING, row["note"])) for row in record["leaderboard"] if row["note"]]
+    noted: dict[str, list[str]] = {}
+    for row in record["leaderboard"]:
+        if row["note"]:
+            noted.setdefault(row["note"], []).append(row["candidate"] or MISSING)
+    rows = [Row((", ".join(names), note)) for note, names in noted.items()]
     return Sheet("Notes", (Column("Candidate", "name"), Column("Note")), tuple(rows), fold=6)
 
 

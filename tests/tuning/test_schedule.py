@@ -13,10 +13,10 @@ from relselect.tuning import plan_budget
 
 def test_equal_shares_after_the_reserve() -> None:
     plan = plan_budget(Budget(100), ["rdl", "dfs"])
-    assert plan.reserve == pytest.approx(10, abs=0.1)
-    assert plan.tuning("rdl").left() == pytest.approx(45, abs=0.2)
-    assert plan.tuning("dfs").left() == pytest.approx(90, abs=0.3), "what the first one left is not lost"
-    assert plan.choice().left() == pytest.approx(95, abs=0.3)
+    assert plan.reserve == pytest.approx(12, abs=0.1)
+    assert plan.tuning("rdl").left() == pytest.approx(44, abs=0.2)
+    assert plan.tuning("dfs").left() == pytest.approx(88, abs=0.3), "what the first one left is not lost"
+    assert plan.choice().left() == pytest.approx(96.4, abs=0.3)
     with pytest.raises(ConfigError):
         plan.tuning("dfs")
 
