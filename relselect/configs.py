@@ -68,8 +68,12 @@ def open_database(name_or_path: str | Path) -> Database:
         return read_folder(config_path("databases", f"{name_or_path}.yaml"), source=str(name_or_path))
     if not Path(name_or_path).exists():
         known = ", ".join(known_databases())
-        raise DataNotFound("database", str(name_or_path), "is neither a path nor a known database",
-                           f"Pass a folder with database.yaml, or one of: {known}")
+        raise DataNotFound(
+            "database",
+            str(name_or_path),
+            "is neither a path nor a known database",
+            f"Pass a folder with database.yaml, or one of: {known}",
+        )
     return read_folder(name_or_path)
 
 
@@ -79,6 +83,8 @@ def _shipped(*parts: str) -> Path:
             path = root.joinpath(*parts)
             if path.exists():
                 return path
-            there = ", ".join(sorted(entry.name for entry in path.parent.iterdir())) if path.parent.is_dir() else "nothing"
+            there = (
+                ", ".join(sorted(entry.name for entry in path.parent.iterdir())) if path.parent.is_dir() else "nothing"
+            )
             raise ConfigError("file", "/".join(parts), "is not shipped with relselect", f"There is: {there}")
     raise ConfigError("folder", parts[0], "is missing from this installation", "Install relselect again")

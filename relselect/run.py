@@ -290,7 +290,9 @@ def _too_slow(outcome: Outcome, candidate: Candidate, rows: Rows) -> bool:
     needed = (time.monotonic() - begun) * len(rows) / _SAMPLE
     if needed <= outcome.budget.left() + tolerance / 2:
         return False
-    message = f"The test rows were not scored: that would take about {needed:.0f} s. predict(split='test') predicts them."
+    message = (
+        f"The test rows were not scored: that would take about {needed:.0f} s. predict(split='test') predicts them."
+    )
     outcome.emit(Notice("budget", message, "warning"))
     return True
 

@@ -145,7 +145,10 @@ BAD_TASKS: dict[str, tuple[Callable[[], object], str]] = {
     "no frame": (lambda: task(labels=42), "is no data frame"),
     "a horizon in months": (lambda: task(horizon="1 month"), "horizon=1 month"),
     "a negative embargo": (lambda: task(embargo=-1), "embargo=-1"),
-    "labels known after all is over": (lambda: task(known_after="900d"), "known only after the (val|next) split begins"),
+    "labels known after all is over": (
+        lambda: task(known_after="900d"),
+        "known only after the (val|next) split begins",
+    ),
     "text folds": (
         lambda: task(
             time=None, fold_column="f", labels=FRAME.append_column("f", pa.array([str(i % 3) for i in range(480)]))

@@ -19,7 +19,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from relselect.database.task_spec import LabelFiles, TaskSpec
 from relselect.errors import ConfigError, DataNotFound, SchemaError, SchemaProblem
 
-__all__ = ["DATA_VARIABLE", "ForeignKeySpec", "Manifest", "TableSpec", "load_manifest", "parse_manifest", "resolve_root"]
+__all__ = [
+    "DATA_VARIABLE",
+    "ForeignKeySpec",
+    "Manifest",
+    "TableSpec",
+    "load_manifest",
+    "parse_manifest",
+    "resolve_root",
+]
 
 #: The one environment variable that a manifest's `root` may name.
 DATA_VARIABLE = "RELSELECT_DATA"
@@ -49,7 +57,8 @@ class TableSpec(BaseModel):
     )
     primary_key: str | list[str] | None = Field(default=None, description="The column or columns that identify a row.")
     time: str | None = Field(
-        default=None, description="The column that says when a row became known; null for a table that is always visible."
+        default=None,
+        description="The column that says when a row became known; null for a table that is always visible.",
     )
     foreign_keys: list[ForeignKeySpec] = Field(default_factory=list, description="References to other tables.")
     types: dict[str, TypeName] = Field(
@@ -99,7 +108,9 @@ def load_manifest(path: str | Path) -> Manifest:
     try:
         data = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
     except UnicodeDecodeError as error:
-        raise ConfigError("manifest", str(path), f"is not UTF-8 at byte {error.start}", "Save the file as UTF-8") from None
+        raise ConfigError(
+            "manifest", str(path), f"is not UTF-8 at byte {error.start}", "Save the file as UTF-8"
+        ) from None
     except yaml.YAMLError as error:
         raise ConfigError("manifest", str(path), f"is not readable as YAML: {error}", "Correct that line") from None
     if not isinstance(data, dict):
@@ -139,16 +150,28 @@ def resolve_root(manifest: Manifest, folder: Path) -> Path:
     names = re.findall(r"\$\{?(\w+)\}?", manifest.root)
     others = [name for name in names if name != DATA_VARIABLE]
     if others:
-        raise ConfigError("root", manifest.root, f"names {others[0]}, and only {DATA_VARIABLE} is read from the environment",
-                          f"Write ${{{DATA_VARIABLE}}}/... or a path")
+        raise ConfigError(
+            "root",
+            manifest.root,
+            f"names {others[0]}, and only {DATA_VARIABLE} is read from the environment",
+            f"Write ${{{DATA_VARIABLE}}}/... or a path",
+        )
     value = os.environ.get(DATA_VARIABLE, "")
     if names and not value:
         wanted = manifest.root.replace(f"${{{DATA_VARIABLE}}}", "").replace(f"${DATA_VARIABLE}", "").strip("/")
-        raise DataNotFound("root", manifest.root, f"the environment variable {DATA_VARIABLE} is not set",
-                           f"Set it to the folder that holds {wanted}/, e.g. `export {DATA_VARIABLE}=/data`")
+        raise DataNotFound(
+            "root",
+            manifest.root,
+            f"the environment variable {DATA_VARIABLE} is not set",
+            f"Set it to the folder that holds {wanted}/, e.g. `export {DATA_VARIABLE}=/data`",
+        )
     root = folder / manifest.root.replace(f"${{{DATA_VARIABLE}}}", value).replace(f"${DATA_VARIABLE}", value)
     if not root.is_dir():
-        fix = f"Correct {DATA_VARIABLE} (now {value}) or put the data there" if names else "Correct `root` in the manifest"
+        fix = (
+            f"Correct {DATA_VARIABLE} (now {value}) or put the data there"
+            if names
+            else "Correct `root` in the manifest"
+        )
         raise DataNotFound("root", str(root), "there is no such folder", fix)
     return root
 
@@ -176,18 +199,31 @@ def _references(manifest: Manifest, where: str) -> Iterable[SchemaProblem]:
         place = f"{where}: tables.{name}"
         for key in table.foreign_keys:
             if key.table not in manifest.tables:
-                yield SchemaProblem(place, "foreign_keys", key.table, "refers to a table that is not declared",
-                                    f"Use one of: {known}")
+                yield SchemaProblem(
+                    place, "foreign_keys", key.table, "refers to a table that is not declared", f"Use one of: {known}"
+                )
         for clock, masked in table.known_at.items():
             if clock in masked or not masked:
-                yield SchemaProblem(place, "known_at", clock, "a clock masks other columns, and itself without being listed",
-                                    "List the other columns that become known then")
+                yield SchemaProblem(
+                    place,
+                    "known_at",
+                    clock,
+                    "a clock masks other columns, and itself without being listed",
+                    "List the other columns that become known then",
+                )
         for column in sorted(_used(table).intersection(table.drop)):
-            yield SchemaProblem(place, column, "drop", "is dropped and also used by the declaration",
-                                "Keep it, or declare nothing about it")
+            yield SchemaProblem(
+                place,
+                column,
+                "drop",
+                "is dropped and also used by the declaration",
+                "Keep it, or declare nothing about it",
+            )
     for name, task in manifest.tasks.items():
         if task.entity not in manifest.tables:
-            yield SchemaProblem(f"{where}: tasks.{name}", "entity", task.entity, "is no declared table", f"Use one of: {known}")
+            yield SchemaProblem(
+                f"{where}: tasks.{name}", "entity", task.entity, "is no declared table", f"Use one of: {known}"
+            )
 
 
 def _used(table: TableSpec) -> set[str]:
@@ -219,7 +255,9 @@ def _problem(details: dict[str, Any], loc: tuple[Any, ...], where: str) -> Schem
     message = details["msg"].removeprefix("Value error, ").removeprefix("Input ")
     if isinstance(details["input"], bool):
         return SchemaProblem(place, str(last), shown, message, "Put quotes around yes, no, on, off, true or false")
-    return SchemaProblem(place, str(last) or None, shown, message, "Correct it; configs/database.schema.json has the rules")
+    return SchemaProblem(
+        place, str(last) or None, shown, message, "Correct it; configs/database.schema.json has the rules"
+    )
 
 
 def _fields(path: list[Any]) -> str:

@@ -50,7 +50,9 @@ def _codes(problem: Problem, table: str, column: str) -> tuple[Ints, list[str]]:
     if not table:
         features = problem.rows("train").features
         return (np.empty(0, dtype=np.int64), []) if features is None else as_strings(features[column])
-    codes, words = problem.cached(f"dfs/codes/{table}/{column}", lambda: as_strings(problem.database[table].data[column]))
+    codes, words = problem.cached(
+        f"dfs/codes/{table}/{column}", lambda: as_strings(problem.database[table].data[column])
+    )
     return codes[known_in_training(problem, table, column)], words
 
 
@@ -128,5 +130,3 @@ def informative(values: Floats) -> list[int]:
             kept.append(place)
         seen.add(digest)
     return kept
-
-

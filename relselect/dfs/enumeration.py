@@ -48,11 +48,35 @@ _FEW = 200
 A, T = Aggregate, SemanticType
 #: Aggregates by semantic type, the most promising first; the number is the window, None all history.
 _ORDER: tuple[tuple[Aggregate, int | None], ...] = (
-    (A.COUNT, None), (A.SINCE_LAST, None), (A.MEAN, None), (A.PERCENT_TRUE, None), (A.LAST, None), (A.SHARE, None),
-    (A.MEAN, _LONG), (A.PERCENT_TRUE, _LONG), (A.COUNT, _LONG), (A.NUM_UNIQUE, None), (A.MAX, None), (A.MIN, None),
-    (A.STD, None), (A.SUM, None), (A.COUNT, _SHORT), (A.MEAN, _SHORT), (A.PERCENT_TRUE, _SHORT), (A.MODE, None),
-    (A.SUM, _LONG), (A.MAX, _LONG), (A.MIN, _LONG), (A.SHARE, _LONG), (A.SINCE_FIRST, None), (A.NUM_UNIQUE, _LONG),
-    (A.SUM, _SHORT), (A.MAX, _SHORT), (A.MIN, _SHORT), (A.STD, _LONG), (A.FIRST, None),
+    (A.COUNT, None),
+    (A.SINCE_LAST, None),
+    (A.MEAN, None),
+    (A.PERCENT_TRUE, None),
+    (A.LAST, None),
+    (A.SHARE, None),
+    (A.MEAN, _LONG),
+    (A.PERCENT_TRUE, _LONG),
+    (A.COUNT, _LONG),
+    (A.NUM_UNIQUE, None),
+    (A.MAX, None),
+    (A.MIN, None),
+    (A.STD, None),
+    (A.SUM, None),
+    (A.COUNT, _SHORT),
+    (A.MEAN, _SHORT),
+    (A.PERCENT_TRUE, _SHORT),
+    (A.MODE, None),
+    (A.SUM, _LONG),
+    (A.MAX, _LONG),
+    (A.MIN, _LONG),
+    (A.SHARE, _LONG),
+    (A.SINCE_FIRST, None),
+    (A.NUM_UNIQUE, _LONG),
+    (A.SUM, _SHORT),
+    (A.MAX, _SHORT),
+    (A.MIN, _SHORT),
+    (A.STD, _LONG),
+    (A.FIRST, None),
 )
 _OF_TYPE: dict[SemanticType, frozenset[Aggregate]] = {
     T.NUMERICAL: frozenset({A.MEAN, A.LAST, A.MAX, A.MIN, A.STD, A.SUM, A.FIRST}),
@@ -178,7 +202,11 @@ def _along(problem: Problem, route: Route, number: int) -> Iterator[_Ranked]:
     sources.extend((column, kind, _OF_TYPE[kind]) for column, kind in _columns(problem, table) if column != clock)
     for place, (read, kind, allowed) in enumerate(sources):
         for rank, (aggregate, multiple) in enumerate(_ORDER):
-            if aggregate in allowed - skipped and (multiple is None or multiple in windows) and _fits(problem, aggregate, down):
+            if (
+                aggregate in allowed - skipped
+                and (multiple is None or multiple in windows)
+                and _fits(problem, aggregate, down)
+            ):
                 order = (rank, _far_rank(problem, up, down, then), place * 1000 + number)
                 for feature in _variants(problem, table, route, (aggregate, read, kind), windows.get(multiple)):
                     yield _Ranked(feature, group, order)

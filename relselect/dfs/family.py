@@ -62,9 +62,19 @@ class DFS:
         """Return a configuration for many correlated features and few rows: small trees, each on a fifth of the features."""
         smallest = max(_LEAST_LEAF, min(50, len(problem.task.splits["train"]) // 20))
         return {
-            "learner": "lightgbm", "depth": 2, "windows": True, "learning_rate": 0.03, "num_leaves": 8,
-            "min_child_samples": smallest, "subsample": 0.8, "colsample": 0.2, "lambda_l1": 0.0, "lambda_l2": 1.0,
-            "rounds": 2000, "patience": 100, "stop_on": "loss",
+            "learner": "lightgbm",
+            "depth": 2,
+            "windows": True,
+            "learning_rate": 0.03,
+            "num_leaves": 8,
+            "min_child_samples": smallest,
+            "subsample": 0.8,
+            "colsample": 0.2,
+            "lambda_l1": 0.0,
+            "lambda_l2": 1.0,
+            "rounds": 2000,
+            "patience": 100,
+            "stop_on": "loss",
         }
 
     def space(self, trial: optuna.Trial, problem: Problem) -> Config:
@@ -106,17 +116,32 @@ class DFS:
                 emit(EpochDone(self.name, number, step, loss, score, time.monotonic() - begun))
 
         fitted = train(
-            problem.task, config, (prepared.train, prepared.label), (prepared.val, prepared.val_label), seed=seed,
-            budget=_before_test(problem, prepared, budget), progress=progress,
+            problem.task,
+            config,
+            (prepared.train, prepared.label),
+            (prepared.val, prepared.val_label),
+            seed=seed,
+            budget=_before_test(problem, prepared, budget),
+            progress=progress,
         )
         model = Model(prepared.plan, prepared.vocabulary, fitted.trees)
         predictions = fitted.trees.predict(prepared.val.values)
         score, interval = interval_of(problem, problem.rows("val"), predictions, seed=seed)
         return Candidate(
-            family=self.name, config=config, seed=seed, number=number, val_predictions=predictions, val_score=score,
-            val_interval=interval, seconds=time.monotonic() - begun,
-            peak_memory_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, device="cpu", model=model,
-            checkpoints=(Checkpoint(fitted.rounds, score),), notes=_notes(prepared, fitted), details=_details(prepared, fitted),
+            family=self.name,
+            config=config,
+            seed=seed,
+            number=number,
+            val_predictions=predictions,
+            val_score=score,
+            val_interval=interval,
+            seconds=time.monotonic() - begun,
+            peak_memory_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+            device="cpu",
+            model=model,
+            checkpoints=(Checkpoint(fitted.rounds, score),),
+            notes=_notes(prepared, fitted),
+            details=_details(prepared, fitted),
         )
 
     def predict(self, candidate: Candidate, problem: Problem, rows: Rows) -> NDArray[np.float64]:
@@ -152,7 +177,9 @@ class DFS:
         try:
             constant = np.array(json.loads((folder / "constant.json").read_text(encoding="utf-8")), dtype=np.float64)
             text = (folder / "model.txt").read_text(encoding="utf-8") if (folder / "model.txt").exists() else None
-            model = Model(Plan.load(folder / "plan.json"), Vocabulary.load(folder / "vocabulary.json"), Trees(text, constant))
+            model = Model(
+                Plan.load(folder / "plan.json"), Vocabulary.load(folder / "vocabulary.json"), Trees(text, constant)
+            )
         except (OSError, ValueError, KeyError, TypeError) as error:
             rule = f"holds no readable feature synthesis model ({error})"
             raise BundleError("folder", str(folder), rule, "Save it again") from None
@@ -214,6 +241,7 @@ def _details(prepared: Prepared, fitted: Fitted) -> dict[str, Any]:
         "learning_curve": fitted.curve,
         "feature_importances": [
             {"feature": features[k].name, "importance": float(gains[k]), "description": features[k].describe(entity)}
-            for k in top if gains is not None and gains[k] > 0
+            for k in top
+            if gains is not None and gains[k] > 0
         ],
     }

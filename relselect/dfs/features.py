@@ -56,12 +56,20 @@ class Prepared:
 
     def narrowed(self, depth: int, windows: bool) -> Prepared:
         """Return the same with features of one step only or all, with or without windows; itself if all stay."""
-        places = self.plan.where(lambda feature: (depth >= 2 or feature.depth <= depth) and (windows or feature.window is None))
+        places = self.plan.where(
+            lambda feature: (depth >= 2 or feature.depth <= depth) and (windows or feature.window is None)
+        )
         if len(places) == len(self.plan):
             return self
         return Prepared(
-            self.plan.take(places), self.vocabulary, self.train.take(places), self.label, self.val.take(places), self.val_label,
-            self.seconds, self.sampled,
+            self.plan.take(places),
+            self.vocabulary,
+            self.train.take(places),
+            self.label,
+            self.val.take(places),
+            self.val_label,
+            self.seconds,
+            self.sampled,
         )
 
 

@@ -141,7 +141,9 @@ def _boost(
         warnings.simplefilter("ignore")
         main = lightgbm.Dataset(data[0].values, data[1], categorical_feature=categories, params=params)
         held = main.create_valid(validation[0].values, validation[1], params=params)
-        booster = lightgbm.train(params, main, num_boost_round=int(config["rounds"]), valid_sets=[held], callbacks=[watch])
+        booster = lightgbm.train(
+            params, main, num_boost_round=int(config["rounds"]), valid_sets=[held], callbacks=[watch]
+        )
     if watch.rounds == 0:
         raise BudgetExhausted("the budget ended before the first boosting round")
     text = booster.model_to_string(num_iteration=watch.best)
@@ -224,7 +226,9 @@ class _Watch:
         if followed > self.value:
             self.value, self.best = followed, self.rounds
         if env.iteration % _EVERY == 0:
-            self.curve.append({"step": float(self.rounds), "loss": loss, **({"score": score} if np.isfinite(score) else {})})
+            self.curve.append(
+                {"step": float(self.rounds), "loss": loss, **({"score": score} if np.isfinite(score) else {})}
+            )
             self.progress(self.rounds, loss, score)
         if self.rounds - self.best >= int(self.config["patience"]):
             self._stop("early")

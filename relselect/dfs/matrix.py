@@ -177,7 +177,9 @@ class _Column:
             case Aggregate.COUNT:
                 return np.where(span.empty, 0, span.hi - span.lo).astype(np.float64)
             case Aggregate.SINCE_LAST | Aggregate.SINCE_FIRST:
-                return prefix.edge(self.index.times.astype(np.float64), span, last=feature.aggregate == Aggregate.SINCE_LAST)
+                return prefix.edge(
+                    self.index.times.astype(np.float64), span, last=feature.aggregate == Aggregate.SINCE_LAST
+                )
             case Aggregate.NUM_UNIQUE:
                 return prefix.distinct(self.index, self._coded(feature)[0], span, whole=whole)
             case Aggregate.MODE:
@@ -187,7 +189,9 @@ class _Column:
                 wanted = words.index(feature.category) if feature.category in words else -2
                 return prefix.share(codes == wanted, codes >= 0, span)
             case Aggregate.FIRST | Aggregate.LAST if feature.categorical:
-                return prefix.edge(self._coded(feature)[0].astype(np.float64), span, last=feature.aggregate == Aggregate.LAST)
+                return prefix.edge(
+                    self._coded(feature)[0].astype(np.float64), span, last=feature.aggregate == Aggregate.LAST
+                )
         return self._numeric(feature, span)
 
     def _numeric(self, feature: Feature, span: Spans) -> Floats:
@@ -229,7 +233,9 @@ def _pick(values: Floats, at: Ints, missing: float = np.nan) -> Floats:
 
 _PARTS: dict[str, Callable[[NDArray[np.datetime64]], Floats]] = {
     "month": lambda moment: (moment.astype("datetime64[M]").astype(np.int64) % 12 + 1).astype(np.float64),
-    "day_of_year": lambda moment: (moment.astype("datetime64[D]") - moment.astype("datetime64[Y]")).astype(np.float64) + 1,
+    "day_of_year": lambda moment: (
+        (moment.astype("datetime64[D]") - moment.astype("datetime64[Y]")).astype(np.float64) + 1
+    ),
     "weekday": lambda moment: ((moment.astype("datetime64[D]").astype(np.int64) + 3) % 7).astype(np.float64),
     "hour": lambda moment: (moment.astype("datetime64[h]").astype(np.int64) % 24).astype(np.float64),
 }

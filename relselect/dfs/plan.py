@@ -139,7 +139,8 @@ class Feature:
             return f"{self.column} of {owner}"
         rows = " of the ".join(hop.table for hop in reversed(down))
         what = _WORDS[self.aggregate].format(
-            column=f"{self.column} of {_ups(then)}" if then and self.column else self.column or _ups(then), category=self.category
+            column=f"{self.column} of {_ups(then)}" if then and self.column else self.column or _ups(then),
+            category=self.category,
         )
         when = f" in the {_words(self.window)} before the cutoff" if self.window is not None else ""
         return f"{what} over the {rows} of {owner}{when}"

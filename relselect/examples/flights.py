@@ -58,7 +58,9 @@ def _weather(folder: Path) -> Table:
     data = _csv(folder, "weather")
     observed = _local(data, column(data, "hour") * 60)
     return Table(
-        "weather", data.drop_columns(["year", "time_hour"]).append_column("observed", pa.array(observed)), time="observed",
+        "weather",
+        data.drop_columns(["year", "time_hour"]).append_column("observed", pa.array(observed)),
+        time="observed",
         foreign_keys=(ForeignKey(("origin",), "airports", ("faa",)),),
     )
 
@@ -73,10 +75,17 @@ def _flights(folder: Path) -> Table:
     data = data.drop_columns(["year", "time_hour"])
     data = data.append_column("flight_id", pa.array(np.arange(data.num_rows)))
     data = data.append_column("sched_dep", pa.array(planned)).append_column("known_at", pa.array(known))
-    references = {"carrier": ("airlines", "carrier"), "origin": ("airports", "faa"), "dest": ("airports", "faa"),
-                  "tailnum": ("planes", "tailnum")}
+    references = {
+        "carrier": ("airlines", "carrier"),
+        "origin": ("airports", "faa"),
+        "dest": ("airports", "faa"),
+        "tailnum": ("planes", "tailnum"),
+    }
     return Table(
-        "flights", data, primary_key=("flight_id",), time="known_at",
+        "flights",
+        data,
+        primary_key=("flight_id",),
+        time="known_at",
         foreign_keys=tuple(ForeignKey((place,), parent, (key,)) for place, (parent, key) in references.items()),
         types={"flight": SemanticType.CATEGORICAL},
     )
@@ -91,8 +100,17 @@ def _local(data: pa.Table, minutes: NDArray[np.float64]) -> NDArray[np.datetime6
 
 def _plane(database: Database) -> Task:
     return Task.from_sql(
-        database, name="plane-longdelay", entity="planes", kind="binary", horizon="3d", known_after="4d",
-        every="7d", start="2013-02-03", end="2013-12-22", val_start="2013-09-01", test_start="2013-10-20",
+        database,
+        name="plane-longdelay",
+        entity="planes",
+        kind="binary",
+        horizon="3d",
+        known_after="4d",
+        every="7d",
+        start="2013-02-03",
+        end="2013-12-22",
+        val_start="2013-09-01",
+        test_start="2013-10-20",
         population="""
             SELECT DISTINCT c.cutoff, f.tailnum FROM cutoffs c
             JOIN flights f ON f.known_at <= c.cutoff AND f.sched_dep > c.cutoff - INTERVAL 14 DAY
@@ -110,8 +128,17 @@ def _plane(database: Database) -> Task:
 
 def _destination(database: Database) -> Task:
     return Task.from_sql(
-        database, name="destination-late", entity="airports", kind="regression", horizon="6d", known_after="7d",
-        every="7d", start="2013-02-03", end="2013-12-22", val_start="2013-09-01", test_start="2013-10-20",
+        database,
+        name="destination-late",
+        entity="airports",
+        kind="regression",
+        horizon="6d",
+        known_after="7d",
+        every="7d",
+        start="2013-02-03",
+        end="2013-12-22",
+        val_start="2013-09-01",
+        test_start="2013-10-20",
         population="""
             SELECT c.cutoff, f.dest AS faa FROM cutoffs c
             JOIN flights f ON f.known_at <= c.cutoff AND f.sched_dep > c.cutoff - INTERVAL 28 DAY

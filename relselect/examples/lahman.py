@@ -21,8 +21,18 @@ __all__ = ["lahman"]
 
 #: Table -> columns that are left out: they tell the future, or repeat a key in another catalogue's code.
 _TABLES: dict[str, tuple[str, ...]] = {
-    "People": ("debut", "finalGame", "deathYear", "deathMonth", "deathDay", "deathCountry", "deathState", "deathCity",
-               "retroID", "bbrefID"),
+    "People": (
+        "debut",
+        "finalGame",
+        "deathYear",
+        "deathMonth",
+        "deathDay",
+        "deathCountry",
+        "deathState",
+        "deathCity",
+        "retroID",
+        "bbrefID",
+    ),
     "TeamsFranchises": ("active",),
     "Teams": ("teamIDBR", "teamIDlahman45", "teamIDretro"),
     "Schools": (),
@@ -98,8 +108,14 @@ def _season_end(data: pa.Table, *, in_april: bool) -> pa.Array:
 
 def _active(database: Database) -> Task:
     return Task.from_sql(
-        database, name="player-active", entity="People", kind="binary", horizon="365d",
-        cutoffs=[f"{year}-01-01" for year in range(_FIRST, _LAST + 1)], val_start="2008-01-01", test_start="2013-01-01",
+        database,
+        name="player-active",
+        entity="People",
+        kind="binary",
+        horizon="365d",
+        cutoffs=[f"{year}-01-01" for year in range(_FIRST, _LAST + 1)],
+        val_start="2008-01-01",
+        test_start="2013-01-01",
         population="""
             SELECT DISTINCT c.cutoff, a.playerID FROM cutoffs c
             JOIN Appearances a ON a.time <= c.cutoff AND a.time > c.cutoff - INTERVAL 365 DAY
@@ -114,8 +130,14 @@ def _active(database: Database) -> Task:
 
 def _allstar(database: Database) -> Task:
     return Task.from_sql(
-        database, name="player-allstar", entity="People", kind="binary", horizon="365d",
-        cutoffs=[f"{year}-01-01" for year in range(_FIRST, _LAST + 1)], val_start="2008-01-01", test_start="2013-01-01",
+        database,
+        name="player-allstar",
+        entity="People",
+        kind="binary",
+        horizon="365d",
+        cutoffs=[f"{year}-01-01" for year in range(_FIRST, _LAST + 1)],
+        val_start="2008-01-01",
+        test_start="2013-01-01",
         population="""
             SELECT c.cutoff, a.playerID FROM cutoffs c
             JOIN Appearances a ON a.time <= c.cutoff AND a.time > c.cutoff - INTERVAL 365 DAY

@@ -93,8 +93,15 @@ def synthetic(
     database = _database(shop, rng)
     labels = _labels(shop, days, _score(shop, days, signal), kind, strength, rng)
     task = Task.from_labels(
-        database, labels, name="planted", entity="customers", kind=kind, time="cutoff", horizon=f"{_WINDOW}d",
-        entity_columns="customer_id", description=f"A label planted by the generator: {signal}.",
+        database,
+        labels,
+        name="planted",
+        entity="customers",
+        kind=kind,
+        time="cutoff",
+        horizon=f"{_WINDOW}d",
+        entity_columns="customer_id",
+        description=f"A label planted by the generator: {signal}.",
     )
     return Example(database, {"planted": task})
 
@@ -106,15 +113,18 @@ def _generate(rng: np.random.Generator, customers: int, days: float) -> _Shop:
     day = np.sort(rng.uniform(0.0, days, len(customer)))
     order = np.repeat(np.arange(len(customer)), rng.integers(1, 5, len(customer)))
     return _Shop(
-        region=rng.integers(0, len(_REGIONS), customers), category=rng.permutation(products) % len(_CATEGORIES),
-        price=np.round(rng.gamma(3.0, 4.0, products) + 1.0, 2), customer=customer, day=day, order=order,
-        product=_choose(rng, customer[order], customers, products), quantity=rng.integers(1, 4, len(order)),
+        region=rng.integers(0, len(_REGIONS), customers),
+        category=rng.permutation(products) % len(_CATEGORIES),
+        price=np.round(rng.gamma(3.0, 4.0, products) + 1.0, 2),
+        customer=customer,
+        day=day,
+        order=order,
+        product=_choose(rng, customer[order], customers, products),
+        quantity=rng.integers(1, 4, len(order)),
     )
 
 
-def _choose(
-    rng: np.random.Generator, buyer: NDArray[np.int64], customers: int, products: int
-) -> NDArray[np.int64]:
+def _choose(rng: np.random.Generator, buyer: NDArray[np.int64], customers: int, products: int) -> NDArray[np.int64]:
     """Let every customer prefer some products, so that shares per customer differ."""
     favourites = rng.integers(0, products, (customers, 3))
     chosen = favourites[buyer, rng.integers(0, 3, len(buyer))]
@@ -143,44 +153,65 @@ def _score(shop: _Shop, days: NDArray[np.float64], signal: Signal) -> NDArray[np
 
 
 def _labels(
-    shop: _Shop, days: NDArray[np.float64], score: NDArray[np.float64], kind: str, strength: float, rng: np.random.Generator
+    shop: _Shop,
+    days: NDArray[np.float64],
+    score: NDArray[np.float64],
+    kind: str,
+    strength: float,
+    rng: np.random.Generator,
 ) -> pa.Table:
     label: NDArray[Any]
     if kind == "binary":
         label = (rng.random(score.shape) < 1.0 / (1.0 + np.exp(-strength * score))).astype(np.int64)
     else:
         label = score + rng.normal(0.0, 1.0 / strength, score.shape)
-    return pa.table({
-        "cutoff": pa.array(np.repeat(_moments(days), len(shop.region))),
-        "customer_id": np.tile(np.arange(len(shop.region)), len(days)),
-        "label": label.ravel(),
-    })
+    return pa.table(
+        {
+            "cutoff": pa.array(np.repeat(_moments(days), len(shop.region))),
+            "customer_id": np.tile(np.arange(len(shop.region)), len(days)),
+            "label": label.ravel(),
+        }
+    )
 
 
 def _database(shop: _Shop, rng: np.random.Generator) -> Database:
-    customers = pa.table({
-        "id": np.arange(len(shop.region)),
-        "region": [_REGIONS[code] for code in shop.region],
-        "age": rng.integers(18, 80, len(shop.region)),
-    })
-    products = pa.table({
-        "id": np.arange(len(shop.price)),
-        "category": [_CATEGORIES[code] for code in shop.category],
-        "price": shop.price,
-    })
+    customers = pa.table(
+        {
+            "id": np.arange(len(shop.region)),
+            "region": [_REGIONS[code] for code in shop.region],
+            "age": rng.integers(18, 80, len(shop.region)),
+        }
+    )
+    products = pa.table(
+        {
+            "id": np.arange(len(shop.price)),
+            "category": [_CATEGORIES[code] for code in shop.category],
+            "price": shop.price,
+        }
+    )
     moment = _moments(shop.day)
     orders = pa.table({"id": np.arange(len(shop.day)), "customer": shop.customer, "placed": pa.array(moment)})
-    items = pa.table({
-        "order": shop.order, "product": shop.product, "quantity": shop.quantity,
-        "amount": shop.price[shop.product] * shop.quantity, "placed": pa.array(moment[shop.order]),
-    })
+    items = pa.table(
+        {
+            "order": shop.order,
+            "product": shop.product,
+            "quantity": shop.quantity,
+            "amount": shop.price[shop.product] * shop.quantity,
+            "placed": pa.array(moment[shop.order]),
+        }
+    )
     return Database(
         [
             Table("customers", customers, primary_key=("id",)),
             Table("products", products, primary_key=("id",)),
             Table("orders", orders, ("id",), "placed", (ForeignKey(("customer",), "customers", ("id",)),)),
-            Table("items", items, (), "placed",
-                  (ForeignKey(("order",), "orders", ("id",)), ForeignKey(("product",), "products", ("id",)))),
+            Table(
+                "items",
+                items,
+                (),
+                "placed",
+                (ForeignKey(("order",), "orders", ("id",)), ForeignKey(("product",), "products", ("id",))),
+            ),
         ],
         "synthetic",
     )

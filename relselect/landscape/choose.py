@@ -142,12 +142,8 @@ class _Choice:
         listed = entries(candidates)
         if not listed:
             only = candidates[0]
-            why = (
-                "No candidate has a validation score (the metric is undefined there); the first one is kept."
-            )
-            return FinalChoice(
-                only, loaded(only), why, (), (only.family, only.number, loaded(only)), 0.0, why, 0.0
-            )
+            why = "No candidate has a validation score (the metric is undefined there); the first one is kept."
+            return FinalChoice(only, loaded(only), why, (), (only.family, only.number, loaded(only)), 0.0, why, 0.0)
         error = standard_error(listed[0].candidate)
         near = [entry for entry in listed if entry.score >= listed[0].score - error][:_MOST]
         leader, why = self._between_learners(near, error)

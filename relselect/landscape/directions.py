@@ -14,9 +14,7 @@ __all__ = ["Direction", "direction_pair", "rays"]
 Direction = dict[str, torch.Tensor]
 
 
-def direction_pair(
-    parameters: dict[str, torch.Tensor], *, seed: int, pair: int
-) -> tuple[Direction, Direction]:
+def direction_pair(parameters: dict[str, torch.Tensor], *, seed: int, pair: int) -> tuple[Direction, Direction]:
     """Draw two random directions, orthogonal filter by filter, each filter as long as the parameters' own.
 
     A filter is a row (first axis) of a floating tensor with two or more axes. Tensors with fewer axes

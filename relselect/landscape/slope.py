@@ -81,9 +81,7 @@ def slope(
         worst = []
         for pair in range(pairs):
             first, second = direction_pair(theta, seed=seed, pair=pair)
-            rises = [
-                abs(_loss(probe, _moved(theta, ray, radius), limit) - centre) for ray in rays(first, second)
-            ]
+            rises = [abs(_loss(probe, _moved(theta, ray, radius), limit) - centre) for ray in rays(first, second)]
             worst.append(float(np.max(rises)) / radius)
     value = float(np.mean(worst)) if worst else float("nan")
     stderr = float(np.std(worst, ddof=1) / np.sqrt(len(worst))) if len(worst) > 1 else float("nan")

@@ -39,9 +39,7 @@ def baseline_measures(view: View) -> list[Measure]:
     elif start is None:
         why = "All train rows share one cutoff, so nothing can be fitted before it is scored."
     elif view.history is None:
-        why = (
-            "It is not known when labels become known, so constants cannot be fitted before they are scored."
-        )
+        why = "It is not known when labels become known, so constants cannot be fitted before they are scored."
     elif not (view.history.known <= start).any():
         why = "No label was known before the last fifth of the train dates."
     if why or start is None:
@@ -69,7 +67,9 @@ def _measured(view: View, start: int) -> list[Measure]:
         _entity(view, "entity_skill", skill, fitted.of_entity(median=view.classes == 0)),
         _entity(view, "entity_mean_skill", skill, fitted.of_entity(median=False)),
     ]
-    text = f"{share:.0%} of the rows in the last fifth of the train dates belong to entities with an earlier known label."
+    text = (
+        f"{share:.0%} of the rows in the last fifth of the train dates belong to entities with an earlier known label."
+    )
     return [*measures, Measure(_NAMES[3], share, share_error, _GROUP, text)]
 
 
@@ -127,9 +127,7 @@ def _skill_of(view: View, label: NDArray[np.float64], clusters: NDArray[np.int64
             loss, worst = np.abs(label - prediction), np.abs(label - reference)
         else:
             loss, worst = (label != prediction).astype(np.float64), (label != reference).astype(np.float64)
-        return spread(
-            sums_by_cluster(clusters, clusters.max() + 1, [loss, worst]), _one_minus_ratio, view.seed
-        )
+        return spread(sums_by_cluster(clusters, clusters.max() + 1, [loss, worst]), _one_minus_ratio, view.seed)
 
     return ranked if view.classes == 2 else relative
 
@@ -154,9 +152,7 @@ def _gini(label: NDArray[np.float64], prediction: NDArray[np.float64], weight: N
 
 def _global(view: View, skill: Skill, fitted: _Constants) -> Measure:
     if view.classes == 2:
-        return Measure(
-            _NAMES[0], 0.0, 0.0, _GROUP, "One probability for all ranks nobody: skill 0 by definition."
-        )
+        return Measure(_NAMES[0], 0.0, 0.0, _GROUP, "One probability for all ranks nobody: skill 0 by definition.")
     value, stderr = skill(np.full(len(fitted.begin), fitted.mean if view.classes == 0 else fitted.overall))
     what = "mean" if view.classes == 0 else "majority class"
     text = f"The global {what} of earlier labels has skill {value:.2f} in the last fifth of the train dates."

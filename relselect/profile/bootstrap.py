@@ -38,9 +38,7 @@ def draw_weights(clusters: int, seed: int) -> NDArray[np.float64]:
     return counts.astype(np.float64)
 
 
-def sums_by_cluster(
-    clusters: NDArray[np.int64], count: int, columns: list[NDArray[np.float64]]
-) -> NDArray[np.float64]:
+def sums_by_cluster(clusters: NDArray[np.int64], count: int, columns: list[NDArray[np.float64]]) -> NDArray[np.float64]:
     """Return the sums of each column per cluster, shape (count, columns)."""
     return np.column_stack([np.bincount(clusters, weights=column, minlength=count) for column in columns])
 

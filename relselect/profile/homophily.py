@@ -88,9 +88,7 @@ def homophily_measures(view: View, budget: Budget) -> list[Measure]:
         )
     )
     pairs = sum(f.pairs for f in exist)
-    measures.append(
-        Measure("homophily_pairs", float(pairs), np.nan, _GROUP, f"{pairs:,} pairs were compared.")
-    )
+    measures.append(Measure("homophily_pairs", float(pairs), np.nan, _GROUP, f"{pairs:,} pairs were compared."))
     for f in found:
         measures += _of_path(view, f)
     return measures
@@ -128,9 +126,7 @@ class _Timed:
         key = mix(view.key, view.cutoff, view.seed)
         self.rows = np.argsort(key, kind="stable")[:_MOST_SOURCES]
         self.clusters = clusters_of(view.key[self.rows])
-        targets = view.history.entity[
-            np.sort(np.unique(view.history.order[view.history.entity], return_index=True)[1])
-        ]
+        targets = view.history.entity[np.sort(np.unique(view.history.order[view.history.entity], return_index=True)[1])]
         self.reach = Reach(
             view.problem.database, view.problem.entity, view.entity[self.rows], view.asof[self.rows], key[self.rows],
             targets, limit=view.problem.fit_asof,
@@ -190,9 +186,7 @@ def _of_path(view: View, found: _Found) -> list[Measure]:
     names = f"homophily[{found.path.name}]", f"raw_homophily[{found.path.name}]"
     if found.pairs < _LEAST_PAIRS:
         text = f"Only {found.pairs} pairs of {found.path.words} have labels."
-        return [
-            Measure(name, np.nan, np.nan, _GROUP, text, found.seconds * (name == names[0])) for name in names
-        ]
+        return [Measure(name, np.nan, np.nan, _GROUP, text, found.seconds * (name == names[0])) for name in names]
     value, stderr = (float(v[0]) for v in _values(view, [found.sums]))
     raw, raw_error = (float(v[0]) for v in _values(view, [found.sums], raw=True))
     if np.isnan(value):
@@ -200,9 +194,7 @@ def _of_path(view: View, found: _Found) -> list[Measure]:
         return [Measure(n, v, np.nan, _GROUP, text) for n, v in zip(names, (value, raw), strict=True)]
     kind = "correlate at" if view.classes == 0 else "agree, beyond chance, at"
     text = f"Labels of {found.path.words} {kind} {value:.3f} (± {stderr:.3f}; {found.pairs:,} pairs)."
-    raw_text = (
-        "The same without adjustment." if view.classes else "The same; a correlation needs no adjustment."
-    )
+    raw_text = "The same without adjustment." if view.classes else "The same; a correlation needs no adjustment."
     return [
         Measure(names[0], value, stderr, _GROUP, text, found.seconds),
         Measure(names[1], raw, raw_error, _GROUP, raw_text),
@@ -227,9 +219,7 @@ def _drawn(view: View, sums: list[NDArray[np.float64]], *, raw: bool = False) ->
 
 def _error(drawn: NDArray[np.float64]) -> NDArray[np.float64]:
     defined = np.isfinite(drawn).sum(axis=0)
-    error = np.array(
-        [np.nanstd(d, ddof=1) if n > 10 else np.nan for d, n in zip(drawn.T, defined, strict=True)]
-    )
+    error = np.array([np.nanstd(d, ddof=1) if n > 10 else np.nan for d, n in zip(drawn.T, defined, strict=True)])
     return error
 
 

@@ -69,9 +69,7 @@ class Profile:
     def from_json(cls, stored: Mapping[str, Any]) -> Profile:
         """Return the profile that `to_json` wrote."""
         measures = tuple(
-            Measure(
-                m["name"], _nan(m["value"]), _nan(m["stderr"]), m["group"], m["reading"], _nan(m["seconds"])
-            )
+            Measure(m["name"], _nan(m["value"]), _nan(m["stderr"]), m["group"], m["reading"], _nan(m["seconds"]))
             for m in stored["measures"]
         )
         return cls(measures, float(stored["seconds"]), int(stored["version"]))

@@ -81,9 +81,7 @@ def find_paths(database: Database, entity: str) -> list[MetaPath]:
     paths = [_link_path(database, entity, link) for link in links]
     for end in sorted({half.end for half in halves}):
         here = sorted(half for half in halves if half.end == end)
-        paths += [
-            _meeting(database, entity, one, other) for one, other in combinations_with_replacement(here, 2)
-        ]
+        paths += [_meeting(database, entity, one, other) for one, other in combinations_with_replacement(here, 2)]
     return sorted(paths, key=lambda path: path.name)
 
 
@@ -108,24 +106,18 @@ def _meeting(database: Database, entity: str, one: Half, other: Half) -> MetaPat
     name = f"{_half_name(database, entity, one)} = {_half_name(database, entity, other)}"
     through = sorted({half.table for half in (one, other) if not half.direct})
     words = f"{entity} that share a row of {one.end}"
-    return MetaPath(
-        name, words + (f" through {' and '.join(through)}" if through else ""), halves=(one, other)
-    )
+    return MetaPath(name, words + (f" through {' and '.join(through)}" if through else ""), halves=(one, other))
 
 
 def _half_name(database: Database, entity: str, half: Half) -> str:
     keys = database[half.table].foreign_keys
     way = f"{half.table}.{keys[half.to_end].name}"
-    return (
-        f"{entity} > {way}" if half.direct else f"{entity} < {half.table}.{keys[half.to_entity].name} > {way}"
-    )
+    return f"{entity} > {way}" if half.direct else f"{entity} < {half.table}.{keys[half.to_entity].name} > {way}"
 
 
 def _link_path(database: Database, entity: str, link: Link) -> MetaPath:
     keys = database[link.table].foreign_keys
     if link.one < 0:
-        return MetaPath(
-            f"{entity} - {keys[link.other].name}", f"{entity} that refer to one another", link=link
-        )
+        return MetaPath(f"{entity} - {keys[link.other].name}", f"{entity} that refer to one another", link=link)
     name = f"{entity} - {link.table}.{keys[link.one].name} and {keys[link.other].name}"
     return MetaPath(name, f"{entity} that a row of {link.table} joins", link=link)

@@ -24,9 +24,7 @@ __all__ = ["profile_task"]
 _STAGE = "profile"
 
 
-def profile_task(
-    problem: Problem, *, budget: Budget | None = None, emit: Emit = silent, seed: int = 0
-) -> Profile:
+def profile_task(problem: Problem, *, budget: Budget | None = None, emit: Emit = silent, seed: int = 0) -> Profile:
     """Measure a task: scale, what constants achieve, temporal dependence of labels, homophily.
 
     Args:

@@ -81,9 +81,7 @@ class Adjacency:
         end: The targets' table.
     """
 
-    def __init__(
-        self, edges: Edges, sources: NDArray[np.bool_], limit: int, database: Database, end: str
-    ) -> None:
+    def __init__(self, edges: Edges, sources: NDArray[np.bool_], limit: int, database: Database, end: str) -> None:
         source, target, time = edges
         keep = sources[source] & (time <= limit)
         source, target, time = source[keep], target[keep], time[keep]
@@ -101,9 +99,7 @@ class Adjacency:
         seen = np.searchsorted(self.moments, asof, side="right")
         return begin, np.searchsorted(self.place, source * self.stride + seen) - begin
 
-    def reached(
-        self, source: NDArray[np.int64], asof: NDArray[np.int64], cap: int, salt: NDArray[np.uint64]
-    ) -> Pairs:
+    def reached(self, source: NDArray[np.int64], asof: NDArray[np.int64], cap: int, salt: NDArray[np.uint64]) -> Pairs:
         """Return the visible edges of each query, at most `cap` of each.
 
         Args:

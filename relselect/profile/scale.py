@@ -28,8 +28,7 @@ def scale_measures(view: View) -> list[Measure]:
     asked = len(np.unique(view.entity))
     repeats = len(view) / asked if asked else math.nan
     columns = sum(
-        len([c for c in problem.database[t].columns if c not in problem.database[t].structural])
-        for t in tables
+        len([c for c in problem.database[t].columns if c not in problem.database[t].structural]) for t in tables
     )
     balance, text = _balance(view)
     fan_out = _fan_out(problem, tables)
@@ -78,13 +77,9 @@ def _fan_out(problem: Problem, tables: list[str]) -> float:
     ratios = []
     for name in tables:
         shown = problem.visible(name, problem.fit_asof)
-        for key, parent in zip(
-            problem.database[name].foreign_keys, problem.database.parents(name), strict=True
-        ):
+        for key, parent in zip(problem.database[name].foreign_keys, problem.database.parents(name), strict=True):
             parents = problem.visible(key.table, problem.fit_asof)
-            children = (
-                int((shown & (parent >= 0) & parents[np.maximum(parent, 0)]).sum()) if len(parents) else 0
-            )
+            children = int((shown & (parent >= 0) & parents[np.maximum(parent, 0)]).sum()) if len(parents) else 0
             if parents.any():
                 ratios.append(children / int(parents.sum()))
     return float(np.mean(ratios)) if ratios else math.nan

@@ -46,9 +46,7 @@ def last_fifth(cutoff: NDArray[np.int64]) -> int | None:
 
 def _autocorrelation(view: View, lag: int) -> Measure:
     # The view is sorted by entity and cutoff, so the k-th last row of an entity stands k places before.
-    later = (
-        np.flatnonzero(view.key[lag:] == view.key[:-lag]) + lag if len(view) > lag else np.empty(0, np.int64)
-    )
+    later = np.flatnonzero(view.key[lag:] == view.key[:-lag]) + lag if len(view) > lag else np.empty(0, np.int64)
     name = f"lag{lag}_autocorrelation"
     if len(later) < 2:
         return Measure(name, np.nan, np.nan, _GROUP, f"No entity has {lag + 1} train rows.")
@@ -63,10 +61,10 @@ def _autocorrelation(view: View, lag: int) -> Measure:
     value, stderr = spread(sums_by_cluster(clusters, clusters.max() + 1, columns), statistic, view.seed + lag)
     which = {1: "last one", 2: "last but one", 3: "last but two"}[lag]
     if np.isnan(value):
-        return Measure(
-            name, value, stderr, _GROUP, "The label does not vary among entities with several rows."
-        )
-    text = f"An entity's label correlates at {value:.2f} (± {stderr:.2f}) with its {which}, {len(later):,} pairs of rows."
+        return Measure(name, value, stderr, _GROUP, "The label does not vary among entities with several rows.")
+    text = (
+        f"An entity's label correlates at {value:.2f} (± {stderr:.2f}) with its {which}, {len(later):,} pairs of rows."
+    )
     return Measure(name, value, stderr, _GROUP, text)
 
 
@@ -80,7 +78,9 @@ def _drift(view: View) -> Measure:
         hot = np.eye(view.classes)[view.label.astype(int)]
         columns = [late, 1 - late, *(late[:, None] * hot).T, *((1 - late)[:, None] * hot).T]
         value, stderr = spread(sums_by_cluster(clusters, clusters.max() + 1, columns), _variation, view.seed)
-        text = f"The label's distribution moved by {value:.2f} (total variation) into the last fifth of the train dates."
+        text = (
+            f"The label's distribution moved by {value:.2f} (total variation) into the last fifth of the train dates."
+        )
         return Measure(name, value, stderr, _GROUP, text)
     y = view.label - view.label.mean()
     columns = [late, 1 - late, late * y, (1 - late) * y, y * y]

@@ -123,9 +123,7 @@ def _history(problem: Problem) -> History:
     label = _labels(problem)[keep]
     cutoff, known, entity = as_float(table["cutoff"])[keep], known[keep], entity[keep]
     distinct = np.unique(entity)
-    rank = np.argsort(
-        np.argsort(key_hashes(database, problem.entity, distinct), kind="stable"), kind="stable"
-    )
+    rank = np.argsort(np.argsort(key_hashes(database, problem.entity, distinct), kind="stable"), kind="stable")
     order = np.full(database[problem.entity].num_rows, len(distinct), dtype=np.int64)
     order[distinct] = rank
     sorting = np.lexsort((label, cutoff, known, order[entity]))

@@ -60,7 +60,9 @@ class TableTensors:
         return TableTensors(*(part.to(device) for part in parts))
 
 
-def read_columns(data: pa.Table, spec: TableSpec, known: list[np.ndarray[tuple[int], np.dtype[np.int64]]]) -> TableTensors:
+def read_columns(
+    data: pa.Table, spec: TableSpec, known: list[np.ndarray[tuple[int], np.dtype[np.int64]]]
+) -> TableTensors:
     """Read a table through its specification.
 
     Args:

@@ -74,7 +74,9 @@ class Graph:
             return self
         wanted = set(edge_types)
         names = {end for each in edge_types for end in (each[0], each[2])}
-        kept = {name: tuple(r for r in self.relations[name] if r.edge_type in wanted) for name in self.rank if name in names}
+        kept = {
+            name: tuple(r for r in self.relations[name] if r.edge_type in wanted) for name in self.rank if name in names
+        }
         return Graph(self.times, {n: self.rank[n] for n in kept}, {n: self.identity[n] for n in kept}, kept)
 
     def to(self, device: torch.device) -> Graph:
@@ -111,7 +113,12 @@ def build_graph(
         down = (link.source, link.name, link.target)
         relations[link.target].append(
             child_relation(
-                down, link.parent, rank[link.source], identities[link.source], len(times[link.target]), len(distinct) + 1
+                down,
+                link.parent,
+                rank[link.source],
+                identities[link.source],
+                len(times[link.target]),
+                len(distinct) + 1,
             )
         )
         up = (link.target, f"rev_{link.name}", link.source)
@@ -129,7 +136,9 @@ def _parent_relation(
 ) -> ParentRelation:
     # a table without rows still gets one rank, so that looking up "no parent" needs no special case
     padded = rank if len(rank) else np.zeros(1, np.int64)
-    return ParentRelation(edge_type, torch.from_numpy(np.array(parent)), torch.from_numpy(padded[np.maximum(parent, 0)]))
+    return ParentRelation(
+        edge_type, torch.from_numpy(np.array(parent)), torch.from_numpy(padded[np.maximum(parent, 0)])
+    )
 
 
 def database_graph(database: Database) -> Graph:

@@ -18,7 +18,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-__all__ = ["combine", "combine_arrays", "draw_below", "hash_floats", "hash_integers", "hash_strings", "hash_text", "mix"]
+__all__ = [
+    "combine",
+    "combine_arrays",
+    "draw_below",
+    "hash_floats",
+    "hash_integers",
+    "hash_strings",
+    "hash_text",
+    "mix",
+]
 
 
 def _signed(value: int) -> int:

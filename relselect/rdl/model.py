@@ -119,7 +119,9 @@ class RelationalNetwork(nn.Module):
         relations = sum(each[2] == blueprint.entity for each in blueprint.edge_types)
         self.context = nn.Linear(_CONTEXT + relations, channels)
         self.task_row = StackedEncoder(blueprint.task_spec, channels, 0, 0.0)
-        self.task_times = TimeEncoder(len(blueprint.task_spec.moments), channels) if blueprint.task_spec.moments else None
+        self.task_times = (
+            TimeEncoder(len(blueprint.task_spec.moments), channels) if blueprint.task_spec.moments else None
+        )
         self.head = nn.Sequential(
             nn.LayerNorm(2 * channels),
             nn.Linear(2 * channels, channels),

@@ -40,7 +40,9 @@ class NetworkProbe:
     def __init__(self, fitted: FittedNetwork, checkpoints: tuple[Checkpoint, ...], problem: Problem) -> None:
         blueprint, device = fitted.blueprint, fitted.device
         options = blueprint.settings.to_config()
-        self.architecture = json.dumps({"family": "rdl", **{name: options[name] for name in _ARCHITECTURE}}, sort_keys=True)
+        self.architecture = json.dumps(
+            {"family": "rdl", **{name: options[name] for name in _ARCHITECTURE}}, sort_keys=True
+        )
         rows = problem.rows("val")
         if len(rows) > PROBE_ROWS:
             rows = rows.take(np.sort(np.random.default_rng(0).choice(len(rows), PROBE_ROWS, replace=False)))

@@ -152,7 +152,9 @@ class TemporalSampler:
             hidden = ~known | (self.graph.rank[table][rows] >= asof_rank)
             state = torch.where(known, self.graph.identity[table][rows], state)
         state = combine(combine(state + self.seed, cutoff), self.seed)
-        root = _Frontier(entity, torch.arange(len(entity), device=entity.device), state, 0, ((None, len(entity)),), hidden)
+        root = _Frontier(
+            entity, torch.arange(len(entity), device=entity.device), state, 0, ((None, len(entity)),), hidden
+        )
         frontiers: dict[str, list[list[_Frontier]]] = {name: [[]] for name in self.graph.node_types}
         frontiers[table][0].append(root)
         growth = _Growth(frontiers, count=dict.fromkeys(self.graph.node_types, 0))
@@ -184,7 +186,9 @@ class TemporalSampler:
         first = growth.count[sender]
         count = len(receiver)
         growth.frontiers[sender][hop + 1].append(
-            _Frontier(relation.neighbours(positions), nodes.tree[receiver], state, first, ((relation.edge_type, count),))
+            _Frontier(
+                relation.neighbours(positions), nodes.tree[receiver], state, first, ((relation.edge_type, count),)
+            )
         )
         numbers = torch.arange(first, first + count, device=receiver.device)
         growth.edges.setdefault(relation.edge_type, []).append(torch.stack([numbers, receiver + nodes.first]))
@@ -202,7 +206,9 @@ class TemporalSampler:
             return slot
         receiver = receiver[crowded]
         state = nodes.state[receiver] + relation.salt
-        drawn = _systematic(visible[receiver], slot[crowded], fan_out, combine(state, -1), combine(state, slot[crowded]))
+        drawn = _systematic(
+            visible[receiver], slot[crowded], fan_out, combine(state, -1), combine(state, slot[crowded])
+        )
         return slot.index_copy(0, crowded, drawn)
 
     def _visible(self, nodes: _Frontier, relation: Relation, asof_rank: Tensor) -> tuple[Tensor, Tensor]:

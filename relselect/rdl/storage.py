@@ -54,7 +54,9 @@ def load_network(folder: Path, device: torch.device) -> tuple[FittedNetwork, tup
     try:
         header: dict[str, Any] = json.loads((folder / "network.json").read_text())
         if header["format"] != _FORMAT:
-            raise BundleError("format", header["format"], f"must be {_FORMAT}", "Load it with the version that saved it")
+            raise BundleError(
+                "format", header["format"], f"must be {_FORMAT}", "Load it with the version that saved it"
+            )
         blueprint = Blueprint(
             header["entity"],
             tuple((sender, name, receiver) for sender, name, receiver in header["edge_types"]),

@@ -124,7 +124,9 @@ class Trainer:
     def _epoch(self, epoch: int) -> bool:
         """Train one epoch and validate; False when the budget leaves no time for another."""
         begun, settings = time.monotonic(), self.blueprint.settings
-        batcher = batcher_of(self.blueprint, self.problem, self._train.entity.device, seed=1 + self.seed + 1_000_003 * epoch)
+        batcher = batcher_of(
+            self.blueprint, self.problem, self._train.entity.device, seed=1 + self.seed + 1_000_003 * epoch
+        )
         planned = min(settings.steps_per_epoch, -(-len(self._train) // settings.batch_size))
         allowance = self.budget.left() * (_FIRST_EPOCH if epoch == 0 else 1.0)
         losses: list[Tensor] = []
@@ -162,7 +164,9 @@ class Trainer:
         """Return the seconds that forward and backward pass of some rows take; no weight moves."""
         begun, label = time.monotonic(), self._train.label
         if label is not None:
-            torch.autograd.backward(self.blueprint.target.loss(self.network(batcher.batch(self._train, index)), label[index]))
+            torch.autograd.backward(
+                self.blueprint.target.loss(self.network(batcher.batch(self._train, index)), label[index])
+            )
         return time.monotonic() - begun
 
     def _reserve(self) -> float:

@@ -76,12 +76,12 @@ def decide(interval: tuple[float, float]) -> Choice:
 def _size_sentence(family: Choice, rows: int, margin: float, interval: tuple[float, float]) -> str:
     expected = f"{margin:+.1%} (from {interval[0]:+.1%} to {interval[1]:+.1%})"
     if family == "both":
-        return f"At {rows:,} training rows the rule expects {expected} for graph networks: too close to call, train both."
+        return (
+            f"At {rows:,} training rows the rule expects {expected} for graph networks: too close to call, train both."
+        )
     return f"At {rows:,} training rows the rule expects {expected} for graph networks, so it favours {_NAMES[family]}."
 
 
 def _readings(profile: Profile) -> tuple[str, ...]:
     found = {measure.name: measure for measure in profile.measures}
-    return tuple(
-        found[name].reading for name in _SHOWN if name in found and not math.isnan(found[name].value)
-    )
+    return tuple(found[name].reading for name in _SHOWN if name in found and not math.isnan(found[name].value))

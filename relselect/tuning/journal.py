@@ -95,9 +95,7 @@ def _sole_owner(folder: Path) -> Iterator[None]:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             rule = "is in use by another process"
-            raise ConfigError(
-                "folder", str(folder), rule, "Wait for it to end or give another folder"
-            ) from error
+            raise ConfigError("folder", str(folder), rule, "Wait for it to end or give another folder") from error
         yield
 
 

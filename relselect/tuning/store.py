@@ -61,9 +61,7 @@ def load_candidate(family: Family, folder: Path) -> Candidate:
     header = read_header(folder)
     if header.family != family.name:
         fix = f"Load it with the family {header.family!r}"
-        raise BundleError(
-            "folder", str(folder), f"holds a candidate of {header.family!r}, not {family.name!r}", fix
-        )
+        raise BundleError("folder", str(folder), f"holds a candidate of {header.family!r}, not {family.name!r}", fix)
     return family.load(folder, header)
 
 
@@ -83,15 +81,11 @@ def read_header(folder: Path) -> Candidate:
             val_predictions=predictions,
             val_interval=(low, high),
             model=None,
-            checkpoints=tuple(
-                Checkpoint(c["step"], _number(c["score"]), None) for c in stored["checkpoints"]
-            ),
+            checkpoints=tuple(Checkpoint(c["step"], _number(c["score"]), None) for c in stored["checkpoints"]),
             notes=tuple(stored["notes"]),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BundleError(
-            "folder", str(folder), f"holds no readable candidate ({error})", "Fit it again"
-        ) from error
+        raise BundleError("folder", str(folder), f"holds no readable candidate ({error})", "Fit it again") from error
 
 
 def _header(candidate: Candidate) -> dict[str, Any]:

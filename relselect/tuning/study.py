@@ -203,24 +203,18 @@ class _Run:
         default = self.family.default(self.problem)
         _, inside = nearest_point(self.family, self.problem, default)
         if not inside:
-            text = (
-                "the default configuration lies outside the search space; the sampler does not learn from it"
-            )
+            text = "the default configuration lies outside the search space; the sampler does not learn from it"
             self.emit(Notice("tuning", f"{self.family.name}: {text}"))
         return default, inside
 
     def _fit(self, config: Config, number: int) -> Candidate:
         self.emit(TrialStarted(self.family.name, number, config))
         seed = derive_seed(self.seed, number)
-        candidate = self.family.fit(
-            self.problem, config, seed=seed, number=number, budget=self.budget, emit=self.emit
-        )
+        candidate = self.family.fit(self.problem, config, seed=seed, number=number, budget=self.budget, emit=self.emit)
         save_candidate(self.family, candidate, self._place(number))
         return candidate
 
-    def _fail(
-        self, trial: optuna.Trial, number: int, config: Config, error: Exception, seconds: float
-    ) -> None:
+    def _fail(self, trial: optuna.Trial, number: int, config: Config, error: Exception, seconds: float) -> None:
         text = f"{type(error).__name__}: {error}"
         self._settle(trial, "failed", None, seconds=seconds, error=text, config=config)
         self.failures.append(Failure(number, config, text, seconds))
@@ -262,11 +256,7 @@ class _Run:
         """Settle a trial left RUNNING by a kill or an interrupt: finished if it was saved, else cut off."""
         facts = trial.user_attrs
         outcome, score = facts.get("outcome", "cut"), None
-        if (
-            outcome in ("cut", "done")
-            and "in_space" in facts
-            and (self._place(facts["number"]) / HEADER).exists()
-        ):
+        if outcome in ("cut", "done") and "in_space" in facts and (self._place(facts["number"]) / HEADER).exists():
             outcome = "done"
             score = read_header(self._place(facts["number"])).val_score if facts["in_space"] else None
         self._settle(trial.number, outcome, score)
@@ -276,9 +266,7 @@ class _Run:
         try:
             candidate = load_candidate(self.family, self._place(number))
         except (RelSelectError, OSError) as error:
-            self.emit(
-                Notice("tuning", f"{self.family.name} trial {number} cannot be read: {error}", "warning")
-            )
+            self.emit(Notice("tuning", f"{self.family.name} trial {number} cannot be read: {error}", "warning"))
             return
         self.candidates.append(candidate)
         self.seen.add(_canonical(candidate.config))

@@ -37,10 +37,16 @@ tasks:
     files: {train: train.csv, val: val.csv}
 """
 CUSTOMERS = "id,zip,league\n1,01234,NA\n2,99999,\n3,00000,AL\n"
-ORDERS = pa.table({
-    "customer": [1, 1, 2], "number": [1, 2, 1], "placed": pa.array([10, 20, 30], pa.timestamp("s")),
-    "paid": pa.array([11, None, 31], pa.timestamp("s")), "method": ["card", None, "cash"], "internal": [0, 0, 0],
-})
+ORDERS = pa.table(
+    {
+        "customer": [1, 1, 2],
+        "number": [1, 2, 1],
+        "placed": pa.array([10, 20, 30], pa.timestamp("s")),
+        "paid": pa.array([11, None, 31], pa.timestamp("s")),
+        "method": ["card", None, "cash"],
+        "internal": [0, 0, 0],
+    }
+)
 
 
 @pytest.fixture
@@ -100,7 +106,9 @@ def test_several_files_make_one_table(shop: Path) -> None:
 
 def test_all_problems_come_at_once(shop: Path) -> None:
     (shop / "customers.csv").unlink()
-    (shop / "database.yaml").write_text(MANIFEST.replace("time: placed", "time: place").replace("[internal]", "[intern]"))
+    (shop / "database.yaml").write_text(
+        MANIFEST.replace("time: placed", "time: place").replace("[internal]", "[intern]")
+    )
     found = "\n".join(problems(shop))
     assert "customers.parquet or customers.csv" in found
     assert "orders.intern (drop)" in found

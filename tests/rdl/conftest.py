@@ -52,7 +52,11 @@ def make_world() -> Callable[[int], World]:
         def parent(table: str) -> np.ndarray:
             return draw.integers(-1, sizes[table], sizes["b"]).astype(np.int64)
 
-        links = [Link("b", "of", "a", parent("a")), Link("b", "in", "c", parent("c")), Link("b", "after", "b", parent("b"))]
+        links = [
+            Link("b", "of", "a", parent("a")),
+            Link("b", "in", "c", parent("c")),
+            Link("b", "after", "b", parent("b")),
+        ]
         links.append(Link("b", "for", "a", parent("a")))
         return World(times, identities, links)
 
@@ -68,20 +72,24 @@ def _frames(seed: int) -> dict[str, pa.Table]:
     price = np.round(draw.gamma(2.0, 10.0, orders) * (0.5 + taste[user]), 2)
     state = np.where(draw.random(orders) < taste[user], "returned", "kept")
     return {
-        "users": pa.table({
-            "id": pa.array(range(users)),
-            "city": pa.array([f"c{i % 7}" for i in range(users)]),
-            "born": pa.array(draw.integers(-9000, -5000, users) * DAY).cast(pa.timestamp("us")),
-        }),
-        "orders": pa.table({
-            "order": pa.array(range(orders)),
-            "user": pa.array(user),
-            "shop": pa.array(draw.integers(0, 5, orders)),
-            "price": pa.array(price),
-            "when": pa.array(day * DAY).cast(pa.timestamp("us")),
-            "closed": pa.array((day + draw.integers(1, 15, orders)) * DAY).cast(pa.timestamp("us")),
-            "state": pa.array(state),
-        }),
+        "users": pa.table(
+            {
+                "id": pa.array(range(users)),
+                "city": pa.array([f"c{i % 7}" for i in range(users)]),
+                "born": pa.array(draw.integers(-9000, -5000, users) * DAY).cast(pa.timestamp("us")),
+            }
+        ),
+        "orders": pa.table(
+            {
+                "order": pa.array(range(orders)),
+                "user": pa.array(user),
+                "shop": pa.array(draw.integers(0, 5, orders)),
+                "price": pa.array(price),
+                "when": pa.array(day * DAY).cast(pa.timestamp("us")),
+                "closed": pa.array((day + draw.integers(1, 15, orders)) * DAY).cast(pa.timestamp("us")),
+                "state": pa.array(state),
+            }
+        ),
         "shops": pa.table({"shop": pa.array(range(5))}),
         "taste": pa.table({"user": pa.array(range(users)), "value": pa.array(taste)}),
     }
@@ -126,8 +134,15 @@ def make_problem(shop_frames, make_shop) -> Callable[..., Problem]:
             rows["hint"] = pa.array(draw.normal(0, 1, len(user)))
             rows["channel"] = pa.array(np.array(["web", "app", "shop"])[draw.integers(0, 3, len(user))])
         task = Task.from_labels(
-            database, pa.table(rows), name="returns", entity="users", kind=kind, time=None if static else "date",
-            entity_columns="user", horizon=None if static else "30d", regime=regime,
+            database,
+            pa.table(rows),
+            name="returns",
+            entity="users",
+            kind=kind,
+            time=None if static else "date",
+            entity_columns="user",
+            horizon=None if static else "30d",
+            regime=regime,
             features=("hint", "channel") if features else (),
         )
         return Problem(database, task)

@@ -38,14 +38,21 @@ def test_it_learns_what_was_planted(fitted):
     assert fitted.val_score > 0.85
     assert fitted.val_interval[0] <= fitted.val_score <= fitted.val_interval[1]
     assert 1 <= len(fitted.checkpoints) <= 3
-    assert [each.score for each in fitted.checkpoints] == sorted((each.score for each in fitted.checkpoints), reverse=True)
+    assert [each.score for each in fitted.checkpoints] == sorted(
+        (each.score for each in fitted.checkpoints), reverse=True
+    )
     assert fitted.details["parameters"] > 0
     assert len(fitted.details["learning_curve"]) >= 1
 
 
 @pytest.mark.parametrize(
     ("kind", "options"),
-    [("regression", {}), ("multiclass", {"features": True}), ("binary", {"regime": "frozen"}), ("binary", {"static": True})],
+    [
+        ("regression", {}),
+        ("multiclass", {"features": True}),
+        ("binary", {"regime": "frozen"}),
+        ("binary", {"static": True}),
+    ],
 )
 def test_every_kind_and_regime_trains(make_problem, small, kind, options):
     problem = make_problem(kind, **options)
@@ -90,7 +97,9 @@ def test_predictions_do_not_depend_on_the_batch(problem, small, strategy):
     whole = RDL("cpu").predict(candidate, problem, rows)
     order = np.random.default_rng(0).permutation(len(rows))
     assert np.allclose(RDL("cpu").predict(candidate, problem, rows.take(order)), whole[order], atol=1e-5, rtol=0)
-    alone = [RDL("cpu").predict(candidate, problem, rows.take(np.array([place])))[0] for place in range(0, len(rows), 17)]
+    alone = [
+        RDL("cpu").predict(candidate, problem, rows.take(np.array([place])))[0] for place in range(0, len(rows), 17)
+    ]
     assert np.allclose(alone, whole[::17], atol=1e-5, rtol=0)
 
 
@@ -174,9 +183,9 @@ def test_epochs_are_told(problem, small):
     assert epochs[0].family == "rdl"
 
 
-@pytest.mark.parametrize("config", [{"chanels": 3}, {"channels": 0}, {"dropout": 1.5}, {"strategy": "first"}, {"layers": 1.5}])
+@pytest.mark.parametrize(
+    "config", [{"chanels": 3}, {"channels": 0}, {"dropout": 1.5}, {"strategy": "first"}, {"layers": 1.5}]
+)
 def test_wrong_options_are_refused(problem, config):
     with pytest.raises(ConfigError, match=next(iter(config))):
         fit(problem, config)
-
-

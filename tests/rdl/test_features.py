@@ -18,7 +18,12 @@ from relselect.rdl.identity import row_identities
 from relselect.rdl.settings import Settings
 from relselect.rdl.specification import TableSpec, fit_columns
 
-TYPES = {"x": SemanticType.NUMERICAL, "kind": SemanticType.CATEGORICAL, "flat": SemanticType.NUMERICAL, "note": SemanticType.TEXT}
+TYPES = {
+    "x": SemanticType.NUMERICAL,
+    "kind": SemanticType.CATEGORICAL,
+    "flat": SemanticType.NUMERICAL,
+    "note": SemanticType.TEXT,
+}
 
 
 def table(rows):

@@ -36,7 +36,9 @@ def nested(world, trees):
 
     def build(table, node):
         row = int(trees.rows[table][node])
-        below = sorted((edge_type, build(edge_type[0], sender)) for edge_type, sender in children.get((table, node), []))
+        below = sorted(
+            (edge_type, build(edge_type[0], sender)) for edge_type, sender in children.get((table, node), [])
+        )
         return table, -1 if row < 0 else int(world.identities[table][row]), below
 
     return [build(trees.entity, root) for root in range(trees.nodes_per_hop[trees.entity][0])]
@@ -49,7 +51,9 @@ def naive(world, entity, asof, fan_out):
         return row >= 0 and world.times[table][row] != NEVER and world.times[table][row] <= asof
 
     def latest(table, rows, most):
-        kept = sorted((int(world.times[table][r]), int(world.identities[table][r]), r) for r in rows if visible(table, r))
+        kept = sorted(
+            (int(world.times[table][r]), int(world.identities[table][r]), r) for r in rows if visible(table, r)
+        )
         return [row for _, _, row in kept[-most:]]
 
     def grow(table, row, hop, hidden, came=None):
@@ -164,6 +168,8 @@ def test_uniform_draws_differ_between_seeds_and_cutoffs():
 
 
 def test_degree_counts_what_is_visible_and_not_what_is_sampled():
-    trees = TemporalSampler(star(40), (5,)).sample("a", torch.tensor([0, -1]), torch.tensor([9, 9]), torch.tensor([9, 9]))
+    trees = TemporalSampler(star(40), (5,)).sample(
+        "a", torch.tensor([0, -1]), torch.tensor([9, 9]), torch.tensor([9, 9])
+    )
     assert trees.degree.tolist() == [[10], [0]]
     assert trees.rows["a"].tolist() == [0, -1]

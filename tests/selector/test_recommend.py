@@ -16,9 +16,7 @@ def ask(rows: int, profile: Profile | None = None, **how: object) -> Recommendat
     return recommend_from_profile(profile or Profile((), 0.0), problem, **how)
 
 
-@pytest.mark.parametrize(
-    ("rows", "family"), [(1_000, "dfs"), (40_000, "both"), (12_000, "both"), (3_000_000, "rdl")]
-)
+@pytest.mark.parametrize(("rows", "family"), [(1_000, "dfs"), (40_000, "both"), (12_000, "both"), (3_000_000, "rdl")])
 def test_the_size_rule(rows: int, family: str) -> None:
     found = ask(rows)
     assert found.family == family

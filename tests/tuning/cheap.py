@@ -38,9 +38,7 @@ def tiny_problem() -> Problem:
         times={"events": "date"},
         foreign_keys={"events": {"thing": "things"}},
     )
-    task = Task.from_labels(
-        database, labels, name="high", entity="things", kind="binary", time="date", horizon="7d"
-    )
+    task = Task.from_labels(database, labels, name="high", entity="things", kind="binary", time="date", horizon="7d")
     return Problem(database, task)
 
 
@@ -80,9 +78,7 @@ class Bowl:
         score = -((config["x"] - 0.3) ** 2) + 0.001 * rng.random()
         predictions = rng.random(len(problem.rows("val")))
         interval = (score - 0.1, score + 0.1)
-        return Candidate(
-            self.name, config, seed, number, predictions, score, interval, 0.01, 1.0, "cpu", rng.random(3)
-        )
+        return Candidate(self.name, config, seed, number, predictions, score, interval, 0.01, 1.0, "cpu", rng.random(3))
 
     def _misbehave(self, number: int) -> None:
         wanted = self.misbehaviour

@@ -61,9 +61,7 @@ def test_a_longer_study_begins_like_a_shorter_one(problem: Problem, tmp_path: Pa
 
 
 @pytest.mark.parametrize("number", [0, 4, 9])
-def test_a_killed_study_resumes_as_if_nothing_had_happened(
-    problem: Problem, tmp_path: Path, number: int
-) -> None:
+def test_a_killed_study_resumes_as_if_nothing_had_happened(problem: Problem, tmp_path: Path, number: int) -> None:
     code = (
         "from tests.tuning.cheap import *; from relselect.tuning import tune; from pathlib import Path;"
         f"tune(Bowl(kill={number}), tiny_problem(), budget=Budget(None), seed=7,"
@@ -89,9 +87,7 @@ def test_a_torn_journal_line_is_cut_off(problem: Problem, tmp_path: Path) -> Non
 def test_saved_before_it_was_told_counts_as_finished(problem: Problem, tmp_path: Path) -> None:
     run(problem, tmp_path, trials=4)
     lines = (tmp_path / "journal.log").read_text().splitlines(keepends=True)
-    (tmp_path / "journal.log").write_text(
-        "".join(lines[:-3])
-    )  # outcome, seconds and state of trial 3 are lost
+    (tmp_path / "journal.log").write_text("".join(lines[:-3]))  # outcome, seconds and state of trial 3 are lost
     family = Bowl()
     study = tune(family, problem, budget=Budget(None), seed=7, folder=tmp_path, max_trials=4)
     assert family.fitted == []
@@ -101,9 +97,7 @@ def test_saved_before_it_was_told_counts_as_finished(problem: Problem, tmp_path:
 def test_a_failing_trial_is_recorded_and_the_study_goes_on(problem: Problem, tmp_path: Path) -> None:
     heard: list[Event] = []
     family = Bowl(fail=(0, 2))
-    study = tune(
-        family, problem, budget=Budget(None), emit=heard.append, seed=7, folder=tmp_path, max_trials=6
-    )
+    study = tune(family, problem, budget=Budget(None), emit=heard.append, seed=7, folder=tmp_path, max_trials=6)
     assert [f.number for f in study.failures] == [0, 2]
     assert "RuntimeError: no luck with 2" in study.failures[1].error
     assert [c.number for c in study.candidates] == [1, 3, 4, 5]
@@ -167,9 +161,7 @@ def test_a_default_on_the_edge_of_the_space_is_learnt_from(problem: Problem, tmp
             }
 
     heard: list[Event] = []
-    study = tune(
-        Edge(), problem, budget=Budget(None), emit=heard.append, seed=0, folder=tmp_path, max_trials=12
-    )
+    study = tune(Edge(), problem, budget=Budget(None), emit=heard.append, seed=0, folder=tmp_path, max_trials=12)
     assert study.candidates[0].config == {"x": 0.3, "penalty": 0.0, "epochs": 5}
     assert not any(isinstance(event, Notice) for event in heard)
     with open_study(tmp_path, json.loads((tmp_path / "study.json").read_text())) as stored:

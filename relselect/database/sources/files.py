@@ -63,7 +63,11 @@ def read_files(paths: Sequence[Path], table: str, text: Collection[str] = ()) ->
     try:
         return parts[0] if len(parts) == 1 else pa.concat_tables(parts, promote_options="permissive")
     except pa.ArrowInvalid as error:
-        return [SchemaProblem(table, None, str(error), "its files hold different types in one column", "Convert one of them")]
+        return [
+            SchemaProblem(
+                table, None, str(error), "its files hold different types in one column", "Convert one of them"
+            )
+        ]
 
 
 def read_file(path: Path, table: str, text: Collection[str] = ()) -> pa.Table | list[SchemaProblem]:
@@ -83,7 +87,11 @@ def read_file(path: Path, table: str, text: Collection[str] = ()) -> pa.Table | 
         if path.name.endswith((".csv", ".csv.gz")):
             return _read_csv(path, table, text)
     except (pa.ArrowInvalid, OSError) as error:
-        return [SchemaProblem(table, None, path.name, f"is not readable: {str(error).splitlines()[0]}", "Write the file again")]
+        return [
+            SchemaProblem(
+                table, None, path.name, f"is not readable: {str(error).splitlines()[0]}", "Write the file again"
+            )
+        ]
     return [SchemaProblem(table, None, path.name, "is neither Parquet nor CSV", f"Use one of: {', '.join(SUFFIXES)}")]
 
 
@@ -108,7 +116,9 @@ def _read_csv(path: Path, table: str, text: Collection[str]) -> pa.Table | list[
         return [_ragged(path, table, ragged)]
     twice = sorted({name for name in data.column_names if data.column_names.count(name) > 1})
     if twice:
-        return [SchemaProblem(table, name, path.name, "occurs twice in the header", "Rename one of them") for name in twice]
+        return [
+            SchemaProblem(table, name, path.name, "occurs twice in the header", "Rename one of them") for name in twice
+        ]
     return _empty_is_null(data)
 
 
@@ -151,8 +161,13 @@ def _first_bad_byte(path: Path) -> int | None:
 def _ragged(path: Path, table: str, rows: Sequence[Any]) -> SchemaProblem:
     shown = "; ".join(f"row {row.number} has {row.actual_columns}: {row.text[:40]}" for row in rows[:_RAGGED_SHOWN])
     more = f" and {len(rows) - _RAGGED_SHOWN} more" if len(rows) > _RAGGED_SHOWN else ""
-    return SchemaProblem(table, None, path.name, f"has rows without {rows[0].expected_columns} values ({shown}{more})",
-                         "Quote values that hold commas or line breaks, and fill short rows")
+    return SchemaProblem(
+        table,
+        None,
+        path.name,
+        f"has rows without {rows[0].expected_columns} values ({shown}{more})",
+        "Quote values that hold commas or line breaks, and fill short rows",
+    )
 
 
 def _empty_is_null(data: pa.Table) -> pa.Table:
@@ -169,5 +184,10 @@ def _other_columns(table: str, paths: Sequence[Path], parts: Iterable[pa.Table])
     names = [set(part.column_names) for part in parts]
     number = next(i for i, columns in enumerate(names) if columns != names[0])
     differing = ", ".join(sorted(names[0] ^ names[number]))
-    return SchemaProblem(table, None, paths[number].name, f"differs from {paths[0].name} in columns: {differing}",
-                         "Give all files of a table the same columns, or narrow the glob")
+    return SchemaProblem(
+        table,
+        None,
+        paths[number].name,
+        f"differs from {paths[0].name} in columns: {differing}",
+        "Give all files of a table the same columns, or narrow the glob",
+    )

@@ -78,7 +78,11 @@ def _read_table(root: Path, name: str, spec: TableSpec) -> pa.Table | list[Schem
     paths = find_files(root, name, spec.file)
     if not paths:
         wanted = spec.file or " or ".join(f"{name}{suffix}" for suffix in SUFFIXES[:2])
-        return [SchemaProblem(name, None, wanted, f"is not in {root}", "Put the file there or correct `file` in the manifest")]
+        return [
+            SchemaProblem(
+                name, None, wanted, f"is not in {root}", "Put the file there or correct `file` in the manifest"
+            )
+        ]
     text = [column for column, semantic in spec.types.items() if semantic in ("categorical", "text")]
     data = read_files(paths, name, text)
     if isinstance(data, list):
@@ -113,7 +117,9 @@ def _columns(value: str | list[str] | None) -> tuple[str, ...]:
 def _undeclared(folder: Path) -> DataNotFound | ConfigError:
     files = {name: path for path in sorted(folder.iterdir()) if (name := table_name(path)) is not None}
     if not files:
-        return DataNotFound("path", str(folder), f"holds neither {MANIFEST_NAME} nor Parquet or CSV files", "Check the path")
+        return DataNotFound(
+            "path", str(folder), f"holds neither {MANIFEST_NAME} nor Parquet or CSV files", "Check the path"
+        )
     rule = f"holds {len(files)} data files, but nothing declares keys, times and references"
     fix = f"Save this as {folder / MANIFEST_NAME}, after a look at the guesses:\n\n{skeleton(folder.name, files)}"
     return ConfigError("path", str(folder), rule, fix)

@@ -41,10 +41,16 @@ def to_arrow(name: str, frame: Any) -> pa.Table | list[SchemaProblem]:
             return plain(pa.table(frame))
         converted = frame.to_arrow() if hasattr(frame, "to_arrow") else None
     except pa.ArrowException as error:
-        return [SchemaProblem(name, None, type(frame).__name__, f"does not convert to Arrow: {error}", "Convert it to pyarrow")]
+        return [
+            SchemaProblem(
+                name, None, type(frame).__name__, f"does not convert to Arrow: {error}", "Convert it to pyarrow"
+            )
+        ]
     if isinstance(converted, pa.Table):
         return plain(converted)
-    return [SchemaProblem(name, None, type(frame).__name__, "is no data frame", "Pass a pandas, Polars or pyarrow frame")]
+    return [
+        SchemaProblem(name, None, type(frame).__name__, "is no data frame", "Pass a pandas, Polars or pyarrow frame")
+    ]
 
 
 def tables_from_frames(
@@ -72,7 +78,12 @@ def tables_from_frames(
         SchemaError: With every frame that does not convert and every declaration that names nothing.
     """
     declared: dict[str, Mapping[str, Any]] = {
-        "keys": keys, "times": times, "foreign_keys": foreign_keys, "types": types, "drop": drop, "known_at": known_at,
+        "keys": keys,
+        "times": times,
+        "foreign_keys": foreign_keys,
+        "types": types,
+        "drop": drop,
+        "known_at": known_at,
     }
     problems = list(_unknown_tables(frames, declared))
     problems += [problem for table in types for problem in _unknown_types(table, types[table])]
@@ -82,7 +93,9 @@ def tables_from_frames(
         converted = to_arrow(name, frame)
         if isinstance(converted, pa.Table):
             problems += unknown_drops(name, drop.get(name, ()), converted.column_names)
-            data[name] = converted.drop_columns([column for column in drop.get(name, ()) if column in converted.column_names])
+            data[name] = converted.drop_columns(
+                [column for column in drop.get(name, ()) if column in converted.column_names]
+            )
         else:
             problems += converted
     if problems:
@@ -109,7 +122,9 @@ def unknown_drops(table: str, drop: Sequence[str], columns: Sequence[str]) -> li
     """Return a problem for every dropped column that does not exist: a misspelt one would leak what it should hide."""
     shown = ", ".join(columns[:12])
     return [
-        SchemaProblem(table, column, "drop", "is to be dropped but the table has no such column", f"The table has: {shown}")
+        SchemaProblem(
+            table, column, "drop", "is to be dropped but the table has no such column", f"The table has: {shown}"
+        )
         for column in drop
         if column not in columns
     ]
@@ -132,21 +147,33 @@ def _unknown_tables(frames: Mapping[str, Any], declared: Mapping[str, Mapping[st
     for argument, by_table in declared.items():
         for name in by_table:
             if name not in frames:
-                yield SchemaProblem(name, None, argument, f"is named in {argument} but is no frame",
-                                    f"Use one of: {', '.join(sorted(frames))}")
+                yield SchemaProblem(
+                    name,
+                    None,
+                    argument,
+                    f"is named in {argument} but is no frame",
+                    f"Use one of: {', '.join(sorted(frames))}",
+                )
 
 
 def _unknown_types(table: str, types: Mapping[str, str]) -> Iterable[SchemaProblem]:
     for column, semantic in types.items():
         if semantic not in set(SemanticType):
-            yield SchemaProblem(table, column, str(semantic), "is no semantic type", f"Use one of: {', '.join(SemanticType)}")
+            yield SchemaProblem(
+                table, column, str(semantic), "is no semantic type", f"Use one of: {', '.join(SemanticType)}"
+            )
 
 
 def _idle_clocks(table: str, known_at: Mapping[str, Sequence[str]]) -> Iterable[SchemaProblem]:
     for clock, masked in known_at.items():
         if not _tuple(masked) or clock in _tuple(masked):
-            yield SchemaProblem(table, clock, "known_at", "a clock masks other columns, and itself without being listed",
-                                "List the other columns that become known then")
+            yield SchemaProblem(
+                table,
+                clock,
+                "known_at",
+                "a clock masks other columns, and itself without being listed",
+                "List the other columns that become known then",
+            )
 
 
 def _from_pandas(name: str, frame: Any) -> pa.Table | list[SchemaProblem]:
@@ -158,8 +185,12 @@ def _from_pandas(name: str, frame: Any) -> pa.Table | list[SchemaProblem]:
         for label in frame.columns
         if not isinstance(label, str)
     ]
-    twice = sorted({label for label in frame.columns if isinstance(label, str) and list(frame.columns).count(label) > 1})
-    problems += [SchemaProblem(name, label, label, "occurs twice in the table", "Rename one of them") for label in twice]
+    twice = sorted(
+        {label for label in frame.columns if isinstance(label, str) and list(frame.columns).count(label) > 1}
+    )
+    problems += [
+        SchemaProblem(name, label, label, "occurs twice in the table", "Rename one of them") for label in twice
+    ]
     if problems:
         return problems
     columns: dict[str, pa.Array] = {}
@@ -173,13 +204,25 @@ def _from_pandas(name: str, frame: Any) -> pa.Table | list[SchemaProblem]:
 
 def _inconvertible(table: str, column: str, values: Any, error: Exception) -> SchemaProblem:
     if str(values.dtype) != "object":
-        return SchemaProblem(table, column, str(values.dtype), f"does not convert to Arrow: {str(error).splitlines()[0]}",
-                             "Convert it to numbers, timestamps or text")
+        return SchemaProblem(
+            table,
+            column,
+            str(values.dtype),
+            f"does not convert to Arrow: {str(error).splitlines()[0]}",
+            "Convert it to numbers, timestamps or text",
+        )
     kinds: dict[str, list[object]] = {}
     for value in values.dropna():
         kinds.setdefault(type(value).__name__, []).append(value)
     shown = "; ".join(f"{kind}: {', '.join(map(repr, found[:_EXAMPLES]))}" for kind, found in kinds.items())
     if len(kinds) > 1:
-        return SchemaProblem(table, column, shown, "mixes kinds of values", f"Convert it, e.g. frame[{column!r}].astype(str)")
-    return SchemaProblem(table, column, shown, f"does not convert to Arrow: {str(error).splitlines()[0]}",
-                         "Convert it to numbers, timestamps or text, or drop it")
+        return SchemaProblem(
+            table, column, shown, "mixes kinds of values", f"Convert it, e.g. frame[{column!r}].astype(str)"
+        )
+    return SchemaProblem(
+        table,
+        column,
+        shown,
+        f"does not convert to Arrow: {str(error).splitlines()[0]}",
+        "Convert it to numbers, timestamps or text, or drop it",
+    )
