@@ -22,7 +22,7 @@ test: install
 
 lint: install
 	$(BIN)/ruff check .
-	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff format --check --quiet relselect tests benchmarks
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
