@@ -11,7 +11,7 @@ from relselect.database import Database
 from relselect.errors import ConfigError
 from relselect.events import Emit
 from relselect.fitted import Fitted
-from relselect.problem import Problem
+from relselect.problem import Problem, declarations
 from relselect.tasks import Task
 from relselect.threads import wait_passively
 
@@ -85,6 +85,7 @@ def select_and_train(
         database=database,
         problem=problem,
         source=database.source,
+        declared=declarations(database),
     )
 
 

@@ -28,11 +28,13 @@ from relselect.tuning import load_candidate, save_candidate
 if TYPE_CHECKING:
     from relselect.fitted import Fitted
 
-__all__ = ["load_bundle", "save_bundle"]
+__all__ = ["LEFTOVERS", "load_bundle", "save_bundle"]
 
 _FORMAT = 1
 _MANIFEST = "manifest.json"
 _PARTS = ("model", "task", "record.json", "fitted.json")
+#: What a kill during `save_bundle` may leave before the manifest is written.
+LEFTOVERS = (".partial", f".{_MANIFEST}", *_PARTS)
 _TASK_FIELDS = (
     "name", "entity", "kind", "target", "regime", "horizon", "classes", "static", "time_kind", "key_columns",
     "feature_columns", "population", "label_query", "known_after", "every", "hidden_columns", "notes", "description",
@@ -54,6 +56,7 @@ def save_bundle(fitted: Fitted, folder: Path) -> Path:
             table: {column: str(kind) for column, kind in kinds.items()} for table, kinds in fitted.types.items()
         },
         "schema": fitted.schema,
+        "declared": fitted.declared,
         "family": fitted.family.name,
         "database": fitted.record["database"]["name"],
         "source": fitted.source,
@@ -92,6 +95,7 @@ def load_bundle(folder: Path) -> dict[str, Any]:
         "task": _load_task(folder / "task"),
         "types": types,
         "schema": facts["schema"],
+        "declared": facts.get("declared"),
         "family": family,
         "candidate": load_candidate(family, folder / "model"),
         "record": json.loads((folder / "record.json").read_text(encoding="utf-8")),

@@ -39,6 +39,7 @@ class Fitted:
         database: The database it was trained on, if at hand.
         problem: The problem it was trained on, if at hand.
         source: The known name or folder of the database it was trained on, if it came from one.
+        declared: Table -> keys and times as they were declared (`relselect.problem.declarations`).
 
     Attributes:
         record: The run record, JSON-able.
@@ -59,6 +60,7 @@ class Fitted:
         database: Database | None = None,
         problem: Problem | None = None,
         source: str | None = None,
+        declared: dict[str, list[str]] | None = None,
     ) -> None:
         self.task = task
         self.types = types
@@ -70,6 +72,7 @@ class Fitted:
         self._database = database
         self._problem = problem
         self.source = source
+        self.declared = declared
 
     def __repr__(self) -> str:
         score = f"{self.task.metric.name}={self.candidate.val_score:.4f}"
@@ -183,7 +186,7 @@ class Fitted:
         used = database if database is not None else self._database
         if used is None:
             raise TaskError("database", None, "a loaded predictor needs a database to read", "Pass database=...")
-        check_schema(self.schema, used)
+        check_schema(self.schema, used, self.declared, self.types)
         bound = Problem(used, self.task.with_later_labels(used), types=self.types)
         if database is None:
             self._problem = bound
@@ -245,13 +248,15 @@ class Fitted:
 
 
 def _class_values(classes: tuple[str, ...]) -> NDArray[Any]:
-    """Return class names as what they were: booleans, integers or text."""
+    """Return class names as what they were: booleans, integers or text (codes such as 01 among them)."""
     if set(classes) == {"false", "true"}:
         return np.array([name == "true" for name in classes])
     try:
-        return np.array([int(name) for name in classes])
+        numbers = [int(name) for name in classes]
     except ValueError:
-        return np.array(classes, dtype=object)
+        numbers = []
+    whole = [str(number) for number in numbers] == list(classes)
+    return np.array(numbers) if whole else np.array(classes, dtype=object)
 
 
 def _cutoffs(rows: Rows, task: Task) -> NDArray[Any]:

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from relselect.database import Database, ForeignKey, SemanticType, Table
 from relselect.database.clock import EVERYTHING, NEVER, format_time, parse_time
+from relselect.database.columns import combine_keys
 from relselect.database.inference import infer_types
 from relselect.errors import TaskError
 from relselect.tasks import Rows, Task
@@ -20,7 +21,7 @@ from relselect.tasks.splits import Split, asof_of
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["LABELS", "Problem", "Types", "check_schema"]
+__all__ = ["LABELS", "Problem", "Types", "check_schema", "declarations"]
 
 T = TypeVar("T")
 
@@ -197,7 +198,10 @@ class Problem:
         Raises:
             TaskError: A table or column that training used is missing.
         """
-        check_schema({name: table.columns for name, table in self.user_database.tables.items()}, database)
+        trained = self.user_database
+        check_schema(
+            {name: table.columns for name, table in trained.tables.items()}, database, declarations(trained), self.types
+        )
         return Problem(database, self.task.with_later_labels(database), types=self.types)
 
     def cached(self, key: str, build: Callable[[], T]) -> T:
@@ -233,9 +237,7 @@ def _with_labels(database: Database, task: Task) -> Database:
         return database
     key = database[task.entity].primary_key
     names = [f"entity_{number}" for number in range(len(key))]
-    keys = pa.concat_tables(
-        [_uniform(frame.keys.rename_columns(names)) for frame in frames], promote_options="permissive"
-    )
+    keys = _together([_uniform(frame.keys.rename_columns(names)) for frame in frames])
     cutoff = np.concatenate([frame.cutoff for frame in frames])
     since = np.maximum(np.concatenate([frame.known_at for frame in frames]), cutoff + 1)
     label = as_label_values(np.concatenate([frame.label for frame in frames]), task.kind, task.classes)
@@ -266,16 +268,48 @@ def _uniform(keys: pa.Table) -> pa.Table:
     return keys.cast(pa.schema(fields))
 
 
+def _together(parts: list[pa.Table]) -> pa.Table:
+    """Put keys together; where the splits store them as numbers here and as text there, in the form they are compared in."""
+    try:
+        return pa.concat_tables(parts, promote_options="permissive")
+    except pa.ArrowException:
+        compared = [{name: combine_keys([part[name]]) for name in part.column_names} for part in parts]
+        return pa.concat_tables(
+            [pa.table({name: key.cast(pa.string()) for name, key in part.items()}) for part in compared]
+        )
+
+
 def _times(ticks: NDArray[np.int64], task: Task) -> pa.Array:
     return pa.array(ticks) if task.time_kind == "integer" else pa.array(ticks).cast(pa.timestamp("us"))
 
 
-def check_schema(trained: Mapping[str, Sequence[str]], database: Database) -> None:
-    """Check that a database has every table and column that training saw.
+def declarations(database: Database) -> dict[str, list[str]]:
+    """Return, table by table and as text, what is declared of keys and times: what decides who belongs to whom, and when."""
+    found: dict[str, list[str]] = {}
+    for name, table in database.tables.items():
+        told = [f"primary key {'+'.join(table.primary_key)}"] if table.primary_key else []
+        told += [f"time {table.time}"] if table.time else []
+        told += [f"foreign key {key.name} to {key.table}" for key in table.foreign_keys]
+        told += [f"known_at {clock} of {column}" for clock, columns in table.known_at.items() for column in columns]
+        found[name] = told
+    return found
+
+
+def check_schema(
+    trained: Mapping[str, Sequence[str]],
+    database: Database,
+    declared: Mapping[str, Sequence[str]] | None = None,
+    types: Types | None = None,
+) -> None:
+    """Check that a database has every table and column that training saw, under the same declarations.
+
+    A time that is no longer declared would show the future; a foreign key that is not would hide the past.
 
     Args:
         trained: Table -> columns.
         database: The database to predict on.
+        declared: Table -> `declarations` of the database trained on.
+        types: Column types that training resolved.
 
     Raises:
         TaskError: Something is missing; names all of it.
@@ -291,6 +325,27 @@ def check_schema(trained: Mapping[str, Sequence[str]], database: Database) -> No
     if tables or columns:
         rule = "lacks tables or columns that the predictor was trained on"
         raise TaskError("database", [*tables, *columns], rule, "Add them, null where unknown, or train again")
+    now = declarations(database)
+    lost = [f"{name}: {each}" for name, had in (declared or {}).items() for each in had if each not in now[name]]
+    if lost:
+        raise TaskError(
+            "database", lost, "lacks declarations that the predictor was trained under", "Declare them again"
+        )
+    text = [
+        f"{name}.{column} ({database[name].data[column].type})"
+        for name, kinds in (types or {}).items()
+        if name in database.tables
+        for column, kind in kinds.items()
+        if column in database[name].columns and not _readable(database[name].data[column].type, kind)
+    ]
+    if text:
+        raise TaskError("database", text, "holds text where training saw numbers or times", "Convert these columns")
+
+
+def _readable(dtype: pa.DataType, kind: SemanticType) -> bool:
+    plain = dtype.value_type if pa.types.is_dictionary(dtype) else dtype
+    text = pa.types.is_string(plain) or pa.types.is_large_string(plain)
+    return not text or kind not in (SemanticType.NUMERICAL, SemanticType.TIMESTAMP, SemanticType.BOOLEAN)
 
 
 def _refuse_label_in_features(problem: Problem) -> None:

@@ -145,3 +145,35 @@ def test_an_entity_that_is_not_visible_yet_looks_like_one_that_is_not_there(tabl
     assert ((copies.entity < 0) == ((np.arange(len(copies)) % 2 == 1) & (copies.asof < 200 * DAY))).all()
     assert problem.bind(pa.table({"id": [10, 10]}), np.array([199, 200]) * DAY).entity.tolist() == [-1, 1]
     assert problem.bind(pa.table({"id": [10]}), np.array([300]) * DAY, np.array([100]) * DAY).entity.tolist() == [-1]
+
+
+def test_a_database_that_declares_less_is_refused():
+    problem = shop_problem()
+    tables = problem.user_database.tables
+    timeless = [replace(table, time=None) if name == "orders" else table for name, table in tables.items()]
+    with pytest.raises(TaskError, match=r"orders: time .*declarations"):
+        problem.rebind(Database(timeless))
+    loose = [replace(table, foreign_keys=()) if name == "orders" else table for name, table in tables.items()]
+    with pytest.raises(TaskError, match=r"orders: foreign key .* to users"):
+        problem.rebind(Database(loose))
+
+
+def test_text_where_training_saw_numbers_is_refused():
+    problem = shop_problem()
+    orders = problem.user_database["orders"]
+    column = next(c for c, kind in problem.types["orders"].items() if kind == "numerical")
+    text = pa.array(["many"] * orders.num_rows)
+    data = orders.data.set_column(orders.columns.index(column), column, text)
+    with pytest.raises(TaskError, match="text where training saw numbers"):
+        problem.rebind(problem.user_database.with_table(replace(orders, data=data)))
+
+
+def test_label_frames_may_store_keys_in_different_ways():
+    database = Database([Table("users", pa.table({"id": [1, 2, 3]}), ("id",))])
+    frames = {
+        "train": pa.table({"id": [1, 2, 3], "cutoff": [1, 1, 1], "label": [0, 1, 1]}),
+        "val": pa.table({"id": ["1", "2", "3"], "cutoff": [9, 9, 9], "label": [0, 1, 1]}),
+    }
+    task = Task.from_labels(database, frames, name="t", entity="users", kind="binary", time="cutoff", known_after=2)
+    problem = Problem(database, task)
+    assert problem.database.parents(LABELS)[0].tolist() == [0, 1, 2, 0, 1, 2]

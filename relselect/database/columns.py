@@ -13,7 +13,7 @@ from relselect.database.clock import NEVER, ticks_of
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["as_float", "as_numpy", "as_strings", "combine_keys", "is_nested"]
+__all__ = ["as_float", "as_numpy", "as_strings", "as_text", "combine_keys", "is_nested"]
 
 
 def as_numpy(values: pa.ChunkedArray | pa.Array) -> NDArray[Any]:
@@ -22,8 +22,9 @@ def as_numpy(values: pa.ChunkedArray | pa.Array) -> NDArray[Any]:
 
 
 def is_nested(dtype: pa.DataType) -> bool:
-    """Whether the type holds lists, structs, maps or bytes, which no engine reads."""
-    return bool(pa.types.is_nested(dtype) or pa.types.is_binary(dtype) or pa.types.is_large_binary(dtype))
+    """Whether the type holds lists, structs, maps, bytes or calendar intervals, which no engine reads."""
+    tests = (pa.types.is_nested, pa.types.is_binary, pa.types.is_large_binary, pa.types.is_interval)
+    return any(test(dtype) for test in tests)
 
 
 def as_float(values: pa.ChunkedArray | pa.Array) -> NDArray[np.float64]:
@@ -67,7 +68,7 @@ def as_strings(values: pa.ChunkedArray | pa.Array) -> tuple[NDArray[np.int64], l
     if pa.types.is_string(encoded.dictionary.type) or pa.types.is_large_string(encoded.dictionary.type):
         words = encoded.dictionary.to_pylist()
     else:
-        words = [_text(value) for value in encoded.dictionary.to_pylist()]
+        words = [as_text(value) for value in encoded.dictionary.to_pylist()]
     distinct = sorted(set(words))
     place = {word: code for code, word in enumerate(distinct)}
     lookup = np.array([place[word] for word in words] or [-1], dtype=np.int64)
@@ -75,7 +76,8 @@ def as_strings(values: pa.ChunkedArray | pa.Array) -> tuple[NDArray[np.int64], l
     return np.where(raw < 0, -1, lookup[raw]), distinct
 
 
-def _text(value: object) -> str:
+def as_text(value: object) -> str:
+    """Return a value as the text that names its category: whole floats as integers, booleans as true and false."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
@@ -107,6 +109,18 @@ def _comparable(column: pa.ChunkedArray) -> pa.Array:
         return pc.cast(array, pa.int64()) if dtype != pa.uint64() else pc.cast(array, pa.string())
     if pa.types.is_floating(dtype):
         # pandas turns integer keys with gaps into floats; whole floats are those integers again.
-        whole = pc.all(pc.equal(pc.floor(array), array)).as_py()
-        return pc.cast(array, pa.int64()) if whole is not False else pc.cast(array, pa.string())
+        whole = pc.and_(pc.equal(pc.floor(array), array), pc.less(pc.abs(array), 2.0**63))
+        return pc.cast(array, pa.int64() if pc.all(whole).as_py() is not False else pa.string(), safe=False)
+    if pa.types.is_timestamp(dtype) or pa.types.is_date(dtype):
+        return _moments(array)
     return array if pa.types.is_string(dtype) else pc.cast(array, pa.string())
+
+
+def _moments(array: pa.Array) -> pa.Array:
+    """Return times as microseconds in UTC whatever their unit and zone; finer ones as nanoseconds in text."""
+    if pa.types.is_timestamp(array.type) and array.type.unit == "ns":
+        nanos = pc.cast(array, pa.int64())
+        whole = pc.all(pc.equal(pc.multiply(pc.divide(nanos, 1000), 1000), nanos)).as_py()
+        finer = pc.binary_join_element_wise(pc.cast(nanos, pa.string()), "ns", "")
+        return finer if whole is False else pc.divide(nanos, 1000)
+    return pc.cast(pc.cast(array, pa.timestamp("us")), pa.int64())

@@ -66,6 +66,7 @@ def is_opaque(dtype: pa.DataType) -> bool:
         pa.types.is_nested(dtype)
         or pa.types.is_binary(dtype)
         or pa.types.is_large_binary(dtype)
+        or pa.types.is_interval(dtype)
         or pa.types.is_null(dtype)
     )
 

@@ -32,7 +32,9 @@ def find_problems(tables: list[Table]) -> list[SchemaProblem]:
         if missing or len(set(table.columns)) != len(table.columns):
             continue
         problems += [*_primary_key(table), *_time(table), *_clocks(table), *_declared_types(table)]
-    usable = {name: table for name, table in by_name.items() if not list(_missing_columns(table))}
+    usable = {
+        name: table for name, table in by_name.items() if not [*_missing_columns(table), *_duplicate_columns(table)]
+    }
     for table in usable.values():
         for key in table.foreign_keys:
             problems += _foreign_key(table, key, by_name, usable)
@@ -298,6 +300,8 @@ def _family(dtype: pa.DataType) -> str:
         return "number"
     if pa.types.is_string(dtype) or pa.types.is_large_string(dtype):
         return "text"
+    if pa.types.is_timestamp(dtype) or pa.types.is_date(dtype):
+        return "time"
     return "null" if pa.types.is_null(dtype) else str(dtype)
 
 

@@ -38,7 +38,7 @@ def row_identities(table: Table) -> NDArray[np.int64]:
 
 def _hash_column(column: pa.ChunkedArray) -> NDArray[np.int64] | None:
     """Hash a column value by value; None for nested columns, which are ignored everywhere."""
-    if pa.types.is_nested(column.type):
+    if pa.types.is_nested(column.type) or pa.types.is_interval(column.type):
         return None
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)

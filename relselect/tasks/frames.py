@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from relselect.database.clock import NEVER, TimeKind, is_time_type, kind_of, ticks_of
-from relselect.database.columns import as_float, as_numpy, as_strings
+from relselect.database.columns import as_float, as_strings, as_text
 from relselect.errors import TaskError
 from relselect.tasks.metrics import Kind
 
@@ -136,7 +136,7 @@ def encode_labels(
     sizes = np.cumsum([0, *(len(column) for column in raw)])
     texts = [_class_texts(column) for column in raw]
     names = [name for part in texts for name in part]
-    found = tuple(classes) if classes is not None else _order(set(names))
+    found = tuple(as_text(name) for name in classes) if classes is not None else _order(set(names))
     unknown = sorted(set(names) - set(found))
     if unknown:
         raise TaskError("label", unknown[:5], f"is none of the declared classes {list(found)}", "Extend `classes`")
@@ -184,7 +184,7 @@ def _class_texts(column: pa.ChunkedArray) -> list[str]:
 def _order(names: set[str]) -> tuple[str, ...]:
     """Order class names as numbers where all are numbers, else as text."""
     try:
-        return tuple(sorted(names, key=float))
+        return tuple(sorted(sorted(names), key=float))  # 1 and 01 are equal numbers
     except ValueError:
         return tuple(sorted(names))
 
@@ -196,8 +196,3 @@ def as_label_values(label: NDArray[np.float64], kind: Kind, classes: tuple[str, 
     if kind == "binary":
         return pa.array(label == 1)
     return pa.array(np.array(classes, dtype=object)[label.astype(int)], type=pa.string())
-
-
-def nulls_of(column: pa.ChunkedArray) -> NDArray[np.bool_]:
-    """Return where a column is NULL, shape (n,)."""
-    return np.asarray(as_numpy(column.is_null()), dtype=bool)

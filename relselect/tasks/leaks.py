@@ -34,7 +34,9 @@ def column_is_label(column: pa.ChunkedArray, entity: NDArray[np.int64], label: N
         values = as_float(column)[entity]
         present = np.isfinite(values)
         return bool(
-            present.sum() >= 10 and present.mean() > 0.5 and np.allclose(values[present], label[present], rtol=1e-9)
+            present.sum() >= 10
+            and present.mean() > 0.5
+            and np.allclose(values[present], label[present], rtol=1e-9, atol=0.0)
         )
     if len(set(column.slice(0, 2_000).to_pylist())) > 100:
         return False

@@ -116,6 +116,11 @@ def _fetch(session: _Session, query: Query) -> pa.Table:
             f"must return the columns {list(query.columns)}",
             f"Add {', '.join(missing)} to the SELECT",
         )
+    twice = [column for column in query.columns if names.count(column) > 1]
+    if twice:
+        raise TaskError(
+            query.argument, names, f"returns {', '.join(twice)} more than once", "Name the columns in the SELECT"
+        )
     return _plain(table.select(list(query.columns)))
 
 

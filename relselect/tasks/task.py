@@ -96,6 +96,10 @@ class Task:
             self.hidden_columns,
             self.feature_columns,
         ]
+        if self.regime == "frozen" and any(
+            self.starts[split] != frame.cutoff.min() for split, frame in self.splits.items()
+        ):
+            rules.append(fingerprint_json(self.starts))  # they decide what evaluation rows see
         digest = hashlib.sha256(fingerprint_json(rules).encode())
         for split, frame in self.splits.items():
             digest.update(split.encode())
@@ -168,8 +172,7 @@ class Task:
             time: The cutoff column; None for a static task.
             entity_columns: The key columns in the frames; the primary key's own names if None.
             horizon: Length of the label window, e.g. "30d".
-            known_after: When a label is known, counted from its cutoff; "horizon" for the horizon, None for unknown, in
-                which case there is no label history and nothing is purged.
+            known_after: When a label is known, counted from its cutoff; None for unknown: no label history, no purging.
             known_at: A column that says when each label was known; goes before `known_after`.
             val_start: First moment of validation, if one frame is given; default: the last 30 % of the dates.
             test_start: First moment of the test; default: the last 15 % of the dates.

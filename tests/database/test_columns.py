@@ -93,3 +93,21 @@ def test_parts_of_a_key_never_run_together():
 @given(st.lists(st.tuples(st.text("a|\\", max_size=3), st.text("a|\\", max_size=3)), unique=True, min_size=1))
 def test_composite_keys_are_as_distinct_as_their_parts(pairs):
     assert len(set(joined(*(pa.array(part) for part in zip(*pairs, strict=True))))) == len(pairs)
+
+
+def test_times_are_keys_whatever_their_unit_and_zone():
+    moments = np.array(["2020-01-01T06", "2020-01-02T00"], dtype="datetime64[ns]")
+    stored = [
+        pa.array(moments),
+        pa.array(moments.astype("datetime64[us]")),
+        pa.array(moments).cast(pa.timestamp("ms", tz="Europe/Berlin")),
+    ]
+    keys = [combine_keys([pa.chunked_array([values])]) for values in stored]
+    joined = [combine_keys([pa.chunked_array([["a", "b"]]), pa.chunked_array([values])]) for values in stored]
+    assert all(key.equals(keys[0]) for key in keys)
+    assert all(key.equals(joined[0]) for key in joined)
+
+
+@pytest.mark.parametrize("odd", [np.inf, 1e20, 2.5])
+def test_a_float_key_that_is_no_integer_finds_nobody(odd):
+    assert combine_keys([pa.chunked_array([[1.0, odd]])]).to_pylist()[0] == "1"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import uuid
 from typing import Any
 
 import numpy as np
@@ -133,3 +134,22 @@ def test_composite_keys_and_references() -> None:
     )
     assert database.parents("games")[0].tolist() == [1, 2]
     assert database["games"].columns == ["y", "t"]
+
+
+def test_types_that_kernels_do_not_take_are_stored_plainly():
+    frame = pd.DataFrame(
+        {
+            "who": [uuid.UUID(int=1), None],
+            "half": np.array([0.5, 1.0], dtype=np.float16),
+            "span": pd.arrays.IntervalArray.from_breaks([0, 1, 2]),
+        }
+    )
+    table = to_arrow("t", frame)
+    assert table["who"].to_pylist() == [str(uuid.UUID(int=1)), None]
+    assert table["half"].type == pa.float32()
+    assert pa.types.is_struct(table["span"].type)
+
+
+def test_a_period_is_no_moment():
+    (problem,) = to_arrow("t", pd.DataFrame({"month": pd.period_range("2020-01", periods=2, freq="M")}))
+    assert "to_timestamp" in problem.fix

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 
 from relselect.database import Database, ForeignKey, SemanticType, Table
+from relselect.database.validation import find_problems
 from relselect.errors import SchemaError, UserError
 from tests.shop import days
 
@@ -164,3 +165,10 @@ def test_what_can_be_lived_with_is_counted():
     assert database.counts.dangling_keys["orders", "user"] == 1
     assert database.counts.null_times["orders"] == 1
     assert database.first_time == 0
+
+
+def test_a_repeated_time_or_foreign_key_column_is_a_problem():
+    twice = pa.Table.from_arrays([pa.array([1]), pa.array([1]), pa.array([1]), pa.array([1])], ["u", "u", "t", "t"])
+    users = Table("users", pa.table({"id": [1]}), ("id",))
+    found = find_problems([users, Table("orders", twice, (), "t", (ForeignKey(("u",), "users", ("id",)),))])
+    assert [(problem.table, problem.column) for problem in found] == [("orders", "t"), ("orders", "u")]

@@ -81,3 +81,11 @@ def test_rows_finer_than_a_microsecond_see_themselves():
         )
     )
     assert (problem.rows("train").entity >= 0).all()
+
+
+def test_a_row_is_found_by_a_key_that_holds_its_time_in_nanoseconds():
+    hours = np.arange("2020-01-01", "2020-01-05", dtype="datetime64[h]").astype("datetime64[ns]")
+    data = pa.table({"station": ["a"] * len(hours), "at": hours, "value": np.arange(len(hours)) % 7.0})
+    database = Database([Table("readings", data, ("station", "at"), "at")])
+    task = Task.completing(database, "value", entity="readings", kind="regression")
+    assert (Problem(database, task).rows("train").entity >= 0).all()

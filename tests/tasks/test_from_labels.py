@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -11,8 +13,11 @@ import pytest
 from relselect.database import Database, Table
 from relselect.database.clock import DAY, EVERYTHING, NEVER
 from relselect.errors import TaskError
+from relselect.fitted import _class_values as class_values
 from relselect.problem import Problem
 from relselect.tasks import Task
+from relselect.tasks.frames import encode_labels
+from relselect.tasks.leaks import column_is_label
 from relselect.tasks.splits import default_starts
 from tests.shop import days, labels, shop_problem, shop_task
 
@@ -293,3 +298,28 @@ def test_default_splits_leave_time_for_labels_to_be_known():
         assert len(train) >= 4
     with pytest.raises(TaskError, match="cover too short a time"):
         default_starts(cutoff, 250 * DAY)
+
+
+def test_declared_classes_are_compared_as_the_labels_are():
+    codes, classes = encode_labels([pa.chunked_array([[0, 1, 1]])], "binary", [1, 0])
+    assert classes == ("1", "0")
+    assert codes[0].tolist() == [1.0, 0.0, 0.0]
+    assert encode_labels([pa.chunked_array([["1", "01", "1.0", "2"]])], "multiclass")[1] == ("01", "1", "1.0", "2")
+
+
+def test_class_codes_stay_text():
+    assert class_values(("01", "02")).tolist() == ["01", "02"]
+    assert class_values(("1", "2")).tolist() == [1, 2]
+
+
+def test_a_tiny_label_is_not_taken_for_a_column_of_zeros():
+    zeros, label = pa.chunked_array([[0.0] * 20]), np.linspace(1e-12, 1e-10, 20)
+    assert not column_is_label(zeros, np.arange(20), label, "regression")
+    assert column_is_label(pa.chunked_array([label]), np.arange(20), label, "regression")
+
+
+def test_the_frozen_start_is_part_of_the_fingerprint(database, tables):
+    late = shop_task(database, tables, regime="frozen", val_start="1970-05-31", test_start="1970-08-29")
+    early = replace(late, starts={**late.starts, "val": late.starts["val"] - DAY})
+    assert early.fingerprint != late.fingerprint
+    assert early.in_regime("rolling").fingerprint == late.in_regime("rolling").fingerprint

@@ -14,6 +14,7 @@ from relselect.database.clock import DAY
 from relselect.errors import TaskError
 from relselect.problem import Problem
 from relselect.tasks import Task
+from relselect.tasks.sql import Query, ask
 from tests.shop import LABEL, POPULATION, days, shop, shop_tables
 
 SPENT = """
@@ -285,3 +286,9 @@ def test_a_population_is_asked_again_at_any_date(database, tables):
         problem.at("1969-01-01")
     with pytest.raises(TaskError, match="no population query"):
         Problem(database, replace(problem.task, population=None)).at("1970-10-20")
+
+
+def test_a_column_returned_twice_is_named():
+    twice = Query("population", "SELECT c.cutoff, u.id, v.id FROM cutoffs c, users u, users v", ("cutoff", "id"))
+    with pytest.raises(TaskError, match="id more than once"):
+        ask(shop(), twice, [90 * DAY])

@@ -131,12 +131,24 @@ def unknown_drops(table: str, drop: Sequence[str], columns: Sequence[str]) -> li
 
 
 def plain(table: pa.Table) -> pa.Table:
-    """Return the table without view types, which many Arrow kernels do not take; other columns are shared, not copied."""
-    views = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}
+    """Return the table without types that many Arrow kernels do not take; other columns are shared, not copied.
+
+    Views and half floats are widened, UUIDs become text, other extension types what they are stored as.
+    """
+    wider = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary(), pa.float16(): pa.float32()}
     for number, field in enumerate(table.schema):
-        if field.type in views:
-            table = table.set_column(number, field.name, table.column(number).cast(views[field.type]))
+        column = table.column(number)
+        if isinstance(field.type, pa.BaseExtensionType):
+            table = table.set_column(number, field.name, _stored(column))
+        elif field.type in wider:
+            table = table.set_column(number, field.name, column.cast(wider[field.type]))
     return table
+
+
+def _stored(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    if column.type.extension_name == "arrow.uuid":
+        return pa.chunked_array([[None if value is None else str(value) for value in column.to_pylist()]], pa.string())
+    return pa.chunked_array([chunk.storage for chunk in column.chunks], column.type.storage_type)
 
 
 def _tuple(columns: str | Sequence[str]) -> tuple[str, ...]:
@@ -195,6 +207,17 @@ def _from_pandas(name: str, frame: Any) -> pa.Table | list[SchemaProblem]:
         return problems
     columns: dict[str, pa.Array] = {}
     for label in frame.columns:
+        if str(frame[label].dtype).startswith("period["):
+            problems.append(
+                SchemaProblem(
+                    name,
+                    label,
+                    str(frame[label].dtype),
+                    "is a period, not a moment",
+                    f"Say which moment counts, e.g. frame[{label!r}].dt.to_timestamp(how='end')",
+                )
+            )
+            continue
         try:
             columns[label] = pa.array(frame[label], from_pandas=True)
         except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
