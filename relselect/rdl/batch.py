@@ -34,7 +34,7 @@ class RowTensors:
         asof: int64 (n,).
         delay: int64 (n,).
         features: The declared task-row features.
-        label: float32 (n,), or None.
+        label: float64 (n,), or None: single precision would round a large label before it is standardised.
     """
 
     entity: Tensor

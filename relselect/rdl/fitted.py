@@ -54,7 +54,7 @@ def row_tensors(blueprint: Blueprint, rows: Rows, device: torch.device) -> RowTe
         torch.from_numpy(np.array(key, dtype=np.int64)).to(device)
         for key in (rows.entity, rows.cutoff, rows.asof, rows.delay)
     )
-    label = None if rows.label is None else torch.from_numpy(rows.label.astype(np.float32)).to(device)
+    label = None if rows.label is None else torch.from_numpy(rows.label.astype(np.float64)).to(device)
     return RowTensors(entity, cutoff, asof, delay, columns.to(device), label)
 
 

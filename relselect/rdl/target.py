@@ -65,20 +65,22 @@ class Target:
         return asdict(self)
 
     def loss(self, output: Tensor, label: Tensor) -> Tensor:
-        """Return the mean training loss of outputs (n, outputs) against labels float (n,)."""
+        """Return the mean training loss of outputs (n, outputs) against labels, float64 (n,)."""
         if self.kind == "binary":
-            return functional.binary_cross_entropy_with_logits(output[:, 0], label)
+            return functional.binary_cross_entropy_with_logits(output[:, 0], label.to(output.dtype))
         if self.kind == "multiclass":
             return functional.cross_entropy(output, label.long())
-        standard = (label - self.center) / self.scale
         measure = functional.l1_loss if self.absolute else functional.mse_loss
-        return measure(output[:, 0], standard)
+        return measure(output[:, 0], self._standard(output, label))
 
     def smooth_loss(self, output: Tensor, label: Tensor) -> Tensor:
         """Return the loss with a second derivative: the absolute error becomes Huber's at one standard deviation."""
         if self.kind == "regression" and self.absolute:
-            return functional.huber_loss(output[:, 0], (label - self.center) / self.scale)
+            return functional.huber_loss(output[:, 0], self._standard(output, label))
         return self.loss(output, label)
+
+    def _standard(self, output: Tensor, label: Tensor) -> Tensor:
+        return ((label - self.center) / self.scale).to(output.dtype)
 
     def predictions(self, output: Tensor) -> NDArray[np.float64]:
         """Turn outputs (n, outputs) into values or probabilities, (n,) or (n, classes)."""

@@ -14,6 +14,7 @@ from relselect.errors import BudgetExhausted, BundleError, ConfigError
 from relselect.events import EpochDone, silent
 from relselect.family import Family
 from relselect.rdl import RDL
+from relselect.rdl.target import Target
 
 
 def fit(problem, config, seed=0, budget=None, emit=silent):
@@ -189,3 +190,9 @@ def test_epochs_are_told(problem, small):
 def test_wrong_options_are_refused(problem, config):
     with pytest.raises(ConfigError, match=next(iter(config))):
         fit(problem, config)
+
+
+def test_a_large_label_is_standardised_before_it_is_rounded():
+    label = torch.tensor([1e12, 1e12 + 1.0], dtype=torch.float64)
+    target = Target("regression", 1, 1e12 + 0.5, 0.5, True, (0.0,))
+    assert target.loss(torch.tensor([[-1.0], [1.0]]), label).item() == 0.0
