@@ -346,6 +346,8 @@ def _seconds(text: str) -> float:
 
 def _fresh(folder: Path, force: bool) -> Path:
     """The folder for a predictor, refused before any work when something else is in it."""
+    from relselect.bundle import LEFTOVERS
+
     if folder.exists() and not folder.is_dir():
         raise ConfigError("--out", str(folder), "is a file", "Give a folder")
     there = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
@@ -353,7 +355,9 @@ def _fresh(folder: Path, force: bool) -> Path:
         raise ConfigError(
             "--out", str(folder), "holds a predictor already", "Give another folder, or --force to replace it"
         )
-    if there and "fitted.json" not in there and there != {_WORK}:
+    # a kill while the predictor was being saved leaves parts of it beside the work
+    unfinished = _WORK in there and there <= {_WORK, *LEFTOVERS}
+    if there and "fitted.json" not in there and not unfinished:
         raise ConfigError("--out", str(folder), "holds other files", "Give a new or an empty folder")
     return folder
 

@@ -16,8 +16,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from relselect import api
-from relselect.cli import app
-from relselect.errors import BudgetError
+from relselect.cli import _fresh, app
+from relselect.errors import BudgetError, ConfigError
 from relselect.events import Notice
 from relselect.report import write_report
 
@@ -205,6 +205,15 @@ def test_a_predictor_is_not_overwritten_unasked(shop: Path, trained: dict[str, A
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("all of it")
     assert "holds other files" in run("train", shop, "--task", "churn", "--out", tmp_path / "mine", "--force").stderr
+
+
+def test_a_kill_while_saving_does_not_keep_training_from_going_on(tmp_path: Path) -> None:
+    for part in ("work", ".partial", "model"):
+        (tmp_path / "out" / part).mkdir(parents=True)
+    assert _fresh(tmp_path / "out", force=False) == tmp_path / "out"
+    (tmp_path / "out" / "thesis.txt").write_text("all of it")
+    with pytest.raises(ConfigError, match="other files"):
+        _fresh(tmp_path / "out", force=True)
 
 
 def test_a_small_budget_exits_with_3(shop: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
