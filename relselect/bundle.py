@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from relselect.configs import known_databases
 from relselect.database.table import SemanticType
 from relselect.errors import BundleError
 from relselect.families import family_of
@@ -59,7 +60,7 @@ def save_bundle(fitted: Fitted, folder: Path) -> Path:
         "declared": fitted.declared,
         "family": fitted.family.name,
         "database": fitted.record["database"]["name"],
-        "source": fitted.source,
+        "source": _relative(fitted.source, folder),
         "recommendation": fitted.recommendation.to_json(),
     }
     _write_json(draft / "fitted.json", facts)
@@ -100,8 +101,21 @@ def load_bundle(folder: Path) -> dict[str, Any]:
         "candidate": load_candidate(family, folder / "model"),
         "record": json.loads((folder / "record.json").read_text(encoding="utf-8")),
         "recommendation": Recommendation.from_json(facts["recommendation"]),
-        "source": facts["source"],
+        "source": _resolved(facts["source"], folder),
     }
+
+
+def _relative(source: str | None, folder: Path) -> str | None:
+    """Return where the database is, as seen from the bundle; a known name stays a name."""
+    if source is None or source in known_databases():
+        return source
+    return Path(os.path.relpath(Path(source).resolve(), folder.resolve())).as_posix()
+
+
+def _resolved(source: str | None, folder: Path) -> str | None:
+    if source is None or source in known_databases():
+        return source
+    return os.path.normpath(folder / source)
 
 
 def _check(folder: Path) -> None:

@@ -191,3 +191,16 @@ def test_a_loaded_predictor_asks_for_its_database(saved, tables):
     bare = shop({**tables, "users": tables["users"].drop_columns(["age"])})
     with pytest.raises(TaskError, match=r"(?s)database=.*users.age.*Add them"):
         loaded.predict(split="test", database=bare)
+
+
+def test_a_folder_is_remembered_relative_to_the_bundle(tmp_path):
+    from relselect.bundle import _relative, _resolved
+
+    data, bundle = tmp_path / "data", tmp_path / "out" / "predictor"
+    data.mkdir()
+    bundle.mkdir(parents=True)
+    stored = _relative(str(data), bundle)
+    assert stored == "../../data"
+    assert _resolved(stored, bundle) == str(data)
+    assert _relative("rel-f1", bundle) == _resolved("rel-f1", bundle) == "rel-f1"
+    assert _relative(None, bundle) is None
