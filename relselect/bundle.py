@@ -1,6 +1,6 @@
-"""A predictor on disk: JSON, Parquet, safetensors and LightGBM text; no pickle, no absolute path.
+"""A predictor on disk: JSON, Parquet, safetensors and LightGBM text; no pickle.
 
-The manifest is written last and carries the sha256 of every file, so a half-written or damaged bundle is recognised.
+Nothing that loading reads is an absolute path; the report's record keeps the data path as the user wrote it. The manifest is written last and carries the sha256 of every file, so a half-written or damaged bundle is recognised.
 """
 
 from __future__ import annotations

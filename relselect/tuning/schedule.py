@@ -47,7 +47,7 @@ class Plan:
         return self.budget.until(share)
 
     def choice(self) -> Budget:
-        """Return the budget of the checkpoint choice; half of the reserve is left for what follows."""
+        """Return the budget of the checkpoint choice; three tenths of the reserve are left for what follows."""
         return self.budget.until(max(0.0, self.budget.left() - (1.0 - _CHOICE) * self.reserve))
 
     def finish(self) -> Budget:
