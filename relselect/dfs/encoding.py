@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from relselect.database.columns import as_strings
-from relselect.dfs.plan import Aggregate, Feature
+from relselect.dfs.feature import Aggregate, Feature
 
 if TYPE_CHECKING:
     from relselect.problem import Problem

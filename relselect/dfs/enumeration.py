@@ -26,7 +26,8 @@ from relselect.database.clock import DAY
 from relselect.database.columns import as_float
 from relselect.database.table import SemanticType
 from relselect.dfs.encoding import frequent, known_in_training
-from relselect.dfs.plan import Aggregate, Feature, Hop, Plan, Route, split_path
+from relselect.dfs.feature import Aggregate, Feature, Hop, Route, split_path
+from relselect.dfs.plan import Plan
 from relselect.problem import LABELS
 
 if TYPE_CHECKING:

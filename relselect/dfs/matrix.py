@@ -18,8 +18,9 @@ from relselect.database.columns import as_float, as_strings
 from relselect.database.table import SemanticType
 from relselect.dfs import prefix
 from relselect.dfs.encoding import Vocabulary, source_of
+from relselect.dfs.feature import Aggregate, Feature, Route, split_path
 from relselect.dfs.paths import Paths
-from relselect.dfs.plan import Aggregate, Feature, Plan, Route, split_path
+from relselect.dfs.plan import Plan
 from relselect.dfs.prefix import Index, Moments, Spans
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from relselect.dfs.ties import content_keys, value_ranks
 
 if TYPE_CHECKING:
     from relselect.database import Database
-    from relselect.dfs.plan import Hop, Route
+    from relselect.dfs.feature import Hop, Route
     from relselect.problem import Problem
     from relselect.tasks import Rows
 

@@ -13,8 +13,9 @@ from relselect.database.clock import DAY
 from relselect.database.table import SemanticType
 from relselect.dfs.encoding import Vocabulary
 from relselect.dfs.enumeration import _OF_ROWS, _OF_TYPE, default_plan, routes
+from relselect.dfs.feature import Aggregate, Feature, split_path
 from relselect.dfs.matrix import compute
-from relselect.dfs.plan import Aggregate, Feature, Plan, split_path
+from relselect.dfs.plan import Plan
 from relselect.problem import Problem
 from relselect.tasks import Rows
 from tests.dfs import worlds

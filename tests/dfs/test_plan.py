@@ -8,7 +8,8 @@ from relselect.database import Database
 from relselect.database.clock import DAY
 from relselect.database.table import SemanticType
 from relselect.dfs.enumeration import default_plan, routes
-from relselect.dfs.plan import Aggregate, Feature, Hop, Plan, split_path
+from relselect.dfs.feature import Aggregate, Feature, Hop, split_path
+from relselect.dfs.plan import Plan
 from relselect.problem import LABELS, Problem
 from relselect.tasks import Task
 from tests.dfs import worlds
