@@ -118,7 +118,8 @@ class Fitted:
 
         Returns:
             The key columns, `cutoff`, `prediction` and, for classification, `probability` (of the second class) or
-            `probability_<class>` columns; one row per asked row, in their order.
+            `probability_<class>` columns; one row per asked row, in their order. A key column of one of these names is
+            told as `<entity>.<name>`.
 
         Raises:
             TaskError: Not exactly one of `at`, `rows` and `split`, or something they need is missing.
@@ -127,7 +128,9 @@ class Fitted:
 
         problem, bound, keys = self._asked(at=at, rows=rows, split=split, database=database, asof=asof)
         values = self.family.predict(self.candidate, problem, bound.unlabelled())
-        frame = pd.DataFrame({name: keys[name].to_pandas() for name in keys.column_names})
+        taken = {"cutoff", "prediction", "probability", *(f"probability_{name}" for name in self.task.classes or ())}
+        names = {name: f"{self.task.entity}.{name}" if name in taken else name for name in keys.column_names}
+        frame = pd.DataFrame({names[name]: keys[name].to_pandas() for name in keys.column_names})
         if not self.task.static:
             frame["cutoff"] = _cutoffs(bound, self.task)
         return self._with_values(frame, values)

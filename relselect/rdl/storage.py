@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from relselect.errors import BundleError
@@ -39,7 +40,7 @@ def save_network(fitted: FittedNetwork, checkpoints: Sequence[Checkpoint], folde
         "settings": blueprint.settings.to_config(),
         "checkpoints": [{"step": each.step, "score": each.score} for each in checkpoints],
     }
-    (folder / "network.json").write_text(json.dumps(header, indent=1))
+    (folder / "network.json").write_text(json.dumps(header, indent=1), encoding="utf-8")
     save_file(_plain(fitted.network.state_dict()), folder / "network.safetensors")
     for place, each in enumerate(checkpoints):
         save_file(_plain(each.state), folder / f"checkpoint-{place}.safetensors")
@@ -52,7 +53,7 @@ def load_network(folder: Path, device: torch.device) -> tuple[FittedNetwork, tup
         BundleError: A file is missing or of another format version.
     """
     try:
-        header: dict[str, Any] = json.loads((folder / "network.json").read_text())
+        header: dict[str, Any] = json.loads((folder / "network.json").read_text(encoding="utf-8"))
         if header["format"] != _FORMAT:
             raise BundleError(
                 "format", header["format"], f"must be {_FORMAT}", "Load it with the version that saved it"
@@ -73,6 +74,10 @@ def load_network(folder: Path, device: torch.device) -> tuple[FittedNetwork, tup
         )
     except FileNotFoundError as error:
         raise BundleError("folder", folder, f"lacks a file of the network ({error})", "Copy the whole folder") from None
+    except (SafetensorError, KeyError, ValueError, TypeError, RuntimeError) as error:
+        if isinstance(error, BundleError):
+            raise
+        raise BundleError("folder", folder, f"holds a damaged network ({error})", "Save it again") from None
     return FittedNetwork(blueprint, network.to(device).eval(), device), checkpoints
 
 

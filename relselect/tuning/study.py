@@ -15,8 +15,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from relselect import __version__
 from relselect.budget import Budget
-from relselect.errors import BudgetExhausted, ConfigError, RelSelectError
+from relselect.errors import BudgetExhausted, ConfigError
 from relselect.events import (
     Emit,
     Notice,
@@ -85,6 +86,7 @@ def tune(
         raise ConfigError("max_trials", max_trials, "must be given when the budget has no limit", fix)
     identity = {
         "format": _FORMAT,
+        "relselect": __version__,
         "family": family.name,
         "seed": seed,
         "task": problem.task.fingerprint,
@@ -265,7 +267,7 @@ class _Run:
     def _reload(self, number: int, seconds: float | None) -> None:
         try:
             candidate = load_candidate(self.family, self._place(number))
-        except (RelSelectError, OSError) as error:
+        except Exception as error:  # whatever a damaged file makes a library raise, the study goes on without it
             self.emit(Notice("tuning", f"{self.family.name} trial {number} cannot be read: {error}", "warning"))
             return
         self.candidates.append(candidate)
