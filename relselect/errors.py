@@ -16,6 +16,7 @@ __all__ = [
     "ConfigError",
     "DataNotFound",
     "MissingExtra",
+    "PlanError",
     "RelSelectError",
     "SchemaError",
     "SchemaProblem",
@@ -105,6 +106,19 @@ class SchemaError(UserError):
         RelSelectError.__init__(self, _listing(self.problems))
 
 
+class PlanError(UserError):
+    """Raised once for a feature plan with all its problems.
+
+    Args:
+        problems: Every problem found, each with its way out; never empty.
+        place: Where the plan is or what it is applied to, for the message.
+    """
+
+    def __init__(self, problems: Sequence[str], place: str = "the feature plan") -> None:
+        self.problems = tuple(problems)
+        RelSelectError.__init__(self, _counted(self.problems, place))
+
+
 class BudgetExhausted(RelSelectError):
     """Raised inside a run when its clock has run out; callers of the public functions never see it."""
 
@@ -116,5 +130,9 @@ def shorten(value: object) -> str:
 
 
 def _listing(problems: Sequence[SchemaProblem]) -> str:
-    count = f"{len(problems)} problem{'s' if len(problems) != 1 else ''} in the database"
+    return _counted([str(problem) for problem in problems], "the database")
+
+
+def _counted(problems: Sequence[str], place: str) -> str:
+    count = f"{len(problems)} problem{'s' if len(problems) != 1 else ''} in {place}"
     return "\n".join([f"{count}:", *(f"  - {problem}" for problem in problems)])

@@ -6,14 +6,18 @@ cutoff, shares of a category, quantiles, calendar parts. Nothing here computes o
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-from relselect.database.clock import DAY
 from relselect.database.table import SemanticType
+from relselect.dfs.english import length, sentence
 
-__all__ = ["Aggregate", "Condition", "Feature", "Hop", "Route", "split_path"]
+__all__ = ["CALENDAR_PARTS", "Aggregate", "Condition", "Feature", "Hop", "Route", "split_path"]
+
+#: The columns of CALENDAR features, all of the cutoff in UTC: 1-12, 1-366, 0-6 (Monday 0), 0-23.
+CALENDAR_PARTS = ("month", "day_of_year", "weekday", "hour")
 
 
 class Aggregate(StrEnum):
@@ -136,6 +140,7 @@ class Feature:
 
         Square brackets hold the foreign key of rows that refer here, round ones the key that refers to a parent.
 
+        >>> from relselect.database.clock import DAY
         >>> orders, lines = Hop("orders", "customer", True), Hop("lines", "order", True)
         >>> per_order = Feature(Aggregate.COUNT, (lines,))
         >>> Feature(Aggregate.MAX, (orders,), base=per_order, where=Condition("status", "paid"), window=30 * DAY).name
@@ -150,92 +155,93 @@ class Feature:
         inside += f"={self.category}" if self.category is not None else ""
         inside += f" WHERE {self.where.column} = {self.where.value}" if self.where is not None else ""
         inside += f", q={self.level:g}" if self.level is not None else ""
-        inside += f", {_length(self.window)}" if self.window is not None else ""
+        inside += f", {length(self.window)}" if self.window is not None else ""
         return f"{self.aggregate.upper()}({inside})"
+
+    @property
+    def parts(self) -> tuple[Route, Route, Route]:
+        """The path's leading steps up, its steps down, and the steps up from there; see `split_path`."""
+        return split_path(self.path)
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """The tables on the path, those of a nested feature included, in order."""
+        return (*(hop.table for hop in self.path), *(self.base.tables if self.base else ()))
+
+    def source(self, entity: str) -> tuple[str, str]:
+        """Return the table and column read at the innermost level; the table of a task-row feature is "".
+
+        Args:
+            entity: The table the path starts at.
+        """
+        if self.aggregate == Aggregate.ROW:
+            return "", self.column or ""
+        end = self.path[-1].table if self.path else entity
+        return self.base.source(end) if self.base is not None else (end, self.column or "")
 
     def describe(self, entity: str) -> str:
         """Return what the feature is, in a sentence for readers.
 
-        >>> hop = Hop("orders", "customer", True)
-        >>> Feature(Aggregate.MEAN, (hop,), "total", window=60 * DAY).describe("customers")
-        'mean of total over the orders of the customers row in the 60 days before the cutoff'
+        >>> from relselect.database.clock import DAY
+        >>> orders, lines = Hop("orders", "customer", True), Hop("lines", "order", True)
+        >>> Feature(Aggregate.MEAN, (orders,), "total", window=60 * DAY).describe("customers")
+        'mean of total over the orders (by customer) of the customers row in the 60 days before the cutoff'
+        >>> Feature(Aggregate.COUNT, (orders,), where=Condition("status", "paid")).describe("customers")
+        'number of orders (by customer) with status = paid of the customers row'
+        >>> Feature(Aggregate.MAX, (orders,), base=Feature(Aggregate.COUNT, (lines,))).describe("customers")
+        'largest value, over the orders (by customer) of the customers row, of the number of lines (by order) of each'
         """
-        own = _ROW_WORDS.get(self.aggregate)
-        if own is not None:
-            return own.format(self.column)
-        up, down, then = split_path(self.path)
-        owner = f"the {entity} row" if not up else f"{_ups(up)} of the {entity} row"
-        if not down:
-            return f"{self.column} of {owner}"
-        rows = " of the ".join(hop.table for hop in reversed(down))
-        rows += f" with {self.where.column} = {self.where.value}" if self.where is not None else ""
-        read = f"[{self.base.describe(down[-1].table)}]" if self.base else self.column
-        what = _WORDS[self.aggregate].format(
-            column=f"{read} of {_ups(then)}" if then and read else read or _ups(then),
-            category=self.category,
-            level=f"{self.level:g}" if self.level is not None else "",
-        )
-        when = f" in the {_words(self.window)} before the cutoff" if self.window is not None else ""
-        return f"{what} over the {rows} of {owner}{when}"
+        return sentence(self, f"the {entity} row")
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-able dictionary that `from_json` understands."""
         return _without_empty(asdict(self))
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Feature:
-        """Return the feature that `to_json` wrote."""
-        path = tuple(Hop(**hop) for hop in data.get("path", ()))
-        rest = {key: data[key] for key in ("column", "category", "window", "level") if key in data}
+    def from_json(cls, data: Mapping[str, Any]) -> Feature:
+        """Return the feature that `to_json` wrote.
+
+        Raises:
+            ValueError: The data are no feature's; the message says why.
+        """
+        if not isinstance(data, Mapping):
+            raise ValueError(f"must be an object, not {type(data).__name__}")
+        values = _fields(data, _PLAIN, (*_PLAIN, "aggregate", "path", "type", "where", "base"))
+        where = _fields(data["where"], _CONDITION, _CONDITION, needed=True) if "where" in data else None
+        path = tuple(Hop(**_fields(hop, _HOP, _HOP, needed=True)) for hop in data.get("path", ()))
+        if "aggregate" not in data:
+            raise ValueError("lacks aggregate")
         return cls(
             aggregate=Aggregate(data["aggregate"]),
             path=path,
-            type=SemanticType(data["type"]),
-            where=Condition(**data["where"]) if "where" in data else None,
+            type=SemanticType(data.get("type", SemanticType.NUMERICAL)),
+            where=Condition(**where) if where is not None else None,
             base=cls.from_json(data["base"]) if "base" in data else None,
-            **rest,
+            **values,
         )
 
 
-_ROW_WORDS = {
-    Aggregate.CALENDAR: "{} of the cutoff",
-    Aggregate.DELAY: "age of the newest visible data at the cutoff",
-    Aggregate.ROW: "{} of the task row",
-}
-_WORDS = {
-    Aggregate.COUNT: "number of rows",
-    Aggregate.SUM: "sum of {column}",
-    Aggregate.MEAN: "mean of {column}",
-    Aggregate.STD: "standard deviation of {column}",
-    Aggregate.SKEW: "skewness of {column}",
-    Aggregate.MIN: "smallest {column}",
-    Aggregate.MAX: "largest {column}",
-    Aggregate.MEDIAN: "median of {column}",
-    Aggregate.QUANTILE: "{level} quantile of {column}",
-    Aggregate.FIRST: "first {column}",
-    Aggregate.LAST: "last {column}",
-    Aggregate.NUM_UNIQUE: "number of different {column}",
-    Aggregate.MODE: "most frequent {column}",
-    Aggregate.ENTROPY: "entropy of {column}",
-    Aggregate.PERCENT_TRUE: "share of rows with {column}",
-    Aggregate.SHARE: "share of {column} = {category}",
-    Aggregate.TREND: "change of {column} per unit of time",
-    Aggregate.SINCE_LAST: "time since the last row",
-    Aggregate.SINCE_FIRST: "time since the first row",
-    Aggregate.TIME_BETWEEN: "mean time between rows",
-}
+#: Fields as JSON holds them.
+_PLAIN: dict[str, Any] = {"column": str, "category": str, "window": int, "level": float | int}
+_HOP: dict[str, Any] = {"table": str, "key": str, "down": bool}
+_CONDITION: dict[str, Any] = {"column": str, "value": str}
 
 
-def _ups(path: Route) -> str:
-    return " of ".join(f"their {hop.table} (by {hop.key})" for hop in reversed(path))
-
-
-def _length(ticks: int) -> str:
-    return f"{ticks // DAY}d" if ticks % DAY == 0 else str(ticks)
-
-
-def _words(ticks: int) -> str:
-    return f"{ticks // DAY} days" if ticks % DAY == 0 else f"{ticks} ticks"
+def _fields(data: Any, wanted: Mapping[str, Any], known: Iterable[str], *, needed: bool = False) -> dict[str, Any]:
+    """Return the wanted fields of a JSON object, refusing other names and types."""
+    if not isinstance(data, Mapping):
+        raise ValueError(f"holds {data!r} where an object must stand")
+    unknown = sorted(set(data) - set(known))
+    if unknown:
+        raise ValueError(f"has unknown fields {', '.join(map(str, unknown))}")
+    missing = [name for name in wanted if needed and name not in data]
+    if missing:
+        raise ValueError(f"lacks {', '.join(missing)}")
+    found = {name: data[name] for name in wanted if name in data}
+    for name, value in found.items():
+        if not isinstance(value, wanted[name]) or (isinstance(value, bool) and wanted[name] is not bool):
+            raise ValueError(f"has {name} {value!r} of the wrong type")
+    return found
 
 
 def _without_empty(data: dict[str, Any]) -> dict[str, Any]:
