@@ -235,15 +235,13 @@ class Plan:
         """Write the plan as JSON; a reader sees the old file or the new one, never half of one.
 
         Raises:
-            ConfigError: The path cannot be written to.
+            OSError: The path cannot be written to.
         """
         path = Path(path)
         draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         try:
             draft.write_text(json.dumps(self.to_json(), indent=1, ensure_ascii=False), encoding="utf-8")
             draft.replace(path)
-        except OSError as error:
-            raise ConfigError("path", str(path), f"cannot be written ({error.strerror})", "Give another file") from None
         finally:
             draft.unlink(missing_ok=True)
 
