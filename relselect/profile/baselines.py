@@ -1,8 +1,6 @@
-"""What constants achieve: skill scores on the last fifth of the train cutoffs, fitted on labels known before.
+"""What constants achieve: skill scores (`relselect.profile.skill`) fitted on labels known before they are scored.
 
-Skill is 2*AUC - 1 for binary tasks, 1 - MAE/MAE of the global median for regression, and
-(accuracy - accuracy of the majority class) / (1 - that) for more classes. An entity without a known label
-gets the global constant. Fitting and scoring never share a label.
+An entity without a known label gets the global constant. Fitting and scoring never share a label.
 """
 
 from __future__ import annotations
@@ -12,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from relselect.profile.bootstrap import clusters_of, draw_weights, spread, sums_by_cluster
+from relselect.profile.bootstrap import clusters_of, spread, sums_by_cluster
 from relselect.profile.hashing import mix
 from relselect.profile.measure import Measure
+from relselect.profile.skill import UNDEFINED, Scored
 from relselect.profile.temporal import last_fifth
 
 if TYPE_CHECKING:
@@ -24,10 +23,11 @@ if TYPE_CHECKING:
 
 __all__ = ["baseline_measures"]
 
+Skill = Callable[["NDArray[np.float64]"], tuple[float, float]]
+
 _GROUP = "baselines"
 _NAMES = ("global_skill", "entity_skill", "entity_mean_skill", "entities_seen_before")
 _MOST_SCORED = 20_000
-_AUC_DRAWS = 100
 
 
 def baseline_measures(view: View) -> list[Measure]:
@@ -52,16 +52,15 @@ def _measured(view: View, start: int) -> list[Measure]:
     if len(scored) > _MOST_SCORED:
         drawn = mix(view.key[scored], view.cutoff[scored], view.seed)
         scored = np.sort(scored[np.argsort(drawn, kind="stable")[:_MOST_SCORED]])
-    label, key = view.label[scored], view.key[scored]
     fitted = _Constants(view, start, view.entity[scored])
-    clusters = clusters_of(key)
+    clusters = clusters_of(view.key[scored])
     seen = (fitted.count > 0).astype(np.float64)
     share, share_error = spread(
         sums_by_cluster(clusters, clusters.max() + 1, [np.ones_like(seen), seen]),
         lambda sums: sums[:, 1] / sums[:, 0],
         view.seed,
     )
-    skill = _skill_of(view, label, clusters, fitted.overall)
+    skill = Scored(view, scored, fitted.overall).skill
     measures = [
         _global(view, skill, fitted),
         _entity(view, "entity_skill", skill, fitted.of_entity(median=view.classes == 0)),
@@ -109,60 +108,19 @@ class _Constants:
         return float(np.bincount(labels.astype(int), minlength=self.classes).argmax())
 
 
-Skill = Callable[["NDArray[np.float64]"], tuple[float, float]]
-
-
-def _skill_of(view: View, label: NDArray[np.float64], clusters: NDArray[np.int64], reference: float) -> Skill:
-    """Return the function that scores predictions of the scored rows: skill and its standard error."""
-
-    def ranked(prediction: NDArray[np.float64]) -> tuple[float, float]:
-        value = _gini(label, prediction, np.ones(len(label)))
-        weights = draw_weights(int(clusters.max()) + 1, view.seed)[:_AUC_DRAWS]
-        drawn = np.array([_gini(label, prediction, row[clusters]) for row in weights])
-        drawn = drawn[np.isfinite(drawn)]
-        return value, float(drawn.std(ddof=1)) if len(drawn) > 10 else float("nan")
-
-    def relative(prediction: NDArray[np.float64]) -> tuple[float, float]:
-        if view.classes == 0:
-            loss, worst = np.abs(label - prediction), np.abs(label - reference)
-        else:
-            loss, worst = (label != prediction).astype(np.float64), (label != reference).astype(np.float64)
-        return spread(sums_by_cluster(clusters, clusters.max() + 1, [loss, worst]), _one_minus_ratio, view.seed)
-
-    return ranked if view.classes == 2 else relative
-
-
-def _one_minus_ratio(sums: NDArray[np.float64]) -> NDArray[np.float64]:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(sums[:, 1] > 0, 1.0 - sums[:, 0] / sums[:, 1], np.nan)
-
-
-def _gini(label: NDArray[np.float64], prediction: NDArray[np.float64], weight: NDArray[np.float64]) -> float:
-    """Return 2*AUC - 1 of weighted rows, ties counted half; nan with one class."""
-    _, level = np.unique(prediction, return_inverse=True)
-    level = level.reshape(-1)
-    positive = np.bincount(level, weights=weight * label)
-    negative = np.bincount(level, weights=weight * (1.0 - label))
-    pairs = positive.sum() * negative.sum()
-    if pairs <= 0:
-        return float("nan")
-    below = np.cumsum(negative) - negative
-    return float(2.0 * (positive * (below + negative / 2.0)).sum() / pairs - 1.0)
-
-
 def _global(view: View, skill: Skill, fitted: _Constants) -> Measure:
     if view.classes == 2:
         return Measure(_NAMES[0], 0.0, 0.0, _GROUP, "One probability for all ranks nobody: skill 0 by definition.")
     value, stderr = skill(np.full(len(fitted.begin), fitted.mean if view.classes == 0 else fitted.overall))
     what = "mean" if view.classes == 0 else "majority class"
     text = f"The global {what} of earlier labels has skill {value:.2f} in the last fifth of the train dates."
-    return Measure(_NAMES[0], value, stderr, _GROUP, text if np.isfinite(value) else _UNDEFINED)
+    return Measure(_NAMES[0], value, stderr, _GROUP, text if np.isfinite(value) else UNDEFINED)
 
 
 def _entity(view: View, name: str, skill: Skill, prediction: NDArray[np.float64]) -> Measure:
     value, stderr = skill(prediction)
     if np.isnan(value):
-        return Measure(name, value, stderr, _GROUP, _UNDEFINED)
+        return Measure(name, value, stderr, _GROUP, UNDEFINED)
     what = "mean" if view.classes == 2 or name.endswith("mean_skill") else "median"
     what = "most frequent class" if view.classes > 2 else what
     text = (
@@ -170,6 +128,3 @@ def _entity(view: View, name: str, skill: Skill, prediction: NDArray[np.float64]
         "in the last fifth of the train dates (0 is a constant, 1 perfect)."
     )
     return Measure(name, value, stderr, _GROUP, text)
-
-
-_UNDEFINED = "Labels in the last fifth of the train dates do not vary, so skill is undefined."

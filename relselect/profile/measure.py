@@ -10,7 +10,7 @@ from typing import Any
 __all__ = ["VERSION", "Measure", "Profile"]
 
 #: Raised when a measure changes its meaning; banks compare profiles of one version only.
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Measure:
         name: Its name, stable within a version.
         value: The number; nan when it does not exist for this task.
         stderr: Its standard error; nan when it has none or does not exist.
-        group: "scale", "baselines", "temporal" or "homophily".
+        group: "scale", "baselines", "temporal", "homophily" or "affinity".
         reading: What the number says, in plain English.
         seconds: Time it took; what several measures share is counted at the first.
     """

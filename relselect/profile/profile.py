@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING
 from relselect.budget import Budget
 from relselect.events import Emit, Notice, StageFinished, StageStarted, silent
 from relselect.profile.baselines import baseline_measures
+from relselect.profile.feature_affinity import feature_affinity_measures
 from relselect.profile.homophily import homophily_measures
 from relselect.profile.measure import Measure, Profile
+from relselect.profile.past import past_measures
+from relselect.profile.path_affinity import path_affinity_measures
 from relselect.profile.scale import scale_measures
 from relselect.profile.temporal import temporal_measures
 from relselect.profile.view import View, make_view
@@ -25,7 +28,7 @@ _STAGE = "profile"
 
 
 def profile_task(problem: Problem, *, budget: Budget | None = None, emit: Emit = silent, seed: int = 0) -> Profile:
-    """Measure a task: scale, what constants achieve, temporal dependence of labels, homophily.
+    """Measure a task: scale, what constants achieve, how labels follow from labels, homophily and affinities.
 
     Args:
         problem: The task and its database; train labels only are read.
@@ -43,7 +46,10 @@ def profile_task(problem: Problem, *, budget: Budget | None = None, emit: Emit =
         scale_measures,
         baseline_measures,
         temporal_measures,
+        past_measures,
         lambda v: homophily_measures(v, limit),
+        lambda v: feature_affinity_measures(v, limit),
+        lambda v: path_affinity_measures(v, limit),
     ]
     measures: list[Measure] = []
     for group in groups:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from relselect.database.clock import NEVER
+from relselect.database.clock import NEVER, ticks_of
 from relselect.database.columns import as_float, as_strings
 from relselect.problem import LABELS
 from relselect.profile.hashing import key_hashes
@@ -30,12 +30,14 @@ class History:
     Attributes:
         entity: Entity row numbers, shape (m,).
         known: When the label was known, ticks.
+        cutoff: Its row's cutoff, ticks.
         label: Values or class numbers.
         order: entity row number -> rank of the entity, which sorts `entity`.
     """
 
     entity: NDArray[np.int64]
     known: NDArray[np.int64]
+    cutoff: NDArray[np.int64]
     label: NDArray[np.float64]
     order: NDArray[np.int64]
 
@@ -63,6 +65,8 @@ class View:
         cutoff: Ticks, shape (n,).
         asof: Ticks, shape (n,).
         label: Values or class numbers, shape (n,).
+        known: When the label is known, ticks, `NEVER` where nobody says; shape (n,).
+        number: Place among the rows of the training split, shape (n,).
         rows: Number of train rows before any sampling.
         history: Labels known by the end of training; None where it is not known when they are known.
     """
@@ -74,6 +78,8 @@ class View:
     cutoff: NDArray[np.int64]
     asof: NDArray[np.int64]
     label: NDArray[np.float64]
+    known: NDArray[np.int64]
+    number: NDArray[np.int64]
     rows: int
     history: History | None
 
@@ -91,25 +97,26 @@ class View:
 def make_view(problem: Problem, seed: int) -> View:
     """Return the view of a problem."""
     train = problem.rows("train")
-    known = train.entity >= 0
-    entity, cutoff, asof = train.entity[known], train.cutoff[known], train.asof[known]
-    label = np.asarray(train.label)[known]
-    key = key_hashes(problem.database, problem.entity, entity)
-    if len(entity) > _MOST_ROWS:
-        keep = key < np.uint64(2**64 * (_MOST_ROWS / len(entity)))
-        entity, cutoff, asof, label, key = entity[keep], cutoff[keep], asof[keep], label[keep], key[keep]
-    order = np.lexsort((label, asof, cutoff, key))
-    history = _history(problem) if LABELS in problem.database.tables else None
+    number = np.flatnonzero(train.entity >= 0)
+    key = key_hashes(problem.database, problem.entity, train.entity[number])
+    if len(number) > _MOST_ROWS:
+        keep = key < np.uint64(2**64 * (_MOST_ROWS / len(number)))
+        number, key = number[keep], key[keep]
+    label = np.asarray(train.label)[number]
+    order = np.lexsort((label, train.asof[number], train.cutoff[number], key))
+    number = number[order]
     return View(
         problem,
         seed,
-        entity[order],
-        key[order],
-        cutoff[order],
-        asof[order],
-        label[order],
-        len(train),
-        history,
+        entity=train.entity[number],
+        key=key[order],
+        cutoff=train.cutoff[number],
+        asof=train.asof[number],
+        label=label[order],
+        known=problem.task.splits["train"].known_at[number],
+        number=number,
+        rows=len(train),
+        history=_history(problem) if LABELS in problem.database.tables else None,
     )
 
 
@@ -121,13 +128,13 @@ def _history(problem: Problem) -> History:
     keep = seen & (known <= problem.fit_asof) & (known != NEVER)
     table = database[LABELS].data
     label = _labels(problem)[keep]
-    cutoff, known, entity = as_float(table["cutoff"])[keep], known[keep], entity[keep]
+    cutoff, known, entity = ticks_of(table["cutoff"])[keep], known[keep], entity[keep]
     distinct = np.unique(entity)
     rank = np.argsort(np.argsort(key_hashes(database, problem.entity, distinct), kind="stable"), kind="stable")
     order = np.full(database[problem.entity].num_rows, len(distinct), dtype=np.int64)
     order[distinct] = rank
     sorting = np.lexsort((label, cutoff, known, order[entity]))
-    return History(entity[sorting], known[sorting], label[sorting], order)
+    return History(entity[sorting], known[sorting], cutoff[sorting], label[sorting], order)
 
 
 def _labels(problem: Problem) -> NDArray[np.float64]:

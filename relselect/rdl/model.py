@@ -137,6 +137,11 @@ class RelationalNetwork(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """Return the outputs of a batch of b task rows, (b, outputs)."""
+        out: Tensor = self.head(self.embed(batch))
+        return out
+
+    def embed(self, batch: Batch) -> Tensor:
+        """Return what the head reads of b task rows: the root and the row itself, (b, 2 * channels)."""
         x = self._encode(batch.nodes, len(batch.index))
         trees = batch.trees
         for layer in range(self.layers):
@@ -148,7 +153,7 @@ class RelationalNetwork(nn.Module):
                 for each in self.layer_edges[layer]
             }
             x = self._step(layer, senders, receivers, edges)
-        return self._read_out(x[self.entity], batch)
+        return torch.cat([x[self.entity], self._context(batch)], dim=1)
 
     def _encode(self, nodes: Mapping[str, NodeBatch], roots: int) -> dict[str, Tensor]:
         x = {}
@@ -172,12 +177,11 @@ class RelationalNetwork(nn.Module):
             out[self.entity] = receivers[self.entity]
         return out
 
-    def _read_out(self, root: Tensor, batch: Batch) -> Tensor:
-        context = self.context(batch.context)
+    def _context(self, batch: Batch) -> Tensor:
+        context: Tensor = self.context(batch.context)
         nothing = batch.index.new_empty(len(batch.index), 0).bool()
         everyone = torch.arange(len(batch.index), device=batch.index.device)
         context = context + self.task_row(batch.features, everyone, nothing)
         if self.task_times is not None:
             context = context + self.task_times(batch.elapsed)
-        out: Tensor = self.head(torch.cat([root, context], dim=1))
-        return out
+        return context

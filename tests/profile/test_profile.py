@@ -103,7 +103,7 @@ def test_every_measure_reads_and_the_names_agree(kind: str) -> None:
     assert isinstance(heard[-1], StageFinished)
     assert len({m.name for m in profile.measures}) == len(profile.measures)
     assert all(m.reading.endswith(".") and "nan" not in m.reading for m in profile.measures)
-    assert {m.group for m in profile.measures} == {"scale", "baselines", "temporal", "homophily"}
+    assert {m.group for m in profile.measures} == {"scale", "baselines", "temporal", "homophily", "affinity"}
     again = Profile.from_json(profile.to_json())
     np.testing.assert_equal([m.value for m in again.measures], [m.value for m in profile.measures])
     assert again.version == profile.version
