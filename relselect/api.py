@@ -101,6 +101,7 @@ def recommend(database: Database, task: Task, *, on_event: Emit | None = None, s
     Returns:
         The recommendation; its `record` renders as a report.
     """
+    wait_passively()
     from relselect.report.run_record import record_of
     from relselect.run import Outcome, Settings
     from relselect.run import recommend as carry_out_recommendation
@@ -119,6 +120,7 @@ def profile(database: Database, task: Task, *, on_event: Emit | None = None, see
         on_event: Called with every event.
         seed: Seed of the samples.
     """
+    wait_passively()
     from relselect.events import silent
     from relselect.profile import profile_task
 
