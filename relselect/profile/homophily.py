@@ -7,24 +7,32 @@ Regression: Pearson correlation, where b is 0. For static tasks a pair is two en
 unordered.
 
 The idea (agreement over two-hop paths, adjusted for chance) is Relatron's; pairs, time order and errors are
-ours. Errors come from a bootstrap of u's entities, the same draws for all paths, so that aggregates over
-paths have errors too.
+ours. Errors know that pairs share entities (`relselect.profile.dyads`).
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from relselect.profile.bootstrap import clusters_of, draw_weights, sums_by_cluster
-from relselect.profile.hashing import mix
+from relselect.profile.bootstrap import sums_by_cluster
+from relselect.profile.dyads import Estimate, Pairs, draws, estimate
+from relselect.profile.hashing import key_hashes, mix
 from relselect.profile.measure import Measure
 from relselect.profile.paths import MetaPath, find_paths
 from relselect.profile.reach import Reach
-from relselect.profile.statistics import adjusted, agreement, agreement_columns, pearson, pearson_columns
+from relselect.profile.statistics import (
+    adjusted,
+    agreement,
+    agreement_columns,
+    insensitive,
+    pearson,
+    pearson_columns,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -38,6 +46,8 @@ _GROUP = "homophily"
 _MOST_SOURCES = 3000
 _MOST_PATHS = 24
 _LEAST_PAIRS = 30
+_KINDS = ("", "raw_", "insensitive_", "aggregated_")
+_MEANS = ("homophily_insensitive_mean", "homophily_aggregated_mean")
 _AGGREGATES = {
     "min": "The least alike path",
     "max": "The most alike path",
@@ -50,32 +60,38 @@ _AGGREGATES = {
 
 @dataclass(frozen=True)
 class _Found:
-    """A path's sums per cluster, shape (clusters, k), and what it took."""
+    """A path's pairs measured.
+
+    Attributes:
+        path: The path.
+        pairs: How many pairs were compared.
+        rows: How many rows took part.
+        values: Estimates by kind: "", "raw_", "insensitive_", "aggregated_"; without the third for regression.
+        seconds: Time it took.
+    """
 
     path: MetaPath
-    sums: NDArray[np.float64]
+    pairs: int
+    rows: int
+    values: Mapping[str, Estimate]
     seconds: float
 
-    @property
-    def pairs(self) -> int:
-        """How many pairs were compared."""
-        return int(self.sums[:, 0].sum())
 
-
-def homophily_measures(view: View, budget: Budget) -> list[Measure]:
-    """Return the aggregates over paths, then two measures (adjusted and raw) per path.
+def homophily_measures(view: View, budget: Budget, hops: int = 2) -> list[Measure]:
+    """Return the aggregates over paths, then adjusted, raw, class-insensitive and aggregated homophily per path.
 
     Args:
         view: The train rows.
         budget: Paths are measured while there is time.
+        hops: 2, or 4 for longer paths as well.
     """
-    known = find_paths(view.problem.database, view.problem.entity)
+    known = find_paths(view.problem.database, view.problem.entity, hops)
     paths = sorted(known, key=lambda path: not path.symmetric)[:_MOST_PATHS]
     why = _why_not(view, paths)
     found = [] if why else _measure(view, paths, budget)
     late = len(paths) - len(found) if not why else 0
     left_out = len(known) - len(paths)
-    exist = [f for f in found if f.pairs >= _LEAST_PAIRS]
+    exist = [f for f in found if f.values]
     why = why or (f"No path has {_LEAST_PAIRS} pairs of labelled rows." if not exist else "")
     measures = _aggregates(view, exist, why)
     measures.append(
@@ -110,11 +126,50 @@ def _measure(view: View, paths: list[MetaPath], budget: Budget) -> list[_Found]:
             break
         begun = time.monotonic()
         row, other = sides.reach.pairs(path)
-        row, p, q = sides.compared(row, other)
-        columns = pearson_columns(p[:, 0], q[:, 0]) if view.classes == 0 else agreement_columns(p, q)
-        sums = sums_by_cluster(sides.clusters[row], int(sides.clusters.max(initial=-1)) + 1, columns)
-        found.append(_Found(path, sums, time.monotonic() - begun))
+        pairs, gathered = sides.pairs(row, other)
+        found.append(_found(view, path, pairs, gathered, begun))
     return found
+
+
+def _found(view: View, path: MetaPath, pairs: Pairs, gathered: Pairs, begun: float) -> _Found:
+    values: dict[str, Estimate] = {}
+    if len(pairs.one) >= _LEAST_PAIRS:
+        first = pearson if view.classes == 0 else adjusted
+        values[""] = estimate(pairs, first)
+        values["raw_"] = estimate(pairs, pearson if view.classes == 0 else agreement)
+        values["aggregated_"] = estimate(gathered, first)
+        if view.classes:
+            values["insensitive_"] = estimate(pairs, insensitive)
+    rows = round(float(gathered.total[0])) if len(gathered.one) else 0
+    return _Found(path, len(pairs.one), rows, values, time.monotonic() - begun)
+
+
+def _columns(view: View, p: NDArray[np.float64], q: NDArray[np.float64]) -> NDArray[np.float64]:
+    columns = pearson_columns(p[:, 0], q[:, 0]) if view.classes == 0 else agreement_columns(p, q)
+    return np.column_stack(columns)
+
+
+def _gathered(
+    view: View, row: NDArray[np.int64], p: NDArray[np.float64], q: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the columns of rows against the mean over all they reach, an even share of them on each pair."""
+    source, first, place = np.unique(row, return_index=True, return_inverse=True)
+    place = place.reshape(-1)
+    count = np.bincount(place, minlength=len(source)).astype(np.float64)
+    mean = sums_by_cluster(place, len(source), list(q.T)) / np.maximum(count, 1.0)[:, None]
+    return (_columns(view, p[first], mean) / count[:, None])[place]
+
+
+class _Universe:
+    """The entities that take part, numbered in the order of their keys' hashes."""
+
+    def __init__(self, view: View, sources: NDArray[np.int64], targets: NDArray[np.int64]) -> None:
+        database, entity = view.problem.database, view.problem.entity
+        everyone = np.unique(np.concatenate([sources, targets]))
+        ordered = everyone[np.argsort(key_hashes(database, entity, everyone), kind="stable")]
+        self.number = np.full(database[entity].num_rows, -1, dtype=np.int64)
+        self.number[ordered] = np.arange(len(ordered))
+        self.size = len(ordered)
 
 
 class _Timed:
@@ -125,24 +180,28 @@ class _Timed:
         self.view, self.history = view, view.history
         key = mix(view.key, view.cutoff, view.seed)
         self.rows = np.argsort(key, kind="stable")[:_MOST_SOURCES]
-        self.clusters = clusters_of(view.key[self.rows])
         targets = view.history.entity[np.sort(np.unique(view.history.order[view.history.entity], return_index=True)[1])]
         self.reach = Reach(
             view.problem.database, view.problem.entity, view.entity[self.rows], view.asof[self.rows], key[self.rows],
             targets, limit=view.problem.fit_asof,
         )  # fmt: skip
+        self.universe = _Universe(view, view.entity[self.rows], targets)
         total = _encoded(view, view.history.label)
         self.total = np.concatenate([np.zeros((1, total.shape[1])), np.cumsum(total, axis=0)])
 
-    def compared(
-        self, row: NDArray[np.int64], other: NDArray[np.int64]
-    ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
-        """Return the pairs that have a known label: source number and the two sides, each (pairs, width)."""
+    def pairs(self, row: NDArray[np.int64], other: NDArray[np.int64]) -> tuple[Pairs, Pairs]:
+        """Return the pairs that have a known label, and the rows against the means over theirs."""
         begin, end = self.history.known_before(other, self.reach.asof[row])
         known = end > begin
-        row, begin, end = row[known], begin[known], end[known]
-        mean = (self.total[end] - self.total[begin]) / (end - begin)[:, None]
-        return row, _encoded(self.view, self.view.label[self.rows[row]]), mean
+        row, other, begin, end = row[known], other[known], begin[known], end[known]
+        q = (self.total[end] - self.total[begin]) / (end - begin)[:, None]
+        p = _encoded(self.view, self.view.label[self.rows[row]])
+        one = self.universe.number[self.view.entity[self.rows[row]]]
+        two, size = self.universe.number[other], self.universe.size
+        return (
+            Pairs(one, two, _columns(self.view, p, q), size),
+            Pairs(one, two, _gathered(self.view, row, p, q), size),
+        )
 
 
 class _Static:
@@ -156,23 +215,22 @@ class _Static:
         own = sums_by_cluster(place, len(key), list(labels.T)) / counts
         entity = view.entity[first]
         chosen = np.argsort(mix(key, view.seed), kind="stable")[:_MOST_SOURCES]
-        self.own, self.chosen = own, chosen
+        self.view, self.own, self.chosen = view, own, chosen
         self.number = np.full(view.problem.database[view.problem.entity].num_rows, -1, dtype=np.int64)
         self.number[entity] = np.arange(len(key))
-        self.clusters = clusters_of(key[chosen])
         self.reach = Reach(
             view.problem.database, view.problem.entity, entity[chosen], view.asof[first][chosen],
             mix(key[chosen], view.seed), entity, limit=view.problem.fit_asof,
         )  # fmt: skip
 
-    def compared(
-        self, row: NDArray[np.int64], other: NDArray[np.int64]
-    ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
-        """Return each unordered pair once: source number and the two sides, each (pairs, width)."""
-        one, two = self.chosen[row], self.number[other]
-        code = np.minimum(one, two) * len(self.own) + np.maximum(one, two)
-        _, keep = np.unique(code, return_index=True)
-        return row[keep], self.own[one[keep]], self.own[two[keep]]
+    def pairs(self, row: NDArray[np.int64], other: NDArray[np.int64]) -> tuple[Pairs, Pairs]:
+        """Return each unordered pair once, and the entities against the means over theirs."""
+        # entities are numbered in the order of their keys' hashes already
+        one, two, size = self.chosen[row], self.number[other], len(self.own)
+        gathered = Pairs(one, two, _gathered(self.view, row, self.own[one], self.own[two]), size)
+        _, keep = np.unique(np.minimum(one, two) * size + np.maximum(one, two), return_index=True)
+        one, two = one[keep], two[keep]
+        return Pairs(one, two, _columns(self.view, self.own[one], self.own[two]), size), gathered
 
 
 def _encoded(view: View, label: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -183,61 +241,88 @@ def _encoded(view: View, label: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _of_path(view: View, found: _Found) -> list[Measure]:
-    names = f"homophily[{found.path.name}]", f"raw_homophily[{found.path.name}]"
-    if found.pairs < _LEAST_PAIRS:
-        text = f"Only {found.pairs} pairs of {found.path.words} have labels."
-        return [Measure(name, np.nan, np.nan, _GROUP, text, found.seconds * (name == names[0])) for name in names]
-    value, stderr = (float(v[0]) for v in _values(view, [found.sums]))
-    raw, raw_error = (float(v[0]) for v in _values(view, [found.sums], raw=True))
-    if np.isnan(value):
-        text = f"Labels of {found.path.words} do not vary."
-        return [Measure(n, v, np.nan, _GROUP, text) for n, v in zip(names, (value, raw), strict=True)]
-    kind = "correlate at" if view.classes == 0 else "agree, beyond chance, at"
-    text = f"Labels of {found.path.words} {kind} {value:.3f} (± {stderr:.3f}; {found.pairs:,} pairs)."
-    raw_text = "The same without adjustment." if view.classes else "The same; a correlation needs no adjustment."
+    name, words = found.path.name, found.path.words
+    names = {kind: f"{kind}homophily[{name}]" for kind in _KINDS}
+    if not found.values:
+        text = f"Only {found.pairs} pairs of {words} have labels."
+        return [Measure(each, np.nan, np.nan, _GROUP, text, found.seconds * (not k)) for k, each in names.items()]
+    value, raw = found.values[""], found.values["raw_"]
+    if np.isnan(value.value):
+        text, absent = f"Labels of {words} do not vary.", dict.fromkeys(_KINDS, np.nan) | {"raw_": raw.value}
+        return [Measure(names[kind], absent[kind], np.nan, _GROUP, text, found.seconds * (not kind)) for kind in _KINDS]
+    mean = found.values["aggregated_"]
+    text = f"{_sentence(view, words, value.value, value.error)} ({found.pairs:,} pairs)."
+    mean_text = f"A label and the mean over {words}: {mean.value:.3f} (± {mean.error:.3f}; {found.rows:,} rows)."
+    if np.isnan(mean.value):
+        mean_text = f"Means over {words} do not vary."
+    raw_text = "The same without adjustment for chance."
     return [
-        Measure(names[0], value, stderr, _GROUP, text, found.seconds),
-        Measure(names[1], raw, raw_error, _GROUP, raw_text),
+        Measure(names[""], value.value, value.error, _GROUP, text, found.seconds),
+        Measure(names["raw_"], raw.value, raw.error, _GROUP, raw_text),
+        _insensitive(names["insensitive_"], found),
+        Measure(names["aggregated_"], mean.value, mean.error, _GROUP, mean_text),
     ]
 
 
-def _values(
-    view: View, sums: list[NDArray[np.float64]], *, raw: bool = False
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the homophily of each path and its standard error, two arrays of shape (paths,)."""
-    drawn = _drawn(view, sums, raw=raw)
-    return drawn[0], _error(drawn[1:])
+def _sentence(view: View, words: str, value: float, error: float) -> str:
+    """Say how joined entities' labels go together, in the words of somebody who knows the data."""
+    if not np.isfinite(error) or abs(value) > 2 * error:
+        strength = "strongly " if abs(value) >= 0.5 else "" if abs(value) >= 0.1 else "slightly "
+        verb = {(True, True): "agree {}more than chance", (True, False): "agree {}less than chance"}
+        if view.classes == 0:
+            verb = {(False, True): "go {}together", (False, False): "go {}against one another"}
+        said = verb[(view.classes > 0, value > 0)].format(strength)
+    else:
+        said = "agree no more than chance" if view.classes else "have nothing to do with one another"
+    kind = "adjusted homophily" if view.classes else "correlation"
+    return f"Labels of {words} {said}: {kind} {value:.3f} ± {error:.3f}"
 
 
-def _drawn(view: View, sums: list[NDArray[np.float64]], *, raw: bool = False) -> NDArray[np.float64]:
-    """Return the homophily of each path: on the data (first row), then on every draw; shape (1 + draws, paths)."""
-    statistic = pearson if view.classes == 0 else agreement if raw else adjusted
-    weights = draw_weights(len(sums[0]), view.seed)
-    weights = np.concatenate([np.ones((1, weights.shape[1])), weights])
-    return np.column_stack([statistic(weights @ s) for s in sums])
-
-
-def _error(drawn: NDArray[np.float64]) -> NDArray[np.float64]:
-    defined = np.isfinite(drawn).sum(axis=0)
-    error = np.array([np.nanstd(d, ddof=1) if n > 10 else np.nan for d, n in zip(drawn.T, defined, strict=True)])
-    return error
+def _insensitive(name: str, found: _Found) -> Measure:
+    if "insensitive_" not in found.values:
+        return Measure(name, np.nan, np.nan, _GROUP, "A regression task has no classes.")
+    value = found.values["insensitive_"]
+    text = f"Averaged over classes, {found.path.words} agree beyond chance at {value.value:.3f} (± {value.error:.3f})."
+    return Measure(name, value.value, value.error, _GROUP, text)
 
 
 def _aggregates(view: View, found: list[_Found], why: str) -> list[Measure]:
     names = {f"homophily_{key}": words for key, words in _AGGREGATES.items()}
-    drawn = _drawn(view, [f.sums for f in found]) if found else np.full((1, 1), np.nan)
+    drawn = draws([f.values[""] for f in found], view.seed) if found else np.full((1, 1), np.nan)
     exists = np.isfinite(drawn[0])
     if not exists.any():
         text = why or "Labels of the entities that paths join do not vary."
-        return [Measure(name, np.nan, np.nan, _GROUP, text) for name in names]
+        return [Measure(name, np.nan, np.nan, _GROUP, text) for name in (*names, *_MEANS)]
     weights = np.array([f.pairs for f in found], dtype=np.float64)[exists]
     table = np.column_stack(_summaries(drawn[:, exists], weights / weights.sum()))
-    errors = _error(table[1:])
+    errors = table[1:].std(axis=0, ddof=1)
     verb = "correlate at" if view.classes == 0 else "agree, beyond chance, at"
-    return [
+    measures = [
         Measure(name, float(value), float(error), _GROUP, _aggregate_text(name, words, verb, value, error))
         for (name, words), value, error in zip(names.items(), table[0], errors, strict=True)
     ]
+    return [*measures, *_means(view, [f for f, there in zip(found, exists, strict=True) if there])]
+
+
+def _means(view: View, found: list[_Found]) -> list[Measure]:
+    """Return the means over paths of class-insensitive and of neighbourhood-aggregated homophily."""
+    if view.classes == 0:
+        first = Measure(_MEANS[0], np.nan, np.nan, _GROUP, "A regression task has no classes.")
+    else:
+        first = _mean(_MEANS[0], draws([f.values["insensitive_"] for f in found], view.seed), "class-insensitive")
+    drawn = draws([f.values["aggregated_"] for f in found], view.seed)
+    return [first, _mean(_MEANS[1], drawn, "neighbourhood-aggregated")]
+
+
+def _mean(name: str, drawn: NDArray[np.float64], kind: str) -> Measure:
+    drawn = drawn[:, np.isfinite(drawn[0])]
+    if not drawn.shape[1]:
+        return Measure(name, np.nan, np.nan, _GROUP, "Labels of the entities that paths join do not vary.")
+    mean = drawn.mean(axis=1)
+    value, error = float(mean[0]), float(mean[1:].std(ddof=1))
+    return Measure(
+        name, value, error, _GROUP, f"The mean over paths of {kind} homophily is {value:.3f} (± {error:.3f})."
+    )
 
 
 def _summaries(drawn: NDArray[np.float64], weights: NDArray[np.float64]) -> list[NDArray[np.float64]]:

@@ -1,10 +1,11 @@
 """Self-loop meta-paths: the ways in which one entity reaches another.
 
 * shared parent: both refer to the same row (customers of one region);
-* link: a row refers to both (a match with two players), or one refers to the other (an employee and the
-manager); * meeting: both are joined to one row, at least one of them through a table that refers to both
-(drivers meet in a race
-  through results). Such a table has two or more foreign keys; several to the same table are kept apart.
+* link: a row refers to both (a match with two players), or one refers to the other (an employee and the manager);
+* meeting: both are joined to one row, at least one of them through a table that refers to both (drivers meet in a race
+  through results). Such a table has two or more foreign keys; several to the same table are kept apart;
+* with four hops, on request: both reach one row in two such steps, the same ones for both (drivers whose races were on
+  one circuit).
 
 A path and its reverse are one. A table is crossed without asking what its rows are: a path is structure only.
 """
@@ -62,12 +63,21 @@ class Link:
 
 @dataclass(frozen=True)
 class MetaPath:
-    """A way from entity to entity; exactly one of `halves` and `link` is given."""
+    """A way from entity to entity; exactly one of `halves`, `link` and `chain` is given.
+
+    Attributes:
+        name: A name, unique for the entity.
+        words: Who is compared with whom.
+        halves: The way to the row where two entities meet, for one and for the other.
+        link: The row that joins them.
+        chain: Two steps to the row where they meet, the same for both: from the entity, and from where that ends.
+    """
 
     name: str
     words: str
     halves: tuple[Half, Half] | None = None
     link: Link | None = None
+    chain: tuple[Half, Half] | None = None
 
     @property
     def symmetric(self) -> bool:
@@ -75,13 +85,26 @@ class MetaPath:
         return self.halves is None or self.halves[0] == self.halves[1]
 
 
-def find_paths(database: Database, entity: str) -> list[MetaPath]:
-    """Return the meta-paths from `entity` to itself, sorted by name."""
+def find_paths(database: Database, entity: str, hops: int = 2) -> list[MetaPath]:
+    """Return the meta-paths from `entity` to itself, sorted by name.
+
+    Args:
+        database: The database.
+        entity: The entity table.
+        hops: 2, or 4 for the longer ones as well.
+    """
     halves, links = _pieces(database, entity)
     paths = [_link_path(database, entity, link) for link in links]
     for end in sorted({half.end for half in halves}):
         here = sorted(half for half in halves if half.end == end)
         paths += [_meeting(database, entity, one, other) for one, other in combinations_with_replacement(here, 2)]
+    if hops >= 4:
+        paths += [
+            _chained(database, entity, first, second)
+            for first in sorted(halves)
+            for second in sorted(_pieces(database, first.end)[0])
+            if second.end not in (entity, first.end) and (second.table != first.table or second.direct)
+        ]
     return sorted(paths, key=lambda path: path.name)
 
 
@@ -107,6 +130,12 @@ def _meeting(database: Database, entity: str, one: Half, other: Half) -> MetaPat
     through = sorted({half.table for half in (one, other) if not half.direct})
     words = f"{entity} that share a row of {one.end}"
     return MetaPath(name, words + (f" through {' and '.join(through)}" if through else ""), halves=(one, other))
+
+
+def _chained(database: Database, entity: str, first: Half, second: Half) -> MetaPath:
+    way = f"{_half_name(database, entity, first)}, {_half_name(database, first.end, second)}"
+    words = f"{entity} whose rows of {first.end} share a row of {second.end}"
+    return MetaPath(f"{way} and back", words, chain=(first, second))
 
 
 def _half_name(database: Database, entity: str, half: Half) -> str:

@@ -70,6 +70,11 @@ def _complete(
     return one, other, np.maximum(time[keep], np.maximum(one_times[one], other_times[other]))
 
 
+def _turned(edges: Edges) -> Edges:
+    source, target, time = edges
+    return target, source, time
+
+
 class Adjacency:
     """Edges out of some sources, sorted so that what is visible is a prefix.
 
@@ -169,6 +174,9 @@ class Reach:
         """
         if path.link is not None:
             return self._once([self._linked(path.link)], len(self.source))
+        if path.chain is not None:
+            found, whole = self._chained(*path.chain)
+            return self._once([found], whole)
         assert path.halves is not None
         one, other = path.halves
         ways = [(one, other)] if one == other else [(one, other), (other, one)]
@@ -184,17 +192,38 @@ class Reach:
     def _walk(self, out: Half, back: Half) -> tuple[Pairs, int]:
         """Return the pairs over two halves, and how many task rows were followed to the end."""
         row, middle = self._first_hop(out)
-        reached = np.zeros(self.database[out.end].num_rows, dtype=bool)
+        edges = _turned(half_edges(self.database, self.entity, back))
+        row, other, whole = self._hop(row, middle, len(self.source), out.end, edges, self.entity)
+        return (row, other), whole
+
+    def _chained(self, first: Half, second: Half) -> tuple[Pairs, int]:
+        """Return the pairs over two steps out and the same two back, and how many task rows were followed to the end."""
+        row, middle = self._first_hop(first)
+        whole = len(self.source)
+        for start, edges, end in (
+            (first.end, half_edges(self.database, first.end, second), second.end),
+            (second.end, _turned(half_edges(self.database, first.end, second)), first.end),
+            (first.end, _turned(half_edges(self.database, self.entity, first)), self.entity),
+        ):
+            row, middle, whole = self._hop(row, middle, whole, start, edges, end)
+        return (row, middle), whole
+
+    def _hop(
+        self, row: NDArray[np.int64], middle: NDArray[np.int64], whole: int, start: str, edges: Edges, end: str
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
+        """Walk one more hop from (task row, row of `start`), each (task row, row of `end`) once."""
+        reached = np.zeros(self.database[start].num_rows, dtype=bool)
         reached[middle] = True
-        entity, end, time = half_edges(self.database, self.entity, back)
-        hop = Adjacency((end, entity, time), reached, self.limit, self.database, self.entity)
+        hop = Adjacency(edges, reached, self.limit, self.database, end)
         width = np.minimum(hop.visible(middle, self.asof[row])[1], self.cap)
         total = np.cumsum(np.bincount(row, weights=width, minlength=len(self.source)))
-        whole = int(np.searchsorted(total, self.most_pairs, side="right"))
+        whole = min(whole, int(np.searchsorted(total, self.most_pairs, side="right")))
         row, middle = row[row < whole], middle[row < whole]
-        salt = mix(self.key[row], key_hashes(self.database, out.end, middle))
+        salt = mix(self.key[row], key_hashes(self.database, start, middle))
         query, found = hop.reached(middle, self.asof[row], self.cap, salt)
-        return (row[query], found), whole
+        size = max(1, self.database[end].num_rows)
+        code = np.unique(row[query] * size + found)
+        return code // size, code % size, whole
 
     def _first_hop(self, half: Half) -> Pairs:
         if half not in self.first:

@@ -42,15 +42,20 @@ def test_all_kinds_of_paths_are_found() -> None:
 def test_equals_the_definition(kind: str, seed: int) -> None:
     found = worlds.frames(seed)
     problem = worlds.problem(found, worlds.labels(seed, found["people"], kind), kind)
-    profile = profile_task(problem)
-    for path in find_paths(problem.database, "people"):
-        adjusted, raw, pairs = homophily(problem, path)
-        if pairs < 30:
-            assert math.isnan(profile.value(f"homophily[{path.name}]"))
-            continue
-        assert profile.value(f"homophily[{path.name}]") == pytest.approx(adjusted, abs=1e-9)
-        assert profile.value(f"raw_homophily[{path.name}]") == pytest.approx(raw, abs=1e-9)
-        assert f"{pairs:,} pairs" in profile[f"homophily[{path.name}]"].reading
+    measured = {each.name: each for each in homophily_measures(make_view(problem, 0), Budget(None), hops=4)}
+    paths = find_paths(problem.database, "people", hops=4)
+    compared = sorted(paths, key=lambda path: not path.symmetric)[:24]
+    assert any(path.chain for path in compared)
+    for path in compared:
+        *expected, pairs = homophily(problem, path)
+        for sort, value in zip(("", "raw_", "insensitive_", "aggregated_"), expected, strict=True):
+            found = measured[f"{sort}homophily[{path.name}]"]
+            if pairs < 30:
+                assert math.isnan(found.value)
+            else:
+                assert found.value == pytest.approx(value, abs=1e-9, nan_ok=True)
+        if pairs >= 30:
+            assert f"{pairs:,} pairs" in measured[f"homophily[{path.name}]"].reading
 
 
 def test_delayed_rows_see_less() -> None:
@@ -59,7 +64,7 @@ def test_delayed_rows_see_less() -> None:
     problem = worlds.problem(found, label.assign(known=label["date"] + pd.Timedelta("12D")), known_at="known")
     profile = profile_task(problem)
     for path in find_paths(problem.database, "people")[:6]:
-        adjusted, _, pairs = homophily(problem, path)
+        adjusted, *_, pairs = homophily(problem, path)
         if pairs >= 30:
             assert profile.value(f"homophily[{path.name}]") == pytest.approx(adjusted, abs=1e-9)
 

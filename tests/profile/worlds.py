@@ -128,3 +128,36 @@ def grouped(agreement: float, *, groups: int = 60, size: int = 6, dates: int = 6
         base, frame, name="t", entity="people", kind="binary", time="date", entity_columns="id", horizon="7d"
     )
     return Problem(base, task)
+
+
+def paired(agreement: float, kind: str, *, groups: int = 80, size: int = 2, dates: int = 2, seed: int = 0) -> Problem:
+    """Return a problem in which two members of a club agree, beyond chance, or correlate, at `agreement`.
+
+    Values of a club are exchangeable normals, of correlation r; binary labels are their signs, whose agreement beyond
+    chance is 2 asin(r) / pi (Sheppard 1899). Below zero clubs have two members.
+    """
+    rng = np.random.default_rng(seed)
+    r = agreement if kind == "regression" else np.sin(agreement * np.pi / 2)
+    shared = np.full((size, size), r) + np.eye(size) * (1 - r)
+    values = rng.multivariate_normal(np.zeros(size), shared, size=groups, method="eigh").reshape(-1)
+    if kind == "binary":
+        values = (values > 0).astype(int)
+    people = groups * size
+    club = np.arange(people) // size
+    dated = np.repeat(10 * np.arange(dates + 2) + 10, people)  # the last two validate and test
+    frame = pd.DataFrame({"id": np.tile(np.arange(people), dates + 2), "label": np.tile(values, dates + 2)})
+    frame = frame.assign(date=day(dated))
+    base = Database.from_dataframes(
+        {
+            "people": pd.DataFrame({"id": range(people), "club": club, "born": day(np.zeros(people))}),
+            "clubs": pd.DataFrame({"id": range(groups)}),
+        },
+        keys={"people": "id", "clubs": "id"},
+        times={"people": "born"},
+        foreign_keys={"people": {"club": "clubs"}},
+    )
+    task = Task.from_labels(
+        base, frame, name="t", entity="people", kind=kind, time="date", entity_columns="id", horizon="7d",
+        val_start=day([10 * dates + 10])[0], test_start=day([10 * dates + 20])[0],
+    )  # fmt: skip
+    return Problem(base, task)
