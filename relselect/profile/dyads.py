@@ -86,7 +86,7 @@ def estimate(pairs: Pairs, statistic: Statistic) -> Estimate:
     squares = float((each**2).sum())
     variance = max(_dyadic(pairs, psi, squares), _by_component(pairs, psi))
     scale = float(np.sqrt(variance / squares)) if squares > 0 else 0.0
-    return Estimate(value, float(np.sqrt(variance)), each * scale)
+    return Estimate(value, float(np.sqrt(variance)), np.asarray(each * scale, dtype=np.float64))
 
 
 def _gradient(total: NDArray[np.float64], statistic: Statistic) -> NDArray[np.float64]:
