@@ -1,0 +1,199 @@
+"""Compute the same features with this package, fastdfs and featuretools, and compare times, memory and values.
+
+    pip install -e '.[examples,bench]'
+    RELSELECT_DATA=... python benchmarks/dfs.py [--only nyc_dest_day] [--out docs/dfs_benchmark.md]
+    python benchmarks/dfs.py --scaling [--out docs/dfs_scaling]
+
+Every engine gets the same pandas frames and the same list of features and returns the finished matrix. What it makes of
+the frames counts (checks, key coding, its own tables); the list of features does not. Each engine runs in a process of
+its own on the same two cores, is warmed up on a few rows (our compiled loops come from their cache; what the first call
+takes is printed apart), then runs several times; the best time counts and the median is kept beside it. fastdfs reads
+rows before a cutoff where the others read those up to it, so its cutoffs are one nanosecond later. Peak memory is what
+the process needed beyond its frames, the matrix included.
+
+The table goes to standard output and `--out`; the last line is one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from _dfs_cases import CASES, Case, NoData
+
+from relselect.dfs.feature import Aggregate
+
+PEERS = ("fastdfs", "featuretools")
+THREADS = ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "ARROW_NUM_THREADS")
+#: What an engine gives for nothing where we give 0; everything else of nothing is missing everywhere.
+ZERO = (Aggregate.COUNT, Aggregate.SUM)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", nargs="*", choices=list(CASES), help="cases to run")
+    parser.add_argument("--engines", nargs="*", default=["ours", *PEERS], choices=["ours", *PEERS])
+    parser.add_argument("--repeats", type=int, default=7, help="runs of ours; peers run at most three times")
+    parser.add_argument(
+        "--seconds", type=float, default=30, help="start no further run beyond this per engine and case"
+    )
+    parser.add_argument("--limit", type=float, default=120, help="stop an engine after this many seconds per case")
+    parser.add_argument("--scaling", action="store_true", help="cost against targets and history instead")
+    parser.add_argument(
+        "--out", type=Path, help="write the table here (with --scaling: picture and table, without suffix)"
+    )
+    arguments = parser.parse_args()
+    if arguments.scaling:
+        from _dfs_scaling import scaling
+
+        print(json.dumps(scaling(arguments)))
+        return
+    found = {}
+    for name in arguments.only or CASES:
+        try:
+            case = CASES[name]()
+        except NoData as reason:
+            print(f"{name}: skipped, {reason}", file=sys.stderr)
+            continue
+        found[name] = compare(case, arguments)
+        print(json.dumps({name: found[name]}), file=sys.stderr, flush=True)
+    text = table(found)
+    print(text)
+    if arguments.out:
+        arguments.out.write_text(text, encoding="utf-8")
+    print(json.dumps(found))
+
+
+def compare(case: Case, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the facts of one case: times and memory of each engine, and how far the values differ."""
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        runs = {engine: run(case, engine, place, arguments) for engine in arguments.engines}
+        matrices = {engine: np.load(place / f"{engine}.npy") for engine in runs if (place / f"{engine}.npy").exists()}
+    facts: dict[str, Any] = {"rows": len(case.targets), "features": len(case.features)}
+    for engine, result in runs.items():
+        facts |= seconds(engine, result)
+    if "ours" in matrices:
+        facts |= {f"speedup_vs_{peer}": ratio(runs, peer, arguments.limit) for peer in PEERS if peer in runs}
+        differences = {peer: difference(case, matrices["ours"], matrices[peer]) for peer in PEERS if peer in matrices}
+        facts["max_rel_diff"] = max((d["max_rel_diff"] for d in differences.values()), default=None)
+        facts["missing_mismatches"] = sum(d["missing_mismatches"] for d in differences.values())
+        facts["differences"] = differences
+    facts["peak_memory_mb"] = memory(runs, "memory_mb")
+    facts["absolute_memory_mb"] = memory(runs, "absolute_mb")
+    return facts
+
+
+def run(case: Case, engine: str, folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return what the worker wrote of an engine: `runs`, `first_call_s`; or `error`, or `limit`."""
+    source = folder / "case.pickle"
+    if not source.exists():
+        case.save(source)
+    repeats = arguments.repeats if engine == "ours" else min(3, arguments.repeats)
+    worker = [sys.executable, str(Path(__file__).with_name("_dfs_worker.py")), str(source), engine, str(folder)]
+    environment = {**os.environ, **dict.fromkeys(THREADS, "2")}
+    limit, error = False, None
+    try:
+        done = subprocess.run(
+            [*worker, str(repeats), str(arguments.seconds)],
+            env=environment, timeout=arguments.limit, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        error = done.stderr.strip().splitlines()[-1] if done.returncode else None
+    except subprocess.TimeoutExpired:
+        limit = True
+    written = folder / f"{engine}.json"
+    result: dict[str, Any] = json.loads(written.read_text()) if written.exists() else {}
+    return {**result, **({"limit": arguments.limit} if limit else {}), **({"error": error} if error else {})}
+
+
+def seconds(engine: str, result: dict[str, Any]) -> dict[str, Any]:
+    """Return the times of one engine, the best run first."""
+    if "runs" not in result:
+        why = result.get("error") or f"> {result.get('limit')} s"
+        return {f"{engine}_s": None, f"{engine}_why": why}
+    totals = [run["total_s"] for run in result["runs"]]
+    best = min(result["runs"], key=lambda run: run["total_s"])
+    facts = {
+        f"{engine}_s": round(min(totals), 4),
+        f"{engine}_median_s": round(statistics.median(totals), 4),
+        f"{engine}_engine_s": round(min(run["engine_s"] for run in result["runs"]), 4),
+        f"{engine}_cpu_s": round(best["cpu_s"], 4),
+        f"{engine}_runs": len(totals),
+    }
+    return facts | ({"ours_first_call_s": round(result["first_call_s"], 3)} if engine == "ours" else {})
+
+
+def ratio(runs: dict[str, Any], peer: str, limit: float) -> float | str | None:
+    """Return how many times faster we are than a peer; a lower bound in text where it was stopped."""
+    ours = min(run["total_s"] for run in runs["ours"]["runs"])
+    if "runs" in runs[peer]:
+        return round(min(run["total_s"] for run in runs[peer]["runs"]) / ours, 1)
+    return f">{limit / ours:.0f}" if "limit" in runs[peer] else None
+
+
+def memory(runs: dict[str, Any], what: str) -> dict[str, float]:
+    """Return the peak memory of each engine's first run in MB."""
+    return {engine: round(result["runs"][0][what], 1) for engine, result in runs.items() if "runs" in result}
+
+
+def difference(case: Case, ours: np.ndarray, theirs: np.ndarray) -> dict[str, Any]:
+    """Return the largest relative difference of two matrices, where, and in how many cells one alone is missing.
+
+    Differences are relative to the larger value; values below 1e-12 of their column's largest count as zero.
+    """
+    worst: dict[str, Any] = {"max_rel_diff": 0.0, "feature": None, "missing_mismatches": 0}
+    for place, feature in enumerate(case.features):
+        mine, other = ours[:, place], theirs[:, place]
+        if feature.aggregate in ZERO:
+            other = np.nan_to_num(other)
+        worst["missing_mismatches"] += int((np.isnan(mine) != np.isnan(other)).sum())
+        both = ~np.isnan(mine) & ~np.isnan(other)
+        if not both.any():
+            continue
+        mine, other = mine[both], other[both]
+        size = np.maximum(np.abs(mine), np.abs(other))
+        apart = np.abs(mine - other) / np.maximum(size, max(1e-12 * size.max(), np.finfo(float).tiny))
+        if apart.max() > worst["max_rel_diff"]:
+            worst |= {"max_rel_diff": float(apart.max()), "feature": feature.name}
+    return worst
+
+
+def table(found: dict[str, dict[str, Any]]) -> str:
+    """Return the results as a Markdown table."""
+    head = [
+        "| case | rows | features | ours s (engine alone) | fastdfs s | featuretools s | vs fastdfs | vs featuretools "
+        "| largest relative difference | memory MB: ours | fastdfs | featuretools |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    return "\n".join([*head, *(line(name, facts) for name, facts in found.items()), ""])
+
+
+def line(name: str, facts: dict[str, Any]) -> str:
+    cells: Iterable[str] = [
+        name,
+        f"{facts['rows']:,}",
+        str(facts["features"]),
+        f"{shown(facts.get('ours_s'))} ({shown(facts.get('ours_engine_s'))})",
+        *(shown(facts.get(f"{peer}_s"), facts.get(f"{peer}_why", "–")) for peer in PEERS),
+        *(str(facts.get(f"speedup_vs_{peer}") or "–") for peer in PEERS),
+        f"{facts['max_rel_diff']:.1e}" if facts.get("max_rel_diff") is not None else "–",
+        *(shown(facts["peak_memory_mb"].get(engine)) for engine in ("ours", *PEERS)),
+    ]
+    return "| " + " | ".join(cells) + " |"
+
+
+def shown(value: float | None, missing: str = "–") -> str:
+    return missing if value is None else f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
+
+
+if __name__ == "__main__":
+    main()
