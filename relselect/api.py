@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from relselect.budget import Budget
+from relselect.configs import cache_path
 from relselect.database import Database
 from relselect.errors import ConfigError
 from relselect.events import Emit
@@ -111,7 +112,15 @@ def recommend(database: Database, task: Task, *, on_event: Emit | None = None, s
     return recommendation.with_record(record_of(outcome))
 
 
-def profile(database: Database, task: Task, *, on_event: Emit | None = None, seed: int = 0) -> Profile:
+def profile(
+    database: Database,
+    task: Task,
+    *,
+    on_event: Emit | None = None,
+    seed: int = 0,
+    hops: int = 2,
+    cache: bool | str | Path = False,
+) -> Profile:
     """Measure a task without training.
 
     Args:
@@ -119,12 +128,23 @@ def profile(database: Database, task: Task, *, on_event: Emit | None = None, see
         task: The task.
         on_event: Called with every event.
         seed: Seed of the samples.
+        hops: Length of the meta-paths of homophily: 2, or 4 for longer ones as well.
+        cache: Whether to look for an earlier profile of the same content and keep this one, below
+            `relselect.configs.cache_path("profiles")` or in a folder of your own.
+
+    Raises:
+        ConfigError: `hops` is neither 2 nor 4.
     """
+    if hops not in (2, 4):
+        raise ConfigError("hops", hops, "must be 2 or 4", "Use 2 unless entities meet further away")
     wait_passively()
     from relselect.events import silent
-    from relselect.profile import profile_task
+    from relselect.profile import ProfileCache, profile_task
 
-    return profile_task(Problem(database, task), emit=on_event or silent, seed=seed)
+    kept = None
+    if cache is not False:
+        kept = ProfileCache(cache_path("profiles") if cache is True else Path(cache))
+    return profile_task(Problem(database, task), emit=on_event or silent, seed=seed, hops=hops, cache=kept)
 
 
 def load(path: str | Path) -> Fitted:

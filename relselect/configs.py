@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from relselect.errors import ConfigError, DataNotFound
 if TYPE_CHECKING:
     from relselect.database import Database
 
-__all__ = ["bank_path", "config_path", "known_databases", "open_database"]
+__all__ = ["bank_path", "cache_path", "config_path", "known_databases", "open_database"]
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -40,6 +41,18 @@ def bank_path(*parts: str) -> Path:
         ConfigError: There is no such file.
     """
     return _shipped("bank", *parts)
+
+
+def cache_path(*parts: str) -> Path:
+    """Return a place for what can be made again: below `RELSELECT_CACHE`, else `$XDG_CACHE_HOME/relselect`, else
+    `~/.cache/relselect`.
+
+    Args:
+        *parts: Its place there; nothing is created.
+    """
+    named, shared = os.environ.get("RELSELECT_CACHE"), os.environ.get("XDG_CACHE_HOME")
+    root = Path(named) if named else (Path(shared) if shared else Path.home() / ".cache") / "relselect"
+    return root.joinpath(*parts)
 
 
 def known_databases() -> list[str]:

@@ -8,7 +8,8 @@ selector.
 
 from __future__ import annotations
 
+from relselect.profile.cache import ProfileCache
 from relselect.profile.measure import VERSION, Measure, Profile
 from relselect.profile.profile import profile_task
 
-__all__ = ["VERSION", "Measure", "Profile", "profile_task"]
+__all__ = ["VERSION", "Measure", "Profile", "ProfileCache", "profile_task"]

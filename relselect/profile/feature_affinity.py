@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from relselect.errors import BudgetExhausted
 from relselect.profile.measure import Measure
 from relselect.profile.skill import UNDEFINED, Held, Scored, hold_out
 
@@ -64,13 +65,14 @@ def feature_affinity_measures(view: View, budget: Budget) -> list[Measure]:
     weights = tabpfn_weights(view.problem.task.kind)
     probes, second = [], []
     for depth, name, other in zip(_DEPTHS, _NAMES[:2], _NAMES[2:], strict=True):
-        if budget.spent:
+        begun = time.monotonic()
+        try:
+            fit, score, categorical = _features(view, held, depth, budget)
+        except BudgetExhausted:
             text = "The time for the profile ended before it was measured."
-            probes.append(Measure(name, np.nan, np.nan, _GROUP, text))
+            probes.append(Measure(name, np.nan, np.nan, _GROUP, text, time.monotonic() - begun))
             second.append(Measure(other, np.nan, np.nan, _GROUP, text))
             continue
-        begun = time.monotonic()
-        fit, score, categorical = _features(view, held, depth)
         prediction = _boosted(view, held, fit, score, categorical)
         probes.append(_measure(view, held, name, prediction, f"features of {_steps(depth)}", begun))
         second.append(_tabpfn(view, held, other, fit, score, weights))
@@ -81,18 +83,22 @@ def _steps(depth: int) -> str:
     return "one step" if depth == 1 else "up to two steps"
 
 
-def _features(view: View, held: Held, depth: int) -> tuple[NDArray[np.float64], NDArray[np.float64], list[int]]:
+def _features(
+    view: View, held: Held, depth: int, budget: Budget
+) -> tuple[NDArray[np.float64], NDArray[np.float64], list[int]]:
     """Return features of the rows to fit and to score on, and which columns hold categories."""
     from relselect.dfs.encoding import Vocabulary
     from relselect.dfs.enumeration import default_plan
     from relselect.dfs.matrix import compute
 
+    budget.check()
     problem = view.problem
     plan = default_plan(problem, depth=depth, cap=_MOST_FEATURES[depth])
     vocabulary = Vocabulary.fit(problem, plan)
     rows = problem.rows("train")
     found = [
-        compute(problem, plan, rows.take(view.number[places]), vocabulary).values for places in (held.fit, held.score)
+        compute(problem, plan, rows.take(view.number[places]), vocabulary, budget.check).values
+        for places in (held.fit, held.score)
     ]
     return found[0], found[1], [place for place, feature in enumerate(plan) if feature.categorical]
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from relselect.errors import BudgetExhausted
 from relselect.profile.measure import Measure
 from relselect.profile.skill import UNDEFINED, Held, Scored, hold_out
 
@@ -52,18 +53,21 @@ def path_affinity_measures(view: View, budget: Budget) -> list[Measure]:
     measures = []
     for layers in _LAYERS:
         names = [f"path_affinity_{kind}{layers}" for kind in _KINDS]
-        if budget.spent:
-            text = "The time for the profile ended before it was measured."
-            measures += [Measure(name, np.nan, np.nan, _GROUP, text) for name in names]
-            continue
         begun = time.monotonic()
-        for name, embedded in zip(names, _embeddings(view, held, layers), strict=True):
+        try:
+            embeddings = _embeddings(view, held, layers, budget)
+        except BudgetExhausted:
+            text = "The time for the profile ended before it was measured."
+            spent = (time.monotonic() - begun, 0.0)
+            measures += [Measure(n, np.nan, np.nan, _GROUP, text, s) for n, s in zip(names, spent, strict=True)]
+            continue
+        for name, embedded in zip(names, embeddings, strict=True):
             measures.append(_measure(view, held, name, embedded, layers, begun))
             begun = time.monotonic()
     return measures
 
 
-def _embeddings(view: View, held: Held, layers: int) -> list[NDArray[np.float64]]:
+def _embeddings(view: View, held: Held, layers: int, budget: Budget) -> list[NDArray[np.float64]]:
     """Return the embeddings of the rows to fit and then to score on, per kind of network; each (rows, width)."""
     import torch
 
@@ -72,6 +76,7 @@ def _embeddings(view: View, held: Held, layers: int) -> list[NDArray[np.float64]
     from relselect.rdl.model import RelationalNetwork
     from relselect.rdl.settings import Settings
 
+    budget.check()
     settings = Settings(channels=_CHANNELS, layers=layers, fan_out=_FAN_OUT[layers], aggregation="mean", dropout=0.0)
     blueprint = blueprint_of(view.problem, settings)
     device = torch.device("cpu")
@@ -84,6 +89,7 @@ def _embeddings(view: View, held: Held, layers: int) -> list[NDArray[np.float64]
     batcher = batcher_of(blueprint, view.problem, device, seed=view.seed)
     parts: tuple[list[torch.Tensor], list[torch.Tensor]] = ([], [])
     for index in torch.split(torch.arange(len(rows)), _BATCH):
+        budget.check()
         batch = batcher.batch(rows, index)
         for kind, vector in zip(parts, (torch.zeros(_CHANNELS), mark), strict=True):
             network.seed.copy_(vector)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from relselect.budget import Budget
 from relselect.events import Emit, Notice, StageFinished, StageStarted, silent
 from relselect.profile.baselines import baseline_measures
+from relselect.profile.cache import ProfileCache
 from relselect.profile.feature_affinity import feature_affinity_measures
 from relselect.profile.homophily import homophily_measures
 from relselect.profile.measure import Measure, Profile
@@ -27,7 +28,15 @@ __all__ = ["profile_task"]
 _STAGE = "profile"
 
 
-def profile_task(problem: Problem, *, budget: Budget | None = None, emit: Emit = silent, seed: int = 0) -> Profile:
+def profile_task(
+    problem: Problem,
+    *,
+    budget: Budget | None = None,
+    emit: Emit = silent,
+    seed: int = 0,
+    hops: int = 2,
+    cache: ProfileCache | None = None,
+) -> Profile:
     """Measure a task: scale, what constants achieve, how labels follow from labels, homophily and affinities.
 
     Args:
@@ -35,10 +44,25 @@ def profile_task(problem: Problem, *, budget: Budget | None = None, emit: Emit =
         budget: What there was no time for is left out; None for no limit.
         emit: Listener.
         seed: Seed of samples and bootstraps; equal inputs and seed give the equal profile, times apart.
+        hops: Length of the meta-paths of homophily: 2, or 4 for longer ones as well.
+        cache: Where an earlier profile of the same may be, and this one is kept.
 
     Returns:
         The profile.
     """
+    place = None if cache is None else cache.place(problem, seed, hops)
+    kept = None if cache is None or place is None else cache.read(place)
+    if kept is not None:
+        emit(Notice(_STAGE, f"The profile was measured before, in {kept.seconds:.1f} s; it is read from {place}."))
+        return kept
+    measured, whole = _measured(problem, budget, emit, seed, hops)
+    if cache is not None and place is not None and whole:
+        cache.write(place, measured)
+    return measured
+
+
+def _measured(problem: Problem, budget: Budget | None, emit: Emit, seed: int, hops: int) -> tuple[Profile, bool]:
+    """Return the profile, and whether there was time for all of it."""
     limit, begun = budget or Budget(None), time.monotonic()
     emit(StageStarted(_STAGE))
     view = make_view(problem, seed)
@@ -47,7 +71,7 @@ def profile_task(problem: Problem, *, budget: Budget | None = None, emit: Emit =
         baseline_measures,
         temporal_measures,
         past_measures,
-        lambda v: homophily_measures(v, limit),
+        lambda v: homophily_measures(v, limit, hops),
         lambda v: feature_affinity_measures(v, limit),
         lambda v: path_affinity_measures(v, limit),
     ]
@@ -59,7 +83,7 @@ def profile_task(problem: Problem, *, budget: Budget | None = None, emit: Emit =
         measures += _timed(group, view)
     seconds = time.monotonic() - begun
     emit(StageFinished(_STAGE, seconds, f"{len(measures)} measures"))
-    return Profile(tuple(measures), seconds)
+    return Profile(tuple(measures), seconds), not limit.spent
 
 
 def _timed(group: Callable[[View], list[Measure]], view: View) -> list[Measure]:
