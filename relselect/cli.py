@@ -99,8 +99,16 @@ def demo(
 
 
 @app.command()
-def profile(source: _Source, task: _Name, seed: _Seed = 0, as_json: _Json = False, verbose: _Verbose = False) -> None:
-    """Measure a task without training anything."""
+def profile(
+    source: _Source,
+    task: _Name,
+    seed: _Seed = 0,
+    hops: Annotated[int, typer.Option("--hops", help="Length of the paths of homophily: 2, or 4 for longer ones.")] = 2,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Measure again what was measured before.")] = False,
+    as_json: _Json = False,
+    verbose: _Verbose = False,
+) -> None:
+    """Measure a task without training anything; the same content is measured once."""
     session = Session(as_json, verbose)
     with session.work():
         from relselect import api
@@ -108,7 +116,8 @@ def profile(source: _Source, task: _Name, seed: _Seed = 0, as_json: _Json = Fals
 
         database, asked = _open(source, task)
         with Progress() as progress:
-            measured = api.profile(database, asked, on_event=progress, seed=seed).to_json()
+            found = api.profile(database, asked, on_event=progress, seed=seed, hops=hops, cache=not fresh)
+            measured = found.to_json()
         told = {"command": "profile", "database": database.name, "task": asked.name, "profile": measured}
         session.result(told, *profile_tables({"profile": measured}))
     _exit(session)
