@@ -1,0 +1,428 @@
+"""One pass over the rows that task rows see: all aggregates of a path, windows and conditions as filters.
+
+Deviations are taken from a value among those aggregated, so that a key at 1e9 with a tiny variance keeps its digits: the
+owner's first value where all history counts, the mean of the window where not (which reads the windows' rows a second time).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from sqlglot import exp
+
+from relselect.database.table import SemanticType
+from relselect.dfs.feature import Aggregate, Feature
+from relselect.dfs.sql.catalog import Key, matches
+from relselect.dfs.sql.dialects import Dialect
+from relselect.dfs.sql.names import Names
+from relselect.dfs.sql.nodes import (
+    Node,
+    alias,
+    at_most,
+    both,
+    case,
+    column,
+    divided,
+    double,
+    equal,
+    every,
+    inner,
+    integer,
+    later,
+    minus,
+    or_else,
+    plus,
+    present,
+    real,
+    relation,
+    text,
+    times,
+)
+from relselect.dfs.sql.walk import Part
+
+__all__ = ["Read", "Scan", "Source"]
+
+A = Aggregate
+
+
+@dataclass(frozen=True)
+class Read:
+    """What a feature reads of the rows, as names of their columns.
+
+    Attributes:
+        value: The value, in several columns for the key of a parent; none for counts of rows.
+        moment: When the value came to exist.
+        condition: Whether the row counts; None for all.
+        sequence: The row's place in the order of time; None where no order is asked for.
+        previous: When the owner's row before it said the same; None where that is not asked for.
+    """
+
+    value: tuple[str, ...]
+    moment: str
+    condition: str | None = None
+    sequence: str | None = None
+    previous: str | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """Rows and who sees them.
+
+    Attributes:
+        dialect: The database.
+        rows: The relation of the rows.
+        asked: The relation of those who see them; the same where each pair is a row of its own.
+        ids: The columns that identify who asks.
+        time: The rows' own effective time, that of values without masks.
+        keys: The columns of both that have to be equal, asked first; none where they are one relation.
+        seen: The column of `asked` that says since when its key is visible, None for at once.
+    """
+
+    dialect: Dialect
+    rows: str
+    asked: str
+    ids: tuple[str, ...]
+    time: str
+    keys: tuple[tuple[Part, Part], ...]
+    seen: str | None = None
+
+    @property
+    def paired(self) -> bool:
+        """Whether each pair of who asks and what is seen is one row."""
+        return self.rows == self.asked
+
+    def row(self, name: str) -> Node:
+        """Return a column of the rows."""
+        return column(self.rows, name)
+
+    @property
+    def cutoff(self) -> Node:
+        """The cutoff of who asks."""
+        return column(self.asked, "cutoff")
+
+    @property
+    def asof(self) -> Node:
+        """What who asks may see."""
+        return column(self.asked, "asof")
+
+    def since(self, window: int) -> Node:
+        """Return the moment after which a window starts."""
+        return minus(self.cutoff, integer(window))
+
+    def identified(self) -> list[Node]:
+        """Return the columns that identify who asks."""
+        return [column(self.asked, name) for name in self.ids]
+
+    def met(self, other: str) -> Node:
+        """Whether the key of who asks equals that of a relation with the rows' keys."""
+        parts = [(Key(column(self.asked, a.name), a.kind), Key(column(other, b.name), b.kind)) for a, b in self.keys]
+        return every(matches(mine, theirs, self.dialect) for mine, theirs in parts)
+
+    def when(self, read: Read, window: int | None, *more: Node) -> Node | None:
+        """Whether a row counts, given that it is visible; None for always."""
+        found = list(more)
+        if read.moment != self.time:
+            found.append(at_most(self.row(read.moment), self.asof))
+        if window is not None:
+            found.append(later(self.row(read.moment), self.since(window)))
+        if read.condition is not None:
+            found.append(self.row(read.condition))
+        return both(found)
+
+    def select(
+        self,
+        columns: Sequence[Node],
+        beside: Sequence[tuple[str, Node]] = (),
+        window: int | None = None,
+        by: Sequence[str] = (),
+    ) -> exp.Select:
+        """Return an aggregation of the visible rows per who asks.
+
+        Args:
+            columns: Beside what identifies who asks.
+            beside: Further relations, and how they meet who asks.
+            window: Leave out rows that are before it.
+            by: Columns of the rows to group by as well.
+        """
+        groups = [*self.identified(), *(self.row(name) for name in by)]
+        found = exp.select(*(node.copy() for node in groups), *columns, copy=False)
+        found = found.from_(relation(self.asked), copy=False)
+        for name, on in beside:
+            found = found.join(relation(name), on=on, join_type="left", copy=False)
+        if not self.paired:
+            found = found.join(relation(self.rows), on=every(self.visible(window)), copy=False)
+        return found.group_by(*groups, copy=False)
+
+    def visible(self, window: int | None = None) -> list[Node]:
+        """Whether a row is one that who asks sees; those before a window are left out."""
+        found = [self.met(self.rows), at_most(self.row(self.time), self.asof)]
+        if self.seen is not None:
+            found.append(at_most(column(self.asked, self.seen), self.asof))
+        if window is not None:
+            found.append(later(self.row(self.time), self.since(window)))
+        return found
+
+    def widest(self, asked: Sequence[tuple[Feature, Read]]) -> int | None:
+        """Return the longest window of some features, None where one reads all history."""
+        longest = 0
+        for feature, read in asked:
+            if feature.window is None or read.moment != self.time:
+                return None
+            longest = max(longest, feature.window)
+        return longest
+
+
+class _Asked:
+    """A feature and what it reads."""
+
+    def __init__(self, feature: Feature, read: Read) -> None:
+        self.feature, self.read, self.window = feature, read, feature.window
+        self.value = read.value[0] if read.value else ""
+        #: Which rows are aggregated, and with the value read: what tells aggregates of one scan apart.
+        self.rows = (read.moment, read.condition, feature.window)
+        self.key = (self.value, *self.rows)
+
+
+class Scan:
+    """The aggregates of one path.
+
+    Args:
+        source: The rows.
+        names: Gives names to common table expressions.
+        unit: Ticks of one day, or 1 for integer times.
+    """
+
+    def __init__(self, source: Source, names: Names, unit: int) -> None:
+        self.source, self.unit = source, unit
+        self.dialect = source.dialect
+        self._names = names
+        self._aggregates: dict[object, tuple[str, Node]] = {}
+        self._anchors: dict[str, dict[object, tuple[str, Node]]] = {}
+        self._near: list[tuple[Feature, Read]] = []
+        self._asked: list[tuple[Feature, Read]] = []
+        self._first_name, self._near_name = names.new("firsts"), names.new("means")
+
+    # pieces
+
+    def _aggregate(self, key: object, make: Callable[[], Node]) -> Node:
+        """Return the aggregate that a key stands for."""
+        if key not in self._aggregates:
+            self._aggregates[key] = (f"a{len(self._aggregates) + 1}", make())
+        return column("g", self._aggregates[key][0])
+
+    def _count(self, asked: _Asked, *more: Node, of: str = "rows") -> Node:
+        when = self.source.when(asked.read, asked.window, *more)
+        return self._aggregate((of, asked.rows), lambda: self.dialect.count(when))
+
+    def _of(self, kind: str, make: Callable[[Node], Node], name: str, asked: _Asked, *more: Node) -> Node:
+        """Return an aggregate of a column; further conditions go by the kind."""
+        return self._aggregate(
+            (kind, name, asked.rows),
+            lambda: self.dialect.aggregate(
+                make, self.source.row(name), self.source.when(asked.read, asked.window, *more)
+            ),
+        )
+
+    def _least(self, name: str, asked: _Asked) -> Node:
+        return self._of("least", lambda node: exp.Min(this=node), name, asked)
+
+    def _most(self, name: str, asked: _Asked) -> Node:
+        return self._of("most", lambda node: exp.Max(this=node), name, asked)
+
+    def _age(self, ticks: Node) -> Node:
+        """Return how long before the cutoff a moment is."""
+        cutoff = self._aggregate("cutoff", lambda: exp.Max(this=self.source.cutoff))
+        return self._scaled(minus(double(cutoff), ticks))
+
+    def _scaled(self, length: Node) -> Node:
+        return length if self.unit == 1 else divided(length, real(self.unit))
+
+    # anchors
+
+    def _anchor(self, asked: _Asked, *, of_time: bool) -> Node:
+        """Return a value, or a moment, that lies among those aggregated."""
+        read, row = asked.read, self.source.row
+        there = present(row(read.value[0]))
+        if asked.window is None and not self.source.paired:
+            when = every([there, *([row(read.condition)] if read.condition is not None else [])])
+            name, value = self._first_name, self.dialect.edge(row(read.value[0]), row(read.moment), when, last=False)
+        else:
+            self._near.append((asked.feature, read))
+            when = self.source.when(read, asked.window, there) or exp.true()
+            name, value = self._near_name, self.dialect.mean(row(read.value[0]), when)
+        if of_time:
+            value = self.dialect.aggregate(lambda one: exp.Min(this=one), row(read.moment), when)
+        among = self._anchors.setdefault(name, {})
+        known_as, _ = among.setdefault((of_time, *asked.key), (f"c{len(among) + 1}", value))
+        return column(name, known_as)
+
+    def _deviation(self, asked: _Asked) -> Node:
+        return minus(self.source.row(asked.value), self._anchor(asked, of_time=False))
+
+    # features
+
+    def feature(self, feature: Feature, read: Read) -> Node:
+        """Return a feature in terms of the aggregates, which it puts among those to compute."""
+        asked = _Asked(feature, read)
+        self._asked.append((feature, read))
+        found = self._of_rows(asked) or self._of_shares(asked) or self._of_values(asked)
+        aged = feature.type == SemanticType.TIMESTAMP and feature.aggregate in (A.MIN, A.MAX, A.FIRST, A.LAST)
+        return self._age(found) if aged else found
+
+    def _of_rows(self, asked: _Asked) -> Node | None:
+        moment = asked.read.moment
+        match asked.feature.aggregate:
+            case A.COUNT:
+                return self._count(asked)
+            case A.SINCE_LAST:
+                return self._age(double(self._most(moment, asked)))
+            case A.SINCE_FIRST:
+                return self._age(double(self._least(moment, asked)))
+            case A.TIME_BETWEEN:
+                number = self._count(asked)
+                span = minus(self._most(moment, asked), self._least(moment, asked))
+                gaps = double(minus(number.copy(), integer(1)))
+                return case((later(number, integer(1)), self._scaled(divided(double(span), gaps))))
+        return None
+
+    def _of_shares(self, asked: _Asked) -> Node | None:
+        match asked.feature.aggregate:
+            case A.PERCENT_TRUE:
+                hits = self._count(asked, equal(self.source.row(asked.value), real(1)), of=f"true {asked.value}")
+                return self._ratio(hits, self._count(asked))
+            case A.SHARE:
+                category = asked.feature.category or ""
+                same = equal(self.source.row(asked.value), text(category))
+                hits = self._count(asked, same, of=f"same {asked.value} {category}")
+                return self._ratio(hits, self._values(asked))
+            case A.NUM_UNIQUE:
+                there = [present(self.source.row(name)) for name in asked.read.value]
+                number = self._count(asked, self._new(asked), *there, of=f"new {asked.value}")
+                return case((later(self._count(asked), integer(0)), double(number)))
+        return None
+
+    def _values(self, asked: _Asked) -> Node:
+        """Return the number of values that are there."""
+        return self._count(asked, present(self.source.row(asked.value)), of=f"there {asked.value}")
+
+    def _new(self, asked: _Asked) -> Node:
+        """Whether a row says something for the first time in its window."""
+        previous = asked.read.previous or ""
+        first: Node = exp.Is(this=self.source.row(previous), expression=exp.Null())
+        if asked.window is None:
+            return first
+        before = at_most(self.source.row(previous), self.source.since(asked.window))
+        return exp.Paren(this=exp.Or(this=first, expression=before))
+
+    def _ratio(self, part: Node, whole: Node) -> Node:
+        return divided(double(part), exp.Nullif(this=double(whole), expression=real(0)))
+
+    def _of_values(self, asked: _Asked) -> Node:
+        feature = asked.feature
+        when = self.source.when(asked.read, asked.window)
+        value = self.source.row(asked.value)
+        match feature.aggregate:
+            case A.SUM:
+                return or_else(self._aggregate(("sum", *asked.key), lambda: self.dialect.total(value, when)), real(0))
+            case A.MEAN:
+                return self._aggregate(("mean", *asked.key), lambda: self.dialect.mean(value, when))
+            case A.MIN:
+                return self._least(asked.value, asked)
+            case A.MAX:
+                return self._most(asked.value, asked)
+            case A.MEDIAN | A.QUANTILE:
+                level = 0.5 if feature.level is None else feature.level
+                return self._aggregate((level, *asked.key), lambda: self.dialect.quantile(value, level, when))
+            case A.FIRST | A.LAST:
+                last = feature.aggregate == A.LAST
+                order = self.source.row(asked.read.sequence or "")
+                return self._aggregate(
+                    (feature.aggregate, *asked.key), lambda: self.dialect.edge(value, order, when, last=last)
+                )
+            case A.STD:
+                apart = self._deviation(asked)
+                return self._aggregate(
+                    ("std", *asked.key),
+                    lambda: self.dialect.aggregate(lambda node: exp.StddevSamp(this=node), apart, when),
+                )
+            case A.SKEW:
+                return self._skew(asked)
+            case A.TREND:
+                return self._trend(asked)
+        raise NotImplementedError(f"no SQL for {feature.name}")
+
+    def _skew(self, asked: _Asked) -> Node:
+        """The bias-corrected Fisher-Pearson coefficient G1 (Joanes and Gill 1998), from power sums around the anchor."""
+
+        def power(degree: int) -> Node:
+            raised = times(*(self._deviation(asked) for _ in range(degree)))
+            when = self.source.when(asked.read, asked.window)
+            return self._aggregate(("power", degree, *asked.key), lambda: self.dialect.total(raised, when))
+
+        number = self._values(asked)
+        n = double(number)
+        first, second, third = power(1), power(2), power(3)
+        mean = divided(first, n)
+        spread = minus(second, times(n.copy(), mean.copy(), mean.copy()))
+        lopsided = plus(
+            minus(third, times(real(3), mean.copy(), second.copy())),
+            times(real(2), n.copy(), mean.copy(), mean.copy(), mean.copy()),
+        )
+        scale = divided(
+            times(n.copy(), exp.Sqrt(this=minus(n.copy(), real(1)))),
+            exp.Nullif(this=minus(n.copy(), real(2)), expression=real(0)),
+        )
+        positive = case((later(spread, real(0)), spread.copy()))
+        skew = divided(times(scale, lopsided), exp.Pow(this=positive, expression=real(1.5)))
+        flat = equal(self._least(asked.value, asked), self._most(asked.value, asked))
+        return self._from_three(number.copy(), flat, skew)
+
+    def _trend(self, asked: _Asked) -> Node:
+        moment = asked.read.moment
+
+        def there() -> Node:
+            return present(self.source.row(asked.value))
+
+        along = minus(self.source.row(moment), self._anchor(asked, of_time=True))
+        apart, when = self._deviation(asked), self.source.when(asked.read, asked.window, there())
+        slope = self._aggregate(
+            ("slope", *asked.key), lambda: self.dialect.slope(apart, self._scaled(double(along)), when)
+        )
+        first = self._of(f"first {asked.value}", lambda node: exp.Min(this=node), moment, asked, there())
+        last = self._of(f"last {asked.value}", lambda node: exp.Max(this=node), moment, asked, there())
+        return self._from_three(self._values(asked), equal(first, last), slope)
+
+    def _from_three(self, number: Node, degenerate: Node, value: Node) -> Node:
+        """Return a value that needs three values, and is 0 where they do not differ."""
+        return case((later(number, integer(2)), case((degenerate, real(0)), default=value)))
+
+    # the whole
+
+    def expressions(self, found: Sequence[tuple[str, Node]]) -> list[tuple[str, exp.Select]]:
+        """Return the common table expressions; the last holds the features.
+
+        Args:
+            found: Names of features, and what `feature` returned for them.
+        """
+        parts = []
+        beside: list[tuple[str, Node]] = []
+        source = self.source
+        for name, among in self._anchors.items():
+            columns: list[Node] = [alias(node, known_as) for known_as, node in among.values()]
+            if name == self._first_name:
+                keys = [part.name for _, part in source.keys]
+                select = exp.select(*(source.row(key) for key in keys), *columns, copy=False)
+                select = select.from_(relation(source.rows), copy=False)
+                parts.append((name, select.group_by(*(source.row(key) for key in keys), copy=False)))
+                beside.append((name, source.met(name)))
+            else:
+                parts.append((name, source.select(columns, window=source.widest(self._near))))
+                met = every(equal(column(source.asked, key), column(name, key)) for key in source.ids)
+                beside.append((name, met))
+        aggregates = [alias(node, known_as) for known_as, node in self._aggregates.values()]
+        grouped = source.select(aggregates, beside, source.widest(self._asked))
+        features = [alias(node, name) for name, node in found]
+        outer = exp.select(*(column("g", key) for key in source.ids), *features, copy=False)
+        parts.append((self._names.new("path"), outer.from_(inner(grouped, "g"), copy=False)))
+        return parts
