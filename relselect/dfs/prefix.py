@@ -9,9 +9,9 @@ What is visible is decided here and nowhere else: a row of `time` t belongs to a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +19,28 @@ from numpy.typing import NDArray
 from relselect.database.clock import ALWAYS, NEVER
 from relselect.dfs import kernels
 
-__all__ = ["Index", "Moments", "Spans", "Ties", "distinct", "edge", "extreme", "mode", "moments", "share"]
+__all__ = [
+    "Index",
+    "Moments",
+    "Spans",
+    "Ties",
+    "distinct",
+    "edge",
+    "entropy",
+    "extreme",
+    "mode",
+    "moments",
+    "quantile",
+    "share",
+    "trend",
+]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-Ties = Callable[[Ints], list[Ints]]
+#: Given row numbers, sort keys (least significant first); or one function per sort key, the most significant first,
+#: of which the later ones are asked only about rows that the earlier ones left tied. A primary key of integers is
+#: `[lambda rows: key[rows]]`. Keys are int64 and depend on what rows say, never on where they stand.
+Ties = Callable[[Ints], list[Ints]] | Sequence[Callable[[Ints], Ints]]
 
 
 @dataclass(frozen=True)
@@ -50,36 +67,61 @@ class Index:
     Args:
         keys: The key of each row, shape (rows,), -1 for none.
         times: When each row (or the value read from it) came to exist, shape (rows,); `NEVER` leaves it out.
-        ties: Given row numbers, sort keys (least significant first) that depend on the rows' content only.
+        ties: What orders rows of one key and time; asked only when `order` is.
+
+    Attributes:
+        rows: Row numbers by (key, time), rows of one key and time in any order: enough for all that is taken of a set,
+            which is all but first and last values. Shape (m,).
+        times: Times in the order of the index, shape (m,).
+        fresh: Which places hold the first row of a key, shape (m,).
+        tied: Which places hold the key and time of the place before, shape (m,).
     """
 
-    def __init__(self, keys: Ints, times: Ints, ties: Ties) -> None:
+    def __init__(self, keys: Ints, times: Ints, ties: Ties = ()) -> None:
         rows = np.flatnonzero((keys >= 0) & (times < NEVER))
         self._instants, rank = np.unique(times[rows], return_inverse=True)
         place = keys[rows] * np.int64(max(1, len(self._instants))) + rank
         order = np.argsort(place, kind="stable")
         self._place: Ints = place[order]
-        self.order: Ints = rows[order]
-        self._settle(ties)
-        self.times: Ints = times[self.order]
-        key = keys[self.order]
+        self._ties = ties
+        self.rows: Ints = rows[order]
+        self.times: Ints = times[self.rows]
+        key = keys[self.rows]
         self.fresh: NDArray[np.bool_] = np.ones(len(key), dtype=bool)
         self.fresh[1:] = key[1:] != key[:-1]
+        self.tied = _tied(self.times, self.fresh)
+
+    @classmethod
+    def of_segments(cls, sizes: Ints, times: Ints) -> Index:
+        """Return an index over rows that already lie in order, key after key: `rows` is 0, 1, ..., m - 1.
+
+        Args:
+            sizes: The number of rows of each key 0, 1, ..., shape (n,); may be 0.
+            times: Of each row, ascending within a key, shape (m,), the sum of the sizes.
+        """
+        return cls(np.repeat(np.arange(len(sizes), dtype=np.int64), sizes), times)
+
+    def segments(self, sizes: Ints) -> Spans:
+        """Return the spans of all rows of each key, given the sizes that `of_segments` was."""
+        hi = np.cumsum(sizes, dtype=np.int64)
+        return Spans(hi - sizes, hi)
 
     def __len__(self) -> int:
-        return len(self.order)
+        return len(self.rows)
 
-    def _settle(self, ties: Ties) -> None:
-        """Order rows of one key and time by their content."""
-        same = self._place[1:] == self._place[:-1]
-        if not same.any():
-            return
-        tied = np.zeros(len(self._place), dtype=bool)
-        tied[1:] = same
-        tied[:-1] |= same
-        where = np.flatnonzero(tied)
-        rows = self.order[where]
-        self.order[where] = rows[np.lexsort([*ties(rows), self._place[where]])]
+    @cached_property
+    def order(self) -> Ints:
+        """Row numbers by (key, time, content), shape (m,)."""
+        around = self.tied.copy()
+        around[:-1] |= self.tied[1:]
+        where = np.flatnonzero(around)
+        order = self.rows.copy()
+        if not len(where):
+            return order
+        rows = order[where]
+        keys = self._ties(rows) if callable(self._ties) else [step(rows) for step in reversed(self._ties)]
+        order[where] = rows[np.lexsort([*keys, self._place[where]])]
+        return order
 
     def spans(self, keys: Ints, asof: Ints, after: Ints | None = None) -> Spans:
         """Return the rows of each key with `after < time <= asof`.
@@ -101,28 +143,46 @@ class Index:
 
 @dataclass(frozen=True)
 class Moments:
-    """Number of values, their sum, mean and standard deviation (ddof 1) per task row, each of shape (n,)."""
+    """Number of values, sum, mean, standard deviation (ddof 1) and skewness per task row, each of shape (n,).
+
+    Skewness is the bias-corrected G1 of Joanes and Gill (1998); nan throughout unless asked for.
+    """
 
     count: Floats
     sum: Floats
     mean: Floats
     std: Floats
+    skew: Floats
 
 
-def moments(index: Index, values: Floats, spans: list[Spans]) -> list[Moments]:
+def moments(index: Index, values: Floats, spans: list[Spans], *, third: bool = False) -> list[Moments]:
     """Return the moments of each of several spans; one pass over the rows, then constant time per span.
 
     Args:
         index: The sorted rows, m of them.
         values: In the order of the index, shape (m,), nan where missing.
         spans: Ranges of task rows.
+        third: Whether to compute the skewness too.
     """
     running = kernels.moments(values, index.fresh)
-    return [Moments(*kernels.range_moments(values, *running, index.fresh, span.lo, span.hi)) for span in spans]
+    found = []
+    for span in spans:
+        count, total, mean, std = kernels.range_moments(values, *running, index.fresh, span.lo, span.hi)
+        skew = _each(values, span, _skew) if third else np.full(len(span.lo), np.nan)
+        found.append(Moments(count, total, mean, std, skew))
+    return found
 
 
-def extreme(index: Index, values: Floats, span: Spans, *, largest: bool) -> Floats:
-    """Return the largest or smallest value of each span, shape (n,), nan where there is none."""
+def extreme(index: Index, values: Floats, span: Spans, *, largest: bool, whole: bool = False) -> Floats:
+    """Return the largest or smallest value of each span, shape (n,), nan where there is none.
+
+    Args:
+        index: The sorted rows, m of them.
+        values: In the order of the index, shape (m,), nan where missing.
+        span: Ranges of task rows.
+        largest: Or the smallest.
+        whole: Whether every span starts at its key's first row, which is faster.
+    """
     sign = 1.0 if largest else -1.0
     return sign * kernels.range_extreme(sign * values, index.fresh, span.lo, span.hi, span.by_hi)
 
@@ -174,6 +234,74 @@ def share(hits: NDArray[np.bool_], among: NDArray[np.bool_], span: Spans) -> Flo
     total = _count(among, span)
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(total > 0, _count(hits & among, span) / total, np.nan)
+
+
+def quantile(index: Index, values: Floats, span: Spans, levels: Sequence[float]) -> list[Floats]:
+    """Return quantiles of each span by linear interpolation, one array of shape (n,) per level; nan for no values."""
+    return [_each(values, span, partial(np.quantile, q=level)) for level in levels]
+
+
+def entropy(index: Index, codes: Ints, span: Spans) -> Floats:
+    """Return the entropy of the codes of each span in nats, shape (n,), nan for an empty span.
+
+    Args:
+        index: The sorted rows.
+        codes: In the order of the index, -1 for missing, which counts as one more value.
+        span: Ranges of task rows.
+    """
+
+    def one(x: Floats) -> float:
+        shares = np.unique(x, return_counts=True)[1] / len(x)
+        return float(-(shares * np.log(shares)).sum())
+
+    return _each(codes.astype(np.float64), span, one)
+
+
+def trend(index: Index, values: Floats, times: Floats | Ints, span: Spans, unit: int) -> Floats:
+    """Return the least-squares slope of values against times, shape (n,).
+
+    nan for fewer than three values; 0 where all values have one time.
+
+    Args:
+        index: The sorted rows.
+        values: In the order of the index, shape (m,), nan where missing: such rows are left out.
+        times: In the order of the index, in ticks, shape (m,).
+        span: Ranges of task rows.
+        unit: Ticks of one unit of time of the slope.
+    """
+    out = np.full(len(span.lo), np.nan)
+    for i, (lo, hi) in enumerate(zip(span.lo, span.hi, strict=True)):
+        y, t = values[lo:hi], (times[lo:hi] - (times[lo] if hi > lo else 0)) / unit
+        y, t = y[~np.isnan(y)], t[~np.isnan(y)]
+        if len(y) > 2:
+            t = t - t.mean()
+            spread = (t**2).sum()
+            out[i] = (t * (y - y.mean())).sum() / spread if spread > 0 else 0.0
+    return out
+
+
+def _each(values: Floats, span: Spans, function: Callable[[Floats], float]) -> Floats:
+    out = np.full(len(span.lo), np.nan)
+    for i, (lo, hi) in enumerate(zip(span.lo, span.hi, strict=True)):
+        x = values[lo:hi]
+        x = x[~np.isnan(x)]
+        if len(x):
+            out[i] = function(x)
+    return out
+
+
+def _skew(x: Floats) -> float:
+    if len(x) < 3:
+        return np.nan
+    d = x - x.mean()
+    second, third = (d**2).mean(), (d**3).mean()
+    return float(np.sqrt(len(x) * (len(x) - 1)) / (len(x) - 2) * third / second**1.5) if second > 0 else 0.0
+
+
+def _tied(times: Ints, fresh: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    tied = ~fresh
+    tied[1:] &= times[1:] == times[:-1]
+    return tied
 
 
 def _count(flags: NDArray[np.bool_], span: Spans) -> Ints:
