@@ -112,14 +112,14 @@ def profile(
     session = Session(as_json, verbose)
     with session.work():
         from relselect import api
-        from relselect.report.terminal import profile_tables
+        from relselect.report.terminal import findings_table, profile_tables
 
         database, asked = _open(source, task)
         with Progress() as progress:
             found = api.profile(database, asked, on_event=progress, seed=seed, hops=hops, cache=not fresh)
             measured = found.to_json()
         told = {"command": "profile", "database": database.name, "task": asked.name, "profile": measured}
-        session.result(told, *profile_tables({"profile": measured}))
+        session.result(told, *profile_tables({"profile": measured}), *findings_table(found.findings))
     _exit(session)
 
 

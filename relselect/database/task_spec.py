@@ -101,6 +101,11 @@ class TaskSpec(BaseModel):
         default_factory=list, description="Columns of the frames that must not be used, mostly other labels."
     )
     sql: str | None = Field(default=None, description="How the label frames were made, for readers; never executed.")
+    accept: dict[str, str] = Field(
+        default_factory=dict,
+        description="Findings of the leak checks that are let stand: the check, or the check and its subject, to the "
+        "reason why.",
+    )
     quality: str | None = Field(default=None, description="A remark on how much signal the task has.")
 
     @model_validator(mode="before")

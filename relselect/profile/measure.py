@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from relselect.profile.leaks.finding import Finding
+
 __all__ = ["VERSION", "Measure", "Profile"]
 
 #: Raised when a measure changes its meaning; banks compare profiles of one version only.
@@ -47,11 +49,13 @@ class Profile:
         measures: The numbers, in a fixed order within a version apart from those of single meta-paths.
         seconds: Wall-clock of the measurement.
         version: Version of the measures' meanings.
+        findings: What the leak checks found, the most severe first.
     """
 
     measures: tuple[Measure, ...]
     seconds: float
     version: int = VERSION
+    findings: tuple[Finding, ...] = ()
 
     def __getitem__(self, name: str) -> Measure:
         return next(measure for measure in self.measures if measure.name == name)
@@ -63,7 +67,8 @@ class Profile:
     def to_json(self) -> dict[str, Any]:
         """Return the profile as JSON-able values, null for nan."""
         measures = [{k: _null(v) for k, v in asdict(measure).items()} for measure in self.measures]
-        return {"measures": measures, "seconds": self.seconds, "version": self.version}
+        findings = [finding.to_json() for finding in self.findings]
+        return {"measures": measures, "seconds": self.seconds, "version": self.version, "findings": findings}
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Profile:
@@ -72,7 +77,8 @@ class Profile:
             Measure(m["name"], _nan(m["value"]), _nan(m["stderr"]), m["group"], m["reading"], _nan(m["seconds"]))
             for m in stored["measures"]
         )
-        return cls(measures, float(stored["seconds"]), int(stored["version"]))
+        findings = tuple(Finding.from_json(each) for each in stored.get("findings", ()))
+        return cls(measures, float(stored["seconds"]), int(stored["version"]), findings)
 
 
 def _null(value: Any) -> Any:

@@ -13,6 +13,7 @@ from relselect.profile.baselines import baseline_measures
 from relselect.profile.cache import ProfileCache
 from relselect.profile.feature_affinity import feature_affinity_measures
 from relselect.profile.homophily import homophily_measures
+from relselect.profile.leaks import find_leaks
 from relselect.profile.measure import Measure, Profile
 from relselect.profile.past import past_measures
 from relselect.profile.path_affinity import path_affinity_measures
@@ -81,9 +82,13 @@ def _measured(problem: Problem, budget: Budget | None, emit: Emit, seed: int, ho
             emit(Notice(_STAGE, "The time for the profile ended before all of it was measured.", "warning"))
             break
         measures += _timed(group, view)
+    findings = [] if limit.spent else find_leaks(view)
+    for finding in findings:
+        if finding.severity != "info" and finding.accepted is None:
+            emit(Notice("leaks", str(finding), "warning"))
     seconds = time.monotonic() - begun
-    emit(StageFinished(_STAGE, seconds, f"{len(measures)} measures"))
-    return Profile(tuple(measures), seconds), not limit.spent
+    emit(StageFinished(_STAGE, seconds, f"{len(measures)} measures, {len(findings)} findings"))
+    return Profile(tuple(measures), seconds, findings=tuple(findings)), not limit.spent
 
 
 def _timed(group: Callable[[View], list[Measure]], view: View) -> list[Measure]:
