@@ -1,53 +1,55 @@
 """The default plan: which features a database offers for a task, the most promising first, never more than a cap.
 
-The vocabulary is featuretools': aggregates of related rows, of their parents' columns, and parents' columns, as deep as
-asked. It is enumerated here rather than by `featuretools.dfs`, which takes over two seconds to import, about five more
-(18,000 definitions) on a schema of 27 tables, and recurses endlessly on self references unless tables are copied first.
+The vocabulary is featuretools': aggregates of related rows, of their parents' columns, of aggregates, and parents' columns,
+as deep as asked. It is enumerated here rather than by `featuretools.dfs`, which takes over two seconds to import, about five
+more (18,000 definitions) on a schema of 27 tables, and recurses endlessly on self references unless tables are copied first.
 
-Order of priority, each group interleaved over tables so that a wide one cannot crowd out the others:
-
-1. what the task row says: declared features, the delay of the data, calendar parts of the cutoff;
-2. columns of the entity's row and of the rows above it;
-3. the entity's label history;
-4. the entity's children: counts, time since, aggregates per window (at most `_NEAR` of the cap if deeper ones exist);
-5. two steps: labels of entities with the same parent; the parents' other children; grandchildren; children's parents.
+Features come in streams (see `_streams`), merged in fixed proportions; the cap cuts the merged list, so a smaller plan is
+the beginning of a larger one. Within a stream the promising aggregates and the first columns of every route come first: no
+wide table crowds out the others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import heapq
+from collections.abc import Collection, Iterator, Sequence
+from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pyarrow as pa
 
 from relselect.database.clock import DAY
-from relselect.database.columns import as_float
 from relselect.database.table import SemanticType
-from relselect.dfs.encoding import frequent, known_in_training
-from relselect.dfs.feature import Aggregate, Feature, Hop, Route, split_path
+from relselect.dfs.feature import CALENDAR_PARTS, Aggregate, Condition, Feature, Route
+from relselect.dfs.nesting import nested_features
 from relselect.dfs.plan import Plan
+from relselect.dfs.relations import Options, Relation, Source, by_promise, relations_of
+from relselect.dfs.routes import check_depth, routes
+from relselect.dfs.schema import Schema
+from relselect.dfs.sources import columns_of, conditions_of, looks_like_code, top_values
+from relselect.dfs.windows import given_windows
+from relselect.errors import ConfigError
 from relselect.problem import LABELS
 
 if TYPE_CHECKING:
     from relselect.problem import Problem
 
-__all__ = ["MAX_FEATURES", "default_plan", "routes"]
+__all__ = ["DEFAULT", "MAX_FEATURES", "RICH", "default_plan", "routes"]
 
 #: Features of the default plan at most.
 MAX_FEATURES = 600
-#: Share of the cap that groups 1 to 4 may take when there are deeper features.
-_NEAR = 0.6
-#: Windows as multiples of the task's horizon; None is all history.
-_SHORT, _LONG = 1, 4
-#: Values whose shares are features.
-_SHARES = 3
-#: A column of whole numbers with at most this many values is also read as a code.
-_FEW = 200
+#: Windows of a relation at most.
+_WINDOWS = 2
+#: Values whose shares are features, and whose rows are aggregated apart.
+_SHARES, _CONDITIONS = 3, 2
+#: Numerical columns whose means are taken under a condition.
+_MEANS = 3
+#: Levels of quantiles.
+_LEVELS = (0.1, 0.9)
 
 A, T = Aggregate, SemanticType
-#: Aggregates by semantic type, the most promising first; the number is the window, None all history.
+#: Aggregates, the most promising first; the number is the window's rank (`Relation.windows`), None all history.
 _ORDER: tuple[tuple[Aggregate, int | None], ...] = (
     (A.COUNT, None),
     (A.SINCE_LAST, None),
@@ -55,30 +57,42 @@ _ORDER: tuple[tuple[Aggregate, int | None], ...] = (
     (A.PERCENT_TRUE, None),
     (A.LAST, None),
     (A.SHARE, None),
-    (A.MEAN, _LONG),
-    (A.PERCENT_TRUE, _LONG),
-    (A.COUNT, _LONG),
+    (A.MEAN, 0),
+    (A.PERCENT_TRUE, 0),
+    (A.COUNT, 0),
     (A.NUM_UNIQUE, None),
+    (A.MEDIAN, None),
+    (A.TREND, None),
     (A.MAX, None),
     (A.MIN, None),
     (A.STD, None),
+    (A.ENTROPY, None),
+    (A.TIME_BETWEEN, None),
     (A.SUM, None),
-    (A.COUNT, _SHORT),
-    (A.MEAN, _SHORT),
-    (A.PERCENT_TRUE, _SHORT),
+    (A.COUNT, 1),
+    (A.MEAN, 1),
+    (A.PERCENT_TRUE, 1),
     (A.MODE, None),
-    (A.SUM, _LONG),
-    (A.MAX, _LONG),
-    (A.MIN, _LONG),
-    (A.SHARE, _LONG),
+    (A.TREND, 0),
+    (A.QUANTILE, None),
+    (A.SKEW, None),
+    (A.SUM, 0),
+    (A.MAX, 0),
+    (A.MIN, 0),
+    (A.SHARE, 0),
     (A.SINCE_FIRST, None),
-    (A.NUM_UNIQUE, _LONG),
-    (A.SUM, _SHORT),
-    (A.MAX, _SHORT),
-    (A.MIN, _SHORT),
-    (A.STD, _LONG),
+    (A.NUM_UNIQUE, 0),
+    (A.SUM, 1),
+    (A.MAX, 1),
+    (A.MIN, 1),
+    (A.STD, 0),
+    (A.MEDIAN, 0),
+    (A.ENTROPY, 0),
+    (A.TIME_BETWEEN, 0),
     (A.FIRST, None),
 )
+#: Aggregates that are taken over further windows, where more than two are asked for.
+_FURTHER = (A.COUNT, A.MEAN, A.PERCENT_TRUE, A.SUM, A.MAX, A.MIN, A.STD, A.SHARE, A.NUM_UNIQUE)
 _OF_TYPE: dict[SemanticType, frozenset[Aggregate]] = {
     T.NUMERICAL: frozenset({A.MEAN, A.LAST, A.MAX, A.MIN, A.STD, A.SUM, A.FIRST}),
     T.BOOLEAN: frozenset({A.PERCENT_TRUE, A.LAST, A.FIRST}),
@@ -88,89 +102,145 @@ _OF_TYPE: dict[SemanticType, frozenset[Aggregate]] = {
     T.KEY: frozenset({A.NUM_UNIQUE}),
 }
 _OF_ROWS = frozenset({A.COUNT, A.SINCE_LAST, A.SINCE_FIRST})
+_RICH_OF_TYPE: dict[SemanticType, frozenset[Aggregate]] = {
+    T.NUMERICAL: frozenset({A.MEDIAN, A.QUANTILE, A.SKEW, A.TREND}),
+    T.CATEGORICAL: frozenset({A.ENTROPY}),
+}
+_RICH_OF_ROWS = frozenset({A.TIME_BETWEEN})
+#: The aggregates of the default plan, and of a rich one.
+DEFAULT = _OF_ROWS.union(*_OF_TYPE.values())
+RICH = DEFAULT.union(_RICH_OF_ROWS, *_RICH_OF_TYPE.values())
+#: Streams of plain aggregates, and of others, with their shares of the plan.
+_SHARES_OF = {
+    "labels": 3.0,
+    "children": 12.0,
+    "labels of siblings": 1.5,
+    "other children of parents": 2.5,
+    "descendants": 2.0,
+    "parents of children": 2.0,
+    "three steps": 1.0,
+}
+_OF_COLUMNS, _OF_CONDITIONS, _OF_NESTED = 3.0, 1.5, 1.5
 #: What is dropped for children's parents, whose values repeat: totals and counts say little.
 _NOT_OF_PARENTS = frozenset({A.SUM, A.FIRST, A.SINCE_FIRST})
+#: Aggregates under a condition; the number is the numerical column, None for rows; the last is the window's rank.
+_WHERE: tuple[tuple[Aggregate, int | None, int | None], ...] = (
+    (A.COUNT, None, None),
+    (A.SINCE_LAST, None, None),
+    *((A.MEAN, column, None) for column in range(_MEANS)),
+    (A.COUNT, None, 0),
+    (A.MEAN, 0, 0),
+)
 
 
-@dataclass(frozen=True)
-class _Ranked:
-    feature: Feature
-    group: int
-    rank: tuple[int, int, int]
-
-
-def default_plan(problem: Problem, *, depth: int = 2, cap: int = MAX_FEATURES) -> Plan:
+def default_plan(
+    problem: Problem,
+    *,
+    depth: int = 2,
+    cap: int = MAX_FEATURES,
+    aggregates: Collection[str] | None = None,
+    windows: Sequence[int | str] | None = None,
+    where: bool = False,
+    nested: bool = False,
+    rich: bool = False,
+) -> Plan:
     """Return the default features of a task, in order of priority.
 
     Args:
         problem: The problem; only what is visible at the end of training is looked at.
-        depth: Steps of a path at most, 1 or 2 (labels of siblings count as 2).
+        depth: Steps of a path at most, 1 to 3 (labels of siblings count as 2).
         cap: Features at most.
+        aggregates: Aggregates of related rows, instead of `DEFAULT`.
+        windows: Lengths such as "60d" (units in integer-time databases), instead of those that the data suggest; an empty
+            list for none.
+        where: Whether rows are also aggregated under a condition.
+        nested: Whether aggregates are aggregated.
+        rich: Whether medians, quantiles, skewness, trends, entropies and times between rows are offered as well.
+
+    Raises:
+        ConfigError: An option is not understood.
     """
-    found = list(_own(problem))
-    for number, route in enumerate(routes(problem, depth)):
-        found.extend(_along(problem, route, number))
-    ordered = sorted(found, key=lambda item: (item.group, item.rank))
-    near = [item.feature for item in ordered if item.group < 5]
-    far = [item.feature for item in ordered if item.group >= 5]
-    taken = near[: max(cap - len(far), round(_NEAR * cap))]
-    return Plan(problem.entity, tuple(dict.fromkeys([*taken, *far[: cap - len(taken)]])))
+    check_depth(depth)
+    if cap < 1:
+        raise ConfigError("max_features", cap, "must be one or more", "Allow more features")
+    chosen = _aggregates(aggregates) if aggregates is not None else RICH if rich else DEFAULT
+    options = Options(chosen, given_windows(windows), _WINDOWS, where, nested)
+    features = islice(_unique(_merged(_streams(problem, depth, options))), cap)
+    return Plan(problem.entity, tuple(features), Schema.of(problem))
 
 
-def routes(problem: Problem, depth: int) -> list[Route]:
-    """Return the routes from the entity that features may take, the shorter first, in the order of the schema.
-
-    A route never walks a foreign key down and straight up again; from a parent down to its other children is allowed.
-    """
-    found: list[Route] = [()]
-    level: list[Route] = [()]
-    for _ in range(depth):
-        level = [(*route, hop) for route in level for hop in _hops(problem, route)]
-        found.extend(level)
-    siblings = [route for route in found if len(route) == 2 and _ends_at_siblings(problem, route)]
-    if LABELS in problem.database.tables:
-        label = Hop(LABELS, problem.database[LABELS].foreign_keys[0].name, down=True)
-        found.extend((*route, label) for route in siblings)
-    return found
+def _aggregates(names: Collection[str]) -> frozenset[Aggregate]:
+    known = {str(aggregate) for aggregate in RICH}
+    wrong = sorted(str(name).lower() for name in names if str(name).lower() not in known)
+    if wrong or isinstance(names, str):
+        fix = f"Use a list of: {', '.join(sorted(known))}"
+        raise ConfigError("aggregates", wrong or names, "are no aggregates of related rows", fix)
+    return frozenset(Aggregate(str(name).lower()) for name in names)
 
 
-def _ends_at_siblings(problem: Problem, route: Route) -> bool:
-    up, down = route
-    return not up.down and down.down and down.table == problem.entity and up.key == down.key
+def _streams(problem: Problem, depth: int, options: Options) -> list[tuple[float, Iterator[Feature]]]:
+    """Return streams of features with the shares at which they are merged; what the task row says comes first."""
+    found = routes(problem, depth)
+    relations = relations_of(problem, found, options)
+    by_kind: dict[str, list[Relation]] = {kind: [] for kind in _SHARES_OF}
+    for relation in relations:
+        by_kind[_kind(relation)].append(relation)
+    streams = [(share, _aggregated(by_kind[kind], options)) for kind, share in _SHARES_OF.items()]
+    streams.append((_OF_COLUMNS, _columns(problem, [route for route in found if not any(hop.down for hop in route)])))
+    if options.where:
+        streams.append((_OF_CONDITIONS, _conditional(problem, by_kind["children"], options)))
+    if options.nested and depth > 1:
+        streams.append((_OF_NESTED, nested_features(problem, relations, depth, options)))
+    return [(float("inf"), _own(problem)), *streams]
 
 
-def _hops(problem: Problem, route: Route) -> Iterator[Hop]:
-    tables = problem.database.tables
-    here = route[-1].table if route else problem.entity
-    came_down = any(hop.down for hop in route)
-    climbed_again = came_down and not route[-1].down
-    for key in tables[here].foreign_keys:
-        back = bool(route) and route[-1].down and route[-1].key == key.name and here == route[-1].table
-        if not back:
-            yield Hop(key.table, key.name, down=False)
-    if climbed_again:
-        return
-    for table in tables.values():
-        for key in table.foreign_keys:
-            if key.table == here:
-                yield Hop(table.name, key.name, down=True)
+def _kind(relation: Relation) -> str:
+    up, down, then = relation.parts
+    if down[-1].table == LABELS:
+        return "labels of siblings" if up else "labels"
+    if len(relation.route) > 2:
+        return "three steps"
+    if len(relation.route) == 1:
+        return "children"
+    return "parents of children" if then else "other children of parents" if up else "descendants"
 
 
-def _own(problem: Problem) -> Iterator[_Ranked]:
+def _merged(streams: Sequence[tuple[float, Iterator[Feature]]]) -> Iterator[Feature]:
+    """Yield from all streams in proportion to their shares: each item is due 1 / share after the one before."""
+    due = [(1 / share, number) for number, (share, _) in enumerate(streams)]
+    heapq.heapify(due)
+    while due:
+        moment, number = due[0]
+        share, stream = streams[number]
+        feature = next(stream, None)
+        if feature is None:
+            heapq.heappop(due)
+        else:
+            heapq.heapreplace(due, (moment + 1 / share, number))
+            yield feature
+
+
+def _unique(features: Iterator[Feature]) -> Iterator[Feature]:
+    seen: set[Feature] = set()
+    for feature in features:
+        if feature not in seen:
+            seen.add(feature)
+            yield feature
+
+
+def _own(problem: Problem) -> Iterator[Feature]:
     """Yield what the task row itself says."""
     frame = problem.rows("train").features
-    for number, column in enumerate(problem.task.feature_columns):
+    for column in problem.task.feature_columns:
         kind = row_type(frame[column].type) if frame is not None else None
         if kind is not None:
-            yield _Ranked(Feature(A.ROW, column=column, type=kind), 1, (0, number, 0))
+            yield Feature(A.ROW, column=column, type=kind)
     if problem.task.static:
         return
-    yield _Ranked(Feature(A.DELAY), 1, (1, 0, 0))
+    yield Feature(A.DELAY)
     if problem.task.time_kind == "timestamp":
-        cutoffs = problem.rows("train").cutoff
-        parts = ["month", "day_of_year", "weekday", *(["hour"] if (cutoffs % DAY != 0).any() else [])]
-        for number, part in enumerate(parts):
-            yield _Ranked(Feature(A.CALENDAR, column=part), 1, (2, number, 0))
+        hours = bool((problem.rows("train").cutoff % DAY != 0).any())
+        yield from (Feature(A.CALENDAR, column=part) for part in CALENDAR_PARTS if part != "hour" or hours)
 
 
 def row_type(dtype: pa.DataType) -> SemanticType | None:
@@ -182,109 +252,67 @@ def row_type(dtype: pa.DataType) -> SemanticType | None:
     return None if pa.types.is_nested(dtype) else T.NUMERICAL
 
 
-def _along(problem: Problem, route: Route, number: int) -> Iterator[_Ranked]:
-    """Yield the features of one route."""
-    up, down, then = split_path(route)
-    table = route[-1].table if route else problem.entity
-    if not down:
-        for place, (column, kind) in enumerate(_columns(problem, table)):
-            if kind != T.KEY and not (problem.task.static and kind == T.TIMESTAMP):
-                yield _Ranked(Feature(A.DIRECT, route, column, kind), 2, (len(route), place, number))
+def _columns(problem: Problem, ways: Sequence[Route]) -> Iterator[Feature]:
+    """Yield the columns of the entity's row and of the rows above it: those of nearer rows first, then column by column."""
+    for length in range(max(map(len, ways)) + 1):
+        here = [route for route in ways if len(route) == length]
+        tables = [columns_of(problem, route[-1].table if route else problem.entity) for route in here]
+        for place in range(max(map(len, tables), default=0)):
+            for route, columns in zip(here, tables, strict=True):
+                if place < len(columns) and not (problem.task.static and columns[place][1] == T.TIMESTAMP):
+                    yield Feature(A.DIRECT, route, *columns[place])
+
+
+def _aggregated(relations: Sequence[Relation], options: Options) -> Iterator[Feature]:
+    """Yield plain aggregates of relations."""
+    most = max((len(relation.windows) for relation in relations), default=0)
+    further = [(aggregate, role) for role in range(2, most) for aggregate in _FURTHER]
+    order = [step for step in (*_ORDER, *further) if step[0] in options.aggregates]
+    return by_promise(relations, lambda relation: relation.sources, order, _made)
+
+
+def _made(relation: Relation, source: Source, step: tuple[Aggregate, int | None]) -> Iterator[Feature]:
+    aggregate, role = step
+    if not relation.offers(aggregate, role) or aggregate not in _offered(relation, source, role):
         return
-    group = 3 if route[0].table == LABELS else 4 if len(route) == 1 else 5
-    windows = _windows(problem, down)
-    skipped = _NOT_OF_PARENTS if then else frozenset()
-    sources: list[tuple[str | None, SemanticType, frozenset[Aggregate]]] = []
-    if not then:
-        sources.append((None, T.NUMERICAL, _OF_ROWS))
-    elif len(down) == 1:
-        sources.append((None, T.KEY, _OF_TYPE[T.KEY]))
-    clock = problem.database[table].time
-    sources.extend((column, kind, _OF_TYPE[kind]) for column, kind in _columns(problem, table) if column != clock)
-    for place, (read, kind, allowed) in enumerate(sources):
-        for rank, (aggregate, multiple) in enumerate(_ORDER):
-            if (
-                aggregate in allowed - skipped
-                and (multiple is None or multiple in windows)
-                and _fits(problem, aggregate, down)
-            ):
-                order = (rank, _far_rank(problem, up, down, then), place * 1000 + number)
-                for feature in _variants(problem, table, route, (aggregate, read, kind), windows.get(multiple)):
-                    yield _Ranked(feature, group, order)
-        if kind == T.NUMERICAL and read is not None:
-            order = (_ORDER.index((A.SHARE, None)), _far_rank(problem, up, down, then), place * 1000 + number)
-            for feature in _code_shares(problem, table, route, read):
-                yield _Ranked(feature, group, order)
+    window = None if role is None else relation.windows[role]
+    make = partial(Feature, aggregate, relation.route, source.column, source.kind, window=window)
+    if aggregate == A.SHARE:
+        words = top_values(relation.problem, relation.table, source.column or "")[:_SHARES]
+        yield from (make(category=word) for word, _ in words)
+    elif aggregate == A.QUANTILE:
+        yield from (make(level=level) for level in _LEVELS)
+    else:
+        yield make()
 
 
-def _far_rank(problem: Problem, up: Route, down: Route, then: Route) -> int:
-    """Order groups of two-step features: labels of siblings, other children of parents, grandchildren, children's parents."""
-    if down[-1].table == LABELS:
-        return 0
-    return 1 if up else 3 if then else 2
+def _offered(relation: Relation, source: Source, role: int | None) -> frozenset[Aggregate]:
+    """Return the aggregates of a source, those of a rich plan included."""
+    _, _, then = relation.parts
+    if source.column is None:
+        return _OF_TYPE[T.KEY] if then else _OF_ROWS | _RICH_OF_ROWS
+    allowed = _OF_TYPE[source.kind] | _RICH_OF_TYPE.get(source.kind, frozenset())
+    if source.kind == T.NUMERICAL and role is None and looks_like_code(relation.problem, relation.table, source.column):
+        allowed |= {A.SHARE}
+    return allowed - _NOT_OF_PARENTS if then else allowed
 
 
-def _windows(problem: Problem, down: Route) -> dict[int | None, int | None]:
-    """Return the windows of a relation by multiple of the horizon: none where rows have no time."""
-    horizon = problem.task.horizon
-    if horizon is None or horizon <= 0 or problem.task.static or not _timed(problem, down):
-        return {}
-    return {_SHORT: horizon * _SHORT, _LONG: horizon * _LONG}
+def _conditional(problem: Problem, relations: Sequence[Relation], options: Options) -> Iterator[Feature]:
+    """Yield numbers, times since and means of the rows of which a column has a frequent value."""
 
+    def make(
+        relation: Relation, found: tuple[str, str], step: tuple[Aggregate, int | None, int | None]
+    ) -> Iterator[Feature]:
+        aggregate, place, role = step
+        numbers = [source for source in relation.sources if source.kind == T.NUMERICAL and source.column is not None]
+        if not relation.offers(aggregate, role) or (place is not None and place >= len(numbers)):
+            return
+        column, kind = (None, T.NUMERICAL) if place is None else numbers[place]
+        if column != found[0]:
+            window = None if role is None else relation.windows[role]
+            yield Feature(aggregate, relation.route, column, kind, window=window, where=Condition(*found))
 
-def _timed(problem: Problem, down: Route) -> bool:
-    return any(problem.database[hop.table].time is not None for hop in down)
-
-
-def _fits(problem: Problem, aggregate: Aggregate, down: Route) -> bool:
-    """Whether an aggregate makes sense: order in time needs times."""
-    ordered = (A.SINCE_LAST, A.SINCE_FIRST, A.LAST, A.FIRST)
-    return aggregate not in ordered or (_timed(problem, down) and not problem.task.static)
-
-
-def _columns(problem: Problem, table: str) -> list[tuple[str, SemanticType]]:
-    """Return the columns that features read, with their types; keys, ignored and constant ones are left out."""
-    return problem.cached(f"dfs/columns/{table}", lambda: _varied(problem, table))
-
-
-def _varied(problem: Problem, table: str) -> list[tuple[str, SemanticType]]:
-    types = problem.types[table]
-    found: list[tuple[str, SemanticType]] = []
-    for column in problem.database[table].columns:
-        kind = types.get(column, T.IGNORED)
-        if kind in _OF_TYPE and kind != T.KEY and _has_two_values(problem, table, column):
-            found.append((column, kind))
-    return found
-
-
-def _has_two_values(problem: Problem, table: str, column: str) -> bool:
-    values = problem.database[table].data[column].filter(pa.array(known_in_training(problem, table, column)))
-    return len(values.unique()) > 1
-
-
-def _variants(
-    problem: Problem, table: str, route: Route, what: tuple[Aggregate, str | None, SemanticType], window: int | None
-) -> Iterator[Feature]:
-    aggregate, column, kind = what
-    if kind == T.TIMESTAMP and problem.task.static:
-        return
-    if aggregate != A.SHARE:
-        yield Feature(aggregate, route, column, kind, window=window)
-        return
-    for word in frequent(problem, table, column or "", _SHARES)[0]:
-        yield Feature(aggregate, route, column, kind, word, window)
-
-
-def _code_shares(problem: Problem, table: str, route: Route, column: str) -> Iterator[Feature]:
-    """Yield shares of the frequent values of a numerical column that looks like a code or a small count."""
-    key = f"dfs/few/{table}/{column}"
-    for word in problem.cached(key, lambda: _frequent_codes(problem, table, column)):
-        yield Feature(A.SHARE, route, column, T.NUMERICAL, word)
-
-
-def _frequent_codes(problem: Problem, table: str, column: str) -> list[str]:
-    values = as_float(problem.database[table].data[column])[known_in_training(problem, table, column)]
-    values = values[~np.isnan(values)]
-    if len(values) < 10 or (values != np.floor(values)).any() or len(np.unique(values)) > min(_FEW, len(values) // 10):
-        return []
-    return frequent(problem, table, column, _SHARES)[0]
+    several = [relation for relation in relations if relation.rates.most > 1]
+    order = [step for step in _WHERE if step[0] in options.aggregates]
+    lanes = {relation.route: conditions_of(problem, relation.table, _CONDITIONS) for relation in several}
+    return by_promise(several, lambda relation: lanes[relation.route], order, make)
