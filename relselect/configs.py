@@ -69,25 +69,32 @@ def open_database(name_or_path: str | Path) -> Database:
 
     Args:
         name_or_path: One of `known_databases()`, whose data lie in the folder of that name under the environment
-            variable RELSELECT_DATA; else a folder or a manifest file.
+            variable RELSELECT_DATA; else a folder, a manifest file, or an address as for `Database.from_uri`.
 
     Raises:
         DataNotFound: It is neither a known name nor a path, or RELSELECT_DATA is not set.
         SchemaError: With every problem of the manifest, the files and the tables.
+        SourceError: A database cannot be read.
     """
     from relselect.database.sources.folder import read_folder
+    from relselect.database.sources.reading import read_uri
+    from relselect.database.sources.uri import is_uri, redact
 
-    if str(name_or_path) in known_databases():
-        return read_folder(config_path("databases", f"{name_or_path}.yaml"), source=str(name_or_path))
-    if not Path(name_or_path).exists():
+    text = str(name_or_path)
+    if text in known_databases():
+        return read_folder(config_path("databases", f"{text}.yaml"), source=text)
+    if is_uri(text):
+        return read_uri(text)
+    path = Path(name_or_path)
+    if not path.exists():
         known = ", ".join(known_databases())
         raise DataNotFound(
             "database",
-            str(name_or_path),
-            "is neither a path nor a known database",
-            f"Pass a folder with database.yaml, or one of: {known}",
+            redact(text),
+            "is neither a path, an address nor a known database",
+            f"Pass postgresql://..., a folder with database.yaml, or one of: {known}",
         )
-    return read_folder(name_or_path)
+    return read_folder(path) if path.is_dir() or path.suffix in (".yaml", ".yml") else read_uri(path)
 
 
 def _shipped(*parts: str) -> Path:

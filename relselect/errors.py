@@ -20,6 +20,7 @@ __all__ = [
     "RelSelectError",
     "SchemaError",
     "SchemaProblem",
+    "SourceError",
     "TaskError",
     "UserError",
 ]
@@ -64,6 +65,10 @@ class BundleError(UserError):
 
 class DataNotFound(UserError):
     """Raised when a database or its files cannot be found."""
+
+
+class SourceError(UserError):
+    """Raised when a database cannot be read: no connection, no permission, a timeout, a connection lost half-way."""
 
 
 class MissingExtra(UserError):

@@ -18,6 +18,7 @@ from relselect.database.fingerprint import fingerprint_json, fingerprint_table
 from relselect.database.table import ForeignKey, Table
 from relselect.database.validation import find_problems
 from relselect.errors import ConfigError, SchemaError
+from relselect.events import Emit, silent
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -46,9 +47,12 @@ class Database:
     Args:
         tables: The tables.
         name: A name for reports.
-        source: The manifest name or folder it came from, if any.
+        source: The manifest name, folder or address it came from, if any; never with a password.
         tasks: Task declarations that came with it (see `relselect.tasks.spec`).
         data_folder: Where relative task files are looked for.
+        description: What it holds, in words.
+        notes: What reading it passed over, in words.
+        spooled: Table -> bytes, for tables that lie in memory-mapped files; they go when the last of them goes.
 
     Raises:
         SchemaError: With every problem of every table.
@@ -63,12 +67,15 @@ class Database:
         tasks: Mapping[str, Any] | None = None,
         data_folder: Path | None = None,
         description: str = "",
+        notes: Sequence[str] = (),
+        spooled: Mapping[str, int] | None = None,
     ) -> None:
         listed = list(tables)
         problems = find_problems(listed)
         if problems:
             raise SchemaError(problems)
         self._setup({table.name: table for table in listed}, name, source, tasks, data_folder, description)
+        self._note(notes, spooled or {})
 
     def _setup(
         self,
@@ -86,6 +93,11 @@ class Database:
         self.tables: Mapping[str, Table] = MappingProxyType(tables)
         self.tasks: Mapping[str, Any] = MappingProxyType(dict(tasks or {}))
         self._cache: dict[Any, Any] = {}
+        self._note((), {})
+
+    def _note(self, notes: Sequence[str], spooled: Mapping[str, int]) -> None:
+        self.notes = tuple(notes)
+        self.spooled: Mapping[str, int] = MappingProxyType(dict(spooled))
 
     @classmethod
     def _trusted(cls, tables: dict[str, Table], like: Database) -> Database:
@@ -158,6 +170,145 @@ class Database:
         from relselect.database.sources.folder import read_folder
 
         return read_folder(path, manifest)
+
+    @classmethod
+    def from_uri(
+        cls,
+        uri: str | Path,
+        *,
+        schema: str | Sequence[str] | None = None,
+        tables: Sequence[str] | None = None,
+        columns: Mapping[str, Sequence[str]] | None = None,
+        where: Mapping[str, str] | None = None,
+        limit: int | Mapping[str, int] | None = None,
+        manifest: str | Path | None = None,
+        keys: Mapping[str, str | Sequence[str]] | None = None,
+        times: Mapping[str, str] | None = None,
+        foreign_keys: Mapping[str, Mapping[str | tuple[str, ...], str]] | None = None,
+        types: Mapping[str, Mapping[str, str]] | None = None,
+        drop: Mapping[str, Sequence[str]] | None = None,
+        known_at: Mapping[str, Mapping[str, Sequence[str]]] | None = None,
+        cache: str | Path | None = None,
+        memory_limit: int | str | None = None,
+        statement_timeout: float | str = "10min",
+        name: str | None = None,
+        on_event: Emit = silent,
+    ) -> Database:
+        """Read a database: PostgreSQL, an SQLite or DuckDB file, or a folder of Parquet and CSV files.
+
+        It is only read. Keys and references come from the database's own catalog; a manifest goes over them, and the
+        keyword declarations over both. Times and masks no catalog knows: they are declared here or in the manifest.
+        Rows come in the order in which the database keeps them.
+
+        Args:
+            uri: `postgresql://user@host:5432/database`, `sqlite:///file`, `duckdb:///file`, `file:///folder`, or a
+                path. Passwords come from PGPASSWORD or ~/.pgpass; ${VARIABLE} is read from the environment.
+            schema: The schema to read; of several, tables are called `schema.table`. None for the default schema.
+            tables: The tables to read; all but views if None (all views where there is nothing else).
+            columns: Table -> columns to read; keys, times and clocks are read beside them.
+            where: Table -> an SQL predicate in the database's dialect, such as "created_at >= '2020-01-01'". It is
+                trusted and becomes part of the query as it stands: never build one from what others typed.
+            limit: At most so many rows of each table, or table -> rows.
+            manifest: A manifest file with declarations and tasks.
+            keys: See `from_dataframes`; replaces the database's own, by table.
+            times: See `from_dataframes`.
+            foreign_keys: See `from_dataframes`; replaces the database's own, by table.
+            types: See `from_dataframes`.
+            drop: Table -> columns never read.
+            known_at: See `from_dataframes`.
+            cache: A folder for tables that do not fit into memory.
+            memory_limit: How much of the tables is held in memory, e.g. "4GB"; a quarter of the free memory if None.
+                What goes beyond lies in memory-mapped files without a name (`spooled` tells their sizes).
+            statement_timeout: How long one query may take.
+            name: A name for reports; the database's own if None.
+            on_event: Called with what happens.
+
+        Raises:
+            SchemaError: With every problem of the declarations and the tables.
+            ConfigError: The address, an option or a predicate is not understood.
+            DataNotFound: There is no such database, schema or file.
+            MissingExtra: The package for this kind of database is not installed.
+            SourceError: The database cannot be reached, does not let us in, or is lost half-way.
+        """
+        from relselect.database.sources.declarations import Wishes
+        from relselect.database.sources.reading import read_uri
+
+        wishes = Wishes(
+            tables=tables,
+            columns=columns or {},
+            where=where or {},
+            limit=limit,
+            keys=keys or {},
+            times=times or {},
+            foreign_keys=foreign_keys or {},
+            types=types or {},
+            drop=drop or {},
+            known_at=known_at or {},
+        )
+        return read_uri(
+            uri,
+            wishes=wishes,
+            schema=schema,
+            manifest=manifest,
+            cache=cache,
+            memory_limit=memory_limit,
+            statement_timeout=statement_timeout,
+            name=name,
+            on_event=on_event,
+        )
+
+    @classmethod
+    def from_relbench(
+        cls,
+        name_or_path: str | Path,
+        *,
+        cache: str | Path | None = None,
+        drop: Mapping[str, Sequence[str]] | None = None,
+    ) -> Database:
+        """Read a RelBench dataset that is on this machine; nothing is downloaded and the package is not needed.
+
+        Args:
+            name_or_path: Its name, such as "rel-f1", or its folder, in the layout of RelBench 1, 2 or 3.
+            cache: Where named datasets lie; else RELBENCH_CACHE_DIR, ~/.cache/relbench and the Hugging Face cache.
+            drop: Table -> columns to leave out, as some tasks ask for.
+
+        Returns:
+            The database with all its rows; its tasks stand in `tasks`, ready for `Task.from_relbench`.
+
+        Raises:
+            DataNotFound: There is no such dataset on this machine.
+            SchemaError: With every problem of the files.
+        """
+        from relselect.database.sources.relbench import read_relbench
+
+        return read_relbench(name_or_path, cache, drop or {})
+
+    @classmethod
+    def from_entityset(cls, entityset: Any) -> Database:
+        """Build a database from a featuretools EntitySet.
+
+        Indexes become primary keys, time indexes times, secondary time indexes `known_at`, relationships foreign keys.
+
+        Args:
+            entityset: The EntitySet.
+
+        Raises:
+            SchemaError: With every problem of every table.
+        """
+        from relselect.database.sources.entityset import read_entityset
+
+        return read_entityset(entityset)
+
+    def close(self) -> None:
+        """Let go of the tables: memory and files are given back once nothing else refers to them."""
+        self.tables = MappingProxyType({})
+        self._cache = {}
+
+    def __enter__(self) -> Database:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
 
     def __repr__(self) -> str:
         return f"Database({self.name!r}, {len(self.tables)} tables, {self.num_rows:,} rows)"

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from relselect.database.table import Table
+from relselect.database.columns import as_text
+from relselect.database.table import SemanticType, Table
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 __all__ = ["fingerprint_json", "fingerprint_table"]
 
@@ -21,7 +25,13 @@ def fingerprint_json(value: Any) -> str:
 
 
 def fingerprint_table(table: Table) -> str:
-    """Return the sha256 of a table's declarations and values, in row order."""
+    """Return the sha256 of a table's declarations and values, in row order.
+
+    Sources give the same values in different types: a CSV file holds 1.0 where a database has the integer 1 beside a
+    NULL, another has a decimal. So numbers are hashed as numbers (whole ones as integers, whatever their type), dates and
+    timestamps as microseconds, columns of nothing but NULL without a type, and columns declared categorical or text by
+    the words of their values, as both engines read them.
+    """
     digest = hashlib.sha256()
     digest.update(
         fingerprint_json(
@@ -29,35 +39,75 @@ def fingerprint_table(table: Table) -> str:
                 table.name,
                 table.primary_key,
                 table.time,
-                [(k.columns, k.table) for k in table.foreign_keys],
+                sorted((k.columns, k.table) for k in table.foreign_keys),
                 dict(table.types),
-                {clock: list(columns) for clock, columns in table.known_at.items()},
+                {clock: sorted(columns) for clock, columns in table.known_at.items()},
             ]
         ).encode()
     )
     for column in table.columns:
         digest.update(column.encode())
-        _update(digest, pa.concat_arrays(_canonical(table.data[column]).chunks or [pa.array([])]))
+        words = table.types.get(column) in (SemanticType.CATEGORICAL, SemanticType.TEXT)
+        _update(digest, _canonical(table.data[column], words))
     return digest.hexdigest()
 
 
-def _canonical(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Store equal values equally: one integer width, one timestamp unit, plain text."""
+def _canonical(values: pa.ChunkedArray, words: bool = False) -> pa.ChunkedArray:
+    """Store equal values equally: one type for numbers, one timestamp unit, plain text."""
     dtype = values.type
+    if values.null_count == len(values):
+        return pa.chunked_array([pa.nulls(len(values))])
     if pa.types.is_dictionary(dtype):
-        return _canonical(pc.cast(values, dtype.value_type))
-    if pa.types.is_integer(dtype):
-        beyond = dtype == pa.uint64() and (pc.max(values).as_py() or 0) >= 2**63
-        return pc.cast(values, pa.large_string() if beyond else pa.int64())
+        return _canonical(pc.cast(values, dtype.value_type), words)
+    if pa.types.is_decimal(dtype):
+        return _canonical(_of_decimal(values), words)
     if pa.types.is_floating(dtype):
-        return pc.cast(values, pa.float64())
-    if pa.types.is_timestamp(dtype) and dtype.unit == "ns":
+        values = pc.cast(values, pa.float64())
+        values = pc.cast(values, pa.int64(), safe=False) if _whole(values) else values
+    elif pa.types.is_integer(dtype):
+        beyond = dtype == pa.uint64() and (pc.max(values).as_py() or 0) >= 2**63
+        values = pc.cast(values, pa.large_string() if beyond else pa.int64())
+    elif pa.types.is_timestamp(dtype) and dtype.unit == "ns":
         nanos = pc.cast(values, pa.int64())
         whole = pc.all(pc.equal(pc.multiply(pc.divide(nanos, 1000), 1000), nanos)).as_py()
         return nanos if whole is False else pc.divide(nanos, 1000)
-    if pa.types.is_date(dtype) or pa.types.is_timestamp(dtype):
+    elif pa.types.is_date(dtype) or pa.types.is_timestamp(dtype):
         return pc.cast(pc.cast(values, pa.timestamp("us"), safe=False), pa.int64())
-    return values if pa.types.is_large_string(dtype) or is_opaque(dtype) else pc.cast(values, pa.large_string())
+    elif not pa.types.is_large_string(dtype) and not is_opaque(dtype):
+        values = pc.cast(values, pa.large_string())
+    return _words(values) if words and not is_opaque(values.type) else values
+
+
+def _words(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return numbers as the words that name their categories; other types are words already."""
+    if not pa.types.is_floating(values.type):
+        return pc.cast(values, pa.large_string())
+    distinct = pc.unique(values)
+    texts = pa.array([None if value is None else as_text(value) for value in distinct.to_pylist()], pa.large_string())
+    return pc.take(texts, pc.index_in(values, value_set=distinct))
+
+
+def _of_decimal(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return decimals as floats where no digit is lost, else as text without zeros at the end."""
+    floats = pc.cast(values, pa.float64())
+    try:
+        same = pc.all(pc.equal(pc.cast(floats, values.type), values)).as_py() is not False
+    except pa.ArrowInvalid:
+        same = False
+    if same:
+        return floats
+    texts = pc.cast(values, pa.large_string())
+    return pc.replace_substring_regex(texts, r"(\.\d*?)0+$", r"\1") if values.type.scale > 0 else texts
+
+
+def _whole(values: pa.ChunkedArray) -> bool:
+    """Whether all floats are whole numbers that a float tells apart; -0.0 is none, infinity neither."""
+    for chunk in values.chunks:
+        numbers = chunk.drop_null().to_numpy(zero_copy_only=False)
+        whole = (np.floor(numbers) == numbers) & (np.abs(numbers) <= 2.0**53) & ~((numbers == 0) & np.signbit(numbers))
+        if not whole.all():
+            return False
+    return True
 
 
 def is_opaque(dtype: pa.DataType) -> bool:
@@ -71,18 +121,32 @@ def is_opaque(dtype: pa.DataType) -> bool:
     )
 
 
-def _update(digest: Any, chunk: pa.Array) -> None:
-    if is_opaque(chunk.type):
-        digest.update(repr(chunk.to_pylist()).encode())
+def _update(digest: Any, values: pa.ChunkedArray) -> None:
+    """Hash the values chunk by chunk, so that how they are cut never shows: where NULLs are, lengths, then content."""
+    if pa.types.is_null(values.type):
+        digest.update(f"nothing but NULL, {len(values)} times".encode())
         return
-    digest.update(pc.cast(chunk.is_null(), pa.int8()).to_numpy(zero_copy_only=False).tobytes())
-    if pa.types.is_large_string(chunk.type):
-        filled = pc.fill_null(chunk, "")
-        _, offsets, text = filled.buffers()
-        bounds = np.frombuffer(offsets, dtype=np.int64)[filled.offset : filled.offset + len(filled) + 1]
-        digest.update(np.diff(bounds).tobytes())
-        if text is not None and len(bounds):
-            digest.update(memoryview(text)[bounds[0] : bounds[-1]])
-    else:
-        zero = pa.scalar(0, type=chunk.type)
+    if is_opaque(values.type):
+        digest.update(repr(values.to_pylist()).encode())
+        return
+    chunks = [chunk for chunk in values.chunks if len(chunk)]
+    for chunk in chunks:
+        digest.update(pc.cast(chunk.is_null(), pa.int8()).to_numpy(zero_copy_only=False).tobytes())
+    if pa.types.is_large_string(values.type):
+        filled = [pc.fill_null(chunk, "") for chunk in chunks]
+        for chunk in filled:
+            digest.update(np.diff(_bounds(chunk)).tobytes())
+        for chunk in filled:
+            bounds, text = _bounds(chunk), chunk.buffers()[2]
+            if text is not None and len(bounds):
+                digest.update(memoryview(text)[bounds[0] : bounds[-1]])
+        return
+    zero = pa.scalar(0, type=values.type)
+    for chunk in chunks:
         digest.update(pc.fill_null(chunk, zero).to_numpy(zero_copy_only=False).tobytes())
+
+
+def _bounds(chunk: pa.Array) -> NDArray[np.int64]:
+    """Return where the texts of a chunk begin and end in its buffer."""
+    offsets = chunk.buffers()[1]
+    return np.frombuffer(offsets, dtype=np.int64)[chunk.offset : chunk.offset + len(chunk) + 1]

@@ -1,7 +1,7 @@
 """The manifest of a database: `database.yaml`, which declares keys, times, masks and tasks beside the data files.
 
 The models here are the schema; `configs/database.schema.json` is generated from them. A manifest is text only:
-reading the files it names is the work of `relselect.database.sources.folder`.
+reading the files or the database it names is the work of `relselect.database.sources`.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from relselect.database.sources.uri import redact, redact_all
 from relselect.database.task_spec import LabelFiles, TaskSpec
 from relselect.errors import ConfigError, DataNotFound, SchemaError, SchemaProblem
 
@@ -55,12 +56,22 @@ class TableSpec(BaseModel):
         description="Parquet or CSV file, or a glob of files with the same columns, relative to the root; "
         "<table>.parquet or <table>.csv when left out.",
     )
-    primary_key: str | list[str] | None = Field(default=None, description="The column or columns that identify a row.")
+    where: str | None = Field(
+        default=None,
+        description="SQL predicate, in the database's dialect, on the rows that are read; only with `uri`, and trusted.",
+    )
+    primary_key: str | list[str] | None = Field(
+        default=None,
+        description="The column or columns that identify a row. With `uri`: left out, the database's own; null for none.",
+    )
     time: str | None = Field(
         default=None,
         description="The column that says when a row became known; null for a table that is always visible.",
     )
-    foreign_keys: list[ForeignKeySpec] = Field(default_factory=list, description="References to other tables.")
+    foreign_keys: list[ForeignKeySpec] = Field(
+        default_factory=list,
+        description="References to other tables. With `uri`: left out, the database's own; [] for none.",
+    )
     types: dict[str, TypeName] = Field(
         default_factory=dict, description="Semantic types of columns where inference would be wrong."
     )
@@ -87,8 +98,30 @@ class Manifest(BaseModel):
         description="The folder with the data, absolute or relative to this file; may start with ${RELSELECT_DATA}. "
         "Left out: the folder of this file.",
     )
-    tables: dict[str, TableSpec] = Field(min_length=1, description="The tables by name.")
+    uri: str | None = Field(
+        default=None,
+        description="The database to read instead of files: postgresql://${PGUSER}@host/db, sqlite:///file, "
+        "duckdb:///file. ${VARIABLE} is read from the environment each time; a password never stands here.",
+    )
+    schemas: str | list[str] | None = Field(
+        default=None,
+        alias="schema",
+        description="The schema to read, or a list; the database's default schema when left out. Only with `uri`.",
+    )
+    tables: dict[str, TableSpec] = Field(
+        default_factory=dict, description="The tables by name; with `uri` they may be left out: all tables are read."
+    )
     tasks: dict[str, TaskSpec] = Field(default_factory=dict, description="The tasks by name.")
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Manifest:
+        if self.uri is not None and self.root is not None:
+            raise ValueError("root and uri exclude each other: files or a database")
+        if self.uri is None and self.schemas is not None:
+            raise ValueError("schema goes with uri")
+        if self.uri is None and not self.tables:
+            raise ValueError("needs tables: at least one, or uri")
+        return self
 
 
 def load_manifest(path: str | Path) -> Manifest:
@@ -112,7 +145,9 @@ def load_manifest(path: str | Path) -> Manifest:
             "manifest", str(path), f"is not UTF-8 at byte {error.start}", "Save the file as UTF-8"
         ) from None
     except yaml.YAMLError as error:
-        raise ConfigError("manifest", str(path), f"is not readable as YAML: {error}", "Correct that line") from None
+        raise ConfigError(
+            "manifest", str(path), f"is not readable as YAML: {redact_all(str(error))}", "Correct that line"
+        ) from None
     if not isinstance(data, dict):
         raise ConfigError("manifest", str(path), "holds no mapping", "Start with `name:` and `tables:`")
     return parse_manifest(data, path.name)
@@ -152,7 +187,7 @@ def resolve_root(manifest: Manifest, folder: Path) -> Path:
     if others:
         raise ConfigError(
             "root",
-            manifest.root,
+            redact(manifest.root),
             f"names {others[0]}, and only {DATA_VARIABLE} is read from the environment",
             f"Write ${{{DATA_VARIABLE}}}/... or a path",
         )
@@ -172,7 +207,7 @@ def resolve_root(manifest: Manifest, folder: Path) -> Path:
             if names
             else "Correct `root` in the manifest"
         )
-        raise DataNotFound("root", str(root), "there is no such folder", fix)
+        raise DataNotFound("root", redact(str(root)), "there is no such folder", fix)
     return root
 
 
@@ -197,6 +232,9 @@ def _references(manifest: Manifest, where: str) -> Iterable[SchemaProblem]:
     known = ", ".join(sorted(manifest.tables))
     for name, table in manifest.tables.items():
         place = f"{where}: tables.{name}"
+        if table.where is not None and manifest.uri is None:
+            rule = "restricts what is read of a database, and there is no uri"
+            yield SchemaProblem(place, "where", table.where, rule, "Leave it out, or name the database as `uri`")
         for key in table.foreign_keys:
             if key.table not in manifest.tables:
                 yield SchemaProblem(
@@ -220,7 +258,7 @@ def _references(manifest: Manifest, where: str) -> Iterable[SchemaProblem]:
                 "Keep it, or declare nothing about it",
             )
     for name, task in manifest.tasks.items():
-        if task.entity not in manifest.tables:
+        if manifest.tables and task.entity not in manifest.tables:
             yield SchemaProblem(
                 f"{where}: tasks.{name}", "entity", task.entity, "is no declared table", f"Use one of: {known}"
             )
@@ -247,7 +285,7 @@ def _problems(error: ValidationError, where: str) -> list[SchemaProblem]:
 def _problem(details: dict[str, Any], loc: tuple[Any, ...], where: str) -> SchemaProblem:
     *path, last = loc
     place = f"{where}: {'.'.join(map(str, path))}" if path else where
-    shown = "{...}" if isinstance(details["input"], dict) else str(details["input"])
+    shown = "{...}" if isinstance(details["input"], dict) else redact_all(str(details["input"]))
     if details["type"] == "extra_forbidden":
         return SchemaProblem(place, str(last), shown, "is not understood here", f"Use one of: {_fields(path)}")
     if details["type"] == "missing":
@@ -266,4 +304,4 @@ def _fields(path: list[Any]) -> str:
         model = ForeignKeySpec if "foreign_keys" in path else TableSpec
     elif path and path[0] == "tasks":
         model = LabelFiles if "files" in path else TaskSpec
-    return ", ".join(model.model_fields)
+    return ", ".join(field.alias or name for name, field in model.model_fields.items())

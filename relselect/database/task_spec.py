@@ -100,6 +100,10 @@ class TaskSpec(BaseModel):
     drop_columns: list[str] = Field(
         default_factory=list, description="Columns of the frames that must not be used, mostly other labels."
     )
+    hide: list[str] = Field(
+        default_factory=list,
+        description="Columns of the entity table that neither engine sees, such as one that the labels were taken from.",
+    )
     sql: str | None = Field(default=None, description="How the label frames were made, for readers; never executed.")
     accept: dict[str, str] = Field(
         default_factory=dict,

@@ -366,3 +366,22 @@ class Task:
         from relselect.tasks.declared import task_from_spec
 
         return task_from_spec(database, spec, name, folder or database.data_folder)
+
+    @classmethod
+    def from_relbench(
+        cls, database: Database, name: str, *, folder: str | Path | None = None, regime: Regime = "frozen"
+    ) -> Task:
+        """Build a task of a RelBench dataset from its label files; nothing is downloaded.
+
+        Args:
+            database: What `Database.from_relbench` returned.
+            name: The task's name, such as "driver-dnf".
+            folder: The task's own folder, if it does not lie in the dataset's.
+            regime: "frozen" is RelBench's own test protocol.
+
+        Raises:
+            TaskError: There is no such task, or it is a recommendation, which is not asked here.
+        """
+        from relselect.tasks.declared import task_from_relbench
+
+        return task_from_relbench(database, name, folder, regime)

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from relselect.database.sources.frames import plain
+from relselect.database.sources.hive import partition_of, partition_types, with_partition
 from relselect.errors import SchemaProblem
 
 __all__ = ["SUFFIXES", "find_files", "read_file", "read_files", "table_name"]
@@ -37,23 +38,28 @@ def find_files(root: Path, table: str, file: str | None) -> list[Path]:
     return [root / file] if (root / file).is_file() else []
 
 
-def read_files(paths: Sequence[Path], table: str, text: Collection[str] = ()) -> pa.Table | list[SchemaProblem]:
+def read_files(
+    paths: Sequence[Path], table: str, text: Collection[str] = (), root: Path | None = None
+) -> pa.Table | list[SchemaProblem]:
     """Read files with the same columns as one table.
 
     Args:
         paths: The files, in the order of their rows.
         table: The table's name, for problems.
         text: Columns that a CSV file must give as text (codes with leading zeros).
+        root: Folders below it that are called `column=value` give their files that column.
 
     Returns:
         The table, or everything that is wrong with the files.
     """
     parts: list[pa.Table] = []
     problems: list[SchemaProblem] = []
-    for path in paths:
+    partitions = [{} if root is None else partition_of(path, root) for path in paths]
+    types = partition_types(partitions, text)
+    for path, partition in zip(paths, partitions, strict=True):
         read = read_file(path, table, text)
         if isinstance(read, pa.Table):
-            parts.append(read)
+            parts.append(with_partition(read, partition, types))
         else:
             problems += read
     if problems:

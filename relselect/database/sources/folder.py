@@ -15,7 +15,7 @@ from relselect.database.table import ForeignKey, SemanticType, Table
 from relselect.database.validation import find_problems
 from relselect.errors import ConfigError, DataNotFound, SchemaError, SchemaProblem
 
-__all__ = ["MANIFEST_NAME", "read_folder"]
+__all__ = ["MANIFEST_NAME", "read_folder", "undeclared"]
 
 #: The manifest's name when it stands beside its data.
 MANIFEST_NAME = "database.yaml"
@@ -42,6 +42,8 @@ def read_folder(
     path = Path(path)
     if path.is_file():
         found = load_manifest(path)
+        if found.uri is not None:
+            return _read_uri(found, path, source)
         root = resolve_root(found, path.parent)
     elif not path.is_dir():
         raise DataNotFound("path", str(path), "there is no such folder", f"Pass a folder with {MANIFEST_NAME} in it")
@@ -50,10 +52,18 @@ def read_folder(
         root = path
     elif (path / MANIFEST_NAME).is_file():
         found = load_manifest(path / MANIFEST_NAME)
+        if found.uri is not None:
+            return _read_uri(found, path / MANIFEST_NAME, source)
         root = resolve_root(found, path)
     else:
-        raise _undeclared(path)
+        raise undeclared(path)
     return _read(found, root, source or str(path))
+
+
+def _read_uri(manifest: Manifest, path: Path, source: str | None) -> Database:
+    from relselect.database.sources.reading import read_manifest_uri
+
+    return read_manifest_uri(manifest, path, source)
 
 
 def _read(manifest: Manifest, root: Path, source: str) -> Database:
@@ -84,7 +94,7 @@ def _read_table(root: Path, name: str, spec: TableSpec) -> pa.Table | list[Schem
             )
         ]
     text = [column for column, semantic in spec.types.items() if semantic in ("categorical", "text")]
-    data = read_files(paths, name, text)
+    data = read_files(paths, name, text, root)
     if isinstance(data, list):
         return data
     missing = unknown_drops(name, spec.drop, data.column_names)
@@ -114,7 +124,8 @@ def _columns(value: str | list[str] | None) -> tuple[str, ...]:
     return (value,) if isinstance(value, str) else tuple(value)
 
 
-def _undeclared(folder: Path) -> DataNotFound | ConfigError:
+def undeclared(folder: Path) -> DataNotFound | ConfigError:
+    """Return the error for a folder whose keys nothing declares; it holds a manifest to start from."""
     files = {name: path for path in sorted(folder.iterdir()) if (name := table_name(path)) is not None}
     if not files:
         return DataNotFound(

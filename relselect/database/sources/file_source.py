@@ -1,0 +1,228 @@
+"""Folders, globs and single files of Parquet and CSV as a source: without keys, which files do not declare.
+
+In a folder every data file is a table, and so is every folder of data files (with hive partitions, `column=value`, or
+without). Parquet is read batch by batch; a CSV file is read whole, since its types are found in its values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from relselect.database.sources.catalog import Catalog, CatalogColumn, CatalogTable, Scan, Source, Stream
+from relselect.database.sources.files import SUFFIXES, find_files, read_files, table_name
+from relselect.database.sources.frames import plain
+from relselect.database.sources.hive import partition_of, partition_types, with_partition
+from relselect.database.sources.uri import Address
+from relselect.errors import ConfigError, DataNotFound, SchemaError, SchemaProblem
+
+__all__ = ["FileSource"]
+
+_ROWS = 1 << 17
+
+
+class FileSource(Source):
+    """A folder, a glob or one data file; see `relselect.database.sources.catalog.Source`.
+
+    Args:
+        address: Where it is.
+    """
+
+    def __init__(self, address: Address) -> None:
+        super().__init__(address)
+        assert address.path is not None
+        self.data_folder = _root(address.path)
+        self._files: dict[str, list[Path]] = {}
+
+    def close(self) -> None:
+        """Nothing to end."""
+
+    def stream(self, scan: Scan) -> Stream:
+        """Return rows batch by batch; see `Source.stream`."""
+        self.catalog()
+        paths = self._files[scan.table]
+        if scan.where is None and all(path.name.endswith(".parquet") for path in paths):
+            schema = pa.schema([self._schema(scan.table).field(name) for name in scan.columns])
+            return Stream(schema, _limited(self._parquet(paths, schema, scan), scan.limit))
+        data = read_files(paths, scan.table, self._codes.get(scan.table, ()), self.data_folder)
+        if isinstance(data, list):
+            raise SchemaError(data)
+        data = data.select(list(scan.columns)) if scan.where is None else _filtered(data, scan)
+        data = data if scan.limit is None else data.slice(0, scan.limit)
+        return Stream(data.schema, iter(data.to_batches(_ROWS)))
+
+    def _parquet(self, paths: Sequence[Path], schema: pa.Schema, scan: Scan) -> Iterator[pa.RecordBatch]:
+        import pyarrow.parquet as pq
+
+        partitions = [partition_of(path, self._above) for path in paths]
+        types = partition_types(partitions, self._codes.get(scan.table, ()))
+        for path, partition in zip(paths, partitions, strict=True):
+            try:
+                with pq.ParquetFile(path, memory_map=True) as file:
+                    own = [name for name in scan.columns if name in file.schema_arrow.names]
+                    for batch in file.iter_batches(_ROWS, columns=own):
+                        rows = pa.Table.from_batches([batch]).replace_schema_metadata(None)
+                        rows = with_partition(plain(rows), partition, types)
+                        yield from _as(rows.select(schema.names), schema).to_batches()
+            except (pa.ArrowException, OSError) as error:
+                raise SchemaError([_unreadable(scan.table, path, error)]) from None
+
+    @property
+    def _above(self) -> Path:
+        assert self.data_folder is not None
+        return self.data_folder
+
+    def _read_catalog(self) -> Catalog:
+        self._files = self._found()
+        for table, file in self._named.items():
+            self._files[table] = find_files(self._above, table, file)
+        problems: list[SchemaProblem] = []
+        tables = {}
+        for table, paths in self._files.items():
+            try:
+                schema = self._schema(table)
+            except SchemaError as error:
+                problems += error.problems
+                continue
+            columns = {field.name: CatalogColumn(field.type, str(field.type)) for field in schema}
+            binary = {field.name: "holds bytes" for field in schema if pa.types.is_binary(field.type)}
+            tables[table] = CatalogTable(
+                columns=columns, nullable=frozenset(columns), row_estimate=_rows(paths), left_out=binary
+            )
+        if problems:
+            raise SchemaError(problems)
+        if not tables:
+            raise DataNotFound("uri", self.uri, "holds no Parquet or CSV files", "Check the path")
+        return Catalog(tables)
+
+    def _found(self) -> dict[str, list[Path]]:
+        """Return the data files by table, in the order of their paths."""
+        path, root = self.address.path, self._above
+        assert path is not None
+        if path.is_dir():
+            candidates = [file for file in root.rglob("*") if table_name(file) and file.is_file()]
+        elif path.is_file():
+            candidates = [path]
+        else:
+            pattern = str(path.relative_to(root))
+            candidates = [file for file in root.glob(pattern) if table_name(file) and file.is_file()]
+        tables: dict[str, list[Path]] = {}
+        for file in sorted(candidates):
+            name = _table_of(file.relative_to(root))
+            if name is not None:
+                tables.setdefault(name, []).append(file)
+        return {name: _one_format(root, name, files) for name, files in tables.items()}
+
+    def _schema(self, table: str) -> pa.Schema:
+        """Return the columns of a table; of CSV files as far as their first block tells."""
+        paths, codes = self._files[table], self._codes.get(table, ())
+        if not paths:
+            rule, fix = f"is not in {self._above}", "Correct `file` in the manifest"
+            raise SchemaError([SchemaProblem(table, None, self._named.get(table, table), rule, fix)])
+        empty, problems = [], []
+        partitions = [partition_of(path, self._above) for path in paths]
+        types = partition_types(partitions, codes)
+        for path in paths:
+            try:
+                empty.append(with_partition(_empty(path, codes), {}, types))
+            except (pa.ArrowException, OSError) as error:
+                problems.append(_unreadable(table, path, error))
+        if problems:
+            raise SchemaError(problems)
+        if len({frozenset(each.column_names) for each in empty}) > 1:
+            problems_ = read_files(paths, table, codes, self._above)
+            raise SchemaError(problems_ if isinstance(problems_, list) else [])
+        return pa.unify_schemas([each.schema for each in empty], promote_options="permissive")
+
+
+def _root(path: Path) -> Path:
+    """Return the folder that a path's tables are counted from: the one before the first sign of a glob."""
+    if path.is_dir():
+        return path
+    if path.is_file():
+        return path.parent
+    for number, part in enumerate(path.parts):
+        if any(sign in part for sign in "*?["):
+            return Path(*path.parts[:number])
+    return path.parent
+
+
+def _table_of(relative: Path) -> str | None:
+    """Return the table of a file below the root: itself, or the folder it lies in, past hive partitions."""
+    folders = [part for part in relative.parts[:-1] if "=" not in part]
+    if not folders and len(relative.parts) == 1:
+        return table_name(relative)
+    return folders[0] if len(folders) == 1 and "=" not in relative.parts[0] else None
+
+
+def _one_format(root: Path, name: str, files: list[Path]) -> list[Path]:
+    """Of `orders.parquet` and `orders.csv` the first counts, as in a folder with a manifest."""
+    alone = [file for file in files if file.parent == root]
+    return find_files(root, name, None) or alone[:1] if alone else files
+
+
+def _empty(path: Path, codes: Collection[str]) -> pa.Table:
+    if path.name.endswith(".parquet"):
+        import pyarrow.parquet as pq
+
+        schema = pq.read_schema(path, memory_map=True).remove_metadata()
+        names = [name for name in schema.names if not name.startswith("__index_level_")]
+        return plain(schema.empty_table().select(names))
+    from pyarrow import csv
+
+    convert = csv.ConvertOptions(column_types={name: pa.string() for name in codes})
+    parse = csv.ParseOptions(newlines_in_values=True, invalid_row_handler=lambda row: "skip")
+    with csv.open_csv(path, parse_options=parse, convert_options=convert) as reader:
+        return reader.schema.empty_table()
+
+
+def _rows(paths: Sequence[Path]) -> int | None:
+    import pyarrow.parquet as pq
+
+    if not all(path.name.endswith(".parquet") for path in paths):
+        return None
+    return sum(pq.read_metadata(path, memory_map=True).num_rows for path in paths)
+
+
+def _filtered(data: pa.Table, scan: Scan) -> pa.Table:
+    """Keep the rows of a predicate, in DuckDB's dialect."""
+    import duckdb
+
+    with duckdb.connect(config={"enable_external_access": "false"}) as connection:
+        try:
+            connection.register("rows_", data.append_column("__row", pa.array(range(data.num_rows))))
+            kept = connection.sql(f"SELECT __row FROM rows_ WHERE ({scan.where}\n) ORDER BY __row").to_arrow_table()
+        except duckdb.Error as error:
+            said = str(error).splitlines()[0]
+            fix = "Correct the predicate; files are asked in DuckDB's dialect"
+            raise ConfigError(f"where[{scan.table!r}]", scan.where, f"DuckDB refuses it: {said}", fix) from None
+    return data.select(list(scan.columns)).take(kept["__row"])
+
+
+def _limited(batches: Iterator[pa.RecordBatch], limit: int | None) -> Iterator[pa.RecordBatch]:
+    left = limit
+    for batch in batches:
+        if left is not None:
+            batch = batch.slice(0, left)
+            left -= batch.num_rows
+        yield batch
+        if left == 0:
+            return
+
+
+def _as(rows: pa.Table, schema: pa.Schema) -> pa.Table:
+    columns: list[Any] = [
+        column if column.type == field.type else pc.cast(column, field.type)
+        for column, field in zip(rows.columns, schema, strict=True)
+    ]
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def _unreadable(table: str, path: Path, error: Exception) -> SchemaProblem:
+    rule = f"is not readable: {str(error).splitlines()[0]}"
+    fix = f"Write the file again; {' and '.join(SUFFIXES)} are read"
+    return SchemaProblem(table, None, path.name, rule, fix)

@@ -1,0 +1,160 @@
+"""Tables that do not fit into memory, in memory-mapped Arrow files.
+
+The files have no name: they are opened as temporary files, so whatever ends the process, a kill included, leaves nothing
+behind, and no later run can meet a stale one. Their space is given back when the last table over them is gone.
+"""
+
+from __future__ import annotations
+
+import errno
+import mmap
+import os
+import re
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import pyarrow as pa
+
+from relselect.errors import ConfigError, SourceError
+
+__all__ = ["Spool", "free_memory", "parse_size"]
+
+#: The share of the free memory that tables may fill before they go to files.
+SHARE = 0.25
+
+_UNITS = {"": 1, "b": 1, "kb": 2**10, "mb": 2**20, "gb": 2**30, "tb": 2**40}
+_SIZE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*([kmgt]?i?b?)\s*$", re.IGNORECASE)
+
+
+class Spool:
+    """Where the tables of one database are put: in memory up to a limit, in files from there on.
+
+    Args:
+        memory: Bytes that the tables may fill in memory, or a text such as "4GB"; a quarter of the free memory if None.
+        folder: Where the files go; `$RELSELECT_CACHE`, `$XDG_CACHE_HOME/relselect` or `~/.cache/relselect` if None, and
+            the folder for temporary files where that cannot be written.
+
+    Attributes:
+        sizes: Table -> bytes in files.
+    """
+
+    def __init__(self, memory: int | str | None = None, folder: str | Path | None = None) -> None:
+        self.limit = int(free_memory() * SHARE) if memory is None else parse_size(memory)
+        self.sizes: dict[str, int] = {}
+        self._given = None if folder is None else Path(folder)
+        self._used = 0
+
+    def collect(self, name: str, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> pa.Table:
+        """Return the batches as one table.
+
+        Args:
+            name: The table's name.
+            schema: The schema of every batch.
+            batches: The rows; read once, and never more than one batch beyond the limit is held.
+
+        Raises:
+            SourceError: The files cannot be written.
+        """
+        held: list[pa.RecordBatch] = []
+        size = 0
+        rest = iter(batches)
+        for batch in rest:
+            held.append(batch)
+            size += batch.nbytes
+            if self._used + size > self.limit:
+                return self._file(name, schema, held, rest)
+        self._used += size
+        return pa.Table.from_batches(held, schema)
+
+    def _file(
+        self, name: str, schema: pa.Schema, held: list[pa.RecordBatch], rest: Iterator[pa.RecordBatch]
+    ) -> pa.Table:
+        with _opened(self._given) as file:
+            try:
+                with pa.ipc.new_file(pa.PythonFile(file, mode="w"), schema) as writer:
+                    while held:
+                        writer.write_batch(held.pop(0))
+                    for batch in rest:
+                        writer.write_batch(batch)
+                file.flush()
+            except OSError as error:
+                if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                    raise
+                raise _unwritable(self._given or _default_folder(), f"has no room left for {name}") from None
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        self.sizes[name] = len(mapped)
+        return pa.ipc.open_file(pa.BufferReader(pa.py_buffer(mapped))).read_all()
+
+
+def free_memory() -> int:
+    """Return the bytes of memory that are free, as the machine or the container counts them."""
+    found = [value for value in (_of_machine(), _of_container()) if value is not None]
+    return max(min(found), 0) if found else 2**31
+
+
+def parse_size(value: int | str) -> int:
+    """Return a number of bytes.
+
+    Args:
+        value: Bytes, or a text such as "500MB" or "4GB" (powers of 1024).
+
+    Raises:
+        ConfigError: It is neither.
+
+    >>> parse_size("2GB")
+    2147483648
+    """
+    match = _SIZE.match(value) if isinstance(value, str) else None
+    if match:
+        unit = match[2].lower().replace("i", "")
+        return int(float(match[1]) * _UNITS[unit if unit.endswith("b") or not unit else f"{unit}b"])
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    raise ConfigError("memory_limit", value, "is no size", "Write bytes, or e.g. '500MB' or '4GB'")
+
+
+def _of_machine() -> int | None:
+    try:
+        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, AttributeError):
+        return None
+
+
+def _of_container() -> int | None:
+    root = Path("/sys/fs/cgroup")
+    try:
+        limit = (root / "memory.max").read_text(encoding="ascii").strip()
+        return None if limit == "max" else int(limit) - int((root / "memory.current").read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return None
+
+
+def _default_folder() -> Path:
+    named, shared = os.environ.get("RELSELECT_CACHE"), os.environ.get("XDG_CACHE_HOME")
+    return Path(named) if named else (Path(shared) if shared else Path.home() / ".cache") / "relselect"
+
+
+def _opened(given: Path | None) -> IO[bytes]:
+    """Open a file without a name in the folder for it; a folder that was named has to do."""
+    try:
+        folder = given or _default_folder()
+        folder.mkdir(parents=True, exist_ok=True)
+        return _temporary(folder)
+    except OSError as error:
+        if given is not None:
+            raise _unwritable(given, f"cannot be written ({error.strerror})") from None
+        return _temporary(None)
+
+
+def _temporary(folder: Path | None) -> Any:
+    return tempfile.TemporaryFile(prefix="relselect-", dir=folder)
+
+
+def _unwritable(folder: Path, rule: str) -> SourceError:
+    fix = "Pass cache= with a folder on a larger disk, or read fewer rows or columns (where=, columns=, limit=)"
+    return SourceError("cache", str(folder), rule, fix)

@@ -1,0 +1,234 @@
+"""Addresses of databases: what they name, what of them may be shown, and where their secrets come from.
+
+A password never stands in anything that is stored or shown: `redact` replaces it by `***`, and an address with `***`
+for a password reads it from the environment (PGPASSWORD, ~/.pgpass) as one without a password does.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote, unquote
+
+from relselect.errors import ConfigError, DataNotFound
+
+__all__ = ["Address", "is_uri", "literal_password", "parse_uri", "redact", "redact_all", "scrub"]
+
+#: What stands where a password was.
+HIDDEN = "***"
+
+_SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*)://(.*)$", re.DOTALL)
+_PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
+_SECRET_NAMES = r"password|passwd|pwd|sslpassword|passphrase|token|secret|oauth_client_secret"
+_SECRET_FIELD = re.compile(rf"\b({_SECRET_NAMES})(\s*=\s*)('(?:[^'\\]|\\.)*'|[^\s&'\"]*)", re.IGNORECASE)
+#: libpq's grammar: a user ends at the first colon, the password at the first @, and neither holds a slash.
+_POSTGRES = re.compile(
+    r"^(?:(?P<user>[^:@/]*)(?::(?P<password>[^@/]*))?@)?(?P<hosts>[^@/?]*)(?:/(?P<name>[^?@]*))?(?:\?(?P<query>.*))?$",
+    re.DOTALL,
+)
+#: A colon and an @ in what is no address may still be one with a slip of the pen.
+_CREDENTIALS = re.compile(r"(:)(?!\$\{)[^/\\][^@]*@|(?<=/)()[^/:]+:[^@]+@")
+_IN_TEXT = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/[^\s'\"]+")
+_HOST = re.compile(r"^(\[[^\]]*\]|[^:\[\]]*)(:\d*)?$")
+_POSTGRES_SCHEMES = {"postgresql", "postgres"}
+_FILE_SCHEMES = {"sqlite", "duckdb", "file"}
+_MAGIC = {"sqlite": (0, b"SQLite format 3\0"), "duckdb": (8, b"DUCK")}
+_POSTGRES_FIX = (
+    "Write postgresql://user@host:5432/database, with the password in PGPASSWORD or ${VARIABLE} in its place; "
+    "in the address itself @ / : ? # and % of a password are percent-encoded (@ as %40)"
+)
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a database is.
+
+    Attributes:
+        kind: "postgresql", "sqlite", "duckdb" or "file" (a folder, a data file or a glob).
+        shown: The address as it was given, without its password.
+        name: A short name for the database.
+        path: The file or folder; None for a server.
+        secret_uri: The address with everything resolved, for the driver alone; never shown.
+        secrets: Texts that no message may hold.
+    """
+
+    kind: str
+    shown: str
+    name: str
+    path: Path | None = None
+    secret_uri: str = field(default="", repr=False)
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+
+
+def is_uri(text: str) -> bool:
+    """Whether `text` is an address with a scheme, or nothing but an environment placeholder, rather than a path."""
+    return bool(_SCHEME.match(text) or _PLACEHOLDER.fullmatch(text))
+
+
+def redact(uri: str) -> str:
+    """Return an address without its password; placeholders such as ${PGPASSWORD} stay.
+
+    An address that does not follow the grammar is cut cautiously: rather too much is hidden than too little.
+
+    >>> redact("postgresql://ann:secret@db.example.org/shop?sslpassword=x")
+    'postgresql://ann:***@db.example.org/shop?sslpassword=***'
+    """
+    found = _SCHEME.match(uri)
+    if found is None:
+        return _SECRET_FIELD.sub(_hide_field, _CREDENTIALS.sub(rf"\1{HIDDEN}@", uri))
+    if found[1].lower() in _FILE_SCHEMES:
+        return _SECRET_FIELD.sub(_hide_field, uri)
+    scheme, rest = found[1], found[2]
+    parts = _POSTGRES.match(rest)
+    if parts is not None and _well_formed(parts["hosts"]):
+        password = parts["password"]
+        if password and not _PLACEHOLDER.fullmatch(password):
+            rest = f"{parts['user']}:{HIDDEN}@{rest[parts.end('password') + 1 :]}"
+    elif "@" in rest:
+        before, _, after = rest.rpartition("@")
+        user, colon, _ = before.partition(":")
+        rest = f"{user}:{HIDDEN}@{after}" if colon else f"{HIDDEN}@{after}"
+    elif ":" in rest:
+        rest = f"{rest.partition(':')[0]}:{HIDDEN}"
+    return f"{scheme}://{_SECRET_FIELD.sub(_hide_field, rest)}"
+
+
+def redact_all(text: str) -> str:
+    """Return a text with every address in it redacted."""
+    return _IN_TEXT.sub(lambda match: redact(match[0]), text)
+
+
+def scrub(text: str, address: Address) -> str:
+    """Return a message without the secrets of an address, and on as few lines as it can be said."""
+    for secret in sorted(address.secrets, key=len, reverse=True):
+        text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", HIDDEN, text)
+    return _SECRET_FIELD.sub(_hide_field, text)
+
+
+def literal_password(uri: str) -> bool:
+    """Whether an address carries a password itself rather than a placeholder for one."""
+    return redact(uri) != uri
+
+
+def parse_uri(uri: str | Path, base: Path | None = None) -> Address:
+    """Read an address.
+
+    Args:
+        uri: `postgresql://user@host:5432/database`, `sqlite:///file`, `duckdb:///file` (three slashes before a
+            relative path, four before an absolute one), `file:///folder`, or a plain path to any of these files, to
+            a folder of data files or to a glob. ${VARIABLE} is read from the environment.
+        base: The folder that relative paths start from.
+
+    Raises:
+        ConfigError: It is none of these.
+        DataNotFound: An environment variable is not set, or a file does not exist.
+    """
+    given = os.fspath(uri)
+    shown = redact(given)
+    resolved = _resolve(given, shown)
+    found = _SCHEME.match(resolved)
+    if found is None:
+        if not isinstance(uri, Path) and re.search(r"\b(host|dbname|user)\s*=", resolved) and not Path(given).exists():
+            raise ConfigError("uri", shown, "is a connection string of keywords", _POSTGRES_FIX)
+        return _of_path(Path(resolved), shown, base, None)
+    scheme = found[1].lower()
+    if scheme.split("+")[0] in _POSTGRES_SCHEMES:
+        return _of_postgres(found[2], shown)
+    if scheme not in _FILE_SCHEMES:
+        raise ConfigError(
+            "uri",
+            shown,
+            f"{found[1]} databases are not read",
+            "Use postgresql://, sqlite:///, duckdb:/// or file:///, or export the tables to a folder of Parquet files",
+        )
+    return _of_path(_path_of(scheme, found[2], shown), shown, base, None if scheme == "file" else scheme)
+
+
+def _resolve(uri: str, shown: str) -> str:
+    """Put the environment's values in the place of ${NAMES}, encoded so that none of them changes the address."""
+    whole = _PLACEHOLDER.fullmatch(uri)
+    if whole:
+        return _variable(whole[1], shown)
+    found = _SCHEME.match(uri)
+    server = found is not None and found[1].lower() not in _FILE_SCHEMES
+    credentials = uri.rfind("@") if server else -1
+
+    def value(match: re.Match[str]) -> str:
+        text = _variable(match[1], shown)
+        return quote(text, safe="" if match.start() < credentials else ":,[]") if server else text
+
+    return _PLACEHOLDER.sub(value, uri)
+
+
+def _variable(name: str, shown: str) -> str:
+    value = os.environ.get(name, "")
+    if not value:
+        raise DataNotFound("uri", shown, f"the environment variable {name} is not set", f"Set it: `export {name}=...`")
+    return value
+
+
+def _well_formed(hosts: str) -> bool:
+    return all(_HOST.match(host) for host in hosts.split(","))
+
+
+def _of_postgres(rest: str, shown: str) -> Address:
+    parts = _POSTGRES.match(rest)
+    if parts is None or not _well_formed(parts["hosts"]):
+        raise ConfigError("uri", redact(shown), "is no PostgreSQL address", _POSTGRES_FIX)
+    password = parts["password"] or ""
+    query = parts["query"] or ""
+    secrets = [password, *(match[3].strip("'") for match in _SECRET_FIELD.finditer(query))]
+    kept = [secret for secret in {*secrets, *map(unquote, secrets)} if secret and secret != HIDDEN]
+    credentials = ""
+    if parts["user"] is not None:
+        credentials = f"{parts['user']}:{password}@" if password not in ("", HIDDEN) else f"{parts['user']}@"
+    name = unquote(parts["name"] or "") or unquote(parts["user"] or "") or "postgresql"
+    place = f"postgresql://{credentials}{parts['hosts']}/{parts['name'] or ''}"
+    return Address("postgresql", shown, name, None, f"{place}?{query}" if query else place, tuple(kept))
+
+
+def _path_of(scheme: str, rest: str, shown: str) -> Path:
+    host, slash, path = rest.partition("/")
+    if host not in ("", "localhost") or not slash or not path:
+        example = (
+            f"{scheme}:///data/shop" if scheme == "file" else f"{scheme}:///shop.{scheme} or {scheme}:////data/shop"
+        )
+        raise ConfigError("uri", shown, f"is no {scheme} address", f"Write {example}")
+    path = path.partition("?")[0] if scheme != "file" else unquote(path)
+    return Path(f"/{path}") if scheme == "file" else Path(path)
+
+
+def _of_path(path: Path, shown: str, base: Path | None, kind: str | None) -> Address:
+    path = path.expanduser()
+    full = path if base is None else base / path
+    glob = any(sign in str(full) for sign in "*?[") and not full.exists()
+    if not glob and not full.exists():
+        raise DataNotFound("uri", shown, "there is no such file or folder", "Correct the path")
+    if kind is not None and not full.is_file():
+        raise DataNotFound("uri", shown, f"is no {kind} file", "Correct the path")
+    name = full.name.split(".")[0] or full.resolve().name
+    if glob:
+        name = next((part.name for part in full.parents if not any(sign in str(part) for sign in "*?[")), "files")
+    return Address(kind or _kind_of_file(full), shown, name, full)
+
+
+def _kind_of_file(path: Path) -> str:
+    if path.is_file():
+        try:
+            with path.open("rb") as file:
+                head = file.read(32)
+        except OSError as error:
+            raise DataNotFound(
+                "uri", str(path), f"cannot be read ({error.strerror})", "Check its permissions"
+            ) from None
+        for kind, (start, magic) in _MAGIC.items():
+            if head[start : start + len(magic)] == magic:
+                return kind
+    return "file"
+
+
+def _hide_field(match: re.Match[str]) -> str:
+    value = match[3]
+    return match[0] if not value or _PLACEHOLDER.fullmatch(value) else f"{match[1]}{match[2]}{HIDDEN}"
