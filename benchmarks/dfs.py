@@ -1,8 +1,8 @@
 """Compute the same features with this package, fastdfs and featuretools, and compare times, memory and values.
 
     pip install -e '.[examples,bench]'
-    RELSELECT_DATA=... python benchmarks/dfs.py [--only nyc_dest_day] [--out docs/dfs_benchmark.md]
-    python benchmarks/dfs.py --scaling [--out docs/dfs_scaling]
+    RELSELECT_DATA=... python benchmarks/dfs.py [--only nyc_dest_day] [--out docs]
+    python benchmarks/dfs.py --scaling [--out docs]
 
 Every engine gets the same pandas frames and the same list of features and returns the finished matrix. What it makes of
 the frames counts (checks, key coding, its own tables); the list of features does not. Each engine runs in a process of
@@ -11,7 +11,7 @@ takes is printed apart), then runs several times; the best time counts and the m
 rows before a cutoff where the others read those up to it, so its cutoffs are one nanosecond later. Peak memory is what
 the process needed beyond its frames, the matrix included.
 
-The table goes to standard output and `--out`; the last line is one JSON object.
+Tables go to standard output, and into the page in `--out`; the last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -23,12 +23,13 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from _dfs_cases import CASES, Case, NoData
+from _dfs_page import CASES_HEADING, SCALING_HEADING, case_table, update
+from _dfs_scaling import picture, scaling, scaling_table
 
 from relselect.dfs.feature import Aggregate
 
@@ -43,20 +44,21 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", choices=list(CASES), help="cases to run")
     parser.add_argument("--engines", nargs="*", default=["ours", *PEERS], choices=["ours", *PEERS])
     parser.add_argument("--repeats", type=int, default=7, help="runs of ours; peers run at most three times")
-    parser.add_argument(
-        "--seconds", type=float, default=30, help="start no further run beyond this per engine and case"
-    )
+    parser.add_argument("--seconds", type=float, default=30, help="start no run that would end beyond this")
     parser.add_argument("--limit", type=float, default=120, help="stop an engine after this many seconds per case")
-    parser.add_argument("--scaling", action="store_true", help="cost against targets and history instead")
-    parser.add_argument(
-        "--out", type=Path, help="write the table here (with --scaling: picture and table, without suffix)"
-    )
+    parser.add_argument("--scaling", action="store_true", help="cost against task rows and history instead")
+    parser.add_argument("--out", type=Path, help="a folder: write dfs_benchmark.md and dfs_scaling.svg there")
     arguments = parser.parse_args()
-    if arguments.scaling:
-        from _dfs_scaling import scaling
+    found, text = scalings(arguments) if arguments.scaling else cases(arguments)
+    print(text)
+    if arguments.out:
+        heading = SCALING_HEADING if arguments.scaling else CASES_HEADING
+        update(arguments.out / "dfs_benchmark.md", heading, text)
+    print(json.dumps(found))
 
-        print(json.dumps(scaling(arguments)))
-        return
+
+def cases(arguments: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    """Return the facts of every case, and their table."""
     found = {}
     for name in arguments.only or CASES:
         try:
@@ -66,11 +68,20 @@ def main() -> None:
             continue
         found[name] = compare(case, arguments)
         print(json.dumps({name: found[name]}), file=sys.stderr, flush=True)
-    text = table(found)
-    print(text)
+    return found, case_table(found)
+
+
+def scalings(arguments: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    """Return seconds and exponents of every scaling, and their tables; draw them where there is a folder to draw to."""
+
+    def alone(case: Case, engine: str) -> dict[str, Any]:
+        with tempfile.TemporaryDirectory() as folder:
+            return run(case, engine, Path(folder), arguments)
+
+    found = scaling(alone)
     if arguments.out:
-        arguments.out.write_text(text, encoding="utf-8")
-    print(json.dumps(found))
+        picture(found, arguments.out / "dfs_scaling.svg")
+    return found, scaling_table(found)
 
 
 def compare(case: Case, arguments: argparse.Namespace) -> dict[str, Any]:
@@ -165,34 +176,6 @@ def difference(case: Case, ours: np.ndarray, theirs: np.ndarray) -> dict[str, An
         if apart.max() > worst["max_rel_diff"]:
             worst |= {"max_rel_diff": float(apart.max()), "feature": feature.name}
     return worst
-
-
-def table(found: dict[str, dict[str, Any]]) -> str:
-    """Return the results as a Markdown table."""
-    head = [
-        "| case | rows | features | ours s (engine alone) | fastdfs s | featuretools s | vs fastdfs | vs featuretools "
-        "| largest relative difference | memory MB: ours | fastdfs | featuretools |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
-    ]
-    return "\n".join([*head, *(line(name, facts) for name, facts in found.items()), ""])
-
-
-def line(name: str, facts: dict[str, Any]) -> str:
-    cells: Iterable[str] = [
-        name,
-        f"{facts['rows']:,}",
-        str(facts["features"]),
-        f"{shown(facts.get('ours_s'))} ({shown(facts.get('ours_engine_s'))})",
-        *(shown(facts.get(f"{peer}_s"), facts.get(f"{peer}_why", "–")) for peer in PEERS),
-        *(str(facts.get(f"speedup_vs_{peer}") or "–") for peer in PEERS),
-        f"{facts['max_rel_diff']:.1e}" if facts.get("max_rel_diff") is not None else "–",
-        *(shown(facts["peak_memory_mb"].get(engine)) for engine in ("ours", *PEERS)),
-    ]
-    return "| " + " | ".join(cells) + " |"
-
-
-def shown(value: float | None, missing: str = "–") -> str:
-    return missing if value is None else f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
 
 
 if __name__ == "__main__":
