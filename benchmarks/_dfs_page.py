@@ -28,7 +28,8 @@ _NOTES = {
     CASES_HEADING: """Features are the count of the rows of each path and sum, mean, standard deviation, smallest and
 largest of each column (the last case: of each post's votes and comments). Differences are relative to the larger of two
 values over all cells; a missing value must meet a missing one, but for sums of nothing, which are 0 here and in
-featuretools and missing in fastdfs.
+featuretools and missing in fastdfs. fastdfs takes the mean, deviation, smallest and largest of nested counts without the
+rows that have none to count, so these are compared with featuretools only.
 """,
     SCALING_HEADING: """Random events of random entities over a year; eleven aggregates; no two task rows share a
 cutoff, so featuretools, which works per distinct cutoff, is left out. The exponent is the slope of log seconds over log
