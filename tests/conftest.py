@@ -10,7 +10,10 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.postgres import postgres
 from tests.shop import shop, shop_problem, shop_tables, shop_task
+
+__all__ = ["postgres"]
 
 # The property tests draw the same examples on every run; a found counterexample is written into a test of its own.
 settings.register_profile(
