@@ -18,17 +18,21 @@ if TYPE_CHECKING:
     from relselect.database import ForeignKey as ForeignKey
     from relselect.database import Table as Table
     from relselect.selector import Recommendation as Recommendation
+    from relselect.synthesis import Features as Features
+    from relselect.synthesis import features as features
     from relselect.tasks import Task as Task
 
 __version__ = "0.1.0"
 
 _HOME = {
     "Database": "relselect.database",
+    "Features": "relselect.synthesis",
     "Fitted": "relselect.api",
     "ForeignKey": "relselect.database",
     "Recommendation": "relselect.selector",
     "Table": "relselect.database",
     "Task": "relselect.tasks",
+    "features": "relselect.synthesis",
     "load": "relselect.api",
     "recommend": "relselect.api",
     "select_and_train": "relselect.api",
@@ -36,6 +40,7 @@ _HOME = {
 
 __all__ = [
     "Database",
+    "Features",
     "Fitted",
     "ForeignKey",
     "Recommendation",
@@ -43,6 +48,7 @@ __all__ = [
     "Task",
     "__version__",
     "examples",
+    "features",
     "load",
     "recommend",
     "select_and_train",

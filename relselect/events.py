@@ -14,6 +14,7 @@ __all__ = [
     "Emit",
     "EpochDone",
     "Event",
+    "FeatureProgress",
     "Notice",
     "StageFinished",
     "StageStarted",
@@ -57,6 +58,20 @@ class Notice(Event):
     topic: str
     message: str
     level: Literal["info", "warning"] = "info"
+
+
+@dataclass(frozen=True)
+class FeatureProgress(Event):
+    """So many cells (rows times features) of so many are computed, after so many seconds."""
+
+    done: int
+    cells: int
+    seconds: float
+
+    @property
+    def left(self) -> float:
+        """Seconds until all is computed, at the pace so far; infinite before anything is."""
+        return self.seconds * (self.cells - self.done) / self.done if self.done else float("inf")
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from relselect.selector import Recommendation
 
-__all__ = ["Fitted"]
+__all__ = ["Fitted", "bind_frame"]
 
 
 class Fitted:
@@ -213,30 +213,7 @@ class Fitted:
             if split not in SPLITS:
                 raise TaskError("split", split, f"must be one of {SPLITS}", "Use split='test'")
             return problem, problem.rows(split), self.task.splits[split].keys
-        return (problem, *self._bind(problem, rows))
-
-    def _bind(self, problem: Problem, rows: Any) -> tuple[Rows, pa.Table]:
-        from relselect.database.sources.frames import to_arrow
-        from relselect.errors import SchemaError
-
-        table = to_arrow("rows", rows)
-        if isinstance(table, list):
-            raise SchemaError(table)
-        wanted = [*self.task.key_columns, *([] if self.task.static else ["cutoff"])]
-        missing = [column for column in wanted if column not in table.column_names]
-        if missing:
-            raise TaskError("rows", table.column_names, f"need the columns {wanted}", f"Add {', '.join(missing)}")
-        keys = table.select(list(self.task.key_columns))
-        cutoff = np.zeros(table.num_rows, dtype=np.int64)
-        if not self.task.static:
-            dtype, kind = table["cutoff"].type, self.task.time_kind
-            if not is_time_type(dtype) or table["cutoff"].null_count or (kind is not None and kind_of(dtype) != kind):
-                rule = f"must hold {'an integer' if kind == 'integer' else 'a timestamp or date'} in every row"
-                raise TaskError(
-                    "rows.cutoff", f"{dtype}, {table['cutoff'].null_count} nulls", rule, "Parse the column first"
-                )
-            cutoff = ticks_of(table["cutoff"], up=False)
-        return problem.bind(keys, cutoff, features=table), keys
+        return (problem, *bind_frame(problem, rows)[:2])
 
     def _with_values(self, frame: pd.DataFrame, values: NDArray[np.float64]) -> pd.DataFrame:
         if self.task.kind == "regression":
@@ -248,6 +225,42 @@ class Fitted:
         for number, name in enumerate(self.task.classes or ()):
             frame[f"probability_{name}"] = values[:, number]
         return frame
+
+
+def bind_frame(problem: Problem, rows: Any) -> tuple[Rows, pa.Table, pa.Table]:
+    """Bind a frame of rows to ask about.
+
+    Args:
+        problem: The problem.
+        rows: A frame with the entity's key columns, `cutoff` (unless the task is static) and the declared features.
+
+    Returns:
+        The rows, their keys, and the frame in Arrow, n rows each.
+
+    Raises:
+        TaskError: Something is missing or of the wrong type.
+    """
+    from relselect.database.sources.frames import to_arrow
+    from relselect.errors import SchemaError
+
+    task, table = problem.task, to_arrow("rows", rows)
+    if isinstance(table, list):
+        raise SchemaError(table)
+    wanted = [*task.key_columns, *([] if task.static else ["cutoff"])]
+    missing = [column for column in wanted if column not in table.column_names]
+    if missing:
+        raise TaskError("rows", table.column_names, f"need the columns {wanted}", f"Add {', '.join(missing)}")
+    keys = table.select(list(task.key_columns))
+    cutoff = np.zeros(table.num_rows, dtype=np.int64)
+    if not task.static:
+        dtype, kind = table["cutoff"].type, task.time_kind
+        if not is_time_type(dtype) or table["cutoff"].null_count or (kind is not None and kind_of(dtype) != kind):
+            rule = f"must hold {'an integer' if kind == 'integer' else 'a timestamp or date'} in every row"
+            raise TaskError(
+                "rows.cutoff", f"{dtype}, {table['cutoff'].null_count} nulls", rule, "Parse the column first"
+            )
+        cutoff = ticks_of(table["cutoff"], up=False)
+    return problem.bind(keys, cutoff, features=table), keys, table
 
 
 def _class_values(classes: tuple[str, ...]) -> NDArray[Any]:
