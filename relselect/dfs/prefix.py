@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from relselect.database.clock import ALWAYS, NEVER
-from relselect.dfs import kernels
+from relselect.database.clock import NEVER
+from relselect.dfs import kernels_codes, kernels_extremes, kernels_sort, kernels_sums, kernels_trend
 
 __all__ = [
     "Index",
@@ -37,10 +37,15 @@ __all__ = [
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Slots = NDArray[np.int32]
+Flags = NDArray[np.bool_]
 #: Given row numbers, sort keys (least significant first); or one function per sort key, the most significant first,
 #: of which the later ones are asked only about rows that the earlier ones left tied. A primary key of integers is
 #: `[lambda rows: key[rows]]`. Keys are int64 and depend on what rows say, never on where they stand.
 Ties = Callable[[Ints], list[Ints]] | Sequence[Callable[[Ints], Ints]]
+
+#: Keys may be this many times more than rows before they are looked up by search and not in a table.
+_SPARSE = 4
 
 
 @dataclass(frozen=True)
@@ -78,28 +83,35 @@ class Index:
     """
 
     def __init__(self, keys: Ints, times: Ints, ties: Ties = ()) -> None:
-        rows = np.flatnonzero((keys >= 0) & (times < NEVER))
-        self._instants, rank = np.unique(times[rows], return_inverse=True)
-        place = keys[rows] * np.int64(max(1, len(self._instants))) + rank
-        order = np.argsort(place, kind="stable")
-        self._place: Ints = place[order]
-        self._ties = ties
-        self.rows: Ints = rows[order]
-        self.times: Ints = times[self.rows]
-        key = keys[self.rows]
-        self.fresh: NDArray[np.bool_] = np.ones(len(key), dtype=bool)
-        self.fresh[1:] = key[1:] != key[:-1]
-        self.tied = _tied(self.times, self.fresh)
+        rows = kernels_sort.arrange(keys, times, NEVER)
+        self._fill(rows, *kernels_sort.places(keys, rows, times), ties)
+        self._present: Ints = keys[self.rows[self.fresh]]
+        self._starts: Ints = np.append(np.flatnonzero(self.fresh), len(rows))
+        most = int(self._present[-1]) + 1 if len(rows) else 0
+        dense = most <= _SPARSE * len(rows) + 1024
+        self._lookup = np.full(most if dense else 0, -1, dtype=np.int32)
+        if dense:
+            self._lookup[self._present] = np.arange(len(self._present), dtype=np.int32)
+
+    def _fill(self, rows: Ints, times: Ints, fresh: Flags, tied: Flags, ties: Ties) -> None:
+        self.rows, self.times, self.fresh, self.tied, self._ties = rows, times, fresh, tied, ties
 
     @classmethod
     def of_segments(cls, sizes: Ints, times: Ints) -> Index:
         """Return an index over rows that already lie in order, key after key: `rows` is 0, 1, ..., m - 1.
 
+        Nothing is sorted, and it has no `spans` but `segments`.
+
         Args:
-            sizes: The number of rows of each key 0, 1, ..., shape (n,); may be 0.
-            times: Of each row, ascending within a key, shape (m,), the sum of the sizes.
+            sizes: The number of rows of each key, shape (n,); may be 0.
+            times: Of each row, ascending within a key, shape (m,), m the sum of the sizes.
         """
-        return cls(np.repeat(np.arange(len(sizes), dtype=np.int64), sizes), times)
+        index = cls.__new__(cls)
+        fresh = np.zeros(len(times), dtype=bool)
+        fresh[(np.cumsum(sizes) - sizes)[sizes > 0]] = True
+        rows = np.arange(len(times), dtype=np.int64)
+        index._fill(rows, times, fresh, _tied(times, fresh), ())
+        return index
 
     def segments(self, sizes: Ints) -> Spans:
         """Return the spans of all rows of each key, given the sizes that `of_segments` was."""
@@ -116,11 +128,9 @@ class Index:
         around[:-1] |= self.tied[1:]
         where = np.flatnonzero(around)
         order = self.rows.copy()
-        if not len(where):
-            return order
-        rows = order[where]
-        keys = self._ties(rows) if callable(self._ties) else [step(rows) for step in reversed(self._ties)]
-        order[where] = rows[np.lexsort([*keys, self._place[where]])]
+        if len(where):
+            group = np.cumsum(~self.tied[where], dtype=np.int64)
+            order[where] = _settled(order[where], group, self._ties)
         return order
 
     def spans(self, keys: Ints, asof: Ints, after: Ints | None = None) -> Spans:
@@ -131,14 +141,36 @@ class Index:
             asof: Shape (n,).
             after: Shape (n,), or None for all history.
         """
-        known = keys >= 0
-        hi = np.where(known, self._find(keys, asof), 0)
-        lo = np.where(known, self._find(keys, np.full(len(keys), ALWAYS) if after is None else after, after is None), 0)
-        return Spans(lo, hi)
+        table = (self._present, self._lookup, self._starts, self.times, keys)
+        return Spans(
+            kernels_sort.locate(*table, np.empty(0, dtype=np.int64) if after is None else after),
+            kernels_sort.locate(*table, asof),
+        )
 
-    def _find(self, keys: Ints, moment: Ints, before: bool = False) -> Ints:
-        rank = np.searchsorted(self._instants, moment, side="left" if before else "right")
-        return np.searchsorted(self._place, keys * np.int64(max(1, len(self._instants))) + rank, side="left")
+
+def _settled(rows: Ints, group: Ints, ties: Ties) -> Ints:
+    """Return tied rows, group after group, in the order of what they say.
+
+    Args:
+        rows: Shape (r,).
+        group: The group of each, ascending, shape (r,).
+        ties: See `Ties`.
+    """
+    if callable(ties):
+        return rows[np.lexsort([*ties(rows), group])]
+    rows, open_ = rows.copy(), np.arange(len(rows))
+    for step in ties:
+        key = step(rows[open_])
+        by = np.lexsort([key, group])
+        rows[open_], key, group = rows[open_][by], key[by], group[by]
+        new = np.ones(len(by), dtype=bool)
+        new[1:] = (group[1:] != group[:-1]) | (key[1:] != key[:-1])
+        alone = new.copy()
+        alone[:-1] &= new[1:]
+        open_, group = open_[~alone], np.cumsum(new)[~alone]
+        if not len(open_):
+            break
+    return rows
 
 
 @dataclass(frozen=True)
@@ -164,13 +196,43 @@ def moments(index: Index, values: Floats, spans: list[Spans], *, third: bool = F
         spans: Ranges of task rows.
         third: Whether to compute the skewness too.
     """
-    running = kernels.moments(values, index.fresh)
-    found = []
+    infinite = np.isinf(values)
+    if infinite.any():
+        finite = moments(index, np.where(infinite, np.nan, values), spans, third=third)
+        return [_with_infinities(values, span, found) for span, found in zip(spans, finite, strict=True)]
+    values = kernels_sort.sort_ties(values, index.tied)
+    slots = _slots(index, spans)
+    states = kernels_sums.running_moments(values, index.fresh, slots, third)
+    return [_moments(values, states, slots, index.fresh, span, third) for span in spans]
+
+
+def _moments(values: Floats, states: Floats, slots: Slots, fresh: Flags, span: Spans, third: bool) -> Moments:
+    count, total, mean, std = kernels_sums.range_moments(values, states, slots, fresh, span.lo, span.hi)
+    if not third:
+        return Moments(count, total, mean, std, np.broadcast_to(np.nan, len(count)))
+    return Moments(count, total, mean, std, kernels_sums.range_skew(values, states, slots, fresh, span.lo, span.hi))
+
+
+def _with_infinities(values: Floats, span: Spans, finite: Moments) -> Moments:
+    """Return moments of values some of which are infinite, given those of the others."""
+    up, down = _count(values == np.inf, span), _count(values == -np.inf, span)
+    some = up + down > 0
+    total = np.where(some, np.where(up > 0, np.where(down > 0, np.nan, np.inf), -np.inf), finite.sum)
+    return Moments(
+        finite.count + up + down,
+        total,
+        np.where(some, total, finite.mean),
+        np.where(some, np.nan, finite.std),
+        np.where(some, np.nan, finite.skew),
+    )
+
+
+def _slots(index: Index, spans: list[Spans]) -> Slots:
+    """Return 0 for rows that a running total is needed of, else -1, shape (m,)."""
+    slots = np.full(len(index), -1, dtype=np.int32)
     for span in spans:
-        count, total, mean, std = kernels.range_moments(values, *running, index.fresh, span.lo, span.hi)
-        skew = _each(values, span, _skew) if third else np.full(len(span.lo), np.nan)
-        found.append(Moments(count, total, mean, std, skew))
-    return found
+        kernels_sort.marks(slots, index.fresh, span.lo, span.hi)
+    return slots
 
 
 def extreme(index: Index, values: Floats, span: Spans, *, largest: bool, whole: bool = False) -> Floats:
@@ -184,7 +246,9 @@ def extreme(index: Index, values: Floats, span: Spans, *, largest: bool, whole: 
         whole: Whether every span starts at its key's first row, which is faster.
     """
     sign = 1.0 if largest else -1.0
-    return sign * kernels.range_extreme(sign * values, index.fresh, span.lo, span.hi, span.by_hi)
+    if whole:
+        return edge(kernels_extremes.running_largest(values, sign, index.fresh), span, last=True)
+    return kernels_extremes.range_largest(values, sign, index.fresh, span.lo, span.hi, span.by_hi)
 
 
 def edge(values: Floats, span: Spans, *, last: bool) -> Floats:
@@ -206,8 +270,8 @@ def distinct(index: Index, codes: Ints, span: Spans, *, whole: bool) -> Floats:
     """
     size = int(codes.max(initial=-1)) + 1
     if whole:
-        return edge(kernels.first_seen(codes, index.fresh, size).astype(np.float64), span, last=True)
-    number = kernels.range_distinct(codes, index.fresh, size, span.lo, span.hi, span.by_hi)
+        return edge(kernels_codes.first_seen(codes, index.fresh, size).astype(np.float64), span, last=True)
+    number = kernels_codes.range_distinct(codes, index.fresh, size, span.lo, span.hi, span.by_hi)
     return np.where(span.empty, np.nan, number.astype(np.float64))
 
 
@@ -215,9 +279,9 @@ def mode(index: Index, codes: Ints, span: Spans, *, whole: bool) -> Floats:
     """Return the most frequent code of each span, the smallest of equals, shape (n,); nan where there is none."""
     size = int(codes.max(initial=-1)) + 1
     if whole:
-        found = edge(kernels.running_mode(codes, index.fresh, size).astype(np.float64), span, last=True)
+        found = edge(kernels_codes.running_mode(codes, index.fresh, size).astype(np.float64), span, last=True)
     else:
-        found = kernels.range_mode(codes, size, span.lo, span.hi).astype(np.float64)
+        found = kernels_codes.range_mode(codes, size, span.lo, span.hi, _visits(span, len(index))).astype(np.float64)
     return np.where(found < 0, np.nan, found)
 
 
@@ -237,8 +301,38 @@ def share(hits: NDArray[np.bool_], among: NDArray[np.bool_], span: Spans) -> Flo
 
 
 def quantile(index: Index, values: Floats, span: Spans, levels: Sequence[float]) -> list[Floats]:
-    """Return quantiles of each span by linear interpolation, one array of shape (n,) per level; nan for no values."""
-    return [_each(values, span, partial(np.quantile, q=level)) for level in levels]
+    """Return quantiles of each span by linear interpolation, one array of shape (n,) per level; nan for no values.
+
+    Args:
+        index: The sorted rows.
+        values: In the order of the index, shape (m,), nan where missing.
+        span: Ranges of task rows.
+        levels: From 0 to 1.
+    """
+    valid = ~np.isnan(values)
+    before = np.zeros(len(values) + 1, dtype=np.int64)
+    np.cumsum(valid, out=before[1:])
+    lo, hi = before[np.where(span.empty, 0, span.lo)], before[np.where(span.empty, 0, span.hi)]
+    some = hi > lo
+    lo, hi = lo[some], hi[some]
+    distinct, codes = np.unique(values[valid], return_inverse=True)
+    small: Slots = codes.astype(np.int32)
+    bits = max(1, (len(distinct) - 1).bit_length())
+    lo, hi, size = np.tile(lo, 2), np.tile(hi, 2), hi - lo
+    found = []
+    for level in levels:
+        place = (size - 1) * level
+        below = np.floor(place).astype(np.int64)
+        nth = np.concatenate([below, np.minimum(below + 1, size - 1)])
+        at = kernels_extremes.range_nth(small.copy(), bits, lo.copy(), hi.copy(), nth)
+        lower, upper = np.split(distinct[at], 2)
+        out = np.full(len(some), np.nan)
+        with np.errstate(invalid="ignore"):
+            between = lower + (upper - lower) * (place - below)
+        # Steps between infinities are no numbers.
+        out[some] = np.where((lower == upper) | (place == below) | np.isinf(lower), lower, between)
+        found.append(out)
+    return found
 
 
 def entropy(index: Index, codes: Ints, span: Spans) -> Floats:
@@ -249,56 +343,49 @@ def entropy(index: Index, codes: Ints, span: Spans) -> Floats:
         codes: In the order of the index, -1 for missing, which counts as one more value.
         span: Ranges of task rows.
     """
+    size = int(codes.max(initial=-1)) + 1
+    table = kernels_codes.xlogx(int((span.hi - span.lo).max(initial=0)))
+    return kernels_codes.range_entropy(codes, size, span.lo, span.hi, _visits(span, len(index)), *table)
 
-    def one(x: Floats) -> float:
-        shares = np.unique(x, return_counts=True)[1] / len(x)
-        return float(-(shares * np.log(shares)).sum())
 
-    return _each(codes.astype(np.float64), span, one)
+def _visits(span: Spans, rows: int) -> Ints:
+    """Return the order in which to visit ranges so that neighbours overlap: the task rows, shape (n,).
+
+    By last row, which for all history and for windows of one length costs the rows once or twice. Ranges of all lengths
+    mixed are visited in the order of Mo's algorithm where that is cheaper, at most about rows * sqrt(n).
+    """
+    cost = kernels_codes.travel(span.lo, span.hi, span.by_hi)
+    if cost <= 4 * (rows + len(span.lo)):
+        return span.by_hi
+    block = span.lo // max(1, int(rows / np.sqrt(len(span.lo))))
+    other = np.lexsort([np.where(block % 2 == 0, span.hi, -span.hi), block])
+    return other if kernels_codes.travel(span.lo, span.hi, other) < cost else span.by_hi
 
 
 def trend(index: Index, values: Floats, times: Floats | Ints, span: Spans, unit: int) -> Floats:
     """Return the least-squares slope of values against times, shape (n,).
 
-    nan for fewer than three values; 0 where all values have one time.
+    nan for fewer than three values or an infinite one; 0 where all values have one time.
 
     Args:
         index: The sorted rows.
         values: In the order of the index, shape (m,), nan where missing: such rows are left out.
-        times: In the order of the index, in ticks, shape (m,).
+        times: In the order of the index, in whole ticks, shape (m,).
         span: Ranges of task rows.
         unit: Ticks of one unit of time of the slope.
     """
-    out = np.full(len(span.lo), np.nan)
-    for i, (lo, hi) in enumerate(zip(span.lo, span.hi, strict=True)):
-        y, t = values[lo:hi], (times[lo:hi] - (times[lo] if hi > lo else 0)) / unit
-        y, t = y[~np.isnan(y)], t[~np.isnan(y)]
-        if len(y) > 2:
-            t = t - t.mean()
-            spread = (t**2).sum()
-            out[i] = (t * (y - y.mean())).sum() / spread if spread > 0 else 0.0
-    return out
+    infinite = np.isinf(values)
+    if infinite.any():
+        slope = trend(index, np.where(infinite, np.nan, values), times, span, unit)
+        return np.where(_count(infinite, span) > 0, np.nan, slope)
+    ticks = times.astype(np.int64, copy=False)
+    values = kernels_sort.sort_ties(values, index.tied if ticks is index.times else _tied(ticks, index.fresh))
+    slots = _slots(index, [span])
+    states = kernels_trend.running_products(values, ticks, index.fresh, slots)
+    return kernels_trend.range_slope(values, ticks, states, slots, index.fresh, span.lo, span.hi) * unit
 
 
-def _each(values: Floats, span: Spans, function: Callable[[Floats], float]) -> Floats:
-    out = np.full(len(span.lo), np.nan)
-    for i, (lo, hi) in enumerate(zip(span.lo, span.hi, strict=True)):
-        x = values[lo:hi]
-        x = x[~np.isnan(x)]
-        if len(x):
-            out[i] = function(x)
-    return out
-
-
-def _skew(x: Floats) -> float:
-    if len(x) < 3:
-        return np.nan
-    d = x - x.mean()
-    second, third = (d**2).mean(), (d**3).mean()
-    return float(np.sqrt(len(x) * (len(x) - 1)) / (len(x) - 2) * third / second**1.5) if second > 0 else 0.0
-
-
-def _tied(times: Ints, fresh: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _tied(times: Ints, fresh: Flags) -> Flags:
     tied = ~fresh
     tied[1:] &= times[1:] == times[:-1]
     return tied
