@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from relselect.configs import known_databases
+from relselect.database.sources.uri import is_uri, redact
 from relselect.database.table import SemanticType
 from relselect.errors import BundleError
 from relselect.families import family_of
@@ -107,14 +108,16 @@ def load_bundle(folder: Path) -> dict[str, Any]:
 
 
 def _relative(source: str | None, folder: Path) -> str | None:
-    """Return where the database is, as seen from the bundle; a known name stays a name."""
+    """Return where the database is, as seen from the bundle; a known name and an address, without password, stay."""
     if source is None or source in known_databases():
         return source
+    if is_uri(source):
+        return redact(source)
     return Path(os.path.relpath(Path(source).resolve(), folder.resolve())).as_posix()
 
 
 def _resolved(source: str | None, folder: Path) -> str | None:
-    if source is None or source in known_databases():
+    if source is None or source in known_databases() or is_uri(source):
         return source
     return os.path.normpath(folder / source)
 

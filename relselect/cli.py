@@ -36,7 +36,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-_Source = Annotated[str, typer.Argument(metavar="DB", help="A known database, a folder, or a manifest file.")]
+_Source = Annotated[str, typer.Argument(metavar="DB", help="A known database, a folder, a manifest or an address.")]
 _Name = Annotated[str, typer.Option("--task", metavar="TASK", help="A task that the database's manifest declares.")]
 #: The budget of a command counts from here: reading the database is part of it.
 _BEGUN = time.monotonic()

@@ -86,7 +86,7 @@ def open_database(name_or_path: str | Path) -> Database:
     if is_uri(text):
         return read_uri(text)
     path = Path(name_or_path)
-    if not path.exists():
+    if not path.exists() and not any(sign in text for sign in "*?["):
         known = ", ".join(known_databases())
         raise DataNotFound(
             "database",

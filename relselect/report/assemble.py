@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from relselect.database.clock import DAY, format_time
+from relselect.database.sources.uri import is_uri
 from relselect.problem import Problem
 from relselect.report.record import plain
 
@@ -56,7 +57,9 @@ def database_record(problem: Problem) -> dict[str, Any]:
         }
         for name, table in database.tables.items()
     ]
-    source = None if database.source is None else Path(database.source).name  # a report tells no paths
+    source = database.source
+    if source is not None and not is_uri(source):
+        source = Path(source).name  # a report tells no paths
     return {
         "name": database.name,
         "source": source,

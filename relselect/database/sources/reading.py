@@ -47,7 +47,7 @@ def read_uri(
         statement_timeout: How long one query may take.
         name: A name for reports.
         base: The folder that relative paths and the tasks' files start from.
-        source: What to note as the origin; the address without its password when left out.
+        source: What to note as the origin; the path, or the address without its password, when left out.
         on_event: Called with what happens.
     """
     wishes = wishes or Wishes()
@@ -72,7 +72,7 @@ def read_uri(
             raise SchemaError(problems)
         tables = _read(opened, declared, spool, on_event)
         told = [*opened.catalog().notes, *notes]
-        shown, title = opened.uri, opened.address.name
+        shown, title = opened.address.origin, opened.address.name
         folder = opened.data_folder or folder
     for note in told:
         on_event(Notice("source", note, "warning"))

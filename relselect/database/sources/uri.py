@@ -61,6 +61,11 @@ class Address:
     secret_uri: str = field(default="", repr=False)
     secrets: tuple[str, ...] = field(default=(), repr=False)
 
+    @property
+    def origin(self) -> str:
+        """What opens the database again: its path, or the address without its password."""
+        return self.shown if self.path is None else str(self.path)
+
 
 def is_uri(text: str) -> bool:
     """Whether `text` is an address with a scheme, or nothing but an environment placeholder, rather than a path."""
