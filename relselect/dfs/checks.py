@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from relselect.database.table import SemanticType
 from relselect.dfs.feature import CALENDAR_PARTS, Aggregate, Feature, Hop
+from relselect.problem import LABELS
 
 if TYPE_CHECKING:
     from relselect.dfs.schema import Schema, TableSchema
@@ -141,6 +142,8 @@ def schema_problems(feature: Feature, entity: str, schema: Schema) -> list[str]:
         entity: The table its path starts at.
         schema: What the database offers.
     """
+    if feature.aggregate == A.CALENDAR and schema.time_kind != "timestamp":
+        return [f"{feature.name}: the task's cutoffs are no dates. Leave the feature out."]
     if feature.aggregate in _OF_TASK_ROW:
         return []
     here = entity
@@ -157,6 +160,8 @@ def schema_problems(feature: Feature, entity: str, schema: Schema) -> list[str]:
 
 
 def _hop_problem(here: str, hop: Hop, schema: Schema) -> str | None:
+    if hop.table == LABELS and LABELS not in schema.tables:
+        return "past labels: the task says not when labels become known. Declare it, or filter these features out."
     if hop.table not in schema.tables:
         return f"table {hop.table}: is not there. Add it, with its keys."
     child, parent = (hop.table, here) if hop.down else (here, hop.table)

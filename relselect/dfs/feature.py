@@ -149,7 +149,7 @@ class Feature:
         if self.aggregate in (Aggregate.CALENDAR, Aggregate.DELAY, Aggregate.ROW):
             return f"{self.aggregate.upper()}({self.column})" if self.column else self.aggregate.upper()
         steps = ".".join(f"{hop.table}[{hop.key}]" if hop.down else f"{hop.table}({hop.key})" for hop in self.path)
-        inside = ".".join(filter(None, [steps, self.base.name if self.base else self.column]))
+        inside = ".".join(filter(None, [steps, self._read_name]))
         if self.aggregate == Aggregate.DIRECT:
             return inside
         inside += f"={self.category}" if self.category is not None else ""
@@ -157,6 +157,13 @@ class Feature:
         inside += f", q={self.level:g}" if self.level is not None else ""
         inside += f", {length(self.window)}" if self.window is not None else ""
         return f"{self.aggregate.upper()}({inside})"
+
+    @property
+    def _read_name(self) -> str | None:
+        """What is read; a nested column in brackets, for without them it would be the name of the plain path."""
+        if self.base is None:
+            return self.column
+        return f"({self.base.name})" if self.base.aggregate == Aggregate.DIRECT else self.base.name
 
     @property
     def parts(self) -> tuple[Route, Route, Route]:

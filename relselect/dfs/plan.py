@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from relselect.dfs.checks import declaration_problems, plan_problems
-from relselect.dfs.feature import Feature
+from relselect.dfs.feature import Aggregate, Feature
 from relselect.dfs.groups import group_of
 from relselect.dfs.schema import Schema
 from relselect.errors import ConfigError, DataNotFound, PlanError
@@ -88,7 +88,7 @@ class Plan:
         Raises:
             ConfigError: A name occurs nowhere in the plan.
 
-        >>> from relselect.dfs.feature import Aggregate, Hop
+        >>> from relselect.dfs.feature import Hop
         >>> path = (Hop("orders", "customer", True),)
         >>> plan = Plan("customers", (Feature(Aggregate.COUNT, path), Feature(Aggregate.MEAN, path, "total")))
         >>> plan.filter(aggregates="mean").names
@@ -130,7 +130,6 @@ class Plan:
         Raises:
             ConfigError: A limit is not understood, or leaves no feature.
 
-        >>> from relselect.dfs.feature import Aggregate
         >>> plan = Plan("users", tuple(Feature(Aggregate.DIRECT, column=f"c{n}") for n in range(100)))
         >>> len(plan.capped(40)), len(plan.capped(memory="1MB", rows=10_000))
         (40, 12)
@@ -152,11 +151,12 @@ class Plan:
         """Return how many features there are of each group, the groups in the order in which they first occur."""
         return dict(Counter(group_of(feature) for feature in self.features))
 
-    def check(self, schema: Schema | None = None) -> None:
+    def check(self, schema: Schema | None = None, further: Sequence[str] = ()) -> None:
         """Check every definition and, given a schema, that it offers all that the plan reads.
 
         Args:
             schema: What the database at hand offers.
+            further: Problems found elsewhere, told with the others.
 
         Raises:
             PlanError: With every problem.
@@ -164,8 +164,8 @@ class Plan:
         problems = plan_problems(self.entity, self.features, schema)
         if schema is not None and self.schema is not None:
             problems += declaration_problems(self.features, self.entity, self.schema, schema)
-        if problems:
-            raise PlanError(problems)
+        if problems or further:
+            raise PlanError([*problems, *further])
 
     def bound(self, problem: Problem) -> Plan:
         """Return the plan for a problem's database, carrying that database's schema.
@@ -177,7 +177,9 @@ class Plan:
             rule = f"the plan is about {self.entity}, the task asks about {problem.entity}. Use a plan for it."
             raise PlanError([rule])
         schema = Schema.of(problem)
-        self.check(schema)
+        declared = set(problem.task.feature_columns)
+        lost = [f for f in self.features if f.aggregate == Aggregate.ROW and f.column not in declared]
+        self.check(schema, [f"{f.name}: is no feature of the task's rows. Declare it: features=[...]." for f in lost])
         return replace(self, schema=schema)
 
     def to_sql(self, dialect: str = "duckdb", **options: Any) -> str:
@@ -188,9 +190,6 @@ class Plan:
         """
         from relselect.dfs.sql import to_sql
 
-        if self.schema is None:
-            raise PlanError(["the plan carries no schema. Bind it to a problem first: plan.bound(problem)."])
-        self.check(self.schema)
         return to_sql(self, dialect, **options)
 
     def to_json(self) -> dict[str, Any]:

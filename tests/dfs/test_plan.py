@@ -1,101 +1,290 @@
+"""Plans: what they are told, saved and checked; nothing is computed here."""
+
 from __future__ import annotations
 
-import numpy as np
-import pandas as pd
+import json
+from dataclasses import replace
+
 import pytest
 
-from relselect.database import Database
 from relselect.database.clock import DAY
 from relselect.database.table import SemanticType
-from relselect.dfs.enumeration import default_plan, routes
-from relselect.dfs.feature import Aggregate, Feature, Hop, split_path
+from relselect.dfs.checks import definition_problems
+from relselect.dfs.enumeration import default_plan
+from relselect.dfs.feature import Aggregate, Condition, Feature, Hop, split_path
 from relselect.dfs.plan import Plan
-from relselect.problem import LABELS, Problem
-from relselect.tasks import Task
+from relselect.dfs.schema import Schema
+from relselect.errors import ConfigError, DataNotFound, PlanError
+from relselect.problem import Problem
 from tests.dfs import worlds
 
+A, T = Aggregate, SemanticType
+ORDERS, LINES = Hop("orders", "shop", True), Hop("lines", "order", True)
+PRODUCT, BOSS = Hop("products", "product", False), Hop("shops", "boss", False)
+PER_ORDER = Feature(A.COUNT, (LINES,), where=Condition("units", "1"))
+EVERY_KIND = (
+    Feature(A.DELAY),
+    Feature(A.CALENDAR, column="month"),
+    Feature(A.DIRECT, (BOSS, BOSS), "kind", T.CATEGORICAL),
+    Feature(A.DIRECT, (), "opened", T.TIMESTAMP),
+    Feature(A.COUNT, (ORDERS, LINES)),
+    Feature(A.TIME_BETWEEN, (ORDERS,), where=Condition("status", "x")),
+    Feature(A.QUANTILE, (ORDERS,), "amount", level=0.9, window=60 * DAY),
+    Feature(A.SHARE, (ORDERS,), "status", T.CATEGORICAL, "x"),
+    Feature(A.MODE, (ORDERS, PRODUCT), "colour", T.CATEGORICAL),
+    Feature(A.NUM_UNIQUE, (ORDERS, PRODUCT), None, T.KEY),
+    Feature(A.MAX, (ORDERS,), "due", T.TIMESTAMP),
+    Feature(A.MEAN, (BOSS, ORDERS), base=PER_ORDER),
+    Feature(
+        A.STD, (ORDERS,), base=Feature(A.MEAN, (PRODUCT, Hop("orders", "product", True)), "amount", window=DAY // 2)
+    ),
+    Feature(A.LAST, (ORDERS,), type=T.CATEGORICAL, base=Feature(A.DIRECT, (PRODUCT,), "colour", T.CATEGORICAL)),
+)
 
-def test_a_plan_survives_json(tmp_path):
-    plan = default_plan(worlds.problem(1))
+
+@pytest.fixture(scope="module")
+def problem() -> Problem:
+    return worlds.problem(1)
+
+
+@pytest.fixture(scope="module")
+def plan(problem) -> Plan:
+    return Plan("shops", EVERY_KIND).bound(problem)
+
+
+def test_a_plan_survives_its_file(plan, tmp_path):
     plan.save(tmp_path / "plan.json")
-    assert Plan.load(tmp_path / "plan.json") == plan
+    loaded = Plan.load(tmp_path / "plan.json")
+    assert loaded == plan
+    assert loaded.schema == plan.schema
+    assert [path.name for path in tmp_path.iterdir()] == ["plan.json"]
 
 
-def test_names_are_unique_and_every_feature_is_described():
-    plan = default_plan(worlds.problem(1), cap=100_000)
-    assert len(set(plan.names)) == len(plan)
-    assert all(feature.describe("shops") and "None" not in feature.describe("shops") for feature in plan)
+def test_a_plan_of_before_formats_were_written_down_is_read(plan):
+    data = plan.to_json()
+    del data["format"]
+    assert Plan.from_json(data) == plan
 
 
-@pytest.mark.parametrize("cap", [1, 40, 200])
-def test_the_cap_holds_and_keeps_the_label_history(cap):
-    plan = default_plan(worlds.problem(1), cap=cap)
-    assert len(plan) == cap
-    if cap >= 40:
-        assert any(feature.path and feature.path[0].table == LABELS for feature in plan)
+def test_a_save_that_fails_leaves_the_old_plan(plan, tmp_path, monkeypatch):
+    path = tmp_path / "plan.json"
+    plan.save(path)
+    monkeypatch.setattr("json.dumps", lambda *_, **__: "{" + "\ud800")  # cannot be encoded: the write fails half-way
+    with pytest.raises(UnicodeEncodeError):
+        plan.capped(1).save(path)
+    monkeypatch.undo()
+    assert Plan.load(path) == plan
+    assert [found.name for found in tmp_path.iterdir()] == ["plan.json"]
 
 
-def test_depth_one_has_no_long_paths():
-    assert all(feature.depth <= 1 for feature in default_plan(worlds.problem(1), depth=1))
+def damage(text: str, how: str) -> str:
+    data = json.loads(text)
+    if how == "cut":
+        return text[: len(text) // 2]
+    if how == "list":
+        return "[]"
+    if how == "format":
+        return json.dumps(data | {"format": 9})
+    if how == "schema":
+        return json.dumps(data | {"schema": {"tables": 1}})
+    broken = {
+        "aggregate": {"aggregate": "average"},
+        "field": {"aggregate": "count", "windows": 3},
+        "type": {"aggregate": "mean", "column": 7},
+        "object": 5,
+        "hop": {"aggregate": "count", "path": [{"table": "orders"}]},
+    }
+    return json.dumps(data | {"features": [*data["features"], broken[how]]})
 
 
-def test_routes_do_not_walk_a_key_down_and_up_again():
-    for route in routes(worlds.problem(1), 2):
-        split_path(route)
-        for first, second in zip(route, route[1:], strict=False):
-            assert not (first.down and not second.down and first.key == second.key and second.table == "shops")
+@pytest.mark.parametrize(
+    ("how", "told"),
+    [
+        ("cut", "the file is damaged"),
+        ("list", "no feature plan"),
+        ("format", "format is 9"),
+        ("schema", "schema is damaged"),
+        ("aggregate", "feature 15: 'average' is not a valid Aggregate"),
+        ("field", "feature 15: has unknown fields windows"),
+        ("type", "feature 15: has column 7 of the wrong type"),
+        ("object", "feature 15: must be an object"),
+        ("hop", "feature 15: lacks key, down"),
+    ],
+)
+def test_a_damaged_file_is_named_with_what_is_wrong(plan, tmp_path, how, told):
+    path = tmp_path / "plan.json"
+    plan.save(path)
+    path.write_text(damage(path.read_text(), how))
+    with pytest.raises(PlanError, match=told) as caught:
+        Plan.load(path)
+    assert str(path) in str(caught.value)
 
 
-def test_self_references_end():
-    found = routes(worlds.problem(1), 2)
-    assert (Hop("shops", "boss", down=False),) in found
-    assert (Hop("shops", "boss", down=True),) in found
-    assert max(len(route) for route in found) == 3  # labels of siblings
+def test_a_missing_file_is_no_damaged_one(tmp_path):
+    with pytest.raises(DataNotFound, match=r"nothing\.json"):
+        Plan.load(tmp_path / "nothing.json")
+
+
+@pytest.mark.parametrize(
+    ("feature", "told"),
+    [
+        (Feature(A.QUANTILE, (ORDERS,), "amount"), "needs a level"),
+        (Feature(A.QUANTILE, (ORDERS,), "amount", level=1.5), "has level 1.5"),
+        (Feature(A.MEAN, (ORDERS,), "amount", level=0.5), "only QUANTILE has"),
+        (Feature(A.MEAN, (ORDERS,), "amount", base=PER_ORDER), "both a column and a nested feature"),
+        (Feature(A.MEAN, (ORDERS,)), "needs something to read"),
+        (Feature(A.COUNT, (ORDERS,), "amount"), "reads no value"),
+        (Feature(A.MEAN, (ORDERS, LINES), base=PER_ORDER), "its only step down"),
+        (Feature(A.MEAN, (ORDERS, PRODUCT), base=PER_ORDER), "its only step down"),
+        (Feature(A.MEAN, (ORDERS,), base=Feature(A.DELAY)), "no other row has"),
+        (Feature(A.MEAN, (ORDERS,), type=T.CATEGORICAL, base=PER_ORDER), "Set type to numerical"),
+        (Feature(A.MODE, (ORDERS,), base=PER_ORDER), "cannot read numerical"),
+        (Feature(A.NUM_UNIQUE, (ORDERS,), base=PER_ORDER), "counts categories"),
+        (Feature(A.MEAN, (ORDERS,), base=Feature(A.QUANTILE, (LINES,), "units")), "needs a level"),
+        (Feature(A.DIRECT, (BOSS,), "area", where=Condition("kind", "a")), "no rows to choose from"),
+        (Feature(A.DIRECT, (ORDERS,), "amount"), "reads many rows"),
+        (Feature(A.SUM, (BOSS,), "area"), "no rows to aggregate"),
+        (Feature(A.SUM, (ORDERS,), "status", T.CATEGORICAL), "cannot read categorical"),
+        (Feature(A.SHARE, (ORDERS,), "status", T.CATEGORICAL), "needs a category"),
+        (Feature(A.MEAN, (ORDERS,), "amount", category="x"), "use where"),
+        (Feature(A.COUNT, (ORDERS,), window=0), "positive length"),
+        (Feature(A.COUNT, (ORDERS, PRODUCT), None, T.KEY), "reads keys"),
+        (Feature(A.NUM_UNIQUE, (ORDERS,), None, T.KEY), "ends with a step up"),
+        (Feature(A.CALENDAR, column="century"), "Use one of: month"),
+        (Feature(A.CALENDAR, (BOSS,), "month"), "reads the task row"),
+        (Feature(A.ROW), "Name a declared feature"),
+        (Feature(A.COUNT, (ORDERS, PRODUCT, Hop("orders", "product", True))), "goes down again"),
+    ],
+    ids=lambda value: value.aggregate if isinstance(value, Feature) else None,
+)
+def test_a_wrong_definition_is_told_with_its_way_out(feature, told):
+    problems = definition_problems(feature)
+    assert any(told in problem for problem in problems)
+    assert all(": " in problem and problem.endswith(".") for problem in problems)
+
+
+def test_every_problem_is_told_at_once(problem):
+    wrong = (
+        Feature(A.QUANTILE, (ORDERS,), "amount"),
+        Feature(A.SUM, (Hop("returns", "order", True),), "amount"),
+        Feature(A.MEAN, (Hop("orders", "seller", True),), "amount"),
+        Feature(A.MEAN, (ORDERS,), "weight"),
+        Feature(A.COUNT, (ORDERS,), where=Condition("state", "x")),
+        Feature(A.MEAN, (ORDERS,), base=Feature(A.SUM, (LINES,), "prize")),
+        Feature(A.MEAN, (ORDERS,), "status"),
+        Feature(A.ROW, column="weather"),
+    )
+    with pytest.raises(PlanError) as caught:
+        Plan("shops", (*EVERY_KIND, *wrong)).bound(problem)
+    told = "\n".join(caught.value.problems)
+    assert len(caught.value.problems) == len(wrong)
+    for part in ("level", "table returns", "foreign key seller", "orders.weight", "orders.state", "lines.prize",
+                 "orders.status: holds text", "weather"):  # fmt: skip
+        assert part in told
+
+
+def test_two_features_of_one_name_are_refused():
+    same = (Feature(A.LAST, (ORDERS,), "level"), Feature(A.LAST, (ORDERS,), "level", T.CATEGORICAL))
+    with pytest.raises(PlanError, match="two different features"):
+        Plan("shops", same).check()
+
+
+def test_a_plan_of_another_entity_or_without_label_history_is_refused(problem):
+    with pytest.raises(PlanError, match="asks about shops"):
+        Plan("orders", ()).bound(problem)
+    labels = Feature(A.COUNT, (Hop("__labels__", "entity_0", True),))
+    Plan("shops", (labels,)).check(Schema.of(problem))
+    tables = {name: table for name, table in Schema.of(problem).tables.items() if name != "__labels__"}
+    with pytest.raises(PlanError, match="when labels become known"):
+        Plan("shops", (labels,)).check(Schema(tables, "timestamp"))
+
+
+def test_times_that_are_declared_no_longer_are_refused(plan):
+    tables = dict(plan.schema.tables)
+    tables["orders"] = replace(tables["orders"], time=None, clocks={})
+    untimed = Schema(tables, plan.schema.time_kind)
+    with pytest.raises(PlanError, match="its time was at and is not declared"):
+        plan.check(untimed)
+    replace(plan, schema=None).check(untimed)
+    with pytest.raises(PlanError, match="cutoffs are no dates"):
+        plan.check(Schema(plan.schema.tables, "integer"))
+
+
+def test_filters_keep_what_meets_everything(plan):
+    assert plan.filter(tables=["lines"]).features == (EVERY_KIND[4], EVERY_KIND[11])
+    assert plan.filter(columns="amount", aggregates=["quantile"]).features == (EVERY_KIND[6],)
+    assert plan.filter(lambda f: f.window is None, columns="amount").features == (EVERY_KIND[12],)
+    assert plan.filter(tables="products").schema is plan.schema
+    for argument in ("aggregates", "tables", "columns"):
+        with pytest.raises(ConfigError, match="nowhere") as caught:
+            plan.filter(**{argument: "nowhere"})
+        assert caught.value.argument == argument
+
+
+def test_caps_keep_the_first(plan):
+    assert plan.capped(3).features == EVERY_KIND[:3]
+    assert plan.capped(100) == plan
+    assert plan.capped(memory="80kB", rows=2000).features == EVERY_KIND[:5]
+    assert plan.capped(4, memory=80_000, rows=2000).features == EVERY_KIND[:4]
+    for options in ({"memory": "2 lumps", "rows": 1}, {"memory": "1GB"}, {"memory": 7, "rows": 1}, {"features": 0}):
+        with pytest.raises(ConfigError):
+            plan.capped(**options)
+
+
+def test_english_is_exact(plan):
+    told = dict(line.split(": ", 1) for line in plan.describe().splitlines())
+    assert told == {
+        "DELAY": "age of the newest visible data at the cutoff",
+        "CALENDAR(month)": "month of the cutoff",
+        "shops(boss).shops(boss).kind": "kind of the shops row (by boss) of the shops row (by boss) of the shops row",
+        "opened": "time since opened of the shops row",
+        "COUNT(orders[shop].lines[order])": "number of lines (by order) of the orders (by shop) of the shops row",
+        "AVG_TIME_BETWEEN(orders[shop] WHERE status = x)":
+            "mean time from one to the next of the orders (by shop) with status = x of the shops row",
+        "QUANTILE(orders[shop].amount, q=0.9, 60d)":
+            "0.9 quantile of amount over the orders (by shop) of the shops row in the 60 days before the cutoff",
+        "SHARE(orders[shop].status=x)": "share of status = x over the orders (by shop) of the shops row",
+        "MODE(orders[shop].products(product).colour)":
+            "most frequent value of colour of their products row (by product) over the orders (by shop) of the shops row",
+        "NUM_UNIQUE(orders[shop].products(product))":
+            "number of different products rows (by product) over the orders (by shop) of the shops row",
+        "MAX(orders[shop].due)": "time since the largest value of due over the orders (by shop) of the shops row",
+        "MEAN(shops(boss).orders[shop].COUNT(lines[order] WHERE units = 1))":
+            "mean, over the orders (by shop) of the shops row (by boss) of the shops row, "
+            "of the number of lines (by order) with units = 1 of each",
+        "STD(orders[shop].MEAN(products(product).orders[product].amount, 12h))":
+            "standard deviation, over the orders (by shop) of the shops row, of the mean of amount over the orders "
+            "(by product) of the products row (by product) of each in the 12 hours before the cutoff",
+        "LAST(orders[shop].(products(product).colour))":
+            "last value, over the orders (by shop) of the shops row, of the colour of the products row (by product) of each",
+    }  # fmt: skip
+
+
+def test_the_summary_counts_groups(plan):
+    assert plan.summary() == {
+        "task row": 2, "columns of parents": 1, "own columns": 1, "descendants": 1, "children under a condition": 1,
+        "children": 3, "parents of children": 2, "nested": 3,
+    }  # fmt: skip
+
+
+def test_a_plan_prints_as_sql(plan):
+    text = plan.to_sql("postgres", targets="asked")
+    assert "asked" in text
+    assert "lines" in text
+    with pytest.raises(PlanError, match="carries no schema"):
+        replace(plan, schema=None).to_sql()
+
+
+def test_every_feature_of_the_default_plan_is_right_and_described():
+    for seed in range(4):
+        problem = worlds.problem(seed, keyed=seed != 2)
+        plan = default_plan(problem, depth=3, cap=5_000, where=True, nested=True, rich=True)
+        plan.bound(problem)
+        assert len(set(plan.names)) == len(plan)
+        assert "None" not in plan.describe()
+        assert Plan.from_json(json.loads(json.dumps(plan.to_json()))) == plan
 
 
 def test_a_route_that_goes_down_twice_is_refused():
     with pytest.raises(ValueError, match="down twice"):
         split_path((Hop("a", "x", True), Hop("b", "y", False), Hop("c", "z", True)))
-
-
-def test_windows_are_named_in_days():
-    feature = Feature(Aggregate.MEAN, (Hop("orders", "shop", True),), "total", window=60 * DAY)
-    assert feature.name == "MEAN(orders[shop].total, 60d)"
-
-
-def test_integer_times():
-    rng = np.random.default_rng(0)
-    events = pd.DataFrame({"user": rng.integers(0, 4, 60), "step": rng.integers(0, 30, 60), "x": rng.normal(size=60)})
-    base = Database.from_dataframes(
-        {"users": pd.DataFrame({"user": range(4)}), "events": events},
-        keys={"users": "user"},
-        times={"events": "step"},
-        foreign_keys={"events": {"user": "users"}},
-    )
-    asked = pd.DataFrame([(u, s) for s in range(4, 30, 2) for u in range(4)], columns=["user", "step"]).assign(
-        label=lambda f: f.index % 2
-    )
-    problem = Problem(
-        base, Task.from_labels(base, asked, name="t", entity="users", kind="binary", time="step", horizon=2)
-    )
-    plan = default_plan(problem)
-    assert {feature.window for feature in plan} == {None, 2, 8}
-    assert not any(feature.aggregate == Aggregate.CALENDAR for feature in plan)
-    from relselect.dfs.encoding import Vocabulary
-    from relselect.dfs.matrix import compute
-
-    rows = problem.rows("train")
-    values = compute(problem, plan, rows, Vocabulary.fit(problem, plan))
-    since = values.values[:, values.names.index("TIME_SINCE_LAST(events[user])")]
-    for row in range(len(rows)):
-        mine = events[(events.user == rows.entity[row]) & (events.step <= rows.cutoff[row])].step
-        assert (np.isnan(since[row]) and mine.empty) or since[row] == rows.cutoff[row] - mine.max()
-
-
-def test_task_rows_carry_no_type_for_lists():
-    import pyarrow as pa
-
-    from relselect.dfs.enumeration import row_type
-
-    assert row_type(pa.list_(pa.int64())) is None
-    assert row_type(pa.string()) == SemanticType.CATEGORICAL
