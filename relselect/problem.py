@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -54,6 +55,8 @@ class Problem:
         self.fit_asof = EVERYTHING if task.static else int(task.splits["train"].cutoff.max())
         self.database = _with_labels(_without_hidden(database, task), task)
         self._cache: dict[str, Any] = {}
+        self._locks: dict[str, threading.RLock] = {}
+        self._guard = threading.Lock()
         self.types: Types = types if types is not None else self._infer()
         if types is None:
             _refuse_label_in_features(self)
@@ -205,9 +208,13 @@ class Problem:
         return Problem(database, self.task.with_later_labels(database), types=self.types)
 
     def cached(self, key: str, build: Callable[[], T]) -> T:
-        """Return an artefact, built once per problem: a graph, a feature matrix, an encoder."""
+        """Return an artefact, built once per problem, by one thread: a graph, a feature matrix, an encoder."""
         if key not in self._cache:
-            self._cache[key] = build()
+            with self._guard:
+                lock = self._locks.setdefault(key, threading.RLock())
+            with lock:
+                if key not in self._cache:
+                    self._cache[key] = build()
         return self._cache[key]  # type: ignore[no-any-return]
 
 

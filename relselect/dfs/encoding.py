@@ -64,9 +64,11 @@ def known_in_training(problem: Problem, table: str, column: str) -> NDArray[np.b
 
 
 def source_of(feature: Feature, entity: str) -> tuple[str, str]:
-    """Return the table and column a feature reads; the table of a task-row feature is ""."""
+    """Return the table and column whose values a feature hands on; the table of a task-row feature is ""."""
     if feature.aggregate == Aggregate.ROW:
         return "", feature.column or ""
+    if feature.base is not None:
+        return source_of(feature.base, feature.path[-1].table)
     return feature.path[-1].table if feature.path else entity, feature.column or ""
 
 

@@ -6,34 +6,38 @@ cutoff. The matrix is column-major, so a trial that uses fewer features takes a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
-from relselect.database.clock import DAY, ticks_of
+from relselect.database.clock import ticks_of
 from relselect.database.columns import as_float, as_strings
 from relselect.database.table import SemanticType
-from relselect.dfs import prefix
 from relselect.dfs.encoding import Vocabulary, source_of
-from relselect.dfs.feature import Aggregate, Feature, Route, split_path
-from relselect.dfs.paths import Paths
+from relselect.dfs.feature import Aggregate, Feature
 from relselect.dfs.plan import Plan
-from relselect.dfs.prefix import Index, Moments, Spans
+from relselect.dfs.reader import OWN, Reader, grouped
+from relselect.errors import TaskError
 
 if TYPE_CHECKING:
     from relselect.problem import Problem
     from relselect.tasks import Rows
 
-__all__ = ["FeatureMatrix", "compute"]
+__all__ = ["FeatureMatrix", "blocks", "compute"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-_MOMENTS = (Aggregate.SUM, Aggregate.MEAN, Aggregate.STD)
-_CODED = (Aggregate.NUM_UNIQUE, Aggregate.MODE, Aggregate.SHARE)
+_MAX_THREADS = 8
+#: Seconds between two checks while threads are at work.
+_PATIENCE = 0.1
 
 
 @dataclass(frozen=True)
@@ -60,9 +64,16 @@ class FeatureMatrix:
 
 
 def compute(
-    problem: Problem, plan: Plan, rows: Rows, vocabulary: Vocabulary, check: Callable[[], None] = lambda: None
+    problem: Problem,
+    plan: Plan,
+    rows: Rows,
+    vocabulary: Vocabulary,
+    check: Callable[[], None] = lambda: None,
+    *,
+    threads: int | None = None,
+    progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> FeatureMatrix:
-    """Return the features of task rows.
+    """Return the features of task rows; the number of threads changes no bit of them.
 
     Args:
         problem: Supplies the database; sorted structures stay in its cache.
@@ -70,166 +81,121 @@ def compute(
         rows: n task rows.
         vocabulary: The categories, as fitted.
         check: Called between columns; may raise to stop.
+        threads: Threads at most; None for the cores this process may use, at most 8.
+        progress: Told cells done and cells in all, from the calling thread.
+
+    Raises:
+        TaskError: A declared task-row feature does not hold what training saw in it.
     """
-    reader = _Reader(problem, rows, vocabulary)
     values = np.full((len(rows), len(plan)), np.nan, order="F")
-    groups: dict[tuple[Route, str | None, bool], list[int]] = {}
-    for place, feature in enumerate(plan):
-        groups.setdefault((feature.path, feature.column, _is_own(feature)), []).append(place)
-    for (route, column, own), places in groups.items():
-        check()
-        features = [plan.features[place] for place in places]
-        if own:
-            found = [reader.own(feature) for feature in features]
-        elif not split_path(route)[1]:
-            found = [reader.direct(feature) for feature in features]
-        else:
-            found = reader.aggregated(route, column, features)
-        for place, result in zip(places, found, strict=True):
-            values[:, place] = result
+    features = list(plan.features)
+    groups = list(grouped(features).values())
+
+    def read(places: list[int]) -> int:
+        for place, found in zip(places, _read(problem, rows, vocabulary, [features[p] for p in places]), strict=True):
+            values[:, place] = found
+        return len(places)
+
+    done = 0
+    for number in _run(read, groups, _cores() if threads is None else threads, check):
+        done += number * len(rows)
+        progress(done, values.size)
     return FeatureMatrix(values, plan.names, tuple(feature.categorical for feature in plan))
 
 
-def _is_own(feature: Feature) -> bool:
-    return feature.aggregate in (Aggregate.CALENDAR, Aggregate.DELAY, Aggregate.ROW)
+def blocks(
+    problem: Problem,
+    plan: Plan,
+    rows: Rows,
+    vocabulary: Vocabulary,
+    check: Callable[[], None] = lambda: None,
+    *,
+    size: int,
+    threads: int | None = None,
+) -> Iterator[FeatureMatrix]:
+    """Yield the features of `size` task rows at a time, for whoever must not hold all of them.
+
+    Args:
+        problem: As for `compute`.
+        plan: k features.
+        rows: n task rows.
+        vocabulary: The categories.
+        check: Called between columns.
+        size: Rows per block; every block costs a pass over the tables.
+        threads: Threads at most.
+    """
+    for start in range(0, len(rows), max(1, size)):
+        part = rows.take(slice(start, start + max(1, size)))
+        yield compute(problem, plan, part, vocabulary, check, threads=threads)
 
 
-class _Reader:
-    """Reads features of one set of task rows."""
+def _cores() -> int:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, _MAX_THREADS)
 
-    def __init__(self, problem: Problem, rows: Rows, vocabulary: Vocabulary) -> None:
-        self.problem, self.rows, self.vocabulary = problem, rows, vocabulary
-        self.paths = Paths(problem)
-        self.unit = DAY if problem.task.time_kind == "timestamp" else 1
-        self._owners: dict[Route, Ints] = {}
-        self._spans: dict[tuple[str, Route, int | None], Spans] = {}
 
-    def own(self, feature: Feature) -> Floats:
-        """Return what the task row itself says."""
-        if feature.aggregate == Aggregate.DELAY:
-            return self.rows.delay / self.unit
-        if feature.aggregate == Aggregate.CALENDAR:
-            return _calendar(feature.column or "", self.rows.cutoff)
-        if self.rows.features is None:
-            return np.full(len(self.rows), np.nan)
-        column = self.rows.features[feature.column]
+def _run(
+    read: Callable[[list[int]], int], groups: list[list[int]], threads: int, check: Callable[[], None]
+) -> Iterator[int]:
+    """Read all groups and yield how many features each gave, as they are done; `check` is asked all the while."""
+    if threads <= 1 or len(groups) <= 1:
+        for places in groups:
+            check()
+            yield read(places)
+        return
+    stop = threading.Event()
+
+    def unless_stopped(places: list[int]) -> int:
+        return 0 if stop.is_set() else read(places)
+
+    with ThreadPoolExecutor(threads, thread_name_prefix="relselect-dfs") as pool:
+        waiting = {pool.submit(unless_stopped, places) for places in groups}
+        try:
+            while waiting:
+                check()
+                done, waiting = wait(waiting, timeout=_PATIENCE, return_when=FIRST_COMPLETED)
+                for each in done:
+                    yield each.result()
+        finally:
+            stop.set()
+            for each in waiting:
+                each.cancel()
+
+
+def _read(problem: Problem, rows: Rows, vocabulary: Vocabulary, features: list[Feature]) -> Iterator[Floats]:
+    """Yield the values of features of one group, categories as numbers of the vocabulary."""
+    reader = Reader(problem, problem.entity, rows)
+    if features[0].aggregate in OWN:
+        for feature in features:
+            yield _own(reader, vocabulary, feature)
+        return
+    for feature, (values, words) in zip(features, reader.read(features), strict=True):
+        if not feature.categorical:
+            yield values
+        else:
+            yield vocabulary.encode(source_of(feature, problem.entity), values, words or [])
+
+
+def _own(reader: Reader, vocabulary: Vocabulary, feature: Feature) -> Floats:
+    """Return what the task row itself says."""
+    rows = reader.rows
+    if feature.aggregate == Aggregate.DELAY:
+        return rows.delay / reader.unit
+    if feature.aggregate == Aggregate.CALENDAR:
+        return _calendar(feature.column or "", rows.cutoff)
+    if rows.features is None:
+        return np.full(len(rows), np.nan)
+    column = rows.features[feature.column]
+    try:
         if feature.type == SemanticType.CATEGORICAL:
             codes, words = as_strings(column)
-            return self.vocabulary.encode(source_of(feature, self.problem.entity), codes.astype(np.float64), words)
+            return vocabulary.encode(source_of(feature, reader.table), codes.astype(np.float64), words)
         if feature.type == SemanticType.TIMESTAMP:
-            return self._age(np.where(column.is_null().to_numpy(), np.nan, ticks_of(column).astype(np.float64)))
+            return reader.age(np.where(column.is_null().to_numpy(), np.nan, ticks_of(column).astype(np.float64)))
         return as_float(column)
-
-    def direct(self, feature: Feature) -> Floats:
-        """Return a column of the entity's row or of a row above it."""
-        table, column = source_of(feature, self.problem.entity)
-        at = self.paths.direct(feature.path, column, self.rows)
-        if feature.type == SemanticType.CATEGORICAL:
-            codes, words = self.paths.codes(table, column)
-            return self.vocabulary.encode((table, column), _pick(codes.astype(np.float64), at), words)
-        values = _pick(self.paths.floats(table, column, feature.type), at)
-        return self._age(values) if feature.type == SemanticType.TIMESTAMP else values
-
-    def aggregated(self, route: Route, column: str | None, features: list[Feature]) -> list[Floats]:
-        """Return features that read one column of one relation."""
-        up, down, then = split_path(route)
-        name, index = self.paths.index(down, then, column)
-        if up not in self._owners:
-            self._owners[up] = self.paths.owners(up, self.rows)
-        for feature in features:
-            key = (name, up, feature.window)
-            if key not in self._spans:
-                after = None if feature.window is None else self.rows.cutoff - feature.window
-                self._spans[key] = index.spans(self._owners[up], self.rows.asof, after)
-        spans = {feature.window: self._spans[name, up, feature.window] for feature in features}
-        reading = _Column(self.paths, index, down[-1].table, then, column, spans)
-        return [self._finish(feature, reading.read(feature)) for feature in features]
-
-    def _finish(self, feature: Feature, values: Floats) -> Floats:
-        if feature.categorical:
-            source = source_of(feature, self.problem.entity)
-            return self.vocabulary.encode(source, values, self.paths.codes(*source)[1])
-        since = feature.aggregate in (Aggregate.SINCE_LAST, Aggregate.SINCE_FIRST)
-        stamp = feature.type == SemanticType.TIMESTAMP and feature.aggregate not in _CODED
-        return self._age(values) if since or stamp else values
-
-    def _age(self, ticks: Floats) -> Floats:
-        return np.asarray((self.rows.cutoff - ticks) / self.unit)
-
-
-class _Column:
-    """One column over the spans of one index: reads the values once for all aggregates."""
-
-    def __init__(
-        self, paths: Paths, index: Index, table: str, then: Route, column: str | None, spans: dict[int | None, Spans]
-    ) -> None:
-        self.paths, self.index, self.column, self.spans = paths, index, column, spans
-        self.at = index.order if not then else paths.ascend(table, then)[index.order]
-        self.table = then[-1].table if then else table
-        self._floats: dict[SemanticType, Floats] = {}
-        self._codes: tuple[Ints, list[str]] | None = None
-        self._moments: dict[int | None, Moments] | None = None
-
-    def read(self, feature: Feature) -> Floats:
-        """Return one aggregate, shape (n,): times as ticks, categories as the column's own codes."""
-        span = self.spans[feature.window]
-        whole = feature.window is None
-        match feature.aggregate:
-            case Aggregate.COUNT:
-                return np.where(span.empty, 0, span.hi - span.lo).astype(np.float64)
-            case Aggregate.SINCE_LAST | Aggregate.SINCE_FIRST:
-                return prefix.edge(
-                    self.index.times.astype(np.float64), span, last=feature.aggregate == Aggregate.SINCE_LAST
-                )
-            case Aggregate.NUM_UNIQUE:
-                return prefix.distinct(self.index, self._coded(feature)[0], span, whole=whole)
-            case Aggregate.MODE:
-                return prefix.mode(self.index, self._coded(feature)[0], span, whole=whole)
-            case Aggregate.SHARE:
-                codes, words = self._coded(feature)
-                wanted = words.index(feature.category) if feature.category in words else -2
-                return prefix.share(codes == wanted, codes >= 0, span)
-            case Aggregate.FIRST | Aggregate.LAST if feature.categorical:
-                return prefix.edge(
-                    self._coded(feature)[0].astype(np.float64), span, last=feature.aggregate == Aggregate.LAST
-                )
-        return self._numeric(feature, span)
-
-    def _numeric(self, feature: Feature, span: Spans) -> Floats:
-        values = self._values(feature.type)
-        match feature.aggregate:
-            case Aggregate.PERCENT_TRUE:
-                return prefix.share(values == 1.0, np.ones(len(values), dtype=bool), span)
-            case Aggregate.FIRST | Aggregate.LAST:
-                return prefix.edge(values, span, last=feature.aggregate == Aggregate.LAST)
-            case Aggregate.MIN | Aggregate.MAX:
-                return prefix.extreme(self.index, values, span, largest=feature.aggregate == Aggregate.MAX)
-        if self._moments is None:
-            windows = list(self.spans)
-            found = prefix.moments(self.index, values, [self.spans[window] for window in windows])
-            self._moments = dict(zip(windows, found, strict=True))
-        moments = self._moments[feature.window]
-        return {Aggregate.SUM: moments.sum, Aggregate.MEAN: moments.mean, Aggregate.STD: moments.std}[feature.aggregate]
-
-    def _values(self, kind: SemanticType) -> Floats:
-        if kind not in self._floats:
-            self._floats[kind] = _pick(self.paths.floats(self.table, self.column or "", kind), self.at)
-        return self._floats[kind]
-
-    def _coded(self, feature: Feature) -> tuple[Ints, list[str]]:
-        if feature.type == SemanticType.KEY:
-            return self.at, []
-        if self._codes is None:
-            codes, words = self.paths.codes(self.table, self.column or "")
-            self._codes = _pick(codes.astype(np.float64), self.at, -1.0).astype(np.int64), words
-        return self._codes
-
-
-def _pick(values: Floats, at: Ints, missing: float = np.nan) -> Floats:
-    """Return `values[at]`, and `missing` where `at` is -1."""
-    if not len(values):
-        return np.full(len(at), missing)
-    return np.where(at >= 0, values[np.maximum(at, 0)], missing)
+    except (pa.ArrowException, TypeError, ValueError):
+        rule = f"holds {column.type}, where training saw {feature.type} values"
+        raise TaskError(f"rows.{feature.column}", str(column.type), rule, "Convert the column") from None
 
 
 _PARTS: dict[str, Callable[[NDArray[np.datetime64]], Floats]] = {

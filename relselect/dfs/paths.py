@@ -22,11 +22,11 @@ from relselect.dfs.ties import content_keys, value_ranks
 
 if TYPE_CHECKING:
     from relselect.database import Database
-    from relselect.dfs.feature import Hop, Route
+    from relselect.dfs.feature import Condition, Hop, Route
     from relselect.problem import Problem
     from relselect.tasks import Rows
 
-__all__ = ["Paths", "Relation", "route_name"]
+__all__ = ["Paths", "Relation", "pick", "route_name"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -59,6 +59,13 @@ def _at(values: Ints, where: Ints, missing: int) -> Ints:
     return np.where(where >= 0, values[np.maximum(where, 0)], missing)
 
 
+def pick(values: Floats, at: Ints, missing: float = np.nan) -> Floats:
+    """Return `values[at]`, and `missing` where `at` is -1."""
+    if not len(values):
+        return np.full(len(at), missing)
+    return np.where(at >= 0, values[np.maximum(at, 0)], missing)
+
+
 class Paths:
     """Resolves the routes of one problem's database; sorted structures live in the problem's cache.
 
@@ -70,12 +77,16 @@ class Paths:
         self.problem = problem
         self.database: Database = problem.database
 
-    def owners(self, up: Route, rows: Rows) -> Ints:
-        """Return the row reached from each task row's entity by steps up, shape (n,).
+    def owners(self, up: Route, rows: Rows, table: str) -> Ints:
+        """Return the row reached from each row's own by steps up, shape (n,).
 
-        -1 where anything on the way, the entity's own row included, is missing or not visible at the row's asof.
+        -1 where anything on the way, the row itself included, is missing or not visible at the row's asof.
+
+        Args:
+            up: The steps.
+            rows: `entity` numbers rows of `table`.
+            table: Where the steps start.
         """
-        table = self.problem.entity
         at = self._seen(table, rows.entity, rows.asof)
         for hop in up:
             link = self._link_times(table, hop)
@@ -87,14 +98,14 @@ class Paths:
     def _seen(self, table: str, at: Ints, asof: Ints) -> Ints:
         return np.where(_at(self.database.times(table), at, NEVER) <= asof, at, -1)
 
-    def table_at(self, route: Route) -> str:
-        """Return the table a route ends at."""
-        return route[-1].table if route else self.problem.entity
+    def table_at(self, route: Route, table: str) -> str:
+        """Return the table a route from `table` ends at."""
+        return route[-1].table if route else table
 
-    def direct(self, up: Route, column: str, rows: Rows) -> Ints:
-        """Return the row of `table_at(up)` whose `column` each task row may read, shape (n,), -1 for none."""
-        at = self.owners(up, rows)
-        known = self.database.value_times(self.table_at(up), column)
+    def direct(self, up: Route, column: str, rows: Rows, table: str) -> Ints:
+        """Return the row of `table_at(up, table)` whose `column` each row may read, shape (n,), -1 for none."""
+        at = self.owners(up, rows, table)
+        known = self.database.value_times(self.table_at(up, table), column)
         return at if known is None else np.where(_at(known, at, NEVER) <= rows.asof, at, -1)
 
     def relation(self, down: Route) -> Relation:
@@ -110,22 +121,36 @@ class Paths:
         keys = _at(above.keys, parents, -1)
         return Relation(hop.table, keys, np.maximum(link, _at(above.times, parents, NEVER)))
 
-    def index(self, down: Route, then: Route = (), column: str | None = None) -> tuple[str, Index]:
-        """Return the rows of a relation sorted by when `column`, at the end of `then`, came to exist, and its name.
+    def index(self, down: Route, then: Route = (), column: str | None = None, where: Condition | None = None) -> Index:
+        """Return the rows of a relation sorted by when `column`, at the end of `then`, came to exist.
 
         Columns that come with their row share one index.
+
+        Args:
+            down: Steps down.
+            then: Steps up from there.
+            column: What is read there, None for the rows themselves.
+            where: Leaves out rows that do not meet it, and those of which that is not known yet.
         """
         base = self.relation(down)
         times = self._value_times(base, then, column)
-        clock = self.database[self.table_at((*down, *then))].clock_of(column) if column else None
-        relevant = base.keys >= 0
-        if clock is None and np.array_equal(times[relevant], base.times[relevant]):
-            name = route_name(down)
-            ties = self._ties(base.table)
-            return name, self.problem.cached(f"dfs/index/{name}", lambda: Index(base.keys, base.times, ties))
-        name = f"{route_name((*down, *then))}@{column if clock else ''}"
+        clock = self.database[self.table_at((*down, *then), "")].clock_of(column) if column else None
+        keys, name = base.keys, route_name(down)
+        relevant = keys >= 0
+        if clock is not None or not np.array_equal(times[relevant], base.times[relevant]):
+            name = f"{route_name((*down, *then))}@{column if clock else ''}"
+        if where is not None:
+            keys, times = self._meeting(base, where, times)
+            name += f"?{where.column}={where.value}"
         ties = self._ties(base.table, then, column if clock else None)
-        return name, self.problem.cached(f"dfs/index/{name}", lambda: Index(base.keys, times, ties))
+        return self.problem.cached(f"dfs/index/{name}", lambda: Index(keys, times, ties))
+
+    def _meeting(self, base: Relation, where: Condition, times: Ints) -> tuple[Ints, Ints]:
+        """Return the keys of rows that meet a condition, -1 for others, and from when on that is known."""
+        codes, words = self.codes(base.table, where.column)
+        wanted = words.index(where.value) if where.value in words else -2
+        known = self.database.value_times(base.table, where.column)
+        return np.where(codes == wanted, base.keys, -1), times if known is None else np.maximum(times, known)
 
     def _ties(self, table: str, then: Route = (), masked: str | None = None) -> Ties:
         def ties(rows: Ints) -> list[Ints]:

@@ -137,7 +137,7 @@ def _sample(problem: Problem) -> Rows:
 
 
 def _owners(problem: Problem, up: Route, rows: Rows) -> Ints:
-    return problem.cached(f"dfs/rates/owners/{route_name(up)}", lambda: Paths(problem).owners(up, rows))
+    return problem.cached(f"dfs/rates/owners/{route_name(up)}", lambda: Paths(problem).owners(up, rows, problem.entity))
 
 
 def _index_of(problem: Problem, down: Route, owners: Ints) -> Index:
@@ -148,7 +148,7 @@ def _index_of(problem: Problem, down: Route, owners: Ints) -> Index:
     wanted[-1] = False  # the place of -1: no owner, no key
     keep = wanted[relation.keys] & (relation.times <= problem.fit_asof)
     where = np.flatnonzero(keep)
-    return Index(relation.keys[where], relation.times[where], lambda _: [])
+    return Index(relation.keys[where], relation.times[where])
 
 
 def _number(spans: Spans) -> Ints:
