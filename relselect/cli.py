@@ -1,4 +1,4 @@
-"""The command line: `relselect demo | profile | recommend | train | predict | report`, each with `--json`.
+"""The command line: `relselect demo | profile | recommend | train | predict | report | features`, each with `--json`.
 
 Thin over `relselect.api`; everything heavy is imported inside the commands, so that `--help` is fast. Exit codes:
 0 good, 1 a failure inside, 2 bad input, 3 the budget was too small, 130 interrupted (what was finished is kept).
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from relselect.api import Fitted
     from relselect.database import Database
+    from relselect.dfs.plan import Plan
+    from relselect.synthesis import Features
     from relselect.tasks import Task
 
 __all__ = ["app", "main"]
@@ -218,6 +220,73 @@ def predict(
 
 
 @app.command()
+def features(
+    source: _Source,
+    task: _Name,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="A .parquet file for the features.")] = None,
+    plan: Annotated[
+        Path | None, typer.Option("--plan", metavar="FILE", help="Apply a saved plan instead of the default one.")
+    ] = None,
+    save_plan: Annotated[Path | None, typer.Option("--save-plan", metavar="FILE", help="Write the plan there.")] = None,
+    describe: Annotated[bool, typer.Option("--describe", help="Say what every feature is; compute nothing.")] = False,
+    sql: Annotated[
+        str | None, typer.Option("--sql", metavar="DIALECT", help="Print the plan as SQL; compute nothing.")
+    ] = None,
+    split: Annotated[
+        str | None, typer.Option("--split", help="train, val or test; all labelled rows by default.")
+    ] = None,
+    at: Annotated[
+        str | None, typer.Option("--at", metavar="DATE", help="Everyone the task asks about at a date.")
+    ] = None,
+    engine: Annotated[Literal["prefix", "sql", "featuretools"], typer.Option("--engine", help="Computes.")] = "prefix",
+    depth: Annotated[int, typer.Option("--depth", help="Steps of a path at most, 1 to 3.")] = 2,
+    max_features: Annotated[int, typer.Option("--max-features", help="Features of the default plan at most.")] = 600,
+    window: Annotated[
+        list[str] | None, typer.Option("--window", metavar="LENGTH", help="A window such as 60d; may be repeated.")
+    ] = None,
+    rich: Annotated[
+        bool, typer.Option("--rich", help="Medians, quantiles, trends, entropies and more as well.")
+    ] = False,
+    memory_limit: Annotated[
+        str | None, typer.Option("--memory-limit", metavar="SIZE", help="Such as 2GB; rows are computed in blocks.")
+    ] = None,
+    as_json: _Json = False,
+    verbose: _Verbose = False,
+) -> None:
+    """Compute features of a task's rows, or say what they are, in English or in SQL."""
+    session = Session(as_json, verbose)
+    with session.work():
+        from relselect import synthesis
+
+        if at is not None and split is not None:
+            raise ConfigError("--at, --split", (at, split), "exclude each other", "Write one of the two")
+        database, asked = _open(source, task)
+        windows = None if window is None else [int(length) if length.isdigit() else length for length in window]
+        chosen = synthesis.make_plan(
+            database, asked, plan=plan, depth=depth, max_features=max_features, windows=windows, rich=rich
+        )
+        if save_plan is not None:
+            _save_plan(chosen, save_plan)
+        if not (describe or sql or (save_plan and out is None)):
+            with Progress() as progress:
+                found = synthesis.features(
+                    database,
+                    asked,
+                    plan=chosen,
+                    split=split,
+                    at=at,
+                    engine=engine,
+                    memory_limit=memory_limit,
+                    out=out,
+                    on_event=progress,
+                )
+            _tell_features(session, found, save_plan)
+        else:
+            _tell_plan(session, chosen, describe, sql, save_plan)
+    _exit(session)
+
+
+@app.command()
 def report(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A predictor's folder, or a record in JSON.")],
     out: Annotated[
@@ -317,6 +386,52 @@ def _tell_predictions(session: Session, frame: pd.DataFrame, out: Path | None) -
     elif sys.__stdout__ is not None and sys.__stdout__.isatty():
         more = f"{len(frame) - _SHOWN_ROWS:,} more rows; --out FILE writes all" if len(frame) > _SHOWN_ROWS else ""
         session.result(told, frame.head(_SHOWN_ROWS).to_string(index=False), *([more] if more else []))
+    else:
+        session.result(told, frame.to_csv(index=False).rstrip("\n"))
+
+
+def _save_plan(plan: Plan, path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        plan.save(path)
+    except OSError as error:
+        rule = f"cannot be written ({error.strerror})"
+        raise ConfigError("--save-plan", str(path), rule, "Give another file") from error
+
+
+def _tell_plan(session: Session, plan: Plan, describe: bool, dialect: str | None, saved: Path | None) -> None:
+    """Say what a plan is: its groups, and in English or SQL on request."""
+    groups = ", ".join(f"{count} {group}" for group, count in plan.summary().items())
+    told: dict[str, Any] = {"command": "features", **_plan_facts(plan, saved)}
+    if dialect is not None:
+        text = plan.to_sql(dialect)
+        session.result(told | {"dialect": dialect, "sql": text}, text)
+        return
+    lines = [f"{len(plan)} features of {plan.entity}: {groups}", *(plan.describe().splitlines() if describe else [])]
+    session.result(told, *lines, *([] if saved is None else [f"Plan: {saved}"]))
+
+
+def _plan_facts(plan: Plan, saved: Path | None) -> dict[str, Any]:
+    features = [{"name": feature.name, "description": feature.describe(plan.entity)} for feature in plan]
+    return {"entity": plan.entity, "groups": plan.summary(), "features": features, "plan": saved and str(saved)}
+
+
+def _tell_features(session: Session, found: Features, saved: Path | None) -> None:
+    """Say where the features are, or write them as CSV where they go to no file."""
+    import sys
+
+    told = {"command": "features", "out": found.path and str(found.path), **_plan_facts(found.plan, saved)}
+    if found.path is not None:
+        session.result(
+            told, f"{len(found.plan)} features: {found.path}", *([] if saved is None else [f"Plan: {saved}"])
+        )
+        return
+    frame = found.to_pandas()
+    if session.as_json:
+        session.result(told | {"rows": len(frame)})
+    elif sys.__stdout__ is not None and sys.__stdout__.isatty():
+        more = f"{len(frame):,} rows, {len(found.plan)} features; --out FILE writes all, --describe says what they are"
+        session.result(told, frame.head(_SHOWN_ROWS).to_string(index=False, max_cols=12), more)
     else:
         session.result(told, frame.to_csv(index=False).rstrip("\n"))
 

@@ -11,6 +11,7 @@ from relselect.events import (
     CheckpointChosen,
     EpochDone,
     Event,
+    FeatureProgress,
     Notice,
     StageFinished,
     StageStarted,
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
 __all__ = ["Progress"]
+
+
+#: Seconds between two lines about the same long computation, where there is no bar.
+_PAUSE = 5.0
 
 
 class Progress:
@@ -51,6 +56,7 @@ class Progress:
         self._task: TaskID | None = None
         self._stage = ""
         self._said: list[str] = []
+        self._last = 0.0
 
     def __enter__(self) -> Progress:
         """Start the clock and, in a terminal, the bar."""
@@ -75,6 +81,9 @@ class Progress:
             self._stage = event.stage
         self._status(event)
         line = _line(event, live=self._bar is not None)
+        if isinstance(event, FeatureProgress):
+            line = "" if self._bar is not None or event.seconds - self._last < _PAUSE else _share(event)
+            self._last = event.seconds if line else min(self._last, event.seconds)
         if isinstance(event, StageFinished) and any(event.detail in said for said in self._said if event.detail):
             line = _line(StageFinished(event.stage, event.seconds), live=False)  # its outcome was said already
         if line:
@@ -98,6 +107,8 @@ class Progress:
             doing = f": {event.family} trial {event.number}"
         if isinstance(event, EpochDone):
             doing += f", epoch {event.epoch}"
+        if isinstance(event, FeatureProgress):
+            doing = f": {_share(event).strip()}"
         spent = time.monotonic() - self._begun
         done = spent if self._seconds is None else min(spent, self._seconds)
         self._bar.update(self._task, description=_plain(f"{self._stage or 'working'}{doing}"), completed=done)
@@ -118,6 +129,12 @@ def _line(event: Event, live: bool) -> str:
     if isinstance(event, Notice):
         return f"{'warning' if event.level == 'warning' else 'note'} ({event.topic}): {event.message}"
     return ""
+
+
+def _share(event: FeatureProgress) -> str:
+    """How much is computed, and how long the rest will take."""
+    left = "" if event.done in (0, event.cells) else f", {event.left:.0f} s left"
+    return f"  {event.done / max(1, event.cells):.0%} of {event.cells:,} cells{left}"
 
 
 def _detail(text: str) -> str:

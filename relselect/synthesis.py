@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from relselect.dfs.matrix import FeatureMatrix
     from relselect.tasks import Task
 
-__all__ = ["Engine", "Features", "features"]
+__all__ = ["Engine", "Features", "features", "make_plan"]
 
 Engine = Literal["prefix", "sql", "featuretools"]
 
@@ -124,20 +124,48 @@ def features(
         raise ConfigError("engine", engine, "is unknown", f"Use one of: {', '.join(get_args(Engine))}")
     emit = on_event or silent
     limit = None if memory_limit is None else parse_bytes(memory_limit, "memory_limit")
-    given = Plan.load(plan) if isinstance(plan, str | Path) else plan
+    given = _read(plan)
     problem = _problem(database, task, given, fresh=rows is not None or at is not None)
     asked = _asked(problem, split=split, rows=rows, at=at)
     begun = time.monotonic()
     emit(StageStarted("features"))
-    used = (
-        given.bound(problem)
-        if given is not None
-        else default_plan(problem, depth=depth, cap=max_features, windows=windows, rich=rich)
-    )
+    used = _planned(problem, given, depth, max_features, windows, rich)
     work = _Work(problem, used, asked, engine, tuple(primitives or ()), limit, emit)
     result = _in_memory(work) if out is None else _to_file(work, Path(out))
     emit(StageFinished("features", time.monotonic() - begun, f"{len(asked.rows):,} rows, {len(used)} features"))
     return result
+
+
+def make_plan(
+    database: Database,
+    task: Task,
+    *,
+    plan: Plan | str | Path | None = None,
+    depth: int = 2,
+    max_features: int = MAX_FEATURES,
+    windows: Sequence[int | str] | None = None,
+    rich: bool = False,
+) -> Plan:
+    """Return the plan that `features` would compute, without computing it; arguments as there.
+
+    Raises:
+        PlanError: The given plan reads what the database lacks; all of it is named.
+        ConfigError: An option is not understood.
+    """
+    given = _read(plan)
+    return _planned(_problem(database, task, given, fresh=False), given, depth, max_features, windows, rich)
+
+
+def _read(plan: Plan | str | Path | None) -> Plan | None:
+    return Plan.load(plan) if isinstance(plan, str | Path) else plan
+
+
+def _planned(
+    problem: Problem, given: Plan | None, depth: int, cap: int, windows: Sequence[int | str] | None, rich: bool
+) -> Plan:
+    if given is not None:
+        return given.bound(problem)
+    return default_plan(problem, depth=depth, cap=cap, windows=windows, rich=rich)
 
 
 @dataclass(frozen=True)

@@ -329,3 +329,53 @@ def test_help_and_version_import_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_features_are_written_told_and_applied_again(shop: Path, tmp_path: Path) -> None:
+    out, plan = tmp_path / "features.parquet", tmp_path / "plan.json"
+    first = run(
+        "features", shop, "--task", "churn", "--split", "train", "--out", out, "--save-plan", plan, "--depth", 1
+    )
+    assert first.exit_code == 0, first.output
+    assert f"features: {out}" in first.stdout.replace("\n", "")
+    assert "cells" not in first.stdout
+    frame = pd.read_parquet(out)
+    assert len(frame) == 20
+    assert frame["COUNT(orders[customer])"].tolist() == [2.0] * 12 + [1.0] * 8
+    again = run("features", shop, "--task", "churn", "--split", "train", "--plan", plan)
+    assert again.stdout.splitlines()[0] == ",".join(f'"{name}"' if "," in name else name for name in frame.columns)
+    told = only_json(run("features", shop, "--task", "churn", "--plan", plan, "--json"))
+    assert told["rows"] == 40
+    assert [feature["name"] for feature in told["features"]] == list(frame.columns[3:])
+
+
+def test_a_plan_is_told_in_english_and_sql_without_computing(shop: Path, tmp_path: Path) -> None:
+    words = ("features", shop, "--task", "churn", "--window", "60d")
+    english = run(*words, "--describe").stdout
+    assert (
+        "mean of total over the orders (by customer) of the customers row in the 60 days before the cutoff" in english
+    )
+    assert "children" in english.splitlines()[0]
+    assert "SELECT" in run(*words, "--sql", "duckdb").stdout
+    told = only_json(run(*words, "--save-plan", tmp_path / "plan.json", "--json"))
+    assert told["plan"] == str(tmp_path / "plan.json")
+    assert sum(told["groups"].values()) == len(told["features"])
+    assert (tmp_path / "plan.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--split", "val", "--at", "2024-01-01"), "exclude each other"),
+        (("--out", "features.csv"), "must end in .parquet"),
+        (("--plan", "no/plan.json"), "cannot be read"),
+        (("--depth", "9"), "1 to 3"),
+        (("--sql", "klingon"), "dialect"),
+        (("--save-plan", "/dev/null/plan.json"), "cannot be written"),
+    ],
+)
+def test_features_say_what_they_need(shop: Path, words: tuple[str, ...], message: str) -> None:
+    result = run("features", shop, "--task", "churn", *words)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert not result.stdout

@@ -7,6 +7,7 @@ import io
 from relselect.events import (
     CheckpointChosen,
     EpochDone,
+    FeatureProgress,
     Notice,
     StageFinished,
     StageStarted,
@@ -59,3 +60,16 @@ def test_live_bar_shows_the_same_news() -> None:
 def test_unlimited_budget_has_no_bar() -> None:
     with Progress(float("inf"), stream=io.StringIO(), live=True) as progress:
         progress(StageStarted("profile"))
+
+
+def test_long_computations_say_how_much_is_left() -> None:
+    stream = io.StringIO()
+    with Progress(stream=stream, live=False) as progress:
+        for done, seconds in ((0, 0.5), (100, 1.0), (250, 6.0), (300, 7.0), (500, 12.0), (1000, 20.0)):
+            progress(FeatureProgress(done, 1000, seconds))
+    lines = [line.split("] ")[1].strip() for line in stream.getvalue().splitlines()]
+    assert lines == ["25% of 1,000 cells, 18 s left", "50% of 1,000 cells, 12 s left", "100% of 1,000 cells"]
+    live = io.StringIO()
+    with Progress(stream=live, live=True) as progress:
+        progress(FeatureProgress(250, 1000, 6.0))
+    assert "cells\n" not in live.getvalue()
