@@ -14,6 +14,7 @@ from relselect.dfs.enumeration import default_plan
 from relselect.dfs.matrix import compute
 from relselect.problem import Problem
 from tests.dfs import worlds
+from tests.dfs.test_matrix import some_features
 
 CLOCKS = {"shops": "opened", "orders": "at", "products": "listed", "lines": "seen"}
 
@@ -53,7 +54,7 @@ def rewritten(tables: dict[str, pd.DataFrame], asof: pd.Timestamp, seed: int) ->
 @given(seed=st.integers(0, 10_000))
 def test_what_is_hidden_changes_no_bit(keyed, seed):
     problem = worlds.problem(seed, keyed=keyed, kind="multiclass")
-    plan = default_plan(problem, cap=5_000)
+    plan = some_features(problem, seed, 500)
     vocabulary = Vocabulary.fit(problem, plan)
     rng = np.random.default_rng(seed)
     day = int(rng.integers(5, worlds.DAYS))
@@ -82,4 +83,6 @@ def test_what_is_fitted_ignores_rows_after_training(seed):
     asof = pd.Timestamp(task_of.fit_asof, unit="us")
     other = Problem(worlds.database(rewritten(tables, asof, 4)), task_of.task)
     assert default_plan(task_of) == default_plan(other)
+    whole = {"cap": 3_000, "depth": 3, "rich": True, "where": True, "nested": True}
+    assert default_plan(task_of, **whole) == default_plan(other, **whole)
     assert Vocabulary.fit(task_of, default_plan(task_of)) == Vocabulary.fit(other, default_plan(other))

@@ -11,34 +11,94 @@ from hypothesis import strategies as st
 from relselect.database import Database
 from relselect.database.clock import DAY
 from relselect.database.table import SemanticType
-from relselect.dfs.encoding import Vocabulary
-from relselect.dfs.enumeration import _OF_ROWS, _OF_TYPE, default_plan, routes
-from relselect.dfs.feature import Aggregate, Feature, split_path
-from relselect.dfs.matrix import compute
+from relselect.dfs import reader
+from relselect.dfs.checks import definition_problems
+from relselect.dfs.encoding import Vocabulary, source_of
+from relselect.dfs.enumeration import default_plan
+from relselect.dfs.feature import Aggregate, Condition, Feature, Route, split_path
+from relselect.dfs.matrix import blocks, compute
 from relselect.dfs.plan import Plan
+from relselect.dfs.routes import routes
 from relselect.problem import Problem
 from relselect.tasks import Rows
 from tests.dfs import worlds
 
+A, T = Aggregate, SemanticType
 OWN = (Aggregate.CALENDAR, Aggregate.DELAY, Aggregate.ROW)
 
 
-def every_feature(problem: Problem) -> Plan:
-    """All aggregates of all columns over all routes and windows, not only those of the default plan."""
-    found = list(default_plan(problem, cap=100_000).features)
-    for route in routes(problem, 2):
-        _, down, then = split_path(route)
-        if not down:
-            continue
-        table = route[-1].table
-        columns = [(c, k) for c, k in problem.types[table].items() if k in _OF_TYPE and k != SemanticType.KEY]
-        sources = [(c, k, _OF_TYPE[k] - {Aggregate.SHARE}) for c, k in columns] + (
-            [] if then else [(None, SemanticType.NUMERICAL, _OF_ROWS)]
-        )
-        for column, kind, allowed in sources:
-            for aggregate in sorted(allowed):
-                found.extend(Feature(aggregate, route, column, kind, window=w) for w in (None, 4 * DAY, 9 * DAY))
+NUMBERS = (A.SUM, A.MEAN, A.STD, A.SKEW, A.MIN, A.MAX, A.MEDIAN, A.QUANTILE, A.TREND, A.FIRST, A.LAST)
+CODES = (A.NUM_UNIQUE, A.ENTROPY, A.SHARE)
+OF_TYPE = {
+    T.NUMERICAL: (*NUMBERS, *CODES, A.PERCENT_TRUE),
+    T.BOOLEAN: (A.PERCENT_TRUE, A.FIRST, A.LAST, A.MEAN, A.ENTROPY),
+    T.CATEGORICAL: (*CODES, A.MODE, A.FIRST, A.LAST),
+    T.TIMESTAMP: (A.FIRST, A.LAST, A.MIN, A.MAX, A.NUM_UNIQUE),
+    T.TEXT: (A.MEAN, A.MAX),
+}
+OF_ROWS = (A.COUNT, A.SINCE_LAST, A.SINCE_FIRST, A.TIME_BETWEEN)
+
+
+def some_features(problem: Problem, seed: int, number: int = 400, depth: int = 3) -> Plan:
+    """A draw of all aggregates of all columns over all paths, with windows, conditions and nested features."""
+    rng = np.random.default_rng(seed)
+    reached = {route for route in routes(problem, depth)}
+    downs = [route for route in sorted(reached, key=str) if split_path(route)[1]]
+    found = list(default_plan(problem, cap=5_000, rich=True, where=True, nested=True, depth=3).features)
+    found = [found[place] for place in rng.permutation(len(found))[: number // 2]]
+    while len(found) < number:
+        feature = _draw(problem, rng, downs[rng.integers(len(downs))])
+        if not definition_problems(feature):
+            found.append(feature)
     return Plan(problem.entity, tuple(dict.fromkeys(found)))
+
+
+def _draw(problem: Problem, rng: np.random.Generator, route: Route) -> Feature:
+    _, down, then = split_path(route)
+    window = [None, None, 4 * DAY, 9 * DAY][rng.integers(4)]
+    where = _condition(problem, rng, down[-1].table) if rng.random() < 0.3 else None
+    if len(down) > 1 and not then and rng.random() < 0.5:
+        return _nested(problem, rng, route, window, where)
+    table = route[-1].table
+    columns = [(c, k) for c, k in problem.types[table].items() if k in OF_TYPE and c != problem.database[table].time]
+    if not columns or (not then and rng.random() < 0.2):
+        return Feature(OF_ROWS[rng.integers(len(OF_ROWS))], route, window=window, where=where)
+    column, kind = columns[rng.integers(len(columns))]
+    aggregate = OF_TYPE[kind][rng.integers(len(OF_TYPE[kind]))]
+    values = [str(v) for v in problem.database[table].data[column].drop_null().unique().to_pylist()] or ["none"]
+    return Feature(
+        aggregate,
+        route,
+        column,
+        kind,
+        category=values[rng.integers(len(values))] if aggregate == A.SHARE else None,
+        level=0.3 if aggregate == A.QUANTILE else None,
+        window=window,
+        where=where,
+    )
+
+
+def _condition(problem: Problem, rng: np.random.Generator, table: str) -> Condition | None:
+    columns = [c for c, k in problem.types[table].items() if k == T.CATEGORICAL]
+    if not columns:
+        return None
+    column = columns[rng.integers(len(columns))]
+    values = problem.database[table].data[column].drop_null().unique().to_pylist()
+    return Condition(column, values[rng.integers(len(values))]) if values else None
+
+
+def _nested(
+    problem: Problem, rng: np.random.Generator, route: Route, window: int | None, where: Condition | None
+) -> Feature:
+    up, down, _ = split_path(route)
+    base = _draw(problem, rng, down[1:])
+    outer = (A.MODE, A.NUM_UNIQUE, A.FIRST, A.LAST) if base.categorical else NUMBERS
+    kind = T.CATEGORICAL if base.categorical else T.NUMERICAL
+    aggregate = outer[rng.integers(len(outer))]
+    level = 0.7 if aggregate == A.QUANTILE else None
+    path = (*up, down[0])
+    condition = _condition(problem, rng, down[0].table) if where is not None else None
+    return Feature(aggregate, path, type=kind, level=level, window=window, where=condition, base=base)
 
 
 def some_rows(problem: Problem, seed: int, number: int = 12) -> Rows:
@@ -53,8 +113,7 @@ def some_rows(problem: Problem, seed: int, number: int = 12) -> Rows:
 @given(seed=st.integers(0, 10_000))
 def test_every_aggregate_equals_a_plain_loop(keyed, seed):
     problem = worlds.problem(seed, keyed=keyed)
-    plan = every_feature(problem)
-    plan = plan.take(np.random.default_rng(seed).permutation(len(plan))[:400].tolist())
+    plan = some_features(problem, seed)
     rows = some_rows(problem, seed, 3)
     vocabulary = Vocabulary.fit(problem, plan)
     matrix = compute(problem, plan, rows, vocabulary)
@@ -65,12 +124,44 @@ def test_every_aggregate_equals_a_plain_loop(keyed, seed):
         for row in range(len(rows)):
             expected = naive.value(feature, int(rows.entity[row]), int(rows.cutoff[row]), int(rows.asof[row]))
             if feature.categorical:
-                source = (feature.path[-1].table if feature.path else "shops", feature.column)
-                words = vocabulary.words[source]
+                words = vocabulary.words[source_of(feature, "shops")]
                 expected = words.index(expected) if expected in words else None
             got = matrix.values[row, place]
             expected = np.nan if expected is None else float(expected)
             np.testing.assert_allclose(got, expected, rtol=1e-9, atol=1e-12, err_msg=f"{feature.name} row {row}")
+
+
+def test_threads_blocks_and_chunks_of_pairs_change_no_bit(monkeypatch):
+    problem = worlds.problem(11)
+    plan = some_features(problem, 11, 300)
+    rows, vocabulary = some_rows(problem, 11, 40), Vocabulary.fit(problem, plan)
+    told = []
+    one = compute(problem, plan, rows, vocabulary, threads=1, progress=lambda done, of: told.append((done, of))).values
+    assert told[-1] == (one.size, one.size)
+    assert [done for done, _ in told] == sorted(done for done, _ in told)
+    fresh = worlds.problem(11)
+    assert compute(fresh, plan, rows, vocabulary, threads=3).values.tobytes() == one.tobytes()
+    parts = [block.values for block in blocks(problem, plan, rows, vocabulary, size=7)]
+    assert [len(part) for part in parts] == [7] * 5 + [5]
+    assert np.asfortranarray(np.concatenate(parts)).tobytes() == one.tobytes()
+    monkeypatch.setattr(reader, "MOST_PAIRS", 5)
+    assert compute(problem, plan, rows, vocabulary, threads=2).values.tobytes() == one.tobytes()
+
+
+def test_a_check_that_raises_stops_all_threads():
+    problem = worlds.problem(12)
+    plan = some_features(problem, 12, 200)
+    rows, vocabulary = some_rows(problem, 12), Vocabulary.fit(problem, plan)
+    calls = []
+
+    def check():
+        calls.append(1)
+        if len(calls) == 3:
+            raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        compute(problem, plan, rows, vocabulary, check, threads=2)
+    assert len(calls) == 3
 
 
 def test_two_keys_of_very_different_magnitude_stay_exact():

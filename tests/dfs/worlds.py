@@ -156,9 +156,9 @@ class Naive:
             for key, parents in zip(table.foreign_keys, self.base.parents(name), strict=True)
         }
 
-    def value(self, feature: Feature, entity: int, cutoff: int, asof: int) -> Any:
+    def value(self, feature: Feature, entity: int, cutoff: int, asof: int, start: str | None = None) -> Any:
         up, down, then = split_path(feature.path)
-        owner, table = self._climb(self.problem.entity, entity, up, asof)
+        owner, table = self._climb(start or self.problem.entity, entity, up, asof)
         if not down:
             if owner is None or self._value_time(table, feature.column, owner) > asof:
                 return None
@@ -166,7 +166,13 @@ class Naive:
         found = [] if owner is None else [item for item in self._items(down, then, feature, owner) if item[0] <= asof]
         if feature.window is not None:
             found = [item for item in found if item[0] > cutoff - feature.window]
-        return self._reduce(feature, sorted(found, key=lambda item: item[:2]), cutoff)
+        found = sorted(found, key=lambda item: item[:2])
+        if feature.base is not None:
+            found = [
+                (time, content, self.value(feature.base, row, cutoff, asof, down[0].table))
+                for time, content, row in found
+            ]
+        return self._reduce(feature, found, cutoff)
 
     def _climb(self, table: str, row: int | None, up: Any, asof: int) -> tuple[int | None, str]:
         def ok(table, row):
@@ -200,11 +206,16 @@ class Naive:
                 continue
             if feature.column:
                 time = max(time, self._value_time(table, feature.column, at))
+            if feature.where is not None:
+                end = down[-1].table
+                if self._text(self.rows[end][start][feature.where.column]) != feature.where.value:
+                    continue
+                time = max(time, self._value_time(end, feature.where.column, start))
             if time == NEVER:
                 continue
             value = (
                 at
-                if feature.type == SemanticType.KEY
+                if feature.type == SemanticType.KEY or feature.base is not None
                 else self._cell(feature, table, at, None)
                 if feature.column
                 else None
@@ -234,14 +245,20 @@ class Naive:
             return float(value)
         return None if isinstance(value, float) and math.isnan(value) else value
 
+    @staticmethod
+    def _text(value: Any) -> str | None:
+        if isinstance(value, bool):
+            return "true" if value else "false"
+        return None if value is None else str(value)
+
     def _reduce(self, feature: Feature, found: list[Any], cutoff: int) -> Any:
         raw = [value for _, _, value in found]
         values = [value for value in raw if value is not None]
-        age = (
-            (lambda x: None if x is None else (cutoff - x) / DAY)
-            if feature.type == SemanticType.TIMESTAMP
-            else (lambda x: x)
-        )
+        stamp = feature.type == SemanticType.TIMESTAMP
+
+        def age(x: Any) -> Any:
+            return (cutoff - x) / DAY if stamp and x is not None else x
+
         exact = [Fraction(value) for value in values] if values and not isinstance(values[0], str) else []
         match feature.aggregate:
             case Aggregate.COUNT:
@@ -256,7 +273,20 @@ class Naive:
                 counts = Counter(values)
                 return min((value for value in counts if counts[value] == max(counts.values())), default=None)
             case Aggregate.SHARE:
-                return sum(str(value) == feature.category for value in values) / len(values) if values else None
+                return sum(self._text(value) == feature.category for value in values) / len(values) if values else None
+            case Aggregate.ENTROPY:
+                counts = Counter(raw)
+                return -sum(n / len(raw) * math.log(n / len(raw)) for n in counts.values()) if raw else None
+            case Aggregate.TIME_BETWEEN:
+                return (found[-1][0] - found[0][0]) / DAY / (len(found) - 1) if len(found) > 1 else None
+            case Aggregate.MEDIAN:
+                return _quantile(exact, Fraction(1, 2))
+            case Aggregate.QUANTILE:
+                return _quantile(exact, Fraction(feature.level))
+            case Aggregate.SKEW:
+                return _skew(exact)
+            case Aggregate.TREND:
+                return _trend([(Fraction(time, DAY), Fraction(v)) for time, _, v in found if v is not None])
             case Aggregate.PERCENT_TRUE:
                 return sum(value == 1 for value in raw) / len(raw) if raw else None
             case Aggregate.FIRST:
@@ -279,3 +309,32 @@ class Naive:
 
 def reordered(table: pa.Table, rng: np.random.Generator) -> pa.Table:
     return table.take(pa.array(rng.permutation(table.num_rows)))
+
+
+def _quantile(exact: list[Fraction], level: Fraction) -> float | None:
+    if not exact:
+        return None
+    ordered, place = sorted(exact), (len(exact) - 1) * level
+    low = math.floor(place)
+    high = min(low + 1, len(ordered) - 1)
+    return float(ordered[low] + (ordered[high] - ordered[low]) * (place - low))
+
+
+def _skew(exact: list[Fraction]) -> float | None:
+    n = len(exact)
+    if n < 3:
+        return None
+    mean = sum(exact) / n
+    second, third = (sum((x - mean) ** power for x in exact) / n for power in (2, 3))
+    if second == 0:
+        return 0.0
+    return math.sqrt(n * (n - 1)) / (n - 2) * float(third) / float(second) ** 1.5
+
+
+def _trend(points: list[tuple[Fraction, Fraction]]) -> float | None:
+    n = len(points)
+    if n < 3:
+        return None
+    x, y = (sum(point[side] for point in points) / n for side in (0, 1))
+    spread = sum((point[0] - x) ** 2 for point in points)
+    return float(sum((point[0] - x) * (point[1] - y) for point in points) / spread) if spread else 0.0
