@@ -153,14 +153,12 @@ class Paths:
         return np.where(codes == wanted, base.keys, -1), times if known is None else np.maximum(times, known)
 
     def _ties(self, table: str, then: Route = (), masked: str | None = None) -> Ties:
-        def ties(rows: Ints) -> list[Ints]:
-            keys = content_keys(self.database, table, rows)
-            if masked is None:
-                return keys
-            at, end = self.ascend(table, then)[rows], then[-1].table if then else table
-            return [value_ranks(self.database, end, masked, at), *keys]
-
-        return ties
+        """Return what orders rows of one key and time: their content, and last the masked value that is read of them."""
+        steps = content_keys(self.database, table)
+        if masked is None:
+            return steps
+        end = then[-1].table if then else table
+        return [*steps, lambda rows: value_ranks(self.database, end, masked, self.ascend(table, then)[rows])]
 
     def ascend(self, table: str, then: Route) -> Ints:
         """Return the row each row of `table` reaches by steps up, shape (rows,), -1 for none."""

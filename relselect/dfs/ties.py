@@ -7,6 +7,9 @@ orders them itself.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,19 +23,21 @@ __all__ = ["content_keys", "value_ranks"]
 Ints = NDArray[np.int64]
 
 
-def content_keys(database: Database, table: str, rows: Ints) -> list[Ints]:
-    """Return sort keys of shape (rows,) each, the least significant first."""
+def content_keys(database: Database, table: str) -> list[Callable[[Ints], Ints]]:
+    """Return what orders rows, given their numbers: a sort key per column, the most significant column first."""
     declared = database[table]
     if declared.primary_key:
         columns = list(declared.primary_key)
     else:
         columns = [c for c in declared.columns if declared.clock_of(c) is None and not is_nested(declared.data[c].type)]
-    return [value_ranks(database, table, column, rows) for column in reversed(columns)]
+    return [partial(value_ranks, database, table, column) for column in columns]
 
 
 def value_ranks(database: Database, table: str, column: str, rows: Ints) -> Ints:
-    """Return the dense ranks of a column's values at `rows`; missing values, and rows of -1, share the last rank."""
+    """Return numbers that order a column's values at `rows`; missing values, and rows of -1, share the last one."""
     values = database[table].data[column]
+    if pa.types.is_signed_integer(values.type) and not values.null_count and not (rows < 0).any():
+        return as_numpy(values)[rows].astype(np.int64)  # integers are their own ranks
     taken = values.take(pa.array(rows, mask=rows < 0))
     if pa.types.is_dictionary(taken.type):
         taken = pc.cast(taken, taken.type.value_type)
