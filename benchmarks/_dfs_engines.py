@@ -1,7 +1,8 @@
 """The engines that are compared: each gets frames and features and returns the matrix, columns in the features' order.
 
 An engine is built from a case (its plan is made then, which is not timed), `open` turns frames into the engine's own
-database and `compute` fills the matrix. Both are timed. `open` includes what the engine checks and codes of keys.
+database and `compute` returns the features. Both are timed; `matrix`, which brings the results of all into one form for
+the comparison of values, is not.
 """
 
 from __future__ import annotations
@@ -27,27 +28,28 @@ class Engine(Protocol):
     def open(self, tables: dict[str, pd.DataFrame]) -> Any:
         """Return the engine's own database of the frames."""
 
-    def compute(self, opened: Any) -> Floats:
-        """Return the matrix, shape (targets, features), nan for missing."""
+    def compute(self, opened: Any) -> Any:
+        """Return the features as the engine's users get them."""
+
+    def matrix(self, result: Any) -> Floats:
+        """Return them as a matrix in the order of the task rows, shape (targets, features), nan for missing."""
 
 
 class Ours:
-    """This package: `Database.from_dataframes`, then the prefix engine on two threads."""
+    """This package: `Database.from_dataframes`, then `features` with a plan, on two threads."""
 
     def __init__(self, case: Case) -> None:
         from relselect.dfs.plan import Plan
-        from relselect.problem import Problem
         from relselect.tasks import Task
 
         self.case = case
         self.plan = Plan(case.entity, case.features)
-        database = self._database(case.tables)
         # A task needs labelled rows to be one; nothing here reads them.
         key = case.tables[case.entity][case.primary[case.entity]].iloc[0]
         last = case.targets["cutoff"].max()
         labels = pd.DataFrame({case.primary[case.entity]: key, "cutoff": last, "label": [0.0, 1.0]})
         self.task = Task.from_labels(
-            database,
+            self.open(case.tables),
             {"train": labels, "val": labels.assign(cutoff=last + pd.Timedelta(1, "D"))},
             name=case.name,
             entity=case.entity,
@@ -55,31 +57,22 @@ class Ours:
             time="cutoff",
             known_after=None,
         )
-        self.types = Problem(database, self.task).types
 
-    def _database(self, tables: dict[str, pd.DataFrame]) -> Any:
+    def open(self, tables: dict[str, pd.DataFrame]) -> Any:
         from relselect.database import Database
 
         case = self.case
         foreign = {table: {key.column: key.parent for key in case.keys if key.child == table} for table in tables}
         return Database.from_dataframes(tables, keys=case.primary, times=case.times, foreign_keys=foreign)
 
-    def open(self, tables: dict[str, pd.DataFrame]) -> Any:
-        from relselect.problem import Problem
+    def compute(self, opened: Any) -> Any:
+        from relselect.synthesis import features
 
-        return Problem(self._database(tables), self.task, types=self.types)
+        asked = self.case.targets.rename(columns={"key": self.case.primary[self.case.entity]})
+        return features(opened, self.task, plan=self.plan, rows=asked).table
 
-    def compute(self, opened: Any) -> Floats:
-        import pyarrow as pa
-
-        from relselect.database.clock import ticks_of
-        from relselect.dfs.encoding import Vocabulary
-        from relselect.dfs.matrix import compute
-
-        targets = self.case.targets
-        keys = pa.table({self.case.primary[self.case.entity]: pa.array(targets["key"])})
-        rows = opened.bind(keys, ticks_of(pa.array(targets["cutoff"]), up=False))
-        return compute(opened, self.plan, rows, Vocabulary({})).values
+    def matrix(self, result: Any) -> Floats:
+        return np.column_stack([result[name].to_numpy() for name in self.plan.names])
 
 
 class FastDFS:
@@ -117,7 +110,7 @@ class FastDFS:
         keys = [(key.child, key.column, key.parent, case.primary[key.parent]) for key in case.keys]
         return create_rdb(tables, primary_keys=case.primary, foreign_keys=keys, time_columns=case.times)
 
-    def compute(self, opened: Any) -> Floats:
+    def compute(self, opened: Any) -> Any:
         # What `compute_dfs_features` does, in its order. It joins rows before the cutoff, we those up to it.
         case = self.case
         asked = case.targets.assign(cutoff=case.targets["cutoff"] + pd.Timedelta(1, "ns"))
@@ -125,8 +118,10 @@ class FastDFS:
         canonical = opened.canonicalize_key_types()
         canonical.validate_key_consistency()
         where = {"key": f"{case.entity}.{case.primary[case.entity]}"}
-        found = self.engine.compute_features(canonical, asked, where, cutoff_time_column="cutoff")
-        return found[self.names].to_numpy(dtype=np.float64, na_value=np.nan)
+        return self.engine.compute_features(canonical, asked, where, cutoff_time_column="cutoff")
+
+    def matrix(self, result: Any) -> Floats:
+        return result[self.names].to_numpy(dtype=np.float64, na_value=np.nan)
 
 
 class Featuretools:
@@ -140,16 +135,18 @@ class Featuretools:
     def open(self, tables: dict[str, pd.DataFrame]) -> Any:
         return entity_set(self.case, tables)
 
-    def compute(self, opened: Any) -> Floats:
+    def compute(self, opened: Any) -> Any:
         import featuretools as ft
 
         index = self.case.primary[self.case.entity]
         asked = self.case.targets.rename(columns={"key": index, "cutoff": "time"})
-        found = ft.calculate_feature_matrix(
+        return ft.calculate_feature_matrix(
             self.definitions, opened, cutoff_time=asked[[index, "time"]], cutoff_time_in_index=True
         )
-        wanted = pd.MultiIndex.from_frame(asked[[index, "time"]])
-        found = found[~found.index.duplicated()].reindex(wanted)
+
+    def matrix(self, result: Any) -> Floats:
+        wanted = pd.MultiIndex.from_frame(self.case.targets[["key", "cutoff"]])
+        found = result[~result.index.duplicated()].reindex(wanted)
         return found[self.names].to_numpy(dtype=np.float64, na_value=np.nan)
 
 

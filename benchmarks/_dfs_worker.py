@@ -37,11 +37,11 @@ def main() -> None:
     runs = []
     begun = time.perf_counter()
     for number in range(int(repeats)):
-        run, matrix = measure(built, case)
+        run, computed = measure(built, case)
         runs.append(run)
         if number == 0:
-            np.save(Path(folder) / f"{engine}.npy", matrix)
-        del matrix
+            np.save(Path(folder) / f"{engine}.npy", built.matrix(computed))
+        del computed
         result["runs"] = runs
         (Path(folder) / f"{engine}.json").write_text(json.dumps(result))
         if time.perf_counter() - begun + max(run["total_s"] for run in runs) > float(seconds):
@@ -58,14 +58,14 @@ def warm_up(build: Any, case: Any) -> float:
 
 
 def measure(engine: Any, case: Any) -> tuple[dict[str, float], Any]:
-    """Return one run's seconds and memory (MB), and the matrix."""
+    """Return one run's seconds and memory (MB), and its result."""
     tables = copied(case.tables)
     gc.collect()
     before = forget_peak()
     begun, used = time.perf_counter(), time.process_time()
     opened = engine.open(tables)
     ready = time.perf_counter()
-    matrix = engine.compute(opened)
+    computed = engine.compute(opened)
     done = time.perf_counter()
     top = peak()
     return {
@@ -75,7 +75,7 @@ def measure(engine: Any, case: Any) -> tuple[dict[str, float], Any]:
         "cpu_s": time.process_time() - used,
         "memory_mb": top - before,
         "absolute_mb": top,
-    }, matrix
+    }, computed
 
 
 def copied(tables: dict[str, Any]) -> dict[str, Any]:
