@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from relselect.database.clock import parse_duration
 from relselect.dfs.paths import Paths, route_name
-from relselect.dfs.prefix import Index, Spans
 from relselect.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -92,8 +91,8 @@ def rates_of(problem: Problem, up: Route, down: Route, *, most: int, given: tupl
 def _measured(problem: Problem, up: Route, down: Route, most: int, given: tuple[int, ...] | None) -> Rates:
     rows = _sample(problem)
     owners = _owners(problem, up, rows)
-    index = _index_of(problem, down, owners)
-    seen = _number(index.spans(owners, rows.asof))
+    visible = _visible(problem, down, owners)
+    seen = visible.number(owners, rows.asof)
     some = seen > 0
     found: list[Window] = []
     if some.any() and _timed(problem, down):
@@ -102,7 +101,7 @@ def _measured(problem: Problem, up: Route, down: Route, most: int, given: tuple[
         for ticks in multiples:
             if given is None and (len(found) == most or (found and ticks < _NEXT * found[-1].ticks)):
                 continue
-            inside = _number(index.spans(some_owners, some_rows.asof, some_rows.cutoff - ticks))
+            inside = visible.number(some_owners, some_rows.asof, some_rows.cutoff - ticks)
             if given is not None or _is_worth(inside, counts):
                 found.append(Window(ticks, float(np.median(inside))))
     return Rates(
@@ -140,16 +139,34 @@ def _owners(problem: Problem, up: Route, rows: Rows) -> Ints:
     return problem.cached(f"dfs/rates/owners/{route_name(up)}", lambda: Paths(problem).owners(up, rows, problem.entity))
 
 
-def _index_of(problem: Problem, down: Route, owners: Ints) -> Index:
-    """Return the relation's rows that belong to the owners and are visible at the end of training, sorted."""
+@dataclass(frozen=True)
+class _Visible:
+    """Rows of some owners, sorted by (owner, time); plain NumPy, so that enumerating compiles nothing.
+
+    Attributes:
+        instants: The distinct times.
+        place: owner * (instants + 1) + rank of the time, sorted, shape (rows,).
+    """
+
+    instants: Ints
+    place: Ints
+
+    def number(self, owners: Ints, asof: Ints, after: Ints | None = None) -> Ints:
+        """Return how many rows of each owner (-1 for none) have `after < time <= asof`, shape (n,)."""
+        last = self._before(owners, np.searchsorted(self.instants, asof, side="right"))
+        first = self._before(owners, 0 if after is None else np.searchsorted(self.instants, after, side="right"))
+        return np.where(owners >= 0, np.maximum(last - first, 0), 0)
+
+    def _before(self, owners: Ints, rank: Ints | int) -> Ints:
+        return np.searchsorted(self.place, owners * (len(self.instants) + 1) + rank)
+
+
+def _visible(problem: Problem, down: Route, owners: Ints) -> _Visible:
+    """Return the relation's rows that belong to the owners and are visible at the end of training."""
     relation = Paths(problem).relation(down)
     wanted = np.zeros(int(max(relation.keys.max(initial=-1), owners.max(initial=-1))) + 2, dtype=bool)
     wanted[owners] = True
     wanted[-1] = False  # the place of -1: no owner, no key
-    keep = wanted[relation.keys] & (relation.times <= problem.fit_asof)
-    where = np.flatnonzero(keep)
-    return Index(relation.keys[where], relation.times[where])
-
-
-def _number(spans: Spans) -> Ints:
-    return np.maximum(spans.hi - spans.lo, 0)
+    rows = np.flatnonzero(wanted[relation.keys] & (relation.times <= problem.fit_asof))
+    instants, rank = np.unique(relation.times[rows], return_inverse=True)
+    return _Visible(instants, np.sort(relation.keys[rows].astype(np.int64) * (len(instants) + 1) + rank))
