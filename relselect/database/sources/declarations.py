@@ -12,9 +12,20 @@ from typing import Any
 from relselect.database.manifest import Manifest, TableSpec
 from relselect.database.sources.catalog import Catalog, CatalogTable, Scan
 from relselect.database.table import ForeignKey, SemanticType, Table
-from relselect.errors import SchemaProblem
+from relselect.errors import ConfigError, SchemaProblem
 
 __all__ = ["Declared", "Wishes", "declare"]
+
+_EXAMPLES = {
+    "columns": '{"orders": ["id", "total"]}',
+    "where": """{"orders": "total > 0"}""",
+    "keys": '{"orders": "id"}',
+    "times": '{"orders": "placed"}',
+    "foreign_keys": '{"orders": {"customer": "customers"}}',
+    "types": '{"orders": {"zip": "categorical"}}',
+    "drop": '{"orders": ["status"]}',
+    "known_at": '{"orders": {"closed": ["outcome"]}}',
+}
 
 
 @dataclass(frozen=True)
@@ -31,6 +42,23 @@ class Wishes:
     types: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     drop: Mapping[str, Sequence[str]] = field(default_factory=dict)
     known_at: Mapping[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse what is given in another shape.
+
+        Raises:
+            ConfigError: An argument is no mapping by table, or a limit is no number of rows.
+        """
+        for argument, example in _EXAMPLES.items():
+            value = getattr(self, argument)
+            if not isinstance(value, Mapping):
+                raise ConfigError(argument, value, "must say what by table", f"Write {argument}={example}")
+        if isinstance(self.tables, str):
+            raise ConfigError("tables", self.tables, "must be a list", f"Write tables=[{self.tables!r}]")
+        limits = self.limit.values() if isinstance(self.limit, Mapping) else [self.limit]
+        for limit in limits:
+            if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 1):
+                raise ConfigError("limit", limit, "must be a whole number from 1", "Write limit=1000")
 
     @property
     def declares(self) -> bool:

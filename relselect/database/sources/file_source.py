@@ -64,6 +64,7 @@ class FileSource(Source):
             try:
                 with pq.ParquetFile(path, memory_map=True) as file:
                     own = [name for name in scan.columns if name in file.schema_arrow.names]
+                    own = own or file.schema_arrow.names[:1]  # it counts the rows
                     for batch in file.iter_batches(_ROWS, columns=own):
                         rows = pa.Table.from_batches([batch]).replace_schema_metadata(None)
                         rows = with_partition(plain(rows), partition, types)
@@ -177,7 +178,9 @@ def _empty(path: Path, codes: Collection[str]) -> pa.Table:
     convert = csv.ConvertOptions(column_types={name: pa.string() for name in codes})
     parse = csv.ParseOptions(newlines_in_values=True, invalid_row_handler=lambda row: "skip")
     with csv.open_csv(path, parse_options=parse, convert_options=convert) as reader:
-        return reader.schema.empty_table()
+        # what is not UTF-8 comes as bytes; reading the file tells where
+        types = [pa.string() if pa.types.is_binary(field.type) else field.type for field in reader.schema]
+        return pa.schema(list(zip(reader.schema.names, types, strict=True))).empty_table()
 
 
 def _rows(paths: Sequence[Path]) -> int | None:

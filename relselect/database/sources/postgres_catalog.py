@@ -50,7 +50,8 @@ SELECT oid::int8 AS id, typname::text AS name, typtype::text AS kind, typcategor
 FROM pg_type WHERE typtype <> 'c'
 """
 _REFERENCES = """
-SELECT conrelid::int8 AS id, conkey::int4[] AS columns, confrelid::int8 AS parent, confkey::int4[] AS parents
+SELECT conrelid::int8 AS id, conkey::int4[] AS columns, confrelid::int8 AS parent, confkey::int4[] AS parents,
+       confrelid::regclass::text AS called
 FROM pg_constraint
 WHERE contype = 'f' AND conparentid = 0 AND conrelid IN (SELECT json_array_elements_text($1::json)::int8::oid)
 ORDER BY conrelid, conkey, conname
@@ -136,12 +137,14 @@ class _Described:
         return all(number in self.columns[table] for number in numbers)
 
     def _complete(self, row: dict[str, Any]) -> bool:
-        """A reference to a table of another schema stays, by name, if that table is read too."""
-        return (
-            row["parent"] in self.names
-            and self._known(row["id"], row["columns"])
-            and self._known(row["parent"], row["parents"])
-        )
+        """Whether both sides of a reference can be read; one to another schema stays if that schema is read too."""
+        if not self._known(row["id"], row["columns"]):
+            return False
+        if row["parent"] in self.names and self._known(row["parent"], row["parents"]):
+            return True
+        columns = "+".join(self._named(row["id"], row["columns"]))
+        self.notes.append(f"{self.names[row['id']]}.{columns} refers to {row['called']}, which is not read")
+        return False
 
     def _key_forms(self) -> dict[tuple[int, int], str]:
         """Return how each key column is read, the same for all columns that are compared with one another."""

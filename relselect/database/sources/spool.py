@@ -71,19 +71,19 @@ class Spool:
     def _file(
         self, name: str, schema: pa.Schema, held: list[pa.RecordBatch], rest: Iterator[pa.RecordBatch]
     ) -> pa.Table:
-        with _opened(self._given) as file:
-            try:
+        try:
+            with _opened(self._given) as file:
                 with pa.ipc.new_file(pa.PythonFile(file, mode="w"), schema) as writer:
                     while held:
                         writer.write_batch(held.pop(0))
                     for batch in rest:
                         writer.write_batch(batch)
                 file.flush()
-            except OSError as error:
-                if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-                    raise
-                raise _unwritable(self._given or _default_folder(), f"has no room left for {name}") from None
-            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+                mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                raise
+            raise _unwritable(self._given or _default_folder(), f"has no room left for {name}") from None
         self.sizes[name] = len(mapped)
         return pa.ipc.open_file(pa.BufferReader(pa.py_buffer(mapped))).read_all()
 

@@ -98,9 +98,9 @@ class SQLiteSource(Source):
             yield pa.RecordBatch.from_arrays(_columns(scan, schema, stored, rows), schema=schema)
 
     def _query(self, scan: Scan, columns: str) -> str:
-        # without an index, a table comes in its own order
-        unordered = " NOT INDEXED" if self.catalog().tables[scan.table].kind == "table" and not scan.where else ""
-        query = f"SELECT {columns} FROM {_quoted(scan.table)}{unordered}"
+        # without an index a table comes in its own order, whatever is asked of it
+        own = " NOT INDEXED" if self.catalog().tables[scan.table].kind == "table" else ""
+        query = f"SELECT {columns} FROM {_quoted(scan.table)}{own}"
         query += f" WHERE ({scan.where}\n)" if scan.where else ""
         return query if scan.limit is None else f"{query} LIMIT {int(scan.limit)}"
 
