@@ -19,6 +19,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def jit(function: F) -> F:
     """Compile a function on its first call, without the interpreter's lock, and keep the result on disk."""
+    # What is kept is renewed when a function's own file changes; touch the modules beside this one after changing it.
     return cast(F, numba.njit(cache=True, nogil=True, error_model="numpy")(function))
 
 

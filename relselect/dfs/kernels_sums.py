@@ -29,6 +29,9 @@ _COUNT, _CENTRE, _LAST, _RUN, _FIRST, _SECOND, _THIRD, _WIDTH = 0, 1, 2, 3, 4, 6
 #: Relative error of one addition of pairs, over the relative error of a result that is put up with.
 _LOSS = 1e-31 / 1e-12
 
+#: Ranges per block, whose numbers stay in the first-level cache, and numbers kept of each.
+_BLOCK, _FIELDS = 256, 13
+
 
 @jit
 def running_moments(values: Floats, fresh: Flags, slots: Slots, third: bool) -> Floats:
@@ -86,11 +89,11 @@ def running_moments(values: Floats, fresh: Flags, slots: Slots, third: bool) -> 
 @jit
 def _sum(states: Floats, slots: Slots, fresh: Flags, lo: int, hi: int, column: int) -> tuple[float, float]:
     """Return one sum over the range `[lo, hi)`, not empty, as a pair."""
-    state = states[slots[hi - 1]]
-    high, low = state[column], state[column + 1]
+    end = slots[hi - 1]
+    high, low = states[end, column], states[end, column + 1]
     if not fresh[lo]:
-        before = states[slots[lo - 1]]
-        high, low = add(high, low, -before[column], -before[column + 1])
+        before = slots[lo - 1]
+        high, low = add(high, low, -states[before, column], -states[before, column + 1])
     return high, low
 
 
@@ -158,6 +161,9 @@ def _again(values: Floats, lo: int, hi: int) -> tuple[float, float, float]:
 def range_moments(values: Floats, states: Floats, slots: Slots, fresh: Flags, lo: Ints, hi: Ints) -> Floats:
     """Return count of values, sum, mean and standard deviation (ddof 1) of ranges of one key each.
 
+    A block of ranges at a time: what they need is gathered, the arithmetic runs through the block without a branch, so
+    that the compiler does several ranges at once, and ranges for which that is not good enough are done again.
+
     Args:
         values: As for `running_moments`.
         states: From `running_moments`.
@@ -170,38 +176,93 @@ def range_moments(values: Floats, states: Floats, slots: Slots, fresh: Flags, lo
         Shape (4, q); the mean of nothing and the deviation of fewer than two values are nan.
     """
     out = np.empty((4, len(lo)), dtype=np.float64)
-    for k in range(len(lo)):
-        n = _number(states, slots, fresh, lo[k], hi[k])
-        total, mean, deviation = 0.0, np.nan, np.nan
-        if n > 0:
-            state = states[slots[hi[k] - 1]]
-            if state[_RUN] <= lo[k]:
-                mean = state[_LAST]
-                total = mean * n
-                deviation = 0.0 if n > 1 else np.nan
-            else:
-                s = _sum(states, slots, fresh, lo[k], hi[k], _FIRST)
-                total = _total(n, state, s)
-                if not fresh[lo[k]] and abs(total) <= _LOSS * state[_COUNT] * np.sqrt(state[_COUNT] * state[_SECOND]):
-                    total = _sum_again(values, lo[k], hi[k])
-                mean = total / n
-                q = _sum(states, slots, fresh, lo[k], hi[k], _SECOND)
-                high, low = _spread(n, s, q)
-                if high > _LOSS * state[_COUNT] * n * state[_SECOND] and 1e-200 < high < 1e200:
-                    deviation = np.sqrt((high + low) / (float(n) * (n - 1)))
-                else:
-                    second, _, unit = _again(values, lo[k], hi[k])
-                    deviation = unit * np.sqrt(second / (n - 1))
-        out[0, k], out[1, k], out[2, k], out[3, k] = n, total, mean, deviation
+    work = np.empty(_FIELDS * _BLOCK, dtype=np.float64)
+    for start in range(0, len(lo), _BLOCK):
+        size = min(_BLOCK, len(lo) - start)
+        _gather(states, slots, fresh, lo, hi, start, size, work)
+        _arithmetic(work, size)
+        _store(out, values, states, slots, fresh, lo, hi, start, size, work)
     return out
 
 
 @jit
-def _total(n: int, state: Floats, s: tuple[float, float]) -> float:
-    p, r = two_product(state[_CENTRE], float(n))
-    high, low = add(p, r, s[0], s[1])
-    # The halves of numbers beyond 1e300 overflow.
-    return high + low if np.isfinite(high + low) else state[_CENTRE] * n + s[0]
+def _gather(
+    states: Floats, slots: Slots, fresh: Flags, lo: Ints, hi: Ints, start: int, size: int, work: Floats
+) -> None:
+    """Fill a block with number of values, centre, sums as pairs, and the running number and squares at the end."""
+    for j in range(size):
+        first, last = lo[start + j], hi[start + j]
+        work[j] = 0.0
+        if last <= first:
+            continue
+        end = slots[last - 1]
+        count, squares = states[end, _COUNT], states[end, _SECOND]
+        s_high, s_low = states[end, _FIRST], states[end, _FIRST + 1]
+        q_high, q_low = squares, states[end, _SECOND + 1]
+        work[j] = count
+        if not fresh[first]:
+            before = slots[first - 1]
+            work[j] = count - states[before, _COUNT]
+            s_high, s_low = add(s_high, s_low, -states[before, _FIRST], -states[before, _FIRST + 1])
+            q_high, q_low = add(q_high, q_low, -states[before, _SECOND], -states[before, _SECOND + 1])
+        work[_BLOCK + j] = states[end, _CENTRE]
+        work[2 * _BLOCK + j], work[3 * _BLOCK + j] = s_high, s_low
+        work[4 * _BLOCK + j], work[5 * _BLOCK + j] = q_high, q_low
+        work[6 * _BLOCK + j], work[7 * _BLOCK + j] = count, squares
+
+
+@jit
+def _arithmetic(work: Floats, size: int) -> None:
+    """Add to a block sum, deviation, n times the squared deviations, and the smallest sizes at which they are good."""
+    for j in range(size):
+        n, count, squares = work[j], work[6 * _BLOCK + j], work[7 * _BLOCK + j]
+        s_high, s_low = work[2 * _BLOCK + j], work[3 * _BLOCK + j]
+        p, r = two_product(work[_BLOCK + j], n)
+        high, low = add(p, r, s_high, s_low)
+        work[8 * _BLOCK + j] = high + low
+        # n times the sum of squared deviations from the mean: n * sum(d ** 2) - sum(d) ** 2.
+        a_high, a_low = scale(work[4 * _BLOCK + j], work[5 * _BLOCK + j], n)
+        b_high, b_low = square(s_high, s_low)
+        high, low = add(a_high, a_low, -b_high, -b_low)
+        work[9 * _BLOCK + j] = np.sqrt((high + low) / (n * (n - 1.0)))
+        work[10 * _BLOCK + j] = high
+        work[11 * _BLOCK + j] = _LOSS * count * np.sqrt(count * squares)
+        work[12 * _BLOCK + j] = _LOSS * count * n * squares
+
+
+@jit
+def _store(
+    out: Floats,
+    values: Floats,
+    states: Floats,
+    slots: Slots,
+    fresh: Flags,
+    lo: Ints,
+    hi: Ints,
+    start: int,
+    size: int,
+    work: Floats,
+) -> None:
+    """Write a block's counts, sums, means and deviations; what running sums do not show is computed again from rows."""
+    for j in range(size):
+        k = start + j
+        n, total, mean, deviation = work[j], 0.0, np.nan, np.nan
+        end = slots[hi[k] - 1] if n > 0 else 0
+        if n > 0 and states[end, _RUN] <= lo[k]:
+            mean = states[end, _LAST]
+            total = mean * n
+            deviation = 0.0 if n > 1 else np.nan
+        elif n > 0:
+            total, deviation, spread = work[8 * _BLOCK + j], work[9 * _BLOCK + j], work[10 * _BLOCK + j]
+            if not np.isfinite(total):  # The halves of numbers beyond 1e300 overflow.
+                total = states[end, _CENTRE] * n + work[2 * _BLOCK + j]
+            if not fresh[lo[k]] and abs(total) <= work[11 * _BLOCK + j]:
+                total = _sum_again(values, lo[k], hi[k])
+            mean = total / n
+            if not (spread > work[12 * _BLOCK + j] and 1e-200 < spread < 1e200):
+                second, _, unit = _again(values, lo[k], hi[k])
+                deviation = unit * np.sqrt(second / (n - 1))
+        out[0, k], out[1, k], out[2, k], out[3, k] = n, total, mean, deviation
 
 
 @jit

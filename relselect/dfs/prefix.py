@@ -2,7 +2,8 @@
 
 `Index` holds the order; `Spans` are the ranges of n task rows in it; the functions below read columns over spans. Rows
 are ordered within a key by (time, content), never by row number, so hidden rows and the order of the table cannot change
-how visible rows compare. Times become dense ranks: `key * ranks + rank` orders like (key, time) and does not overflow.
+how visible rows compare. A span holds all rows of one key and time or none, so only first and last values need the order
+by content; what is taken of a set of rows does not depend, by a bit, on the order of rows with one key and time.
 
 What is visible is decided here and nowhere else: a row of `time` t belongs to a span when `after < t <= asof`.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,10 +41,9 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Slots = NDArray[np.int32]
 Flags = NDArray[np.bool_]
-#: Given row numbers, sort keys (least significant first); or one function per sort key, the most significant first,
-#: of which the later ones are asked only about rows that the earlier ones left tied. A primary key of integers is
-#: `[lambda rows: key[rows]]`. Keys are int64 and depend on what rows say, never on where they stand.
-Ties = Callable[[Ints], list[Ints]] | Sequence[Callable[[Ints], Ints]]
+#: One function per sort key, the most significant first: given row numbers, numbers that order these rows by what they
+#: say, never by where they stand. Later ones are asked only about rows that earlier ones left tied.
+Ties = Sequence[Callable[[Ints], Ints]]
 
 #: Keys may be this many times more than rows before they are looked up by search and not in a table.
 _SPARSE = 4
@@ -72,7 +73,7 @@ class Index:
     Args:
         keys: The key of each row, shape (rows,), -1 for none.
         times: When each row (or the value read from it) came to exist, shape (rows,); `NEVER` leaves it out.
-        ties: What orders rows of one key and time; asked only when `order` is.
+        ties: What orders rows of one key and time; asked only when `order` is. Without, such rows are interchangeable.
 
     Attributes:
         rows: Row numbers by (key, time), rows of one key and time in any order: enough for all that is taken of a set,
@@ -83,6 +84,7 @@ class Index:
     """
 
     def __init__(self, keys: Ints, times: Ints, ties: Ties = ()) -> None:
+        keys, times = _plain(keys, np.int64), _plain(times, np.int64)
         rows = kernels_sort.arrange(keys, times, NEVER)
         self._fill(rows, *kernels_sort.places(keys, rows, times), ties)
         self._present: Ints = keys[self.rows[self.fresh]]
@@ -127,10 +129,10 @@ class Index:
         around = self.tied.copy()
         around[:-1] |= self.tied[1:]
         where = np.flatnonzero(around)
+        if not len(where) or not self._ties:
+            return self.rows
         order = self.rows.copy()
-        if len(where):
-            group = np.cumsum(~self.tied[where], dtype=np.int64)
-            order[where] = _settled(order[where], group, self._ties)
+        order[where] = _settled(order[where], np.cumsum(~self.tied[where], dtype=np.int64), self._ties)
         return order
 
     def spans(self, keys: Ints, asof: Ints, after: Ints | None = None) -> Spans:
@@ -141,11 +143,9 @@ class Index:
             asof: Shape (n,).
             after: Shape (n,), or None for all history.
         """
-        table = (self._present, self._lookup, self._starts, self.times, keys)
-        return Spans(
-            kernels_sort.locate(*table, np.empty(0, dtype=np.int64) if after is None else after),
-            kernels_sort.locate(*table, asof),
-        )
+        table = (self._present, self._lookup, self._starts, self.times, _plain(keys, np.int64))
+        begin = np.empty(0, dtype=np.int64) if after is None else _plain(after, np.int64)
+        return Spans(kernels_sort.locate(*table, begin), kernels_sort.locate(*table, _plain(asof, np.int64)))
 
 
 def _settled(rows: Ints, group: Ints, ties: Ties) -> Ints:
@@ -156,8 +156,6 @@ def _settled(rows: Ints, group: Ints, ties: Ties) -> Ints:
         group: The group of each, ascending, shape (r,).
         ties: See `Ties`.
     """
-    if callable(ties):
-        return rows[np.lexsort([*ties(rows), group])]
     rows, open_ = rows.copy(), np.arange(len(rows))
     for step in ties:
         key = step(rows[open_])
@@ -196,6 +194,7 @@ def moments(index: Index, values: Floats, spans: list[Spans], *, third: bool = F
         spans: Ranges of task rows.
         third: Whether to compute the skewness too.
     """
+    values = _plain(values, np.float64)
     infinite = np.isinf(values)
     if infinite.any():
         finite = moments(index, np.where(infinite, np.nan, values), spans, third=third)
@@ -243,10 +242,10 @@ def extreme(index: Index, values: Floats, span: Spans, *, largest: bool, whole: 
         values: In the order of the index, shape (m,), nan where missing.
         span: Ranges of task rows.
         largest: Or the smallest.
-        whole: Whether every span starts at its key's first row, which is faster.
+        whole: Every span is known to start at its key's first row; looked up otherwise. It is faster.
     """
-    sign = 1.0 if largest else -1.0
-    if whole:
+    values, sign = _plain(values, np.float64), 1.0 if largest else -1.0
+    if whole or _is_whole(index, span):
         return edge(kernels_extremes.running_largest(values, sign, index.fresh), span, last=True)
     return kernels_extremes.range_largest(values, sign, index.fresh, span.lo, span.hi, span.by_hi)
 
@@ -259,30 +258,41 @@ def edge(values: Floats, span: Spans, *, last: bool) -> Floats:
     return np.where(span.empty, np.nan, values[where])
 
 
-def distinct(index: Index, codes: Ints, span: Spans, *, whole: bool) -> Floats:
+def distinct(index: Index, codes: Ints, span: Spans, *, whole: bool = False) -> Floats:
     """Return the number of distinct codes of each span, shape (n,); nan for an empty span.
 
     Args:
         index: The sorted rows.
         codes: In the order of the index, -1 for missing.
         span: Ranges of task rows.
-        whole: Whether every span starts at its key's first row, which allows the faster count of first occurrences.
+        whole: As for `extreme`.
     """
-    size = int(codes.max(initial=-1)) + 1
-    if whole:
+    codes, size = _plain(codes, np.int64), int(codes.max(initial=-1)) + 1
+    if whole or _is_whole(index, span):
         return edge(kernels_codes.first_seen(codes, index.fresh, size).astype(np.float64), span, last=True)
     number = kernels_codes.range_distinct(codes, index.fresh, size, span.lo, span.hi, span.by_hi)
     return np.where(span.empty, np.nan, number.astype(np.float64))
 
 
-def mode(index: Index, codes: Ints, span: Spans, *, whole: bool) -> Floats:
-    """Return the most frequent code of each span, the smallest of equals, shape (n,); nan where there is none."""
-    size = int(codes.max(initial=-1)) + 1
-    if whole:
+def mode(index: Index, codes: Ints, span: Spans, *, whole: bool = False) -> Floats:
+    """Return the most frequent code of each span, the smallest of equals, shape (n,); nan where there is none.
+
+    Args:
+        index: The sorted rows.
+        codes: In the order of the index, -1 for missing.
+        span: Ranges of task rows.
+        whole: As for `extreme`.
+    """
+    codes, size = _plain(codes, np.int64), int(codes.max(initial=-1)) + 1
+    if whole or _is_whole(index, span):
         found = edge(kernels_codes.running_mode(codes, index.fresh, size).astype(np.float64), span, last=True)
     else:
         found = kernels_codes.range_mode(codes, size, span.lo, span.hi, _visits(span, len(index))).astype(np.float64)
     return np.where(found < 0, np.nan, found)
+
+
+def _is_whole(index: Index, span: Spans) -> bool:
+    return bool(index.fresh[span.lo[~span.empty]].all())
 
 
 def share(hits: NDArray[np.bool_], among: NDArray[np.bool_], span: Spans) -> Floats:
@@ -343,7 +353,7 @@ def entropy(index: Index, codes: Ints, span: Spans) -> Floats:
         codes: In the order of the index, -1 for missing, which counts as one more value.
         span: Ranges of task rows.
     """
-    size = int(codes.max(initial=-1)) + 1
+    codes, size = _plain(codes, np.int64), int(codes.max(initial=-1)) + 1
     table = kernels_codes.xlogx(int((span.hi - span.lo).max(initial=0)))
     return kernels_codes.range_entropy(codes, size, span.lo, span.hi, _visits(span, len(index)), *table)
 
@@ -374,15 +384,20 @@ def trend(index: Index, values: Floats, times: Floats | Ints, span: Spans, unit:
         span: Ranges of task rows.
         unit: Ticks of one unit of time of the slope.
     """
+    values, ticks = _plain(values, np.float64), _plain(times, np.int64)
     infinite = np.isinf(values)
     if infinite.any():
         slope = trend(index, np.where(infinite, np.nan, values), times, span, unit)
         return np.where(_count(infinite, span) > 0, np.nan, slope)
-    ticks = times.astype(np.int64, copy=False)
     values = kernels_sort.sort_ties(values, index.tied if ticks is index.times else _tied(ticks, index.fresh))
     slots = _slots(index, [span])
     states = kernels_trend.running_products(values, ticks, index.fresh, slots)
     return kernels_trend.range_slope(values, ticks, states, slots, index.fresh, span.lo, span.hi) * unit
+
+
+def _plain(values: Any, dtype: Any) -> Any:
+    """Return values as the one kind of array that the loops are compiled for: contiguous, writable, of the type."""
+    return np.require(values, dtype, ["C", "W"])
 
 
 def _tied(times: Ints, fresh: Flags) -> Flags:

@@ -237,6 +237,19 @@ def test_the_order_of_the_table_changes_no_bit(world: World, random) -> None:
     assert bits(everything(world)) == bits(everything(world.take(np.array(rows, dtype=np.int64))))
 
 
+def test_many_rows_of_one_moment_are_summed_alike_in_any_order() -> None:
+    random = np.random.default_rng(3)
+    values = np.append(random.normal(1e6, 1e-3, 300), [NAN, NAN])
+    span = Spans(np.array([0]), np.array([302]))
+    index = Index(np.zeros(302, dtype=np.int64), np.full(302, ALWAYS))
+    found = {bits_of(prefix.moments(index, random.permutation(values), [span], third=True)[0]) for _ in range(20)}
+    assert len(found) == 1
+
+
+def bits_of(moments: prefix.Moments) -> bytes:
+    return b"".join(np.asarray(column).tobytes() for column in vars(moments).values())
+
+
 @given(worlds(), worlds())
 def test_rows_of_other_keys_and_later_ones_change_no_bit(world: World, other: World) -> None:
     asked = world.owners
@@ -264,7 +277,6 @@ def test_ties_are_settled_by_what_rows_say(world: World) -> None:
     ]
     steps = [lambda rows: content[rows], lambda rows: finer[rows]]
     assert list(Index(world.keys, world.times, steps).order) == wanted
-    assert list(Index(world.keys, world.times, lambda rows: [finer[rows], content[rows]]).order) == wanted
 
 
 def test_a_later_sort_key_is_asked_only_about_rows_still_tied() -> None:
@@ -282,6 +294,15 @@ def test_a_later_sort_key_is_asked_only_about_rows_still_tied() -> None:
     assert asked == []
     assert index.order.tolist() == [1, 2, 0, 3, 4, 5]
     assert asked == [[0, 1, 2, 3], [0, 2]]
+
+
+@given(worlds())
+def test_arrays_of_other_types_and_layouts_are_read_alike(world: World) -> None:
+    names = ("keys", "times", "values", "codes", "owners", "asof", "after")
+    other = replace(world, **{name: np.repeat(getattr(world, name), 2)[::2] for name in names})
+    for name in names:
+        getattr(other, name).setflags(write=False)
+    assert bits(everything(world)) == bits(everything(other))
 
 
 @given(st.lists(st.integers(0, 4), max_size=8), st.data())
@@ -305,7 +326,7 @@ def test_segments_are_keys(sizes: list[int], data: st.DataObject) -> None:
 def test_a_tiny_spread_far_from_the_start_of_a_long_history(level: float) -> None:
     """The key begins at `level` - 7e8 and ends in a millionth's noise; beside it lives a key near 1."""
     random = np.random.default_rng(0)
-    n = 4000
+    n = 1500
     values = np.concatenate([np.full(5, level - 7e8), level + 1e-6 * random.normal(size=n), 1 + random.normal(size=n)])
     keys, times = np.repeat([0, 1], [n + 5, n]), np.concatenate([np.arange(n + 5), np.arange(n)])
     index = Index(keys, times)
