@@ -25,6 +25,7 @@ __all__ = ["PostgresSource", "quoted"]
 #: What is asked of the connection unless the address says otherwise; seconds.
 _CONNECTION = {
     "application_name": "relselect",
+    "client_encoding": "utf8",
     "connect_timeout": "10",
     "keepalives_idle": "30",
     "keepalives_interval": "10",

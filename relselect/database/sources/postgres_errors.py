@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from relselect.database.sources.catalog import Scan
 from relselect.database.sources.uri import Address, scrub
 from relselect.errors import ConfigError, DataNotFound, SourceError, UserError
@@ -9,6 +11,8 @@ from relselect.errors import ConfigError, DataNotFound, SourceError, UserError
 __all__ = ["as_source_error"]
 
 _SHOWN = 300
+#: A value in a message is cut, so that what is wrong with it can be read.
+_LONG = re.compile(r"(\w{30})\w{30,}")
 _CREDENTIALS = "Check the user in the address and the password in PGPASSWORD, ~/.pgpass or the address"
 _AGAIN = "Run it again; nothing was written"
 #: (SQLSTATE or a part of the message, rule, way out); the first that fits.
@@ -44,6 +48,7 @@ _KNOWN = (
     ("connection to server was lost", "the connection was lost", _AGAIN),
     ("no connection to the server", "the connection was lost", _AGAIN),
     ("08", "the connection was lost", _AGAIN),
+    ("invalid byte sequence", "it holds text that is not UTF-8", "Leave the column out with drop=, or convert it in a view"),
     ("22003", "a number is beyond what 64 bits hold", "Leave the column out with columns= or drop="),
     ("out of range", "a value is beyond what 64 bits hold", "Leave the column out with columns= or drop="),
 )  # fmt: skip
@@ -86,5 +91,6 @@ def _said(text: str) -> str:
             text = text.partition(marker)[2]
     for noise in (". SQLSTATE:", "\nCONTEXT:", "\nSTATEMENT:"):
         text = text.split(noise)[0]
-    line = " ".join(text.split()).removeprefix("IO: ").removeprefix("[libpq] ")
+    line = " ".join(_LONG.sub(r"\1…", text).split()).removeprefix("IO: ").removeprefix("[libpq] ")
+    line = line.split(" This probably means")[0]
     return line if len(line) <= _SHOWN else line[: _SHOWN - 1] + "…"

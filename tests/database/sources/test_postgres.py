@@ -263,7 +263,7 @@ def test_a_lost_connection_ends_clearly(postgres, tmp_path):
     postgres.run(uri, "CREATE VIEW v AS SELECT t, pg_sleep(0.001)::text FROM a")
     killer = threading.Thread(target=cut)
     killer.start()
-    with pytest.raises(SourceError, match="table=v: the connection"):
+    with pytest.raises(SourceError, match="the connection was"):
         Database.from_uri(uri, tables=["v"], cache=tmp_path, memory_limit=1000)
     killer.join()
     assert list(tmp_path.iterdir()) == []
@@ -320,3 +320,40 @@ def test_a_missing_database_or_user(postgres):
         Database.from_uri(postgres.address("postgres", "nobody"))
     with pytest.raises(DataNotFound, match="NO_SUCH_VARIABLE is not set"):
         Database.from_uri("postgresql://${NO_SUCH_VARIABLE}@localhost/db")
+
+
+def test_every_built_in_type_is_read(postgres):
+    uri = postgres.create("types")
+    query = "SELECT format_type(oid, NULL) FROM pg_type WHERE typtype IN ('b', 'r', 'm') AND typcategory <> 'A' " \
+        "AND typnamespace = 'pg_catalog'::regnamespace AND typname NOT IN ('pg_node_tree', 'pg_ndistinct', " \
+        "'pg_dependencies', 'pg_mcv_list', 'pg_brin_bloom_summary', 'pg_brin_minmax_multi_summary', 'xml', 'char', " \
+        "'aclitem', 'gtsvector', 'regrole')"  # fmt: skip
+    types = [row[0] for row in postgres.run(uri, query)]
+    assert len(types) > 50
+    columns = ", ".join(f'"{name}" {name}, "{name}[]" {name}[]' for name in types)
+    postgres.run(uri, f"CREATE TYPE pair AS (a int, b text); CREATE TABLE t ({columns}, p pair, q pair[]);"
+                      "INSERT INTO t DEFAULT VALUES; INSERT INTO t (p, q, point, \"uuid[]\") VALUES "
+                      "(row(1, 'x'), array[row(1, 'x')::pair], '(1,2)', array[gen_random_uuid()])")  # fmt: skip
+    data = Database.from_uri(uri)["t"].data
+    assert data.num_columns == 2 * len(types) + 1  # without bytea
+    assert data.to_pylist()[1]["point"] == "(1,2)"
+    assert not any(isinstance(field.type, pa.BaseExtensionType) for field in data.schema)
+
+
+def test_numbers_that_no_float_holds_are_told(postgres):
+    uri = postgres.create("beyond", "CREATE TABLE t (x numeric); INSERT INTO t VALUES (1e400)")
+    with pytest.raises(SourceError, match=r"table=t: a value is beyond .* out of range"):
+        Database.from_uri(uri)
+
+
+def test_other_encodings(postgres):
+    for name, encoding in (("latin", "LATIN1"), ("ascii", "SQL_ASCII")):
+        postgres.run(postgres.uri, f"DROP DATABASE IF EXISTS {name}")
+        template = f"CREATE DATABASE {name} ENCODING '{encoding}' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'"
+        postgres.run(postgres.uri, template)
+    postgres.run(postgres.address("latin"), "CREATE TABLE t AS SELECT convert_from('\\xe9', 'LATIN1') AS w")
+    assert Database.from_uri(postgres.address("latin"))["t"].data["w"].to_pylist() == ["é"]
+    postgres.run(postgres.address("ascii"), "CREATE TABLE t AS SELECT convert_from('\\xe9', 'SQL_ASCII') AS w, 1 AS a")
+    with pytest.raises(SourceError, match="table=t: it holds text that is not UTF-8"):
+        Database.from_uri(postgres.address("ascii"))
+    assert Database.from_uri(postgres.address("ascii"), drop={"t": ["w"]}).num_rows == 1
