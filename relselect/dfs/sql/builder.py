@@ -16,7 +16,7 @@ from sqlglot import exp
 from relselect.database.clock import DAY
 from relselect.database.table import SemanticType
 from relselect.dfs.feature import Aggregate, Feature, Route
-from relselect.dfs.sql.catalog import Catalog
+from relselect.dfs.sql.catalog import Catalog, Key, matches
 from relselect.dfs.sql.names import Names
 from relselect.dfs.sql.nodes import (
     Node,
@@ -28,13 +28,15 @@ from relselect.dfs.sql.nodes import (
     double,
     equal,
     every,
+    integer,
     minus,
     or_else,
     real,
     relation,
 )
 from relselect.dfs.sql.readings import Reading, reading_of
-from relselect.dfs.sql.scan import Read, Scan, Source
+from relselect.dfs.sql.scan import Scan
+from relselect.dfs.sql.source import Read, Source
 from relselect.dfs.sql.tally import tally
 from relselect.dfs.sql.walk import Clock, Part, Place, Walk
 
@@ -43,6 +45,8 @@ __all__ = ["Builder", "Found", "Stand", "unit_of"]
 A = Aggregate
 _ORDERED = (A.FIRST, A.LAST)
 _TALLIED = (A.MODE, A.ENTROPY)
+#: The column that identifies a task row.
+_TASK_ROW = ("r",)
 
 
 class Found(NamedTuple):
@@ -108,19 +112,23 @@ class Builder:
             entity: The entity's table.
             features: What will be evaluated.
         """
-        walk = Walk(self.catalog, entity, (), (), ["r", "cutoff", "asof"])
+        walk = Walk(self.catalog, entity, (), (), [*_TASK_ROW, "cutoff", "asof"])
         rows = self.names.new(f"rows_{entity}")
-        source = Source(self.catalog.dialect, rows, asked, ("r",), walk.time, tuple(zip(keys, walk.keys, strict=True)))
-        return self._stand(source, walk, features, (), f"{entity}, as far as visible", None)
+        source = Source(
+            self.catalog.dialect, rows, asked, _TASK_ROW, walk.time, tuple(zip(keys, walk.keys, strict=True))
+        )
+        return self._stand(source, walk, features, "seen", f"{entity}, as far as visible")
 
     def _stand(
         self,
         source: Source,
         walk: Walk,
         features: Sequence[Feature],
-        further: tuple[str, ...],
+        stem: str,
         comment: str,
-        window: int | None,
+        *,
+        further: tuple[str, ...] = (),
+        window: int | None = None,
     ) -> Stand:
         places = {feature.parts[0]: None for feature in features if feature.parts[1]}
         values = {
@@ -130,11 +138,12 @@ class Builder:
         }
         found_places = {up: walk.place(up) for up in places}
         found_values = {wanted: walk.direct(*wanted) for wanted in values}
-        rows = walk.select()
+        # The entity's own rows are met once.
+        rows = walk.select() if stem == "seen" else walk.select(self._owned(source, walk))
         self.put(source.rows, rows, comment)
         columns: list[Node] = [*source.identified(), source.cutoff, source.asof]
         columns += [column(source.rows, name) for name in walk.given]
-        name = self.names.new("pairs" if further else "seen")
+        name = self.names.new(stem)
         select = exp.select(*columns, copy=False).from_(relation(source.asked), copy=False)
         self.put(name, select.join(relation(source.rows), on=every(source.visible(window)), copy=False))
         return Stand(name, walk.table, (*source.ids, *further), found_places, found_values)
@@ -170,8 +179,21 @@ class Builder:
         walk = Walk(self.catalog, up[-1].table if up else stand.table, down, then, ["cutoff", "asof", *stand.ids])
         reads = [(feature, self._read(walk, feature)) for feature in features]
         rows = self.names.new(f"rows_{walk.table}")
-        self.put(rows, walk.select(), _path(route))
-        return self._scanned(self._source(stand, up, walk, rows), reads)
+        source = self._source(stand, up, walk, rows)
+        self.put(rows, walk.select(self._owned(source, walk)), _path(route))
+        return self._scanned(source, reads)
+
+    def _owned(self, source: Source, walk: Walk) -> Node | None:
+        """Whether a row's owner is asked about: what few task rows see is not sorted with all the rest.
+
+        Pairs are many and ask about most rows, so they are not looked through.
+        """
+        if source.ids != _TASK_ROW:
+            return None
+        theirs = [Key(column("o", mine.name), mine.kind) for mine, _ in source.keys]
+        met = every(matches(*sides, self.catalog.dialect) for sides in zip(theirs, walk.owner(), strict=True))
+        asked = exp.select(integer(1), copy=False).from_(relation(source.asked, "o"), copy=False)
+        return exp.Exists(this=asked.where(met, copy=False))
 
     def _source(self, stand: Stand, up: Route, walk: Walk, rows: str) -> Source:
         place = stand.places[up]
@@ -208,7 +230,7 @@ class Builder:
         further = walk.number() if any(base.parts[1] for base in bases) else ()
         source = self._source(stand, up, walk, self.names.new(f"rows_{walk.table}"))
         window = source.widest([(feature, timed[feature]) for feature in features])
-        pairs = self._stand(source, walk, bases, further, _path(route), window)
+        pairs = self._stand(source, walk, bases, "pairs", _path(route), further=further, window=window)
         values = self._valued(pairs, self.evaluate(pairs, bases), walk.names)
         paired = Source(self.catalog.dialect, values[0], values[0], stand.ids, walk.time, ())
         reads = []
@@ -266,7 +288,8 @@ class Builder:
 
 def filled(feature: Feature, value: Node) -> Node:
     """Return a feature's value with the count or sum of nothing, which is 0."""
-    return or_else(value, real(0)) if feature.aggregate in (A.COUNT, A.SUM) else value
+    nothing = {A.COUNT: integer(0), A.SUM: real(0)}.get(feature.aggregate)
+    return value if nothing is None else or_else(value, nothing)
 
 
 def _path(route: Route) -> str:

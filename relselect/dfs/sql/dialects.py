@@ -173,6 +173,10 @@ class _DuckDB(_Filtering):
 
 
 class _Postgres(_Filtering):
+    def ticks(self, moment: Node, *, nanoseconds: bool = False) -> Node:
+        # What lies at infinity never comes; PostgreSQL refuses to make an integer of it.
+        return case((call("ISFINITE", moment.copy()), _epoch(moment)))
+
     def number(self, value: Node) -> Node:
         odd = [double(text(word)) for word in ("NaN", "Infinity", "-Infinity")]
         return case((exp.Not(this=exp.In(this=double(value.copy()), expressions=odd)), double(value)))

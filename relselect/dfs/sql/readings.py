@@ -52,6 +52,7 @@ def kind_of(dtype: str) -> str:
         "double": "real",
         "float": "real",
         "halffloat": "real",
+        "decimal": "decimal",
         "bool": "boolean",
         "timestamp": "timestamp",
         "date": "timestamp",
@@ -86,10 +87,10 @@ def read_as(dialect: Dialect, dtype: str, value: Node, reading: Reading) -> Node
 
 def _number(dialect: Dialect, dtype: str, kind: str, value: Node) -> Node:
     match kind:
-        case "real":
+        case "real" | "decimal":
             return dialect.number(value)
         case "boolean":
-            return case((value, real(1)), (exp.Not(this=value.copy()), real(0)))
+            return double(case((value, integer(1)), (exp.Not(this=value.copy()), integer(0))))
         case "timestamp":
             return double(_ticks(dialect, dtype, kind, value))
         case "time":

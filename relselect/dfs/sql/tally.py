@@ -30,7 +30,7 @@ from relselect.dfs.sql.nodes import (
     relation,
     times,
 )
-from relselect.dfs.sql.scan import Read, Source
+from relselect.dfs.sql.source import Read, Source
 
 __all__ = ["tally"]
 

@@ -141,8 +141,7 @@ class Walk:
         if time is not None:
             ticks = self.catalog.read(table, time, Reading.TICKS, known_as)
             self._times.append(ticks)
-            stored = ticks.find(exp.Column)
-            self._filters.append(present((stored or ticks).copy()))
+            self._filters.append(present(ticks.copy()))
 
     def _link_times(self, table: str, known_as: str, columns: tuple[str, ...]) -> list[Node]:
         """When masked columns of a key are known."""
@@ -288,13 +287,18 @@ class Walk:
         """The names of all columns asked for."""
         return [name for among in (self._columns, self._windows) for name, _ in among.values()]
 
-    def select(self) -> exp.Select:
-        """Return the rows."""
+    def owner(self) -> list[Key]:
+        """Return the owner's key in terms of the tables."""
+        said = dict(self._columns.values())
+        return [Key(said[part.name].copy(), part.kind) for part in self.keys]
+
+    def select(self, only: Node | None = None) -> exp.Select:
+        """Return the rows, those that meet a condition where one is given."""
         columns: list[Node] = [alias(node, name) for name, node in self._columns.values()]
         found = exp.select(*columns, copy=False).from_(self.catalog.table(self.table, _ROWS), copy=False)
         for parent, met, loosely in self._joins:
             found = found.join(parent, on=met, join_type="left" if loosely else "", copy=False)
-        condition = both(self._filters)
+        condition = both([*self._filters, *([only] if only is not None else [])])
         if condition is not None:
             found = found.where(condition, copy=False)
         if not self._windows:
