@@ -1,12 +1,11 @@
-"""What is fitted before a model sees the features: vocabularies, and which columns say anything.
+"""What is fitted before a model sees the features: vocabularies.
 
 A vocabulary holds the values that are frequent among what is visible at the end of training, in value order; anything
-else is missing. A column is kept when the training rows show two values and no earlier column says the same.
+else is missing.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from relselect.dfs.feature import Aggregate, Feature
 if TYPE_CHECKING:
     from relselect.problem import Problem
 
-__all__ = ["Vocabulary", "frequent", "informative", "known_in_training", "source_of"]
+__all__ = ["Vocabulary", "frequent", "known_in_training", "source_of"]
 
 #: Values per column that become categories of their own.
 MAX_CATEGORIES = 64
@@ -112,23 +111,3 @@ class Vocabulary:
         """Return the vocabulary that `save` wrote."""
         data = json.loads(path.read_text(encoding="utf-8"))
         return cls({(item["table"], item["column"]): tuple(item["words"]) for item in data})
-
-
-def informative(values: Floats) -> list[int]:
-    """Return the columns with at least two values that repeat no earlier column.
-
-    Args:
-        values: Training features, shape (n, k).
-    """
-    seen: set[bytes] = set()
-    kept = []
-    for place in range(values.shape[1]):
-        column = np.ascontiguousarray(values[:, place])
-        missing = np.isnan(column)
-        present = column[~missing]
-        constant = not len(present) or (not missing.any() and bool((present == present[0]).all()))
-        digest = hashlib.blake2b(column.tobytes(), digest_size=16).digest()
-        if not constant and digest not in seen:
-            kept.append(place)
-        seen.add(digest)
-    return kept

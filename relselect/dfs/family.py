@@ -1,8 +1,12 @@
-"""Feature synthesis as a family: the default plan's features and gradient-boosted trees."""
+"""Feature synthesis as a family: the default plan's features and gradient-boosted trees.
+
+A candidate is validated by trees that saw no validation row; what predicts afterwards has been fitted once more, on the
+training and the validation rows, for as many rounds as were best. The labels next to the rows that are predicted are worth
+more than a model that can be checked against them, and they have been used: for the score.
+"""
 
 from __future__ import annotations
 
-import json
 import resource
 import time
 from dataclasses import dataclass, replace
@@ -12,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from relselect.budget import Budget
-from relselect.errors import BundleError
-from relselect.events import Emit, EpochDone, StageFinished, StageStarted
+from relselect.dfs.selection import DRIFT, told
+from relselect.errors import BudgetExhausted, BundleError
+from relselect.events import Emit, EpochDone, Notice, StageFinished, StageStarted
 from relselect.family import Candidate, Checkpoint, Config, Probe
 from relselect.problem import Problem
 from relselect.tasks import Rows
@@ -25,8 +30,9 @@ if TYPE_CHECKING:
 
     from relselect.dfs.encoding import Vocabulary
     from relselect.dfs.features import Prepared
-    from relselect.dfs.lightgbm import Fitted, Trees
+    from relselect.dfs.lightgbm import Fitted
     from relselect.dfs.plan import Plan
+    from relselect.dfs.trees import Trees
 
 __all__ = ["DFS", "Model"]
 
@@ -36,6 +42,8 @@ _TOLD = 20
 _LEAST_LEAF = 5
 #: Rounds between two progress events.
 _PROGRESS = 50
+#: Part of the time for training that validation may take when trees are fitted again afterwards.
+_FIRST = 0.6
 
 
 @dataclass(frozen=True)
@@ -59,14 +67,22 @@ class DFS:
     name = "dfs"
 
     def default(self, problem: Problem) -> Config:
-        """Return a configuration for many correlated features and few rows: small trees, each on a fifth of the features."""
+        """Return a configuration for many correlated features and few rows: small random trees on a few of the features each."""
         smallest = max(_LEAST_LEAF, min(50, len(problem.task.splits["train"]) // 20))
         return {
             "learner": "lightgbm",
-            "depth": 2,
+            "depth": 3,
             "windows": True,
+            "history": True,
+            "nested": True,
+            "conditions": True,
+            "drift": DRIFT,
+            "copies": 3,
+            "refit": True,
+            "bags": 3,
+            "extra_trees": True,
             "learning_rate": 0.03,
-            "num_leaves": 8,
+            "num_leaves": 16,
             "min_child_samples": smallest,
             "subsample": 0.8,
             "colsample": 0.2,
@@ -82,15 +98,15 @@ class DFS:
         largest = max(2 * _LEAST_LEAF, min(200, len(problem.task.splits["train"]) // 10))
         return {
             **self.default(problem),
-            "depth": trial.suggest_categorical("depth", [2, 1]),
+            "depth": trial.suggest_categorical("depth", [3, 2, 1]),
             "windows": trial.suggest_categorical("windows", [True, False]),
-            "learning_rate": trial.suggest_float("learning_rate", 0.01, 0.2, log=True),
-            "num_leaves": trial.suggest_int("num_leaves", 4, 255, log=True),
+            "extra_trees": trial.suggest_categorical("extra_trees", [True, False]),
+            "learning_rate": trial.suggest_float("learning_rate", 0.01, 0.1, log=True),
+            "num_leaves": trial.suggest_int("num_leaves", 4, 128, log=True),
             "min_child_samples": trial.suggest_int("min_child_samples", _LEAST_LEAF, largest, log=True),
             "subsample": trial.suggest_float("subsample", 0.4, 1.0),
-            "colsample": trial.suggest_float("colsample", 0.1, 1.0),
-            "lambda_l1": trial.suggest_float("lambda_l1", 1e-8, 10.0, log=True),
-            "lambda_l2": trial.suggest_float("lambda_l2", 1e-8, 100.0, log=True),
+            "colsample": trial.suggest_float("colsample", 0.05, 1.0),
+            "lambda_l2": trial.suggest_float("lambda_l2", 1e-3, 100.0, log=True),
         }
 
     def fit(
@@ -105,28 +121,35 @@ class DFS:
         resume: Path | None = None,
     ) -> Candidate:
         """Compute the features (once per problem) and train; see `Family.fit`. Trees train too fast to be resumed."""
+        from relselect.dfs.features import Wanted
         from relselect.dfs.lightgbm import train
 
         begun = time.monotonic()
         budget.check()
-        prepared = _prepared(problem, budget, emit).narrowed(int(config["depth"]), bool(config["windows"]))
+        everything = _prepared(problem, config, budget, emit)
+        prepared = everything.narrowed(Wanted.of(config))
+        if number == 0 and prepared.drifted:
+            emit(Notice("features", _about_drift(prepared)))
 
         def progress(step: int, loss: float, score: float) -> None:
             if step % _PROGRESS == 1:
                 emit(EpochDone(self.name, number, step, loss, score, time.monotonic() - begun))
 
+        training = _before_test(problem, prepared, budget)
+        data = prepared.train, prepared.label
         fitted = train(
             problem.task,
             config,
-            (prepared.train, prepared.label),
+            data,
             (prepared.val, prepared.val_label),
             seed=seed,
-            budget=_before_test(problem, prepared, budget),
+            budget=training.share(_FIRST) if config["refit"] else training,
             progress=progress,
         )
         model = Model(prepared.plan, prepared.vocabulary, fitted.trees)
-        predictions = fitted.trees.predict(prepared.val.values)
+        predictions = _validated(problem, prepared, model)
         score, interval = interval_of(problem, problem.rows("val"), predictions, seed=seed)
+        again = _fitted_again(problem, prepared, config, fitted, seed, training) if config["refit"] else None
         return Candidate(
             family=self.name,
             config=config,
@@ -138,31 +161,26 @@ class DFS:
             seconds=time.monotonic() - begun,
             peak_memory_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
             device="cpu",
-            model=model,
+            model=model if again is None else replace(model, trees=again),
             checkpoints=(Checkpoint(fitted.rounds, score),),
-            notes=_notes(prepared, fitted),
-            details=_details(prepared, fitted),
+            notes=_notes(prepared, config, fitted, again),
+            details=_details(prepared, fitted, again),
         )
 
     def predict(self, candidate: Candidate, problem: Problem, rows: Rows) -> NDArray[np.float64]:
-        """Compute the model's features for the rows and predict; see `Family.predict`."""
-        from relselect.dfs.matrix import compute
-
-        model: Model = candidate.model
-        return model.trees.predict(compute(problem, model.plan, rows, model.vocabulary).values)
+        """Compute the model's features for the rows, a bounded block at a time, and predict; see `Family.predict`."""
+        return _predicted(problem, candidate.model, rows)
 
     def choose(self, candidate: Candidate, checkpoint: int) -> Candidate:
         """Return the candidate itself: it carries its best round only."""
         return candidate
 
     def save(self, candidate: Candidate, folder: Path) -> None:
-        """Write `plan.json`, `vocabulary.json`, `constant.json` and, unless the model is a constant, `model.txt`."""
+        """Write `plan.json`, `vocabulary.json`, `trees.json` and, for each booster, `trees_<number>.txt`."""
         model: Model = candidate.model
         model.plan.save(folder / "plan.json")
         model.vocabulary.save(folder / "vocabulary.json")
-        (folder / "constant.json").write_text(json.dumps(model.trees.constant.tolist()), encoding="utf-8")
-        if model.trees.text is not None:
-            (folder / "model.txt").write_text(model.trees.text, encoding="utf-8")
+        model.trees.save(folder)
 
     def load(self, folder: Path, header: Candidate) -> Candidate:
         """Return `header` with the model that `save` wrote.
@@ -171,14 +189,12 @@ class DFS:
             BundleError: A file is missing or damaged.
         """
         from relselect.dfs.encoding import Vocabulary
-        from relselect.dfs.lightgbm import Trees
         from relselect.dfs.plan import Plan
+        from relselect.dfs.trees import Trees
 
         try:
-            constant = np.array(json.loads((folder / "constant.json").read_text(encoding="utf-8")), dtype=np.float64)
-            text = (folder / "model.txt").read_text(encoding="utf-8") if (folder / "model.txt").exists() else None
             model = Model(
-                Plan.load(folder / "plan.json"), Vocabulary.load(folder / "vocabulary.json"), Trees(text, constant)
+                Plan.load(folder / "plan.json"), Vocabulary.load(folder / "vocabulary.json"), Trees.load(folder)
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
             rule = f"holds no readable feature synthesis model ({error})"
@@ -199,7 +215,7 @@ def _before_test(problem: Problem, prepared: Prepared, budget: Budget) -> Budget
     return budget.until(max(budget.left() - needed, budget.left() / 2))
 
 
-def _prepared(problem: Problem, budget: Budget, emit: Emit) -> Prepared:
+def _prepared(problem: Problem, config: Config, budget: Budget, emit: Emit) -> Prepared:
     from relselect.dfs.features import prepare
 
     begun = time.monotonic()
@@ -211,13 +227,48 @@ def _prepared(problem: Problem, budget: Budget, emit: Emit) -> Prepared:
             found.append(True)
             emit(StageStarted("features"))
 
-    prepared = prepare(problem, check)
+    prepared = prepare(problem, check, copies=int(config["copies"]))
     if found:
         emit(StageFinished("features", time.monotonic() - begun, f"{len(prepared.plan)} features"))
     return prepared
 
 
-def _notes(prepared: Prepared, fitted: Fitted) -> tuple[str, ...]:
+def _predicted(problem: Problem, model: Model, rows: Rows) -> NDArray[np.float64]:
+    from relselect.dfs.features import features_of, runs
+
+    found = [
+        model.trees.predict(features_of(problem, model.plan, run, model.vocabulary).values)
+        for run in runs(rows, len(model.plan))
+    ]
+    return np.concatenate(found)
+
+
+def _validated(problem: Problem, prepared: Prepared, model: Model) -> NDArray[np.float64]:
+    """Return predictions of all validation rows; those that training was not stopped on are computed in blocks."""
+    rows = problem.rows("val")
+    if len(prepared.val_places) == len(rows):
+        return model.trees.predict(prepared.val.values)
+    return _predicted(problem, model, rows)
+
+
+def _fitted_again(
+    problem: Problem, prepared: Prepared, config: Config, fitted: Fitted, seed: int, budget: Budget
+) -> Trees | None:
+    """Return trees fitted on training and validation rows, or None where there is no time for them."""
+    from relselect.dfs.features import validation_as_training
+    from relselect.dfs.lightgbm import train_again
+
+    if budget.left() < fitted.seconds * len(fitted.trees.texts):
+        return None
+    try:
+        later = validation_as_training(problem, prepared, budget.check, copies=int(config["copies"]))
+    except BudgetExhausted:
+        return None
+    parts = [(prepared.train, prepared.label), later]
+    return train_again(problem.task, config, parts, fitted, seed=seed, budget=budget)
+
+
+def _notes(prepared: Prepared, config: Config, fitted: Fitted, again: Trees | None) -> tuple[str, ...]:
     notes = []
     if fitted.stopped == "constant":
         notes.append("Training showed one label or no feature: the model is a constant.")
@@ -225,18 +276,34 @@ def _notes(prepared: Prepared, fitted: Fitted) -> tuple[str, ...]:
         notes.append(f"The budget ended training; the best of the finished rounds is {fitted.rounds}.")
     if prepared.sampled:
         notes.append(f"Training rows were sampled to {len(prepared.label):,} to bound memory.")
+    if prepared.drifted:
+        notes.append(_about_drift(prepared))
+    if again is not None:
+        notes.append("Predictions come from trees fitted again on training and validation rows.")
+    elif config["refit"] and fitted.stopped != "constant":
+        notes.append("The budget left no time to fit again on training and validation rows.")
     return tuple(notes)
 
 
-def _details(prepared: Prepared, fitted: Fitted) -> dict[str, Any]:
+def _about_drift(prepared: Prepared) -> str:
+    count = len(prepared.drifted)
+    which = "1 feature that moves" if count == 1 else f"{count} features that move"
+    return f"Left out: {which} too far between early and late training rows: {told(prepared.drifted)}."
+
+
+def _details(prepared: Prepared, fitted: Fitted, again: Trees | None) -> dict[str, Any]:
     gains = fitted.trees.gains()
     top = [] if gains is None else np.argsort(-gains, kind="stable")[:_TOLD].tolist()
     features, entity = prepared.plan.features, prepared.plan.entity
     return {
         "n_features": len(prepared.plan),
+        "n_drifted": len(prepared.drifted),
+        "drifted": [{"feature": each.feature, "statistic": each.statistic} for each in prepared.drifted[:_TOLD]],
         "n_train_rows": len(prepared.label),
         "feature_seconds": round(prepared.seconds, 3),
         "rounds": fitted.rounds,
+        "boosters": len(fitted.trees.texts),
+        "fitted_again": again is not None,
         "stopped": fitted.stopped,
         "learning_curve": fitted.curve,
         "feature_importances": [

@@ -1,0 +1,77 @@
+"""A trained ensemble of trees: kept as LightGBM's text, saved as text and JSON.
+
+A model is text from the moment it is trained, so that a model in memory and the same model read from a file give the same
+bits.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Trees"]
+
+Floats = NDArray[np.float64]
+
+
+class Trees:
+    """A trained model: the mean of LightGBM boosters, or a constant where there was nothing to learn.
+
+    Args:
+        texts: LightGBM's text of each booster; none for a constant.
+        constant: What is predicted without a booster: a number, or one probability per class.
+        centre: Added to the boosters' predictions once they are multiplied by `scale`.
+        scale: The spread of regression labels, which are standardised before LightGBM rounds them to single precision.
+    """
+
+    def __init__(self, texts: Sequence[str], constant: Floats, centre: float = 0.0, scale: float = 1.0) -> None:
+        self.texts, self.constant, self.centre, self.scale = tuple(texts), constant, centre, scale
+        self._boosters: list[Any] = []
+
+    @property
+    def boosters(self) -> list[Any]:
+        """LightGBM's boosters, built from the texts."""
+        if len(self._boosters) < len(self.texts):
+            import lightgbm
+
+            self._boosters = [lightgbm.Booster(model_str=text) for text in self.texts]
+        return self._boosters
+
+    def predict(self, values: Floats) -> Floats:
+        """Return predictions of shape (n,), or (n, classes), for features of shape (n, k)."""
+        if not self.boosters or not len(values):
+            return np.broadcast_to(self.constant, (len(values), *self.constant.shape)).copy()
+        data = np.ascontiguousarray(values)
+        found = sum(np.asarray(booster.predict(data), dtype=np.float64) for booster in self.boosters)
+        return np.asarray(found / len(self.boosters) * self.scale + self.centre)
+
+    def gains(self) -> Floats | None:
+        """Return each feature's share of the total gain, shape (k,), or None for a constant."""
+        if not self.boosters:
+            return None
+        gain = np.sum([booster.feature_importance(importance_type="gain") for booster in self.boosters], axis=0)
+        return np.asarray(gain / gain.sum() if gain.sum() > 0 else gain, dtype=np.float64)
+
+    def save(self, folder: Path) -> None:
+        """Write `trees.json` and, for each booster, `trees_<number>.txt`."""
+        head = {
+            "boosters": len(self.texts),
+            "constant": self.constant.tolist(),
+            "centre": self.centre,
+            "scale": self.scale,
+        }
+        (folder / "trees.json").write_text(json.dumps(head), encoding="utf-8")
+        for number, text in enumerate(self.texts):
+            (folder / f"trees_{number}.txt").write_text(text, encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> Trees:
+        """Return the trees that `save` wrote."""
+        head = json.loads((folder / "trees.json").read_text(encoding="utf-8"))
+        texts = [(folder / f"trees_{number}.txt").read_text(encoding="utf-8") for number in range(head["boosters"])]
+        return cls(texts, np.array(head["constant"], dtype=np.float64), float(head["centre"]), float(head["scale"]))
