@@ -326,8 +326,15 @@ def _with_features(lead: pa.Table, matrix: FeatureMatrix, work: _Work) -> pa.Tab
         if feature.categorical:
             columns[name] = _texts(values, work.words(feature.source(work.plan.entity)))
         else:
-            columns[name] = pa.array(values, from_pandas=True)
+            columns[name] = _numbers(values)
     return pa.table(columns)
+
+
+def _numbers(values: NDArray[np.float64]) -> pa.Array:
+    """Return numbers with null for nan; memory in one piece is shared, not copied."""
+    missing = np.isnan(values)
+    valid = pa.py_buffer(np.packbits(~missing, bitorder="little")) if missing.any() else None
+    return pa.Array.from_buffers(pa.float64(), len(values), [valid, pa.py_buffer(np.ascontiguousarray(values))])
 
 
 def _texts(codes: NDArray[np.float64], words: pa.Array) -> pa.Array:

@@ -22,6 +22,7 @@ from relselect.database.columns import as_float, as_strings
 from relselect.database.table import SemanticType
 from relselect.dfs.encoding import Vocabulary, source_of
 from relselect.dfs.feature import Aggregate, Feature
+from relselect.dfs.paths import route_name
 from relselect.dfs.plan import Plan
 from relselect.dfs.reader import OWN, Reader, grouped
 from relselect.errors import TaskError
@@ -87,12 +88,14 @@ def compute(
     Raises:
         TaskError: A declared task-row feature does not hold what training saw in it.
     """
-    values = np.full((len(rows), len(plan)), np.nan, order="F")
+    values = np.empty((len(rows), len(plan)), order="F")
     features = list(plan.features)
-    groups = list(grouped(features).values())
+    # Groups that read along one path follow each other, so that they share what they find out about the rows.
+    groups = sorted(grouped(features).values(), key=lambda places: route_name(features[places[0]].path))
+    reader = Reader(problem, problem.entity, rows)
 
     def read(places: list[int]) -> int:
-        for place, found in zip(places, _read(problem, rows, vocabulary, [features[p] for p in places]), strict=True):
+        for place, found in zip(places, _read(reader, vocabulary, [features[p] for p in places]), strict=True):
             values[:, place] = found
         return len(places)
 
@@ -162,9 +165,8 @@ def _run(
                 each.cancel()
 
 
-def _read(problem: Problem, rows: Rows, vocabulary: Vocabulary, features: list[Feature]) -> Iterator[Floats]:
+def _read(reader: Reader, vocabulary: Vocabulary, features: list[Feature]) -> Iterator[Floats]:
     """Yield the values of features of one group, categories as numbers of the vocabulary."""
-    reader = Reader(problem, problem.entity, rows)
     if features[0].aggregate in OWN:
         for feature in features:
             yield _own(reader, vocabulary, feature)
@@ -173,7 +175,7 @@ def _read(problem: Problem, rows: Rows, vocabulary: Vocabulary, features: list[F
         if not feature.categorical:
             yield values
         else:
-            yield vocabulary.encode(source_of(feature, problem.entity), values, words or [])
+            yield vocabulary.encode(source_of(feature, reader.table), values, words or [])
 
 
 def _own(reader: Reader, vocabulary: Vocabulary, feature: Feature) -> Floats:

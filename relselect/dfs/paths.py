@@ -133,17 +133,28 @@ class Paths:
             where: Leaves out rows that do not meet it, and those of which that is not known yet.
         """
         base = self.relation(down)
-        times = self._value_times(base, then, column)
         clock = self.database[self.table_at((*down, *then), "")].clock_of(column) if column else None
-        keys, name = base.keys, route_name(down)
-        relevant = keys >= 0
-        if clock is not None or not np.array_equal(times[relevant], base.times[relevant]):
-            name = f"{route_name((*down, *then))}@{column if clock else ''}"
-        if where is not None:
-            keys, times = self._meeting(base, where, times)
-            name += f"?{where.column}={where.value}"
-        ties = self._ties(base.table, then, column if clock else None)
-        return self.problem.cached(f"dfs/index/{name}", lambda: Index(keys, times, ties))
+        plain = clock is None and self._come_with_rows(down, then)
+        name = route_name(down) if plain else f"{route_name((*down, *then))}@{column if clock else ''}"
+        name += f"?{where.column}={where.value}" if where is not None else ""
+
+        def build() -> Index:
+            keys, times = base.keys, base.times if plain else self._value_times(base, then, column)
+            if where is not None:
+                keys, times = self._meeting(base, where, times)
+            return Index(keys, times, self._ties(base.table, then, column if clock else None))
+
+        return self.problem.cached(f"dfs/index/{name}", build)
+
+    def _come_with_rows(self, down: Route, then: Route) -> bool:
+        """Return whether what stands at the end of `then` exists from the moment its row below does."""
+
+        def compare() -> bool:
+            base = self.relation(down)
+            relevant = base.keys >= 0
+            return bool(np.array_equal(self._value_times(base, then, None)[relevant], base.times[relevant]))
+
+        return not then or self.problem.cached(f"dfs/with rows/{route_name((*down, *then))}", compare)
 
     def _meeting(self, base: Relation, where: Condition, times: Ints) -> tuple[Ints, Ints]:
         """Return the keys of rows that meet a condition, -1 for others, and from when on that is known."""

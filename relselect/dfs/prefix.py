@@ -56,10 +56,15 @@ class Spans:
     lo: Ints
     hi: Ints
 
-    @property
+    @cached_property
     def empty(self) -> NDArray[np.bool_]:
         """Whether nothing is visible, shape (n,)."""
         return self.hi <= self.lo
+
+    @cached_property
+    def last(self) -> Ints:
+        """The place of each span's last row, 0 for an empty span, shape (n,)."""
+        return np.where(self.empty, 0, self.hi - 1)
 
     @cached_property
     def by_hi(self) -> Ints:
@@ -254,8 +259,9 @@ def edge(values: Floats, span: Spans, *, last: bool) -> Floats:
     """Return the value of each span's last (or first) row, shape (n,); missing if that row's value is."""
     if not len(values):
         return np.full(len(span.lo), np.nan)
-    where = np.where(span.empty, 0, span.hi - 1 if last else span.lo)
-    return np.where(span.empty, np.nan, values[where])
+    found = values[span.last if last else np.where(span.empty, 0, span.lo)]
+    found[span.empty] = np.nan
+    return found
 
 
 def distinct(index: Index, codes: Ints, span: Spans, *, whole: bool = False) -> Floats:

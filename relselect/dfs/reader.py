@@ -7,8 +7,11 @@ the pairs; rows that ask the same (owner, cutoff, asof) share theirs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MOST_PAIRS", "OWN", "Group", "Raw", "Reader", "grouped"]
 
+T = TypeVar("T")
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 #: A feature's values, and for categories what its codes stand for.
@@ -35,6 +39,8 @@ Group = tuple[Route, str | None, Condition | None, bool, bool]
 
 #: (row, child) pairs written out at a time.
 MOST_PAIRS = 2_000_000
+#: Owners and spans of the task rows that are kept for the groups to come: 16 bytes a row each.
+_RECENT = 8
 
 _CODED = (Aggregate.NUM_UNIQUE, Aggregate.MODE, Aggregate.SHARE, Aggregate.ENTROPY)
 _LENGTHS = (Aggregate.STD, Aggregate.TREND)
@@ -51,8 +57,16 @@ def grouped(features: list[Feature]) -> dict[Group, list[int]]:
     return groups
 
 
+@dataclass
+class _Shared:
+    """Something that one thread builds and others wait for."""
+
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    value: Any = None
+
+
 class Reader:
-    """Reads features of one set of rows.
+    """Reads features of one set of rows, for several threads at once.
 
     Args:
         problem: Supplies the database; sorted structures stay in its cache.
@@ -64,6 +78,8 @@ class Reader:
         self.problem, self.table, self.rows = problem, table, rows
         self.paths = Paths(problem)
         self.unit = DAY if problem.task.time_kind == "timestamp" else 1
+        self._recent: OrderedDict[Hashable, _Shared] = OrderedDict()
+        self._guard = threading.Lock()
 
     def read(self, features: list[Feature]) -> list[Raw]:
         """Return the values of features of one group, in their order; numbers as the plan means them."""
@@ -105,12 +121,29 @@ class Reader:
         return [self._finish(feature, column, self.rows) for feature in features]
 
     def _spans(self, index: Index, up: Route, features: list[Feature]) -> dict[int | None, Spans]:
-        owners = self.paths.owners(up, self.rows, self.table)
-        spans = {}
-        for window in dict.fromkeys(feature.window for feature in features):
+        return {window: self._span(index, up, window) for window in dict.fromkeys(each.window for each in features)}
+
+    def _span(self, index: Index, up: Route, window: int | None) -> Spans:
+        def find() -> Spans:
             after = None if window is None else self.rows.cutoff - window
-            spans[window] = index.spans(owners, self.rows.asof, after)
-        return spans
+            return index.spans(self._owners(up), self.rows.asof, after)
+
+        return self._shared((id(index), up, window), find)
+
+    def _owners(self, up: Route) -> Ints:
+        return self._shared(up, lambda: self.paths.owners(up, self.rows, self.table))
+
+    def _shared(self, key: Hashable, build: Callable[[], T]) -> T:
+        """Return what several groups need, built by one of their threads; only the most recent are kept."""
+        with self._guard:
+            entry = self._recent.setdefault(key, _Shared())
+            self._recent.move_to_end(key)
+            if len(self._recent) > _RECENT:
+                self._recent.popitem(last=False)
+        with entry.lock:
+            if entry.value is None:
+                entry.value = build()
+        return cast(T, entry.value)
 
     def _values(self, table: str, then: Route, column: str | None) -> Values:
         end = then[-1].table if then else table
@@ -119,7 +152,8 @@ class Reader:
             return self.paths.ascend(table, then)[rows] if then else rows
 
         def floats(rows: Ints, kind: SemanticType) -> Floats:
-            return pick(self.paths.floats(end, column or "", kind), at(rows))
+            values = self.paths.floats(end, column or "", kind)
+            return pick(values, at(rows)) if then else values[rows]
 
         def codes(rows: Ints, kind: SemanticType) -> Coded:
             if kind == SemanticType.KEY:
@@ -143,7 +177,7 @@ class Reader:
         """Return nested features of one path, condition and window."""
         up, down, _ = features[0].parts
         index = self.paths.index(down, (), None, features[0].where)
-        owners = self.paths.owners(up, self.rows, self.table)
+        owners = self._owners(up)
         asked, place = _distinct(owners, self.rows, worth=bool(up))
         window = features[0].window
         after = None if window is None else asked.cutoff - window
