@@ -25,6 +25,13 @@ SAME = {
     "slices": (pa.array(["b", "c"]), pa.array(["a", "b", "c", "d"]).slice(1, 2)),
     "unit": (pa.array([1_000_000], pa.timestamp("us")), pa.array([1], pa.timestamp("s"))),
     "fine unit": (pa.array([-3], pa.timestamp("us")), pa.array([-3000], pa.timestamp("ns"))),
+    "whole floats": (pa.array([1, None, -3]), pa.array([1.0, None, -3.0])),
+    "decimals": (pa.array([1.5, None]), pa.array([1.5, None]).cast(pa.decimal128(9, 4))),
+    "whole decimals": (pa.array([1, None]), pa.array([1, None]).cast(pa.decimal128(25, 4))),
+    "dates": (pa.array([86_400_000_000], pa.timestamp("us")), pa.array([1], pa.date32())),
+    "nothing": (pa.array([None, None], pa.string()), pa.array([None, None], pa.int64())),
+    "no rows": (pa.array([], pa.string()), pa.array([], pa.timestamp("ns"))),
+    "empty chunks": (pa.array(["a"]), pa.chunked_array([pa.array([], pa.string()), pa.array(["a"])])),
     "zone": (pa.array([1], pa.timestamp("us")), pa.array([1], pa.timestamp("us", "Asia/Tokyo"))),
     "garbage below nulls": (
         pa.array([1, None]),
@@ -49,6 +56,14 @@ DIFFERENT = {
     "last bit": (pa.array([0.1 + 0.2]), pa.array([0.3])),
     "nanosecond": (pa.array([1], pa.timestamp("ns")), pa.array([2], pa.timestamp("ns"))),
     "beyond 63 bits": (pa.array([2**64 - 1], pa.uint64()), pa.array([-1])),
+    "zero of another sign": (pa.array([0.0]), pa.array([-0.0])),
+    "fraction": (pa.array([1, 2]), pa.array([1.0, 2.5])),
+    "beyond what floats tell apart": (pa.array([2**60]), pa.array([2**60 + 1])),
+    "more nothing": (pa.array([None], pa.int64()), pa.array([None, None], pa.int64())),
+    "digits of decimals": (
+        pa.array(["0.1234567890123456789"]).cast(pa.decimal128(30, 19)),
+        pa.array(["0.1234567890123456788"]).cast(pa.decimal128(30, 19)),
+    ),
     "list": (pa.array([[1, 2]]), pa.array([[2, 1]])),
     "decimal": (pa.array([1]).cast(pa.decimal128(25, 1)), pa.array([2]).cast(pa.decimal128(25, 1))),
     "rows": (pa.array([1]), pa.array([1, 1])),
@@ -92,3 +107,27 @@ def test_declarations_show():
     ]
     assert len(set(prints)) == len(prints)
     assert declared(description="words do not count") == prints[0]
+
+
+def test_columns_declared_as_words_are_hashed_as_words():
+    words = {"types": {"x": SemanticType.CATEGORICAL}}
+    same = [
+        pa.array(["1", "2", None]),
+        pa.array([1, 2, None]),
+        pa.array([1.0, 2.0, None]),
+        pa.array([1, 2, None], pa.int8()),
+    ]
+    assert len({of(values, **words) for values in same}) == 1
+    assert of(pa.array(["1.5"]), **words) == of(pa.array([1.5]), **words)
+    assert of(pa.array(["01", "2", None]), **words) != of(same[0], **words)
+
+
+def test_the_order_of_references_and_masks_does_not_show():
+    columns = {name: pa.array([1, 2]) for name in "abcd"}
+    keys = (ForeignKey(("b",), "t", ("a",)), ForeignKey(("c",), "t", ("a",)))
+
+    def declared(**options):
+        return Database([Table("t", pa.table(columns), primary_key=("a",), **options)]).fingerprint
+
+    assert declared(foreign_keys=keys) == declared(foreign_keys=keys[::-1])
+    assert declared(known_at={"d": ("b", "c")}) == declared(known_at={"d": ("c", "b")})
