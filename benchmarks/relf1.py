@@ -1,0 +1,156 @@
+"""Measure a family on the three tasks of rel-f1, in both regimes, and print a table.
+
+    RELSELECT_DATA=... python benchmarks/relf1.py [--family dfs|rdl] [--seeds 5]
+    ... --backtest 1 2 3 4      earlier folds: the splits moved back, the real test rows left alone
+    ... --ablate                what each part of feature synthesis is worth
+    ... --set bags=5 drift=none one configuration other than the default
+    ... --test                  score the test rows, once, and append the figures to docs/relf1.jsonl
+
+Validation rows are scored by default; whoever compares configurations looks at earlier folds. Figures are AUROC (higher is
+better) and mean absolute error (lower is better), mean and standard deviation over seeds. The last line is one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from typing import Any
+
+import numpy as np
+from _relf1_ledger import append, render
+from _relf1_protocol import BARS, DATABASE, REGIMES, Case, Score, cases, measure
+
+from relselect.families import family_of
+from relselect.threads import wait_passively
+
+#: What is changed, one at a time; delay copies matter only where evaluation is delayed.
+ABLATIONS: dict[str, dict[str, Any]] = {
+    "default": {},
+    "no windows": {"windows": False},
+    "no label history": {"history": False},
+    "no nested features": {"nested": False},
+    "no conditions": {"conditions": False},
+    "one step": {"depth": 1},
+    "two steps": {"depth": 2},
+    "drifting features read": {"drift": None},
+    "no delay copies": {"copies": 0},
+    "one delay copy": {"copies": 1},
+    "six delay copies": {"copies": 6},
+    "not fitted again": {"refit": False},
+    "one booster": {"bags": 1},
+    "best thresholds": {"extra_trees": False},
+}
+
+
+def main() -> None:
+    wait_passively()
+    arguments = parsed()
+    shifts = arguments.backtest if arguments.backtest else [0.0]
+    variants = ABLATIONS if arguments.ablate else {"default": changed(arguments.set)}
+    scored = arguments.test or bool(arguments.backtest)
+    family = family_of(arguments.family)
+    found: dict[str, dict[Case, list[Score]]] = {name: {} for name in variants}
+    for case, problem in cases(arguments.regimes, shifts, arguments.database):
+        for name, changes in variants.items():
+            if case.regime == "rolling" and set(changes) == {"copies"}:
+                continue
+            scores = [measure(problem, family, changes, seed, test=scored) for seed in range(arguments.seeds)]
+            found[name][case] = scores
+            print(f"{name} {case} {shown(scores, scored)}", file=sys.stderr, flush=True)
+    report = figures(found, arguments)
+    print(table(found, scored))
+    if arguments.test:
+        append(report)
+        render()
+    print(json.dumps(report))
+
+
+def parsed() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--family", default="dfs")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--regimes", nargs="*", default=list(REGIMES), choices=REGIMES)
+    parser.add_argument("--backtest", nargs="*", type=float, metavar="SHIFT")
+    parser.add_argument("--ablate", action="store_true")
+    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--test", action="store_true")
+    parser.add_argument(
+        "--database", default=DATABASE, help="another known database: all of its tasks that have a time"
+    )
+    arguments = parser.parse_args()
+    if arguments.backtest == []:
+        arguments.backtest = [1.0, 2.0, 3.0, 4.0]
+    if arguments.test and (arguments.ablate or arguments.backtest or arguments.database != DATABASE):
+        parser.error(
+            "--test scores the default configuration of rel-f1, once: without --ablate, --backtest, --database"
+        )
+    return arguments
+
+
+def changed(settings: list[str]) -> dict[str, Any]:
+    """Read `key=value` pairs; values are JSON, "none" is no value."""
+    pairs = (setting.split("=", 1) for setting in settings)
+    return {key: None if value.lower() == "none" else json.loads(value.lower()) for key, value in pairs}
+
+
+def shown(scores: list[Score], scored: bool) -> str:
+    parts = ["val " + spread([score.val for score in scores])]
+    parts += ["test " + spread([score.test for score in scores])] if scored else []
+    return ", ".join(parts) + f", {max(score.seconds for score in scores):.0f} s"
+
+
+def spread(values: list[float]) -> str:
+    return f"{np.mean(values):.4f} ± {np.std(values, ddof=1) if len(values) > 1 else 0.0:.4f}"
+
+
+def table(found: dict[str, dict[Case, list[Score]]], scored: bool) -> str:
+    """Return one row per variant and one column per task and regime; folds are averaged."""
+    columns = sorted({(case.regime, case.task) for by_case in found.values() for case in by_case}, reverse=True)
+    lines = [
+        "| | " + " | ".join(f"{task} {regime}" for regime, task in columns) + " |",
+        "|---|" + "---|" * len(columns),
+    ]
+    for name, by_case in found.items():
+        cells = [cell([s for case, s in by_case.items() if (case.regime, case.task) == c], scored) for c in columns]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    bars = [BARS.get((task, regime)) for regime, task in columns]
+    lines.append("| bar (test) | " + " | ".join("" if bar is None else f"{bar:g}" for bar in bars) + " |")
+    return "\n".join(lines)
+
+
+def cell(folds: list[list[Score]], scored: bool) -> str:
+    if not folds:
+        return "–"
+    parts = [spread(list(np.mean([[score.val for score in fold] for fold in folds], axis=0)))]
+    if scored:
+        parts.append(spread(list(np.mean([[score.test for score in fold] for fold in folds], axis=0))))
+    return " → ".join(parts)
+
+
+def figures(found: dict[str, dict[Case, list[Score]]], arguments: argparse.Namespace) -> dict[str, Any]:
+    return {
+        "family": arguments.family,
+        "database": arguments.database,
+        "config": {} if arguments.ablate else changed(arguments.set),
+        "seeds": arguments.seeds,
+        "cores": len(os.sched_getaffinity(0)),
+        "figures": [
+            {
+                "variant": name,
+                "task": case.task,
+                "regime": case.regime,
+                "shift": case.shift,
+                "val": [round(score.val, 5) for score in scores],
+                "test": [None if np.isnan(score.test) else round(score.test, 5) for score in scores],
+                "seconds": round(max(score.seconds for score in scores), 1),
+            }
+            for name, by_case in found.items()
+            for case, scores in by_case.items()
+        ],
+    }
+
+
+if __name__ == "__main__":
+    main()
