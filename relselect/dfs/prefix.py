@@ -331,7 +331,8 @@ def quantile(index: Index, values: Floats, span: Spans, levels: Sequence[float])
     lo, hi = before[np.where(span.empty, 0, span.lo)], before[np.where(span.empty, 0, span.hi)]
     some = hi > lo
     lo, hi = lo[some], hi[some]
-    distinct, codes = np.unique(values[valid], return_inverse=True)
+    # Minus zero becomes zero: which of the two stands for both must not depend on other rows.
+    distinct, codes = np.unique(values[valid] + 0.0, return_inverse=True)
     small: Slots = codes.astype(np.int32)
     bits = max(1, (len(distinct) - 1).bit_length())
     lo, hi, size = np.tile(lo, 2), np.tile(hi, 2), hi - lo
