@@ -25,7 +25,7 @@ from relselect.dfs.encoding import Vocabulary
 from relselect.dfs.enumeration import MAX_FEATURES, default_plan
 from relselect.dfs.plan import Plan, parse_bytes
 from relselect.errors import ConfigError, TaskError
-from relselect.events import Emit, FeatureProgress, StageFinished, StageStarted, silent
+from relselect.events import Emit, FeatureProgress, Notice, StageFinished, StageStarted, silent
 from relselect.fitted import bind_frame
 from relselect.problem import Problem, Types
 from relselect.tasks import Rows
@@ -130,7 +130,15 @@ def features(
     begun = time.monotonic()
     emit(StageStarted("features"))
     used = _planned(problem, given, depth, max_features, windows, rich)
-    work = _Work(problem, used, asked, engine, tuple(primitives or ()), limit, emit)
+    work = _Work(
+        problem,
+        used,
+        asked,
+        compute=_engine(problem, used, engine, limit, emit),
+        custom=_custom(problem, primitives or (), depth, emit),
+        limit=limit,
+        emit=emit,
+    )
     result = _in_memory(work) if out is None else _to_file(work, Path(out))
     emit(StageFinished("features", time.monotonic() - begun, f"{len(asked.rows):,} rows, {len(used)} features"))
     return result
@@ -240,6 +248,10 @@ def _plain(values: pa.ChunkedArray) -> pa.ChunkedArray:
     return values.cast(values.type.value_type) if pa.types.is_dictionary(values.type) else values
 
 
+_Compute = Callable[[Rows, Vocabulary, Callable[[int, int], None]], "FeatureMatrix"]
+_Custom = Callable[[Rows], pa.Table]
+
+
 class _Work:
     """Computes blocks of rows as Arrow tables."""
 
@@ -248,16 +260,15 @@ class _Work:
         problem: Problem,
         plan: Plan,
         asked: _Asked,
-        engine: Engine,
-        primitives: tuple[Any, ...],
+        *,
+        compute: _Compute,
+        custom: _Custom | None,
         limit: int | None,
         emit: Emit,
     ) -> None:
-        self.problem, self.plan, self.asked, self.engine, self.limit, self.emit = (
-            problem, plan, asked, engine, limit, emit,
-        )  # fmt: skip
+        self.plan, self.asked, self.limit, self.emit = plan, asked, limit, emit
+        self.compute, self.custom = compute, custom
         self.vocabulary = _complete(problem, plan, asked.rows)
-        self.compute = _engine(problem, plan, engine, limit)
         self._words = {source: pa.array(words, pa.string()) for source, words in self.vocabulary.words.items()}
         self._begun = self._told = time.monotonic()
 
@@ -269,19 +280,30 @@ class _Work:
         """Bytes of one row's features."""
         return 8 * max(1, len(self.plan))
 
-    def words(self, source: tuple[str, str]) -> pa.Array:
-        """Return the values of a column that categories are numbers of."""
-        return self._words[source]
-
     def block(self, start: int, stop: int) -> pa.Table:
         """Return rows `start` to `stop` with their features."""
 
         def progress(done: int, cells: int) -> None:
             self._tell(start * len(self.plan) + done * (stop - start) * len(self.plan) // max(1, cells))
 
-        matrix = self.compute(self.asked.rows.take(slice(start, stop)), self.vocabulary, progress)
+        rows = self.asked.rows.take(slice(start, stop))
+        table = self._with_features(
+            self.asked.lead.slice(start, stop - start), self.compute(rows, self.vocabulary, progress)
+        )
+        if self.custom is not None:
+            table = _beside(table, self.custom(rows), self.plan.entity)
         self._tell(stop * len(self.plan), last=stop == len(self))
-        return _with_features(self.asked.lead.slice(start, stop - start), matrix, self)
+        return table
+
+    def _with_features(self, lead: pa.Table, matrix: FeatureMatrix) -> pa.Table:
+        columns: dict[str, pa.Array] = {}
+        for place, feature in enumerate(self.plan):
+            values = matrix.values[:, place]
+            if feature.categorical:
+                columns[feature.name] = _texts(values, self._words[feature.source(self.plan.entity)])
+            else:
+                columns[feature.name] = _numbers(values)
+        return _beside(lead, pa.table(columns), self.plan.entity)
 
     def _tell(self, done: int, *, last: bool = False) -> None:
         now = time.monotonic()
@@ -290,18 +312,48 @@ class _Work:
             self.emit(FeatureProgress(done, len(self) * len(self.plan), now - self._begun))
 
 
-_Compute = Callable[[Rows, Vocabulary, Callable[[int, int], None]], "FeatureMatrix"]
-
-
-def _engine(problem: Problem, plan: Plan, engine: Engine, limit: int | None) -> _Compute:
+def _engine(problem: Problem, plan: Plan, engine: Engine, limit: int | None, emit: Emit) -> _Compute:
     """Return what computes the plan's features of rows."""
     if engine == "sql":
         from relselect.dfs.sql import compute_sql
 
         return lambda rows, vocabulary, _: compute_sql(problem, plan, rows, vocabulary, memory_limit=limit)
+    if engine == "featuretools":
+        return partial(_by_featuretools, problem, plan, emit)
     from relselect.dfs.matrix import compute
 
     return lambda rows, vocabulary, progress: compute(problem, plan, rows, vocabulary, progress=progress)
+
+
+def _by_featuretools(
+    problem: Problem, plan: Plan, emit: Emit, rows: Rows, vocabulary: Vocabulary, _: Callable[[int, int], None]
+) -> FeatureMatrix:
+    from relselect.dfs.featuretools.engine import compute_plan
+
+    matrix, said = compute_plan(problem, plan, rows, vocabulary)
+    if len(said) < len(plan):
+        rest = f"{len(plan) - len(said)} of {len(plan)} features cannot be said in featuretools"
+        emit(Notice("featuretools", f"{rest}; the prefix engine computed them."))
+    return matrix
+
+
+def _custom(problem: Problem, primitives: Sequence[Any], depth: int, emit: Emit) -> _Custom | None:
+    """Return what computes features of the user's own primitives, None if there are none."""
+    if not primitives:
+        return None
+    from featuretools.feature_base import DirectFeature, IdentityFeature
+
+    from relselect.dfs.featuretools import compute_featuretools, enumerate_featuretools
+
+    definitions = [
+        definition
+        for definition in enumerate_featuretools(problem, depth, primitives)
+        for parts in [[definition, *definition.get_dependencies(deep=True)]]
+        if not all(isinstance(part, DirectFeature | IdentityFeature) for part in parts)
+    ]
+    message = f"{len(definitions)} features of your own primitives are computed by featuretools, which is slow."
+    emit(Notice("featuretools", message))
+    return lambda rows: compute_featuretools(problem, definitions, rows)
 
 
 def _complete(problem: Problem, plan: Plan, rows: Rows) -> Vocabulary:
@@ -317,17 +369,12 @@ def _complete(problem: Problem, plan: Plan, rows: Rows) -> Vocabulary:
     return Vocabulary(words)
 
 
-def _with_features(lead: pa.Table, matrix: FeatureMatrix, work: _Work) -> pa.Table:
-    """Return the leading columns with the features beside them; one of another's name goes by its table."""
-    columns = {name: lead[name] for name in lead.column_names}
-    for place, feature in enumerate(work.plan):
-        values = matrix.values[:, place]
-        name = f"{work.plan.entity}.{feature.name}" if feature.name in lead.column_names else feature.name
-        if feature.categorical:
-            columns[name] = _texts(values, work.words(feature.source(work.plan.entity)))
-        else:
-            columns[name] = _numbers(values)
-    return pa.table(columns)
+def _beside(lead: pa.Table, columns: pa.Table, entity: str) -> pa.Table:
+    """Return tables side by side; a column of another's name goes by its table."""
+    taken = set(lead.column_names)
+    found = {name: lead[name] for name in lead.column_names}
+    found.update({f"{entity}.{name}" if name in taken else name: columns[name] for name in columns.column_names})
+    return pa.table(found)
 
 
 def _numbers(values: NDArray[np.float64]) -> pa.Array:

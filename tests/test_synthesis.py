@@ -16,7 +16,7 @@ from relselect.dfs.feature import Aggregate, Feature, Hop
 from relselect.dfs.matrix import compute
 from relselect.dfs.plan import Plan
 from relselect.errors import ConfigError, PlanError, TaskError
-from relselect.events import Event, FeatureProgress, StageFinished, StageStarted
+from relselect.events import Event, FeatureProgress, Notice, StageFinished, StageStarted
 from relselect.problem import Problem
 from relselect.synthesis import make_plan
 from tests.shop import days, labels, shop, shop_tables, shop_task
@@ -180,6 +180,47 @@ def test_the_sql_engine_says_the_same(found, database, task):
             np.testing.assert_allclose(one[name].to_numpy(), other[name].to_numpy(), rtol=1e-9, atol=1e-9, err_msg=name)
         else:
             assert one[name].equals(other[name]), name
+
+
+def test_featuretools_says_the_same_and_the_rest_is_told(database, task):
+    plan = make_plan(database, task, max_features=40, windows=[])
+    events: list[Event] = []
+    one = rs.features(database, task, plan=plan, split="val").table
+    other = rs.features(database, task, plan=plan, split="val", engine="featuretools", on_event=events.append).table
+    assert one.schema == other.schema
+    for name in one.column_names:
+        if one[name].type == pa.float64():
+            np.testing.assert_allclose(one[name].to_numpy(), other[name].to_numpy(), rtol=1e-9, atol=1e-9, err_msg=name)
+        else:
+            assert one[name].equals(other[name]), name
+    assert any(isinstance(event, Notice) and "cannot be said in featuretools" in event.message for event in events)
+
+
+def test_primitives_of_your_own_are_computed_by_featuretools(database, task):
+    from featuretools.primitives import AggregationPrimitive
+    from woodwork.column_schema import ColumnSchema
+
+    class Spread(AggregationPrimitive):
+        name = "spread"
+        input_types = [ColumnSchema(semantic_tags={"numeric"})]  # noqa: RUF012
+        return_type = ColumnSchema(semantic_tags={"numeric"})
+
+        def get_function(self):
+            return lambda values: values.max() - values.min()
+
+    path = (ORDERS,)
+    plan = Plan("users", (Feature(A.MAX, path, "total"), Feature(A.MIN, path, "total")))
+    events: list[Event] = []
+    found = rs.features(
+        database, task, plan=plan, split="val", primitives=[Spread], depth=1, on_event=events.append
+    ).to_pandas()
+    own = [name for name in found.columns if "SPREAD" in name]
+    assert own == ["SPREAD(orders.total)"]
+    expected = found["MAX(orders[user_id].total)"] - found["MIN(orders[user_id].total)"]
+    np.testing.assert_allclose(found[own[0]], expected)
+    assert any(isinstance(event, Notice) and "computed by featuretools" in event.message for event in events)
+    with pytest.raises(ConfigError, match="no featuretools primitives"):
+        rs.features(database, task, plan=plan, split="val", primitives=["magic"])
 
 
 def test_a_file_is_written_in_blocks_and_holds_the_same(found, database, task, tmp_path, monkeypatch):
