@@ -264,7 +264,7 @@ def test_a_bug_is_named_and_its_trace_is_shown_on_request(
 
 def test_profile_and_recommend_tell(shop: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     record = advice_record()
-    measured = SimpleNamespace(to_json=lambda: record["profile"])
+    measured = SimpleNamespace(to_json=lambda: record["profile"], findings=())
     advice = SimpleNamespace(record=record, to_json=lambda: record["recommendation"])
     monkeypatch.setattr(api, "profile", lambda *_, **__: measured)
     monkeypatch.setattr(api, "recommend", lambda *_, **__: advice)

@@ -11,7 +11,7 @@ import pytest
 
 from relselect.budget import Budget
 from relselect.dfs import DFS
-from relselect.dfs.features import Wanted, features_of, prepare, runs, validation_as_training
+from relselect.dfs.features import Wanted, prepare
 from relselect.errors import BudgetExhausted, BundleError
 from relselect.events import EpochDone, StageFinished, silent
 from relselect.family import Family
