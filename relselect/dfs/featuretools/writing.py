@@ -1,0 +1,219 @@
+"""Features of a plan as featuretools' definitions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import featuretools as ft
+from featuretools import primitives as p
+from featuretools.entityset.relationship import RelationshipPath
+from featuretools.feature_base import AggregationFeature, DirectFeature, IdentityFeature, TransformFeature
+
+from relselect.database.clock import DAY
+from relselect.database.table import SemanticType
+from relselect.dfs.feature import Aggregate, Condition, Feature, Route
+from relselect.dfs.featuretools.differences import difference
+from relselect.dfs.featuretools.layout import Edge, Layout, layout_within
+from relselect.errors import PlanError
+
+if TYPE_CHECKING:
+    from relselect.dfs.plan import Plan
+    from relselect.dfs.schema import Schema
+
+__all__ = ["to_featuretools", "typed"]
+
+A, T = Aggregate, SemanticType
+
+_OF_VALUES: Mapping[Aggregate, Any] = {
+    A.SUM: p.Sum,
+    A.MEAN: p.Mean,
+    A.STD: p.Std,
+    A.SKEW: p.Skew,
+    A.MIN: p.Min,
+    A.MAX: p.Max,
+    A.MEDIAN: p.Median,
+    A.FIRST: p.First,
+    A.LAST: p.Last,
+    A.NUM_UNIQUE: p.NumUnique,
+    A.MODE: p.Mode,
+    A.ENTROPY: p.Entropy,
+    A.PERCENT_TRUE: p.PercentTrue,
+    A.TREND: p.Trend,
+}
+_OF_TIMES: Mapping[Aggregate, Any] = {
+    A.SINCE_LAST: p.TimeSinceLast,
+    A.SINCE_FIRST: p.TimeSinceFirst,
+    A.TIME_BETWEEN: p.AvgTimeBetween,
+}
+#: The earliest time has the largest age.
+_OF_AGES = {A.MIN: A.MAX, A.MAX: A.MIN}
+_UNITS = (("d", DAY), ("h", DAY // 24), ("m", DAY // 1440), ("s", 1_000_000), ("ms", 1_000))
+
+
+class _CannotSay(Exception):
+    """featuretools has no words for a feature."""
+
+
+def to_featuretools(plan: Plan, entityset: Any, *, nearest: bool = False) -> list[Any]:
+    """Return featuretools' definitions of a plan's features, None where it cannot express one.
+
+    Args:
+        plan: The plan, with its schema.
+        entityset: From `entityset(problem)`, as deep as the plan; or another with the names of the database's tables,
+            columns and foreign keys.
+        nearest: Whether features that featuretools means differently (see `difference`) get their nearest definition.
+
+    Raises:
+        PlanError: The plan carries no schema.
+    """
+    if plan.schema is None:
+        raise PlanError(["the plan carries no schema. Bind it first: plan.bound(problem)."])
+    writer = _Writer(plan.schema, layout_within(plan.schema, entityset, plan.entity), entityset)
+    return [writer.write(feature, nearest=nearest) for feature in plan]
+
+
+class _Writer:
+    """Writes features as definitions on the dataframes of one EntitySet."""
+
+    def __init__(self, schema: Schema, layout: Layout, entityset: Any) -> None:
+        self.schema, self.layout, self.entityset = schema, layout, entityset
+        self.links = {
+            (link._parent_dataframe_name, link._child_dataframe_name, link._child_column_name): link
+            for link in entityset.relationships
+        }
+        self._columns: dict[tuple[str, str], Any] = {}
+
+    def write(self, feature: Feature, *, nearest: bool) -> Any:
+        """Return the definition of a feature of the entity, None if there is none."""
+        if not nearest and difference(feature, self.layout.tables[self.layout.entity], self.schema) is not None:
+            return None
+        try:
+            return self._made(feature, self.layout.entity)
+        except (_CannotSay, AssertionError):
+            # featuretools asserts that a primitive takes what it is given
+            return None
+
+    def _made(self, feature: Feature, node: str) -> Any:
+        timed = feature.type == T.TIMESTAMP or feature.aggregate in (*_OF_TIMES, A.TREND) or feature.window is not None
+        if feature.aggregate in (A.CALENDAR, A.DELAY, A.ROW) or (timed and self.schema.time_kind != "timestamp"):
+            raise _CannotSay
+        up, down, then = feature.parts
+        climbed = self._walk(node, up)
+        owner = climbed[-1].parent if climbed else node
+        if not down:
+            return self._lifted(self._read(owner, feature.column or "", feature.type), climbed)
+        edges = self._walk(owner, down)
+        rows = edges[-1].child
+        if feature.window is not None and self._time(rows) is None:
+            raise _CannotSay
+        inputs = self._inputs(feature, rows, self._walk(rows, then))
+        found = AggregationFeature(
+            inputs,
+            parent_dataframe_name=owner,
+            relationship_path=RelationshipPath([(False, self._link(edge)) for edge in edges]),
+            primitive=_primitive(feature, inputs[0].column_schema.is_boolean),
+            use_previous=_length(feature.window),
+            where=None if feature.where is None else self._condition(feature.where, rows),
+        )
+        return self._lifted(found, climbed)
+
+    def _inputs(self, feature: Feature, rows: str, climbed: list[Edge]) -> list[Any]:
+        if feature.aggregate == A.COUNT or feature.aggregate in _OF_TIMES:
+            return [self._column(rows, self._frame(rows).index if feature.aggregate == A.COUNT else self._time(rows))]
+        if feature.base is not None:
+            value = self._made(feature.base, rows)
+        else:
+            end = climbed[-1].parent if climbed else rows
+            value = self._lifted(self._read(end, feature.column, feature.type), climbed)
+        return [value, self._column(rows, self._time(rows))] if feature.aggregate == A.TREND else [value]
+
+    def _read(self, node: str, column: str | None, kind: SemanticType) -> Any:
+        """Return a column as the plan reads it: times as ages in days, text as its length."""
+        found = self._column(node, column)
+        if kind == T.TIMESTAMP:
+            return TransformFeature([found], p.TimeSince(unit="days"))
+        return TransformFeature([found], p.NumCharacters()) if kind == T.TEXT else found
+
+    def _column(self, node: str, column: str | None) -> Any:
+        if column is None or column not in self._frame(node).columns:
+            raise _CannotSay
+        if (node, column) not in self._columns:
+            self._columns[node, column] = IdentityFeature(self.entityset[node].ww[column])
+        return self._columns[node, column]
+
+    def _condition(self, where: Condition, rows: str) -> Any:
+        column = self._column(rows, where.column)
+        value = typed(where.value, str(column.column_schema.logical_type))
+        if value is None:
+            raise _CannotSay
+        return TransformFeature([column], p.EqualScalar(value))
+
+    def _lifted(self, found: Any, climbed: list[Edge]) -> Any:
+        """Return a parent's definition as one of the row that the steps up started from."""
+        for edge in reversed(climbed):
+            found = DirectFeature(found, edge.child, relationship=self._link(edge))
+        return found
+
+    def _walk(self, node: str, route: Route) -> list[Edge]:
+        edges = []
+        for hop in route:
+            edge = self.layout.step(node, hop)
+            if edge is None:
+                raise _CannotSay
+            edges.append(edge)
+            node = edge.child if hop.down else edge.parent
+        return edges
+
+    def _link(self, edge: Edge) -> Any:
+        return self.links[edge.parent, edge.child, edge.column]
+
+    def _time(self, node: str) -> str | None:
+        return self.schema.tables[self.layout.tables[node]].time
+
+    def _frame(self, node: str) -> Any:
+        return self.entityset[node].ww
+
+
+def typed(word: str, kind: str) -> Any:
+    """Return a condition's value as a column of a logical type holds it, None if it cannot.
+
+    >>> typed("3", "Double"), typed("true", "BooleanNullable"), typed("x", "Double")
+    (3.0, True, None)
+    """
+    if kind in ("Categorical", "NaturalLanguage", "Unknown"):
+        return word
+    if kind.startswith("Boolean"):
+        return {"true": True, "1": True, "false": False, "0": False}.get(word)
+    try:
+        return float(word) if kind in ("Double", "Integer", "IntegerNullable") else None
+    except ValueError:
+        return None
+
+
+def _primitive(feature: Feature, boolean: bool) -> Any:
+    """Return the primitive of an aggregate, of booleans or other values; times in days."""
+    aggregate = feature.aggregate
+    if aggregate == A.COUNT:
+        if feature.parts[2]:
+            raise _CannotSay
+        return p.Count()
+    if aggregate in _OF_TIMES:
+        return _OF_TIMES[aggregate](unit="days")
+    if feature.type == T.TIMESTAMP:
+        aggregate = _OF_AGES.get(aggregate, aggregate)
+    if boolean and aggregate == A.SUM:
+        return p.NumTrue()
+    if aggregate not in _OF_VALUES:
+        raise _CannotSay
+    return _OF_VALUES[aggregate]()
+
+
+def _length(window: int | None) -> Any:
+    """Return a window for `use_previous`."""
+    if window is None:
+        return None
+    unit, ticks = next(((unit, ticks) for unit, ticks in _UNITS if window % ticks == 0), (None, 1))
+    if unit is None:
+        raise _CannotSay
+    return ft.Timedelta(window // ticks, unit)
