@@ -47,9 +47,14 @@ def case_table(found: dict[str, dict[str, Any]]) -> str:
         "| largest relative difference | memory MB: ours | fastdfs | featuretools |",
         "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
-    compiled = [f"{facts['ours_first_call_s']:.2g}" for facts in found.values() if "ours_first_call_s" in facts]
-    note = f"First call, on a few rows, compiled loops read from their cache: {', '.join(compiled)} s."
+    first = _list(facts.get("ours_first_call_s") for facts in found.values())
+    compiling = _list(facts.get("ours_first_call_compiling_s") for facts in found.values())
+    note = f"Our first call, on a few rows: {compiling} s where loops must be compiled, {first} s where their cache is."
     return "\n".join([*head, *(_line(name, facts) for name, facts in found.items()), "", note, ""])
+
+
+def _list(values: Iterable[float | None]) -> str:
+    return ", ".join(f"{value:.2g}" for value in values if value is not None) or "–"
 
 
 def _line(name: str, facts: dict[str, Any]) -> str:

@@ -33,6 +33,8 @@ def main() -> None:
 
     case = Case.load(Path(source))
     result: dict[str, Any] = {"first_call_s": warm_up(ENGINES[engine], case)}
+    written = Path(folder) / f"{engine}.json"
+    written.write_text(json.dumps(result))
     built = ENGINES[engine](case)
     runs = []
     begun = time.perf_counter()
@@ -43,7 +45,7 @@ def main() -> None:
             np.save(Path(folder) / f"{engine}.npy", built.matrix(computed))
         del computed
         result["runs"] = runs
-        (Path(folder) / f"{engine}.json").write_text(json.dumps(result))
+        written.write_text(json.dumps(result))
         if time.perf_counter() - begun + max(run["total_s"] for run in runs) > float(seconds):
             break
 
