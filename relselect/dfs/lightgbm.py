@@ -255,9 +255,9 @@ class _Watch:
         """Look at one round's validation figures."""
         figures = {name: value for _, name, value, _ in env.evaluation_result_list}
         first = next(iter(figures))
-        loss = figures[first] * (self.scale**2 if first == "l2" else self.scale)
+        loss = float(figures[first]) * (self.scale**2 if first == "l2" else self.scale)
         known, sign = _METRICS.get(self.task.metric.name, (None, 1.0))
-        score = sign * figures[known] * self.scale if known in figures else float("nan")
+        score = sign * float(figures[known]) * self.scale if known in figures else float("nan")
         followed = score if self.config.get("stop_on") == "metric" and np.isfinite(score) else -loss
         self.rounds = env.iteration + 1
         if followed > self.value:
