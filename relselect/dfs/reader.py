@@ -44,6 +44,9 @@ _RECENT = 8
 
 _CODED = (Aggregate.NUM_UNIQUE, Aggregate.MODE, Aggregate.SHARE, Aggregate.ENTROPY)
 _LENGTHS = (Aggregate.STD, Aggregate.TREND)
+_EDGES = (Aggregate.FIRST, Aggregate.LAST)
+#: What is 0 of nothing; everything else is missing.
+_ZERO = (Aggregate.COUNT, Aggregate.SUM)
 OWN = (Aggregate.CALENDAR, Aggregate.DELAY, Aggregate.ROW)
 
 
@@ -182,14 +185,15 @@ class Reader:
         window = features[0].window
         after = None if window is None else asked.cutoff - window
         span = index.spans(asked.entity, asked.asof, after)
-        sizes = np.where(span.empty, 0, span.hi - span.lo)
-        found = [np.full(len(asked), np.nan) for _ in features]
+        some = np.flatnonzero(~span.empty)
+        sizes = (span.hi - span.lo)[some]
+        found = [np.full(len(asked), 0.0 if feature.aggregate in _ZERO else np.nan) for feature in features]
         words: list[list[str] | None] = [None] * len(features)
         for start, stop in _chunks(sizes):
-            part = slice(start, stop)
+            part = some[start:stop]
             chunk = Spans(span.lo[part], span.hi[part])
             for number, (values, named) in enumerate(
-                self._pairs(features, index, chunk, sizes[part], asked.take(part), down[0].table)
+                self._pairs(features, index, chunk, sizes[start:stop], asked.take(part), down[0].table)
             ):
                 found[number][part], words[number] = values, named
         return [(values[place], named) for values, named in zip(found, words, strict=True)]
@@ -200,7 +204,8 @@ class Reader:
         """Return nested features of a few rows by writing out their pairs."""
         row = np.repeat(np.arange(len(sizes)), sizes)
         place = np.arange(len(row)) - np.repeat(np.cumsum(sizes) - sizes, sizes) + span.lo[row]
-        children = Rows(index.order[place], rows.cutoff[row], rows.asof[row])
+        ordered = any(feature.aggregate in _EDGES for feature in features)
+        children = Rows((index.order if ordered else index.rows)[place], rows.cutoff[row], rows.asof[row])
         bases = list(dict.fromkeys(feature.base for feature in features if feature.base is not None))
         inner = dict(zip(bases, Reader(self.problem, table, children).every(bases), strict=True))
         segments = Index.of_segments(sizes, index.times[place])
