@@ -245,7 +245,7 @@ def features(
         list[str] | None, typer.Option("--window", metavar="LENGTH", help="A window such as 60d; may be repeated.")
     ] = None,
     rich: Annotated[
-        bool, typer.Option("--rich", help="Medians, quantiles, trends, entropies and more as well.")
+        bool, typer.Option("--rich", help="Medians, quantiles, trends, conditions and more as well.")
     ] = False,
     memory_limit: Annotated[
         str | None, typer.Option("--memory-limit", metavar="SIZE", help="Such as 2GB; rows are computed in blocks.")

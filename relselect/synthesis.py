@@ -99,7 +99,8 @@ def features(
         max_features: Features at most, for the default plan.
         windows: Window lengths such as "60d" (units in integer-time databases), for the default plan; None to choose
             them from the data.
-        rich: Whether the default plan also offers medians, quantiles, skewness, trends, entropies and times between rows.
+        rich: Whether the default plan also offers medians, quantiles, skewness, trends, entropies, times between rows, and
+            aggregates of rows under a condition.
         split: "train", "val" or "test"; None for all labelled rows, with their split in a column of that name.
         rows: A frame (pandas, Polars or Arrow) with the entity's key columns, the column `cutoff` (unless the task is
             static) and the task's declared features. The task's target is handed on if it is there.
@@ -173,7 +174,7 @@ def _planned(
 ) -> Plan:
     if given is not None:
         return given.bound(problem)
-    return default_plan(problem, depth=depth, cap=cap, windows=windows, rich=rich)
+    return default_plan(problem, depth=depth, cap=cap, windows=windows, rich=rich, where=rich)
 
 
 @dataclass(frozen=True)

@@ -141,7 +141,7 @@ def default_plan(
     aggregates: Collection[str] | None = None,
     windows: Sequence[int | str] | None = None,
     where: bool = False,
-    nested: bool = False,
+    nested: bool = True,
     rich: bool = False,
 ) -> Plan:
     """Return the default features of a task, in order of priority.
