@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from relselect.database.clock import DAY
 from relselect.database.table import SemanticType
+from relselect.problem import LABELS
 
 if TYPE_CHECKING:
     from relselect.dfs.feature import Feature, Hop, Route
@@ -95,10 +96,14 @@ def _climb(path: Route, start: str) -> str:
 def _rows(feature: Feature, down: Route, owner: str) -> str:
     """The rows aggregated, without an article: "lines (by order) with kind = gift of the orders (by customer) of ..."."""
     for hop in down[:-1]:
-        owner = f"the {hop.table} (by {hop.key}) of {owner}"
+        owner = f"the {_children(hop)} of {owner}"
     which = f" with {feature.where.column} = {feature.where.value}" if feature.where is not None else ""
     when = f" in the {_window(feature.window)} before the cutoff" if feature.window is not None else ""
-    return f"{down[-1].table} (by {down[-1].key}){which} of {owner}{when}"
+    return f"{_children(down[-1])}{which} of {owner}{when}"
+
+
+def _children(hop: Hop) -> str:
+    return "past labels" if hop.table == LABELS else f"{hop.table} (by {hop.key})"
 
 
 def _read(feature: Feature, then: Route) -> str:

@@ -260,6 +260,14 @@ def test_english_is_exact(plan):
     }  # fmt: skip
 
 
+def test_past_labels_are_called_that():
+    label = Feature(A.MEAN, (BOSS, Hop("__labels__", "entity_0", True)), "label", window=DAY)
+    told = (
+        "mean of label over the past labels of the shops row (by boss) of the shops row in the 1 day before the cutoff"
+    )
+    assert label.describe("shops") == told
+
+
 def test_the_summary_counts_groups(plan):
     assert plan.summary() == {
         "task row": 2, "columns of parents": 1, "own columns": 1, "descendants": 1, "children under a condition": 1,
