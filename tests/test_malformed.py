@@ -265,7 +265,7 @@ def test_places_that_are_not_there(tmp_path, monkeypatch):
     monkeypatch.delenv("RELSELECT_DATA", raising=False)
     for ask, text in (
         (lambda: Database.from_folder(tmp_path / "nowhere"), "no such folder"),
-        (lambda: open_database("no-such-database"), "neither a path nor a known database.*rel-f1"),
+        (lambda: open_database("no-such-database"), "neither a path, an address nor a known database.*rel-f1"),
         (lambda: open_database("rel-f1"), "RELSELECT_DATA is not set.*export RELSELECT_DATA"),
         (lambda: open_task(shop(TABLES), "churn"), "task=churn"),
         (lambda: open_task(Database.from_folder(folder(tmp_path)), "ask"), "train.csv.*does not exist"),

@@ -209,6 +209,8 @@ def test_trend_equals_fractions(world: World) -> None:
         for i in range(len(world.owners)):
             rows = world.rows(i, whole=whole)
             rows = rows[~np.isnan(world.values[rows])]
+            if 0 < (world.times[rows] == ALWAYS).sum() < len(rows):
+                continue  # the rows of one relation all have a time, or none has
             t = [Fraction(int(x), 3) for x in world.times[rows]]
             y = [Fraction(x) for x in world.values[rows]]
             got = found[f"trend {name}"][i]
