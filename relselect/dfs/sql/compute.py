@@ -83,7 +83,8 @@ def compute_sql(
     plan = plan.bound(problem)
     values = np.full((len(rows), len(plan)), np.nan, order="F")
     with _opened(memory_limit, spill, threads) as connection:
-        run = _Run(problem, rows, vocabulary, connection, check, memory_limit)
+        folder = str(spill if spill is not None else tempfile.gettempdir())
+        run = _Run(problem, rows, vocabulary, connection, check, memory_limit, folder)
         for places in _groups(plan):
             if len(rows):
                 run.fill(values, places, [plan.features[place] for place in places])
@@ -137,7 +138,9 @@ class _Run:
         connection: duckdb.DuckDBPyConnection,
         check: Callable[[], None],
         memory_limit: int | str | None,
+        folder: str,
     ) -> None:
+        self.folder = folder
         self.problem, self.rows, self.vocabulary = problem, rows, vocabulary
         self.connection, self.check, self.memory_limit = connection, check, memory_limit
         self.catalog = Loaded(problem, Schema.of(problem), dialect_of("duckdb"))
@@ -197,6 +200,9 @@ class _Run:
             return self.connection.sql(query).to_arrow_table()
         except duckdb.OutOfMemoryException:
             return None
+        except duckdb.IOException as error:
+            rule = f"DuckDB could not write to it: {str(error).strip().splitlines()[0]}"
+            raise ConfigError("spill", self.folder, rule, "Give a folder with more room") from None
         finally:
             self.connection.unregister(_TARGETS)
 

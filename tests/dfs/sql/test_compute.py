@@ -106,6 +106,21 @@ def test_a_limit_that_is_too_small_is_told(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_folder_without_room_is_told(tmp_path):
+    resource = pytest.importorskip("resource", reason="file sizes cannot be limited here")
+    problem = big()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, before[1]))
+    try:
+        with pytest.raises(ConfigError, match=r"spill=.*Give a folder with more room"):
+            compute_sql(
+                problem, Plan("users", NESTED), late_rows(problem, 4_000), NONE, memory_limit="24MB", spill=tmp_path
+            )
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

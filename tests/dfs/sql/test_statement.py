@@ -93,6 +93,18 @@ def test_names_and_values_stay_in_their_quotes_in_duckdb(word):
         told(connection.sql(evil_statement(plan, word, "duckdb")).fetchall(), word)
 
 
+def test_the_tables_of_another_schema():
+    plan, data = evil_schema("")
+    with duckdb.connect() as connection:
+        connection.execute('CREATE SCHEMA "my ""house"')
+        for name, table in data.items():
+            connection.register("table_now", table)
+            place = name if name == "asked" else f'"my ""house".{name}'
+            connection.execute(f"CREATE TABLE {place} AS SELECT * FROM table_now")
+        text = to_sql(plan, targets="asked", row="row", cutoff="cut", namespace='my "house')
+        told(connection.sql(text).fetchall(), "")
+
+
 def test_names_and_values_stay_in_their_quotes_in_postgres(postgres):
     uri = postgres.create("features")
     for word in EVIL:
