@@ -19,10 +19,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from featuretools import primitives as p
+from featuretools.feature_base import DirectFeature
 
 from relselect.dfs.encoding import Vocabulary
 from relselect.dfs.enumeration import default_plan
-from relselect.dfs.feature import Aggregate
 from relselect.dfs.featuretools import (
     PRIMITIVES,
     compute_featuretools,
@@ -33,6 +34,7 @@ from relselect.dfs.featuretools import (
     to_featuretools,
 )
 from relselect.dfs.featuretools.reading import Reader
+from relselect.dfs.featuretools.referring import dependencies
 from relselect.dfs.matrix import FeatureMatrix, compute
 from relselect.dfs.plan import Plan
 from relselect.dfs.sql import compute_sql
@@ -155,6 +157,7 @@ def read(problem: Problem, rows: Rows, arguments: argparse.Namespace) -> dict[st
     definitions = enumerate_featuretools(problem, 2, PRIMITIVES, where=["count", "mean"])
     reader = Reader(problem)
     pairs = [(definition, feature) for definition in definitions if (feature := reader.read(definition)) is not None]
+    others = [definition for definition in definitions if reader.read(definition) is None]
     rng = np.random.default_rng(arguments.seed)
     chosen = [pairs[place] for place in np.sort(rng.permutation(len(pairs))[: arguments.features])]
     plan = Plan(problem.entity, tuple(dict.fromkeys(feature for _, feature in chosen)), reader.schema)
@@ -167,11 +170,25 @@ def read(problem: Problem, rows: Rows, arguments: argparse.Namespace) -> dict[st
     return {
         "definitions": len(definitions),
         "definitions_said": len(pairs),
+        "definitions_not_said": dict(Counter(map(why, others))),
         "definitions_compared": len(chosen),
         "definitions_cells": theirs.values.size,
         "definitions_largest": largest(theirs.values, ours.values),
         "definitions_sql_largest": largest(sql.values, ours.values),
     }
+
+
+def why(definition: Any) -> str:
+    """Tell what a plan has no words for in a definition."""
+    for each in dependencies(definition):
+        if getattr(each, "where", None) is not None and isinstance(each.where.base_features[0], DirectFeature):
+            return "conditions on a parent's column"
+    times = [p.Trend, p.TimeSinceLast, p.TimeSinceFirst, p.AvgTimeBetween]
+    for each in dependencies(definition):
+        if type(each.primitive) in times and isinstance(each.base_features[-1], DirectFeature):
+            return "a parent's time in place of the row's"
+    several = [each for each in dependencies(definition) if len(each.relationship_path) > 1]
+    return "order, or nesting, over several steps down" if several else "other"
 
 
 def largest(theirs: Any, ours: Any) -> float:
@@ -208,6 +225,8 @@ def lines(found: dict[str, Any]) -> Iterator[str]:
     yield f"| definitions: featuretools | {compared} | {size} | {found['definitions_largest']:.1e} |"
     yield f"| definitions: SQL | {compared} | {size} | {found['definitions_sql_largest']:.1e} |"
     yield f"{found['definitions_said']} of featuretools' {found['definitions']} definitions are said by a plan."
+    for reason, number in sorted(found["definitions_not_said"].items()):
+        yield f"Not said: {number} for {reason}."
     yield f"featuretools has no words for {found['not_in_featuretools'] or 'nothing'} of the plan."
     for kind, entry in found["differences"].items():
         yield (

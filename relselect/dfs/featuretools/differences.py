@@ -1,10 +1,11 @@
 """Where this package and featuretools mean different things by the same words.
 
-Two differences are of principle, and featuretools has no words for what is meant here:
+Two differences are of principle:
 
 * A value exists from the latest time on its path. featuretools counts and orders rows by their own time alone, whatever
-  becomes known later on the way to them or of them.
-* A row whose value is not there yet does not count for that value. featuretools counts the row, with the value missing.
+  becomes known later on the way to them or of them; it has no words for what is meant here.
+* A row whose value is not there yet does not count for that value. featuretools counts the row, with the value missing,
+  unless a condition says that the value must be there.
 
 A nested column (`LAST(orders[customer].(products(product).colour))`) means what featuretools means, so its definitions
 can nearly always be said here. All other differences are of units and edges and are evened out.
@@ -21,24 +22,27 @@ from relselect.dfs.feature import Aggregate, Feature, Hop, Route
 if TYPE_CHECKING:
     from relselect.dfs.schema import Schema, TableSchema
 
-__all__ = ["Difference", "difference"]
+__all__ = ["COUNT_MISSING", "Difference", "difference"]
 
 A = Aggregate
 
 
 class Difference(StrEnum):
-    """What may make a feature differ from its nearest definition in featuretools."""
+    """What may make a feature differ from the definition that looks like it in featuretools."""
 
     CLOCK = "the moment from which a row counts"
     HIDDEN = "rows whose value is not there"
 
 
 _ORDERED = frozenset({A.FIRST, A.LAST, A.TREND, A.SINCE_LAST, A.SINCE_FIRST, A.TIME_BETWEEN})
-_COUNT_MISSING = frozenset({A.FIRST, A.LAST, A.ENTROPY, A.PERCENT_TRUE, A.NUM_UNIQUE, A.COUNT})
+#: What a row without a value changes.
+COUNT_MISSING = frozenset(
+    {A.FIRST, A.LAST, A.ENTROPY, A.PERCENT_TRUE, A.NUM_UNIQUE, A.COUNT, A.SINCE_LAST, A.SINCE_FIRST, A.TIME_BETWEEN}
+)
 
 
 def difference(feature: Feature, table: str, schema: Schema) -> Difference | None:
-    """Return what may make a feature differ from featuretools' nearest, None where nothing can.
+    """Return what may make a feature differ from the definition that looks like it, None where nothing can.
 
     Args:
         feature: The feature.
@@ -52,7 +56,7 @@ def difference(feature: Feature, table: str, schema: Schema) -> Difference | Non
         ):
             return Difference.CLOCK
         masked = feature.column is not None and feature.column in schema.tables[feature.path[-1].table].clocks
-        if (then or masked) and feature.aggregate in _COUNT_MISSING:
+        if (then or masked) and feature.aggregate in COUNT_MISSING:
             return Difference.HIDDEN
     if feature.base is not None:
         return difference(feature.base, feature.path[-1].table, schema)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import featuretools as ft
@@ -12,8 +13,8 @@ from featuretools.feature_base import AggregationFeature, DirectFeature, Identit
 
 from relselect.database.clock import DAY
 from relselect.database.table import SemanticType
-from relselect.dfs.feature import Aggregate, Condition, Feature, Route
-from relselect.dfs.featuretools.differences import difference
+from relselect.dfs.feature import Aggregate, Feature, Route
+from relselect.dfs.featuretools.differences import COUNT_MISSING, Difference, difference
 from relselect.dfs.featuretools.layout import Edge, Layout, layout_within
 from relselect.errors import PlanError
 
@@ -26,6 +27,7 @@ __all__ = ["to_featuretools", "typed"]
 A, T = Aggregate, SemanticType
 
 _OF_VALUES: Mapping[Aggregate, Any] = {
+    A.COUNT: p.Count,
     A.SUM: p.Sum,
     A.MEAN: p.Mean,
     A.STD: p.Std,
@@ -39,6 +41,7 @@ _OF_VALUES: Mapping[Aggregate, Any] = {
     A.MODE: p.Mode,
     A.ENTROPY: p.Entropy,
     A.PERCENT_TRUE: p.PercentTrue,
+    A.SHARE: p.PercentTrue,
     A.TREND: p.Trend,
 }
 _OF_TIMES: Mapping[Aggregate, Any] = {
@@ -62,31 +65,32 @@ def to_featuretools(plan: Plan, entityset: Any, *, nearest: bool = False) -> lis
         plan: The plan, with its schema.
         entityset: From `entityset(problem)`, as deep as the plan; or another with the names of the database's tables,
             columns and foreign keys.
-        nearest: Whether features that featuretools means differently (see `difference`) get their nearest definition.
+        nearest: Whether each feature gets the definition that looks like it, even if featuretools means something else by
+            it (see `difference`).
 
     Raises:
         PlanError: The plan carries no schema.
     """
     if plan.schema is None:
         raise PlanError(["the plan carries no schema. Bind it first: plan.bound(problem)."])
-    writer = _Writer(plan.schema, layout_within(plan.schema, entityset, plan.entity), entityset)
-    return [writer.write(feature, nearest=nearest) for feature in plan]
+    writer = _Writer(plan.schema, layout_within(plan.schema, entityset, plan.entity), entityset, nearest)
+    return [writer.write(feature) for feature in plan]
 
 
 class _Writer:
     """Writes features as definitions on the dataframes of one EntitySet."""
 
-    def __init__(self, schema: Schema, layout: Layout, entityset: Any) -> None:
-        self.schema, self.layout, self.entityset = schema, layout, entityset
+    def __init__(self, schema: Schema, layout: Layout, entityset: Any, nearest: bool) -> None:
+        self.schema, self.layout, self.entityset, self.nearest = schema, layout, entityset, nearest
         self.links = {
             (link._parent_dataframe_name, link._child_dataframe_name, link._child_column_name): link
             for link in entityset.relationships
         }
         self._columns: dict[tuple[str, str], Any] = {}
 
-    def write(self, feature: Feature, *, nearest: bool) -> Any:
+    def write(self, feature: Feature) -> Any:
         """Return the definition of a feature of the entity, None if there is none."""
-        if not nearest and difference(feature, self.layout.tables[self.layout.entity], self.schema) is not None:
+        if not self.nearest and self._differs(feature) == Difference.CLOCK:
             return None
         try:
             return self._made(feature, self.layout.entity)
@@ -94,39 +98,68 @@ class _Writer:
             # featuretools asserts that a primitive takes what it is given
             return None
 
+    def _differs(self, feature: Feature) -> Difference | None:
+        return difference(feature, self.layout.tables[self.layout.entity], self.schema)
+
     def _made(self, feature: Feature, node: str) -> Any:
         timed = feature.type == T.TIMESTAMP or feature.aggregate in (*_OF_TIMES, A.TREND) or feature.window is not None
         if feature.aggregate in (A.CALENDAR, A.DELAY, A.ROW) or (timed and self.schema.time_kind != "timestamp"):
             raise _CannotSay
-        up, down, then = feature.parts
+        up, down, _ = feature.parts
         climbed = self._walk(node, up)
         owner = climbed[-1].parent if climbed else node
         if not down:
             return self._lifted(self._read(owner, feature.column or "", feature.type), climbed)
+        return self._lifted(self._aggregated(feature, owner), climbed)
+
+    def _aggregated(self, feature: Feature, owner: str) -> Any:
+        _, down, then = feature.parts
         edges = self._walk(owner, down)
         rows = edges[-1].child
         if feature.window is not None and self._time(rows) is None:
             raise _CannotSay
-        inputs = self._inputs(feature, rows, self._walk(rows, then))
-        found = AggregationFeature(
-            inputs,
+        climbed = self._walk(rows, then)
+        value = self._value(feature, rows, climbed)
+        conditions = self._conditions(feature, rows, climbed, value)
+        if feature.aggregate == A.SHARE:
+            value = self._equals(value, feature.category or "")
+        return AggregationFeature(
+            [value, self._column(rows, self._time(rows))] if feature.aggregate == A.TREND else [value],
             parent_dataframe_name=owner,
             relationship_path=RelationshipPath([(False, self._link(edge)) for edge in edges]),
-            primitive=_primitive(feature, inputs[0].column_schema.is_boolean),
+            primitive=_primitive(feature, value.column_schema.is_boolean),
             use_previous=_length(feature.window),
-            where=None if feature.where is None else self._condition(feature.where, rows),
+            where=_all_of(conditions),
         )
-        return self._lifted(found, climbed)
 
-    def _inputs(self, feature: Feature, rows: str, climbed: list[Edge]) -> list[Any]:
-        if feature.aggregate == A.COUNT or feature.aggregate in _OF_TIMES:
-            return [self._column(rows, self._frame(rows).index if feature.aggregate == A.COUNT else self._time(rows))]
+    def _value(self, feature: Feature, rows: str, climbed: list[Edge]) -> Any:
+        """Return what is aggregated, as a definition of the rows."""
+        end = climbed[-1].parent if climbed else rows
+        if feature.aggregate == A.COUNT:
+            return self._column(rows, self._frame(rows).index)
+        if feature.aggregate in _OF_TIMES:
+            return self._column(rows, self._time(rows))
         if feature.base is not None:
-            value = self._made(feature.base, rows)
-        else:
+            return self._made(feature.base, rows)
+        if feature.type == T.KEY:
+            return self._lifted(self._column(end, self._frame(end).index), climbed)
+        return self._lifted(self._read(end, feature.column, feature.type), climbed)
+
+    def _conditions(self, feature: Feature, rows: str, climbed: list[Edge], value: Any) -> list[Any]:
+        """Return what a row must meet: the plan's condition, and that its value is there where that matters."""
+        found = []
+        if feature.where is not None:
+            found.append(self._equals(self._column(rows, feature.where.column), feature.where.value))
+        if feature.aggregate == A.SHARE:
+            found.append(_is_there(value))
+        elif feature.aggregate in COUNT_MISSING and feature.base is None and not self.nearest:
             end = climbed[-1].parent if climbed else rows
-            value = self._lifted(self._read(end, feature.column, feature.type), climbed)
-        return [value, self._column(rows, self._time(rows))] if feature.aggregate == A.TREND else [value]
+            clock = self.schema.tables[self.layout.tables[end]].clocks.get(feature.column or "")
+            if climbed or clock is not None:
+                # a hidden clock is masked until it strikes, like what it governs
+                seen = self._frame(end).index if clock is None else f"__{clock}__"
+                found.append(_is_there(self._lifted(self._column(end, seen), climbed)))
+        return found
 
     def _read(self, node: str, column: str | None, kind: SemanticType) -> Any:
         """Return a column as the plan reads it: times as ages in days, text as its length."""
@@ -142,12 +175,12 @@ class _Writer:
             self._columns[node, column] = IdentityFeature(self.entityset[node].ww[column])
         return self._columns[node, column]
 
-    def _condition(self, where: Condition, rows: str) -> Any:
-        column = self._column(rows, where.column)
-        value = typed(where.value, str(column.column_schema.logical_type))
-        if value is None:
+    def _equals(self, value: Any, word: str) -> Any:
+        """Return whether a value is the one that a word stands for."""
+        scalar = typed(word, str(value.column_schema.logical_type))
+        if scalar is None:
             raise _CannotSay
-        return TransformFeature([column], p.EqualScalar(value))
+        return TransformFeature([value], p.EqualScalar(scalar))
 
     def _lifted(self, found: Any, climbed: list[Edge]) -> Any:
         """Return a parent's definition as one of the row that the steps up started from."""
@@ -175,6 +208,15 @@ class _Writer:
         return self.entityset[node].ww
 
 
+def _is_there(value: Any) -> Any:
+    return TransformFeature([TransformFeature([value], p.IsNull())], p.Not())
+
+
+def _all_of(conditions: list[Any]) -> Any:
+    """Return the condition that all of some are met, None for none."""
+    return reduce(lambda one, other: TransformFeature([one, other], p.And()), conditions) if conditions else None
+
+
 def typed(word: str, kind: str) -> Any:
     """Return a condition's value as a column of a logical type holds it, None if it cannot.
 
@@ -194,10 +236,10 @@ def typed(word: str, kind: str) -> Any:
 def _primitive(feature: Feature, boolean: bool) -> Any:
     """Return the primitive of an aggregate, of booleans or other values; times in days."""
     aggregate = feature.aggregate
-    if aggregate == A.COUNT:
-        if feature.parts[2]:
-            raise _CannotSay
-        return p.Count()
+    if feature.type == T.KEY:
+        primitive = p.NumUnique()
+        primitive.input_types = None  # of a parent's index, which has no semantic tag
+        return primitive
     if aggregate in _OF_TIMES:
         return _OF_TIMES[aggregate](unit="days")
     if feature.type == T.TIMESTAMP:
