@@ -33,7 +33,7 @@ rows that have none to count, so these are compared with featuretools only.
 """,
     SCALING_HEADING: """Random events of random entities over a year; eleven aggregates; no two task rows share a
 cutoff, so featuretools, which works per distinct cutoff, is left out. The exponent is the slope of log seconds over log
-size by least squares.
+size by least squares over all sizes, and over the two largest, where fixed costs weigh least.
 
 ![seconds over size](dfs_scaling.svg)
 """,

@@ -49,7 +49,10 @@ def scaling(run: Callable[[Case, str], dict[str, Any]]) -> dict[str, Any]:
                 stopped = times[engine] and times[engine][-1] is None
                 times[engine].append(None if stopped else best(run(case, engine)))
         fitted = {engine: exponent(sizes, seconds) for engine, seconds in times.items()}
-        found[name] = {"grows": grows, "sizes": list(sizes), "seconds": times, "exponents": fitted}
+        last = {engine: exponent(sizes[-2:], seconds[-2:]) for engine, seconds in times.items()}
+        found[name] = {
+            "grows": grows, "sizes": list(sizes), "seconds": times, "exponents": fitted, "last_exponents": last,
+        }  # fmt: skip
     return found
 
 
@@ -69,12 +72,19 @@ def scaling_table(found: dict[str, Any]) -> str:
     lines = []
     for each in found.values():
         head = " | ".join(f"{size:,}" for size in each["sizes"])
-        lines += [f"| {each['grows']} | {head} | exponent |", "|---|" + "---:|" * (len(each["sizes"]) + 1)]
+        lines += [f"| {each['grows']} | {head} | exponent | last step |"]
+        lines += ["|---|" + "---:|" * (len(each["sizes"]) + 2)]
         for engine, seconds in each["seconds"].items():
             cells = " | ".join("> limit" if time is None else f"{time:.3g} s" for time in seconds)
-            lines.append(f"| {engine} | {cells} | {each['exponents'][engine] or '–'} |")
+            lines.append(
+                f"| {engine} | {cells} | {_shown(each['exponents'][engine])} | {_shown(each['last_exponents'][engine])} |"
+            )
         lines.append("")
     return "\n".join(lines)
+
+
+def _shown(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"
 
 
 def picture(found: dict[str, Any], path: Path) -> None:
@@ -88,7 +98,7 @@ def picture(found: dict[str, Any], path: Path) -> None:
     figure, places = pyplot.subplots(1, len(found), figsize=(4 * len(found), 3.2), sharey=True)
     for place, each in zip(places, found.values(), strict=True):
         for engine, seconds in each["seconds"].items():
-            label = f"{engine}, exponent {each['exponents'][engine]}"
+            label = f"{engine}, exponent {_shown(each['exponents'][engine])}"
             place.loglog(each["sizes"], [time or np.nan for time in seconds], marker="o", label=label)
         place.set_xlabel(each["grows"])
         place.grid(visible=True, which="major", alpha=0.3)

@@ -59,7 +59,7 @@ def shop() -> Problem:
             {"product": [0, 1, 2], "price": [1.5, 2.5, None], "colour": ["red", "blue", "red"], "listed": day(0, 7, 0)}
         ),
         "lines": pd.DataFrame(
-            {"line": range(5), "order": [10, 10, 11, 12, 15], "seen": day(1, 4, 3, 6, 2), "units": [1.0, 2, 3, 4, 5]}
+            {"line": range(5), "order": [10, 10, 11, 12, 15], "seen": day(1, 4, 3, 2, 2), "units": [1.0, 2, 3, 4, 5]}
         ),
     }
     database = Database.from_dataframes(
