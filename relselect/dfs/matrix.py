@@ -2,6 +2,9 @@
 
 Ages and times since are days in a timestamp database and plain units in an integer-time one, counted back from the
 cutoff. The matrix is column-major, so a trial that uses fewer features takes a view's cost, not a new computation.
+
+The work is cut into pieces, a few columns of one set of rows for a range of task rows each, which a few threads take one
+after another. A piece needs memory for the rows of the tables it reads and for its range, beside the finished matrix.
 """
 
 from __future__ import annotations
@@ -9,23 +12,19 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
-from relselect.database.clock import ticks_of
-from relselect.database.columns import as_float, as_strings
-from relselect.database.table import SemanticType
 from relselect.dfs.encoding import Vocabulary, source_of
-from relselect.dfs.feature import Aggregate, Feature
-from relselect.dfs.paths import route_name
+from relselect.dfs.feature import Feature
+from relselect.dfs.own import OWN, own_values
 from relselect.dfs.plan import Plan
-from relselect.dfs.reader import OWN, Reader, grouped
-from relselect.errors import TaskError
+from relselect.dfs.reader import Reader, at_a_time, families, grouped
 
 if TYPE_CHECKING:
     from relselect.problem import Problem
@@ -34,10 +33,15 @@ if TYPE_CHECKING:
 __all__ = ["FeatureMatrix", "blocks", "compute"]
 
 Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 _MAX_THREADS = 8
-#: Seconds between two checks while threads are at work.
+#: Task rows per piece; see `at_a_time`.
+SLICE = 250_000
+#: Task rows of nested features that are worth a thread of their own.
+_WORTH = 4_096
+#: Columns per piece, so that they share the ranges of their task rows and yet both threads have work.
+_COLUMNS = 8
+#: Seconds between two calls of `check` and `progress` while threads are at work.
 _PATIENCE = 0.1
 
 
@@ -72,7 +76,7 @@ def compute(
     check: Callable[[], None] = lambda: None,
     *,
     threads: int | None = None,
-    progress: Callable[[int, int], None] = lambda done, of: None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> FeatureMatrix:
     """Return the features of task rows; the number of threads changes no bit of them.
 
@@ -81,29 +85,16 @@ def compute(
         plan: k features.
         rows: n task rows.
         vocabulary: The categories, as fitted.
-        check: Called between columns; may raise to stop.
+        check: Called all the while, from the calling thread; may raise to stop.
         threads: Threads at most; None for the cores this process may use, at most 8.
-        progress: Told cells done and cells in all, from the calling thread.
+        progress: Told cells done and cells in all, all the while, from the calling thread.
 
     Raises:
         TaskError: A declared task-row feature does not hold what training saw in it.
     """
-    values = np.empty((len(rows), len(plan)), order="F")
-    features = list(plan.features)
-    # Groups that read along one path follow each other, so that they share what they find out about the rows.
-    groups = sorted(grouped(features).values(), key=lambda places: route_name(features[places[0]].path))
-    reader = Reader(problem, problem.entity, rows)
-
-    def read(places: list[int]) -> int:
-        for place, found in zip(places, _read(reader, vocabulary, [features[p] for p in places]), strict=True):
-            values[:, place] = found
-        return len(places)
-
-    done = 0
-    for number in _run(read, groups, _cores() if threads is None else threads, check):
-        done += number * len(rows)
-        progress(done, values.size)
-    return FeatureMatrix(values, plan.names, tuple(feature.categorical for feature in plan))
+    work = _Work(problem, plan, rows, vocabulary)
+    work.run(_cores() if threads is None else max(1, threads), check, progress or (lambda done, cells: None))
+    return FeatureMatrix(work.values, plan.names, tuple(feature.categorical for feature in plan))
 
 
 def blocks(
@@ -111,10 +102,11 @@ def blocks(
     plan: Plan,
     rows: Rows,
     vocabulary: Vocabulary,
-    check: Callable[[], None] = lambda: None,
-    *,
     size: int,
+    *,
+    check: Callable[[], None] = lambda: None,
     threads: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Iterator[FeatureMatrix]:
     """Yield the features of `size` task rows at a time, for whoever must not hold all of them.
 
@@ -123,13 +115,20 @@ def blocks(
         plan: k features.
         rows: n task rows.
         vocabulary: The categories.
-        check: Called between columns.
         size: Rows per block; every block costs a pass over the tables.
-        threads: Threads at most.
+        check: As for `compute`.
+        threads: As for `compute`.
+        progress: Told cells done and cells in all, of all blocks.
     """
-    for start in range(0, len(rows), max(1, size)):
-        part = rows.take(slice(start, start + max(1, size)))
-        yield compute(problem, plan, part, vocabulary, check, threads=threads)
+    size = max(1, size)
+    for start in range(0, len(rows), size):
+        told = None if progress is None else _shifted(progress, start * len(plan), len(rows) * len(plan))
+        part = rows.take(slice(start, start + size))
+        yield compute(problem, plan, part, vocabulary, check, threads=threads, progress=told)
+
+
+def _shifted(progress: Callable[[int, int], None], before: int, cells: int) -> Callable[[int, int], None]:
+    return lambda done, of: progress(before + done, cells)
 
 
 def _cores() -> int:
@@ -137,79 +136,90 @@ def _cores() -> int:
     return min(cores, _MAX_THREADS)
 
 
-def _run(
-    read: Callable[[list[int]], int], groups: list[list[int]], threads: int, check: Callable[[], None]
-) -> Iterator[int]:
-    """Read all groups and yield how many features each gave, as they are done; `check` is asked all the while."""
-    if threads <= 1 or len(groups) <= 1:
-        for places in groups:
-            check()
-            yield read(places)
-        return
-    stop = threading.Event()
-
-    def unless_stopped(places: list[int]) -> int:
-        return 0 if stop.is_set() else read(places)
-
-    with ThreadPoolExecutor(threads, thread_name_prefix="relselect-dfs") as pool:
-        waiting = {pool.submit(unless_stopped, places) for places in groups}
-        try:
-            while waiting:
-                check()
-                done, waiting = wait(waiting, timeout=_PATIENCE, return_when=FIRST_COMPLETED)
-                for each in done:
-                    yield each.result()
-        finally:
-            stop.set()
-            for each in waiting:
-                each.cancel()
+class _Stopped(Exception):
+    """Another thread failed, or the caller wants no more."""
 
 
-def _read(reader: Reader, vocabulary: Vocabulary, features: list[Feature]) -> Iterator[Floats]:
-    """Yield the values of features of one group, categories as numbers of the vocabulary."""
-    if features[0].aggregate in OWN:
-        for feature in features:
-            yield _own(reader, vocabulary, feature)
-        return
-    for feature, (values, words) in zip(features, reader.read(features), strict=True):
-        if not feature.categorical:
-            yield values
-        else:
-            yield vocabulary.encode(source_of(feature, reader.table), values, words or [])
+@dataclass(frozen=True)
+class _Piece:
+    """Groups of features (places in the plan, see `grouped`) of a range of task rows."""
+
+    groups: list[list[int]]
+    part: slice
 
 
-def _own(reader: Reader, vocabulary: Vocabulary, feature: Feature) -> Floats:
-    """Return what the task row itself says."""
-    rows = reader.rows
-    if feature.aggregate == Aggregate.DELAY:
-        return rows.delay / reader.unit
-    if feature.aggregate == Aggregate.CALENDAR:
-        return _calendar(feature.column or "", rows.cutoff)
-    if rows.features is None:
-        return np.full(len(rows), np.nan)
-    column = rows.features[feature.column]
-    try:
-        if feature.type == SemanticType.CATEGORICAL:
-            codes, words = as_strings(column)
-            return vocabulary.encode(source_of(feature, reader.table), codes.astype(np.float64), words)
-        if feature.type == SemanticType.TIMESTAMP:
-            return reader.age(np.where(column.is_null().to_numpy(), np.nan, ticks_of(column).astype(np.float64)))
-        return as_float(column)
-    except (pa.ArrowException, TypeError, ValueError):
-        rule = f"holds {column.type}, where training saw {feature.type} values"
-        raise TaskError(f"rows.{feature.column}", str(column.type), rule, "Convert the column") from None
+class _Work:
+    """Fills a matrix, piece by piece."""
 
+    def __init__(self, problem: Problem, plan: Plan, rows: Rows, vocabulary: Vocabulary) -> None:
+        self.problem, self.rows, self.vocabulary = problem, rows, vocabulary
+        self.features = list(plan.features)
+        self.values: Floats = np.empty((len(rows), len(plan)), order="F")
+        self.done = 0
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
 
-_PARTS: dict[str, Callable[[NDArray[np.datetime64]], Floats]] = {
-    "month": lambda moment: (moment.astype("datetime64[M]").astype(np.int64) % 12 + 1).astype(np.float64),
-    "day_of_year": lambda moment: (
-        (moment.astype("datetime64[D]") - moment.astype("datetime64[Y]")).astype(np.float64) + 1
-    ),
-    "weekday": lambda moment: ((moment.astype("datetime64[D]").astype(np.int64) + 3) % 7).astype(np.float64),
-    "hour": lambda moment: (moment.astype("datetime64[h]").astype(np.int64) % 24).astype(np.float64),
-}
+    def run(self, threads: int, check: Callable[[], None], progress: Callable[[int, int], None]) -> None:
+        """Do all of it; `check` and `progress` are called from this thread."""
+        check()
+        pieces = self._pieces(threads)
+        ended: SimpleQueue[Future[None]] = SimpleQueue()
+        with ThreadPoolExecutor(threads, thread_name_prefix="relselect-dfs") as pool:
+            try:
+                for piece in pieces:
+                    pool.submit(self._fill, piece).add_done_callback(ended.put)
+                left = len(pieces)
+                while left:
+                    try:
+                        ended.get(timeout=_PATIENCE).result()
+                        left -= 1
+                    except Empty:
+                        pass
+                    check()
+                    progress(self.done, self.values.size)
+            finally:
+                self._stop.set()
+                pool.shutdown(wait=False, cancel_futures=True)
 
+    def _halt(self) -> None:
+        if self._stop.is_set():
+            raise _Stopped
 
-def _calendar(part: str, cutoff: Ints) -> Floats:
-    """Return a calendar part of the cutoffs in UTC: month 1-12, day_of_year 1-366, weekday 0-6 (Monday 0), hour 0-23."""
-    return _PARTS[part](cutoff.astype("datetime64[us]"))
+    def _pieces(self, threads: int) -> list[_Piece]:
+        """Return the work in pieces, the longest first."""
+        own = [place for place, feature in enumerate(self.features) if feature.aggregate in OWN]
+        others = [place for place, feature in enumerate(self.features) if feature.aggregate not in OWN]
+        found = [_Piece([own], slice(0, len(self.rows)))] if own else []
+        for (_, _, nested), places in families([self.features[place] for place in others]).items():
+            groups = grouped(self.features, [others[place] for place in places])
+            size = at_a_time(self.problem, (self.features[others[place]] for place in places), SLICE)
+            if nested:
+                size = min(size, max(_WORTH, -(-len(self.rows) // threads)))
+            many = min(_COLUMNS, -(-len(groups) // threads))
+            chosen = [groups[start : start + many] for start in range(0, len(groups), many)]
+            parts = [slice(start, start + size) for start in range(0, len(self.rows), size)]
+            pieces = [_Piece(few, part) for part in parts for few in chosen]
+            found = [*pieces, *found] if nested else [*found, *pieces]
+        return found
+
+    def _fill(self, piece: _Piece) -> None:
+        whole = piece.part.stop - piece.part.start >= len(self.rows)
+        rows = self.rows if whole else self.rows.take(piece.part)
+        reader = Reader(self.problem, self.problem.entity, rows, self._halt)
+        for places in piece.groups:
+            for place, values in zip(places, self._read(reader, [self.features[p] for p in places]), strict=True):
+                self.values[piece.part, place] = values
+                with self._lock:
+                    self.done += len(values)
+
+    def _read(self, reader: Reader, features: list[Feature]) -> Iterator[Floats]:
+        """Yield the values of features of one group, categories as numbers of the vocabulary."""
+        self._halt()
+        if features[0].aggregate in OWN:
+            yield from (own_values(feature, reader.rows, self.vocabulary, reader.unit) for feature in features)
+            return
+        for feature, (values, words) in zip(features, reader.read(features), strict=True):
+            if not feature.categorical:
+                yield values
+            else:
+                yield self.vocabulary.encode(source_of(feature, self.problem.entity), values, words or [])

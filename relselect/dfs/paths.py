@@ -48,8 +48,13 @@ class Relation:
 
 
 def route_name(route: Route) -> str:
-    """Return a short text that identifies a route."""
-    return "/".join(f"{'<' if hop.down else '>'}{hop.table}[{hop.key}]" for hop in route)
+    """Return a text that identifies a route from a given table, whatever characters names hold.
+
+    >>> from relselect.dfs.feature import Hop
+    >>> route_name((Hop("orders", "customer", True), Hop("products", "product", False)))
+    "<'orders'['customer']/>'products'['product']"
+    """
+    return "/".join(f"{'<' if hop.down else '>'}{hop.table!r}[{hop.key!r}]" for hop in route)
 
 
 def _at(values: Ints, where: Ints, missing: int) -> Ints:
@@ -63,7 +68,9 @@ def pick(values: Floats, at: Ints, missing: float = np.nan) -> Floats:
     """Return `values[at]`, and `missing` where `at` is -1."""
     if not len(values):
         return np.full(len(at), missing)
-    return np.where(at >= 0, values[np.maximum(at, 0)], missing)
+    found = values[at]
+    found[at < 0] = missing
+    return found
 
 
 class Paths:
@@ -89,9 +96,10 @@ class Paths:
         """
         at = self._seen(table, rows.entity, rows.asof)
         for hop in up:
-            link = self._link_times(table, hop)
+            number = self._key(table, hop)
+            link, parents = self._link_times(table, number), self._parents(table)[number]
             at = np.where(_at(link, at, NEVER) <= rows.asof, at, -1)
-            at = self._seen(hop.table, _at(self._parents(table, hop), at, -1), rows.asof)
+            at = self._seen(hop.table, _at(parents, at, -1), rows.asof)
             table = hop.table
         return at
 
@@ -108,53 +116,58 @@ class Paths:
         known = self.database.value_times(self.table_at(up, table), column)
         return at if known is None else np.where(_at(known, at, NEVER) <= rows.asof, at, -1)
 
-    def relation(self, down: Route) -> Relation:
-        """Return the rows reached by steps down, with the row they started from."""
-        return self.problem.cached(f"dfs/relation/{route_name(down)}", lambda: self._relation(down))
+    def relation(self, down: Route, table: str) -> Relation:
+        """Return the rows reached by steps down from a table, with the row they started from."""
+        key = f"dfs/relation/{table!r}/{route_name(down)}"
+        return self.problem.cached(key, lambda: self._relation(down, table))
 
-    def _relation(self, down: Route) -> Relation:
+    def _relation(self, down: Route, table: str) -> Relation:
         *before, hop = down
-        link, parents = self._link_times(hop.table, hop), self._parents(hop.table, hop)
+        number = self._key(before[-1].table if before else table, hop)
+        link, parents = self._link_times(hop.table, number), self._parents(hop.table)[number]
         if not before:
             return Relation(hop.table, parents, np.where(parents >= 0, link, NEVER))
-        above = self.relation(tuple(before))
+        above = self.relation(tuple(before), table)
         keys = _at(above.keys, parents, -1)
         return Relation(hop.table, keys, np.maximum(link, _at(above.times, parents, NEVER)))
 
-    def index(self, down: Route, then: Route = (), column: str | None = None, where: Condition | None = None) -> Index:
+    def index(
+        self,
+        table: str,
+        down: Route,
+        then: Route = (),
+        column: str | None = None,
+        where: Condition | None = None,
+    ) -> Index:
         """Return the rows of a relation sorted by when `column`, at the end of `then`, came to exist.
 
-        Columns that come with their row share one index.
+        Columns that come with their row share one index, and so do those of one clock where rows have a primary key:
+        without one, rows that tie are ordered by the masked value itself.
 
         Args:
+            table: Where the steps start.
             down: Steps down.
             then: Steps up from there.
             column: What is read there, None for the rows themselves.
             where: Leaves out rows that do not meet it, and those of which that is not known yet.
         """
-        base = self.relation(down)
-        clock = self.database[self.table_at((*down, *then), "")].clock_of(column) if column else None
-        plain = clock is None and self._come_with_rows(down, then)
-        name = route_name(down) if plain else f"{route_name((*down, *then))}@{column if clock else ''}"
-        name += f"?{where.column}={where.value}" if where is not None else ""
+        end = self.database[self.table_at((*down, *then), table)]
+        clock = None if column is None else end.clock_of(column)
+        masked = None if clock is None else column
+        told = clock if self.database[down[-1].table].primary_key else masked
+        met = None if where is None else (where.column, where.value)
+        key = f"dfs/index/{table!r}/{route_name((*down, *then))}/{told!r}/{met!r}"
+        return self.problem.cached(key, lambda: self._index(table, down, then, masked, where))
 
-        def build() -> Index:
-            keys, times = base.keys, base.times if plain else self._value_times(base, then, column)
-            if where is not None:
-                keys, times = self._meeting(base, where, times)
-            return Index(keys, times, self._ties(base.table, then, column if clock else None))
-
-        return self.problem.cached(f"dfs/index/{name}", build)
-
-    def _come_with_rows(self, down: Route, then: Route) -> bool:
-        """Return whether what stands at the end of `then` exists from the moment its row below does."""
-
-        def compare() -> bool:
-            base = self.relation(down)
-            relevant = base.keys >= 0
-            return bool(np.array_equal(self._value_times(base, then, None)[relevant], base.times[relevant]))
-
-        return not then or self.problem.cached(f"dfs/with rows/{route_name((*down, *then))}", compare)
+    def _index(self, table: str, down: Route, then: Route, masked: str | None, where: Condition | None) -> Index:
+        base = self.relation(down, table)
+        times = self._value_times(base, then, masked)
+        if then and masked is None and np.array_equal(times[base.keys >= 0], base.times[base.keys >= 0]):
+            return self.index(table, down, (), None, where)
+        keys = base.keys
+        if where is not None:
+            keys, times = self._meeting(base, where, times)
+        return Index(keys, times, self._ties(base.table, then, masked))
 
     def _meeting(self, base: Relation, where: Condition, times: Ints) -> tuple[Ints, Ints]:
         """Return the keys of rows that meet a condition, -1 for others, and from when on that is known."""
@@ -175,7 +188,7 @@ class Paths:
         """Return the row each row of `table` reaches by steps up, shape (rows,), -1 for none."""
         at: Ints = np.arange(self.database[table].num_rows, dtype=np.int64)
         for hop in then:
-            at = _at(self._parents(table, hop), at, -1)
+            at = _at(self._parents(table)[self._key(table, hop)], at, -1)
             table = hop.table
         return at
 
@@ -183,8 +196,9 @@ class Paths:
         times, table = base.times, base.table
         at: Ints = np.arange(len(times), dtype=np.int64)
         for hop in then:
-            times = np.maximum(times, _at(self._link_times(table, hop), at, NEVER))
-            at = _at(self._parents(table, hop), at, -1)
+            number = self._key(table, hop)
+            times = np.maximum(times, _at(self._link_times(table, number), at, NEVER))
+            at = _at(self._parents(table)[number], at, -1)
             table = hop.table
             times = np.maximum(times, _at(self.database.times(table), at, NEVER))
         known = self.database.value_times(table, column) if column else None
@@ -202,18 +216,19 @@ class Paths:
         return self.problem.cached(f"dfs/codes/{table}/{column}", lambda: as_strings(self.database[table].data[column]))
 
     def _key(self, table: str, hop: Hop) -> int:
-        owner, parent = (hop.table, None) if hop.down else (table, hop.table)
-        keys = self.database[owner].foreign_keys
-        return next(i for i, key in enumerate(keys) if key.name == hop.key and parent in (None, key.table))
+        """Return the place of a hop's foreign key among those of its table; the hop starts at `table`."""
+        child, parent = (hop.table, table) if hop.down else (table, hop.table)
+        keys = self.database[child].foreign_keys
+        return next(i for i, key in enumerate(keys) if key.name == hop.key and key.table == parent)
 
-    def _parents(self, table: str, hop: Hop) -> Ints:
-        return self.database.parents(hop.table if hop.down else table)[self._key(table, hop)]
+    def _parents(self, table: str) -> tuple[Ints, ...]:
+        """As `Database.parents`; threads that ask at the same time wait for one."""
+        return self.problem.cached(f"dfs/parents/{table!r}", lambda: self.database.parents(table))
 
-    def _link_times(self, table: str, hop: Hop) -> Ints:
-        """When the rows of the hop's referring table are known to refer to anything."""
-        owner = hop.table if hop.down else table
-        times = self.database.times(owner)
-        for column in self.database[owner].foreign_keys[self._key(table, hop)].columns:
-            known = self.database.value_times(owner, column)
+    def _link_times(self, child: str, number: int) -> Ints:
+        """When the rows of a table are known to refer to anything by their foreign key of that number."""
+        times = self.database.times(child)
+        for column in self.database[child].foreign_keys[number].columns:
+            known = self.database.value_times(child, column)
             times = times if known is None else np.maximum(times, known)
         return times

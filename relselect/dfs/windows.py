@@ -91,7 +91,7 @@ def rates_of(problem: Problem, up: Route, down: Route, *, most: int, given: tupl
 def _measured(problem: Problem, up: Route, down: Route, most: int, given: tuple[int, ...] | None) -> Rates:
     rows = _sample(problem)
     owners = _owners(problem, up, rows)
-    visible = _visible(problem, down, owners)
+    visible = _visible(problem, up, down, owners)
     seen = visible.number(owners, rows.asof)
     some = seen > 0
     found: list[Window] = []
@@ -161,9 +161,9 @@ class _Visible:
         return np.searchsorted(self.place, owners * (len(self.instants) + 1) + rank)
 
 
-def _visible(problem: Problem, down: Route, owners: Ints) -> _Visible:
+def _visible(problem: Problem, up: Route, down: Route, owners: Ints) -> _Visible:
     """Return the relation's rows that belong to the owners and are visible at the end of training."""
-    relation = Paths(problem).relation(down)
+    relation = Paths(problem).relation(down, up[-1].table if up else problem.entity)
     wanted = np.zeros(int(max(relation.keys.max(initial=-1), owners.max(initial=-1))) + 2, dtype=bool)
     wanted[owners] = True
     wanted[-1] = False  # the place of -1: no owner, no key
