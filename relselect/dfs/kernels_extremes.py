@@ -36,6 +36,19 @@ def running_largest(values: Floats, sign: float, fresh: Flags) -> Floats:
 
 
 @jit
+def _first_from(stack: Ints, size: int, least: int) -> int:
+    """Return the first place of the ascending `stack[:size]` that holds `least` or more, `size` for none."""
+    low, high = 0, size
+    while low < high:
+        middle = (low + high) >> 1
+        if stack[middle] < least:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@jit
 def range_largest(values: Floats, sign: float, fresh: Flags, lo: Ints, hi: Ints, by_hi: Ints) -> Floats:
     """Return the largest value (the smallest for sign -1) of each range, nan where there is none.
 
@@ -71,7 +84,7 @@ def range_largest(values: Floats, sign: float, fresh: Flags, lo: Ints, hi: Ints,
             query = by_hi[k]
             k += 1
             if lo[query] <= i:
-                place = np.searchsorted(stack[:size], lo[query])
+                place = _first_from(stack, size, lo[query])
                 if place < size:
                     out[query] = values[stack[place]] + 0.0
     return out

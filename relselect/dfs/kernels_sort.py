@@ -16,6 +16,8 @@ Flags = NDArray[np.bool_]
 
 #: Bits sorted by in one pass: 2048 write streams stay in the second-level cache.
 _DIGIT = 11
+#: Values sorted by insertion before they are merged.
+_RUN = 24
 
 
 @jit
@@ -201,8 +203,14 @@ def _slot(present: Ints, lookup: Slots, key: int) -> int:
         return -1
     if len(lookup) > 0:
         return int(lookup[key])
-    slot = int(np.searchsorted(present, key))
-    return slot if present[slot] == key else -1
+    low, high = 0, len(present) - 1
+    while low < high:
+        middle = (low + high) >> 1
+        if present[middle] < key:
+            low = middle + 1
+        else:
+            high = middle
+    return low if present[low] == key else -1
 
 
 @jit
@@ -233,6 +241,7 @@ def sort_ties(values: Floats, tied: Flags) -> Floats:
         tied: Whether a row has the key and time of the row before, shape (m,).
     """
     out = values.copy()
+    other = np.empty(0, dtype=np.float64)
     m = len(values)
     i = 1
     while i < m:
@@ -242,15 +251,45 @@ def sort_ties(values: Floats, tied: Flags) -> Floats:
         start = i - 1
         while i < m and tied[i]:
             i += 1
-        if i - start > 24:
-            out[start:i] = np.sort(out[start:i])
-            continue
-        for j in range(start + 1, i):
-            x = out[j]
-            k = j
-            if not np.isnan(x):
-                while k > start and not out[k - 1] <= x:
-                    out[k] = out[k - 1]
-                    k -= 1
-                out[k] = x
+        for first in range(start, i, _RUN):
+            _insert(out, first, min(first + _RUN, i))
+        if i - start > _RUN:
+            if len(other) == 0:
+                other = np.empty(m, dtype=np.float64)
+            _merge(out, other, start, i)
     return out
+
+
+# NumPy's own sort would do, but takes seconds to compile.
+@jit
+def _insert(out: Floats, start: int, stop: int) -> None:
+    """Sort a few values in place, missing ones last."""
+    for j in range(start + 1, stop):
+        x = out[j]
+        k = j
+        if not np.isnan(x):
+            while k > start and not out[k - 1] <= x:
+                out[k] = out[k - 1]
+                k -= 1
+            out[k] = x
+
+
+@jit
+def _merge(out: Floats, other: Floats, start: int, stop: int) -> None:
+    """Sort values in place of which every `_RUN` are sorted, missing ones last; `other` is as long as `out`."""
+    width = _RUN
+    while width < stop - start:
+        for left in range(start, stop, 2 * width):
+            a = left
+            b = middle = min(left + width, stop)
+            right = min(left + 2 * width, stop)
+            for k in range(left, right):
+                if b >= right or (a < middle and (out[a] <= out[b] or np.isnan(out[b]))):
+                    other[k] = out[a]
+                    a += 1
+                else:
+                    other[k] = out[b]
+                    b += 1
+        for k in range(start, stop):
+            out[k] = other[k]
+        width *= 2
