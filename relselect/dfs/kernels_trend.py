@@ -23,9 +23,11 @@ _LOSS = 1e-31 / 1e-13
 
 
 @jit
-def _pair(ticks: int) -> tuple[float, float]:
-    high = float(ticks)
-    return high, float(ticks - np.int64(high)) if abs(high) < 9e18 else 0.0
+def _since(tick: int, begun: int) -> tuple[float, float]:
+    """Return tick - begun exactly, as a pair, even where it does not fit in 64 bits."""
+    return two_sum(
+        float((tick >> 32) - (begun >> 32)) * 4294967296.0, float((tick & 0xFFFFFFFF) - (begun & 0xFFFFFFFF))
+    )
 
 
 @jit
@@ -50,7 +52,7 @@ def running_products(values: Floats, times: Ints, fresh: Flags, slots: Slots) ->
     number = seen = 0
     state = np.zeros(_WIDTH, dtype=np.float64)
     centre = last = np.nan
-    begun = latest = np.int64(0)
+    begun = latest = 0
     for i in range(len(values)):
         if fresh[i]:
             state[:] = 0.0
@@ -69,7 +71,7 @@ def running_products(values: Floats, times: Ints, fresh: Flags, slots: Slots) ->
             last = y
             latest = times[i]
             state[_COUNT] += 1
-            dt = _pair(latest - begun)
+            dt = _since(latest, begun)
             dy = two_sum(y, -centre)
             _plus(state, _T, dt)
             _plus(state, _Y, dy)
@@ -114,20 +116,20 @@ def _again(values: Floats, times: Ints, lo: int, hi: int) -> float:
             if n == 0:
                 first = i
             n += 1
-            time += float(times[i] - times[first])
+            time += _since(times[i], times[first])[0]
             value += values[i] - values[first]
-            unit = max(unit, abs(float(times[i] - times[first])))
+            unit = max(unit, abs(_since(times[i], times[first])[0]))
     time /= n
     value /= n
     rest = 0.0
     for i in range(lo, hi):
         if not np.isnan(values[i]):
-            rest += float(times[i] - times[first]) - time
+            rest += _since(times[i], times[first])[0] - time
     time += rest / n
     above = below = 0.0
     for i in range(lo, hi):
         if not np.isnan(values[i]):
-            t = (float(times[i] - times[first]) - time) / unit
+            t = (_since(times[i], times[first])[0] - time) / unit
             above += t * ((values[i] - values[first]) - value)
             below += t * t
     return above / below / unit

@@ -121,7 +121,7 @@ class _Computer:
     def _column(self, raw: NDArray[Any], definition: Any, cutoff: Ints) -> pa.Array:
         kind, values = definition.column_schema, pd.Series(raw, dtype=object)
         if kind.is_datetime:
-            found = pd.to_datetime(values).to_numpy(dtype="datetime64[ns]")
+            found = values.where(values.notna(), pd.NaT).astype("datetime64[ns]").to_numpy()
             ages = (moments(cutoff) - found).astype("timedelta64[ns]")
             return pa.array(np.where(np.isnat(ages), np.nan, ages.astype(np.int64) / _DAY), from_pandas=True)
         if kind.is_numeric or kind.is_boolean or not kind.is_categorical:

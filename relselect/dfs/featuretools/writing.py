@@ -69,10 +69,11 @@ def to_featuretools(plan: Plan, entityset: Any, *, nearest: bool = False) -> lis
             it (see `difference`).
 
     Raises:
-        PlanError: The plan carries no schema.
+        PlanError: The plan carries no schema, or reads what its schema lacks.
     """
     if plan.schema is None:
         raise PlanError(["the plan carries no schema. Bind it first: plan.bound(problem)."])
+    plan.check(plan.schema)
     writer = _Writer(plan.schema, layout_within(plan.schema, entityset, plan.entity), entityset, nearest)
     return [writer.write(feature) for feature in plan]
 
