@@ -121,7 +121,7 @@ def profile(
             found = api.profile(database, asked, on_event=progress, seed=seed, hops=hops, cache=not fresh)
             measured = found.to_json()
         told = {"command": "profile", "database": database.name, "task": asked.name, "profile": measured}
-        session.result(told, *profile_tables({"profile": measured}), *findings_table(found.findings))
+        session.result(told, *profile_tables({"profile": measured}), *findings_table({"profile": measured}))
     _exit(session)
 
 

@@ -50,12 +50,14 @@ class Profile:
         seconds: Wall-clock of the measurement.
         version: Version of the measures' meanings.
         findings: What the leak checks found, the most severe first.
+        checked: Whether the leak checks ran; they do not when the time was spent before.
     """
 
     measures: tuple[Measure, ...]
     seconds: float
     version: int = VERSION
     findings: tuple[Finding, ...] = ()
+    checked: bool = False
 
     def __getitem__(self, name: str) -> Measure:
         return next(measure for measure in self.measures if measure.name == name)
@@ -68,7 +70,8 @@ class Profile:
         """Return the profile as JSON-able values, null for nan."""
         measures = [{k: _null(v) for k, v in asdict(measure).items()} for measure in self.measures]
         findings = [finding.to_json() for finding in self.findings]
-        return {"measures": measures, "seconds": self.seconds, "version": self.version, "findings": findings}
+        told = {"measures": measures, "seconds": self.seconds, "version": self.version}
+        return {**told, "findings": findings, "checked": self.checked}
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Profile:
@@ -78,7 +81,7 @@ class Profile:
             for m in stored["measures"]
         )
         findings = tuple(Finding.from_json(each) for each in stored.get("findings", ()))
-        return cls(measures, float(stored["seconds"]), int(stored["version"]), findings)
+        return cls(measures, float(stored["seconds"]), int(stored["version"]), findings, stored.get("checked") is True)
 
 
 def _null(value: Any) -> Any:

@@ -82,13 +82,14 @@ def _measured(problem: Problem, budget: Budget | None, emit: Emit, seed: int, ho
             emit(Notice(_STAGE, "The time for the profile ended before all of it was measured.", "warning"))
             break
         measures += _timed(group, view)
-    findings = [] if limit.spent else find_leaks(view)
+    checked = not limit.spent
+    findings = find_leaks(view) if checked else []
     for finding in findings:
         if finding.severity != "info" and finding.accepted is None:
             emit(Notice("leaks", str(finding), "warning"))
     seconds = time.monotonic() - begun
     emit(StageFinished(_STAGE, seconds, f"{len(measures)} measures, {len(findings)} findings"))
-    return Profile(tuple(measures), seconds, findings=tuple(findings)), not limit.spent
+    return Profile(tuple(measures), seconds, findings=tuple(findings), checked=checked), not limit.spent
 
 
 def _timed(group: Callable[[View], list[Measure]], view: View) -> list[Measure]:

@@ -120,11 +120,24 @@ class MeasureRecord(TypedDict, total=False):
     seconds: float | None
 
 
+class FindingRecord(TypedDict, total=False):
+    """One finding of a leak check; `accepted` is the reason why somebody lets it stand."""
+
+    check: str | None
+    severity: str | None
+    subject: str | None
+    evidence: str | None
+    fix: str | None
+    accepted: str | None
+
+
 class ProfileRecord(TypedDict, total=False):
     """The task embedding, measured before any training."""
 
     measures: list[MeasureRecord]
     seconds: float | None
+    checked: bool | None
+    findings: list[FindingRecord]
 
 
 class RecommendationRecord(TypedDict, total=False):

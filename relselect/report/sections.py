@@ -250,7 +250,13 @@ def _profile(record: RunRecord) -> Section:
     if profile["measures"]:
         took = "" if profile["seconds"] is None else f" in {seconds(profile['seconds'])}"
         paragraphs.append(f"Measured{took} on the training labels alone, before any training.")
-    return Section("profile", "Profile of the task", tuple(paragraphs), tables=sheets.profile(record))
+        found = len(profile["findings"])
+        if found:
+            paragraphs.append(f"The leak checks have {count(found)} {_plural(found, 'finding')}, listed first.")
+        elif profile["checked"]:
+            paragraphs.append("The leak checks found nothing.")
+    tables = (sheets.findings(record), *sheets.profile(record))
+    return Section("profile", "Profile of the task", tuple(paragraphs), tables=tables)
 
 
 def _time(record: RunRecord) -> Section:

@@ -29,6 +29,7 @@ __all__ = [
     "Sheet",
     "configurations",
     "features",
+    "findings",
     "leaderboard",
     "near_ties",
     "notes",
@@ -241,6 +242,24 @@ def profile(record: RunRecord) -> tuple[Sheet, ...]:
         )
         for group, rows in groupby(ordered, key=lambda row: row["group"] or "measures")
     )
+
+
+def findings(record: RunRecord) -> Sheet:
+    """What the leak checks found, with the way out or the reason why it may stand."""
+    columns = (Column("Severity"), Column("Check"), Column("Subject", "code"), Column("Evidence"), Column("Way out"))
+    rows = [
+        Row(
+            (
+                f"{row['severity']}, accepted" if row["accepted"] else row["severity"] or MISSING,
+                row["check"] or MISSING,
+                row["subject"] or MISSING,
+                row["evidence"] or MISSING,
+                f"Accepted: {row['accepted']}" if row["accepted"] else row["fix"] or MISSING,
+            )
+        )
+        for row in record["profile"]["findings"]
+    ]
+    return Sheet("Leak checks", columns, tuple(rows))
 
 
 def neighbours(record: RunRecord) -> Sheet:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from relselect.report.record import RunRecord, complete
-from relselect.report.sheets import Column, Row, Sheet, leaderboard, profile
+from relselect.report.sheets import Sheet, findings, leaderboard, profile
 from relselect.report.verdict import verdict
 
 if TYPE_CHECKING:
     from rich.table import Table
-
-    from relselect.profile.leaks import Finding
 
 __all__ = ["findings_table", "leaderboard_table", "profile_tables", "sheet_table", "verdict_lines"]
 
@@ -43,22 +41,10 @@ def profile_tables(record: Mapping[str, Any]) -> list[Table]:
     return [sheet_table(sheet) for sheet in profile(complete(record))]
 
 
-def findings_table(findings: Sequence[Finding]) -> list[Table]:
-    """What the leak checks found, as one rich table; none where they found nothing."""
-    columns = tuple(map(Column, ("Severity", "Check", "Subject", "Evidence", "Way out")))
-    rows = tuple(
-        Row(
-            (
-                f"{finding.severity}, accepted" if finding.accepted else finding.severity,
-                finding.check,
-                finding.subject,
-                finding.evidence,
-                f"Accepted: {finding.accepted}" if finding.accepted else finding.fix,
-            )
-        )
-        for finding in findings
-    )
-    return [sheet_table(Sheet("Leak checks", columns, rows))] if rows else []
+def findings_table(record: Mapping[str, Any]) -> list[Table]:
+    """What the leak checks of a record's profile found, as one rich table; none where they found nothing."""
+    sheet = findings(complete(record))
+    return [sheet_table(sheet)] if sheet.rows else []
 
 
 def verdict_lines(record: Mapping[str, Any]) -> list[str]:
