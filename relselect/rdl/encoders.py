@@ -1,8 +1,9 @@
 """Rows as vectors: one small network per table over all its columns at once.
 
-All numbers of a table go through one linear map, all categories through one embedding table with offsets; residual blocks may
-follow (by default none do: the message passing layers mix enough). pytorch-frame's per-column encoders, which build
-(rows, columns, channels) first, stand beside it as "frame". Any module with the same `forward` can be registered.
+All numbers of a table go through one linear map, all categories through one embedding table with offsets, the vectors of its
+texts (`relselect.rdl.text`) through another linear map; residual blocks may follow (by default none do: the message passing
+layers mix enough). pytorch-frame's per-column encoders, which build (rows, columns, channels) first, stand beside it as
+"frame". Any module with the same `forward` can be registered.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import torch
 from torch import nn
 
 from relselect.rdl.features import MISSING, RESERVED
+from relselect.rdl.text import WIDTH
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,7 +23,10 @@ if TYPE_CHECKING:
     from relselect.rdl.features import TableTensors
     from relselect.rdl.specification import TableSpec
 
-__all__ = ["ENCODERS", "MaskedColumns", "ResidualBlock", "StackedEncoder"]
+__all__ = ["ENCODERS", "MaskedColumns", "ResidualBlock", "StackedEncoder", "TextMap"]
+
+#: Share of a text's numbers dropped in training: texts tell rows apart, and are easily learnt by heart.
+_TEXT_DROPOUT = 0.3
 
 
 class ResidualBlock(nn.Module):
@@ -75,8 +80,33 @@ class MaskedColumns(nn.Module):
         return numbers, codes
 
 
+class TextMap(nn.Module):
+    """A linear map of the vectors of all texts of a table; a text that is missing or not known yet adds nothing.
+
+    Args:
+        spec: The fitted columns, with at least one text.
+        channels: Width of the encoding.
+    """
+
+    def __init__(self, spec: TableSpec, channels: int) -> None:
+        super().__init__()
+        self.clocks = tuple(column.clock for column in spec.texts)
+        self.dropout = nn.Dropout(_TEXT_DROPOUT)
+        self.linear = nn.Linear(len(spec.texts) * WIDTH, channels, bias=False)
+
+    def forward(self, tensors: TableTensors, rows: Tensor, known: Tensor) -> Tensor:
+        """Encode rows (n,) with `known` (n, clocks) as (n, channels); row -1 reads some other row."""
+        read, parts = rows.clamp(min=0), []
+        for text, clock in zip(tensors.texts, self.clocks, strict=True):
+            code = text.code.index_select(0, read)
+            code = code if clock < 0 else code.masked_fill(~known[:, clock], 0)
+            parts.append(text.vectors.index_select(0, code).float())
+        encoded: Tensor = self.linear(self.dropout(torch.cat(parts, dim=1)))
+        return encoded
+
+
 class StackedEncoder(nn.Module):
-    """Encodes the numbers and categories of rows of one table.
+    """Encodes the numbers, categories and texts of rows of one table.
 
     A table without feature columns, and the row -1 (an unknown or hidden entity), each have a learnt constant.
 
@@ -102,6 +132,7 @@ class StackedEncoder(nn.Module):
         self.embedding = nn.Embedding(sum(sizes), channels) if sizes else None
         if self.embedding is not None:
             nn.init.normal_(self.embedding.weight, std=0.3 / len(sizes) ** 0.5)
+        self.texts = TextMap(spec, channels) if spec.texts else None
         self.blocks = nn.Sequential(*(ResidualBlock(channels, dropout) for _ in range(blocks)))
         self.unknown = nn.Parameter(torch.zeros(channels))
 
@@ -126,6 +157,8 @@ class StackedEncoder(nn.Module):
             encoded = encoded + self.linear(torch.cat(parts, dim=1))
         if self.embedding is not None:
             encoded = encoded + self.embedding(codes + self.offsets).sum(1)
+        if self.texts is not None:
+            encoded = encoded + self.texts(tensors, rows, known)
         encoded = self.blocks(encoded)
         return torch.where((rows >= 0).unsqueeze(1), encoded, self.unknown)
 

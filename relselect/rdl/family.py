@@ -12,7 +12,6 @@ import torch
 
 from relselect.database import Table
 from relselect.database.inference import infer_types
-from relselect.events import Notice
 from relselect.family import Candidate, Config
 from relselect.rdl.encoders import ENCODERS
 from relselect.rdl.fitted import FittedNetwork
@@ -20,10 +19,11 @@ from relselect.rdl.graph import problem_graph
 from relselect.rdl.model import Blueprint, RelationalNetwork
 from relselect.rdl.probe import NetworkProbe
 from relselect.rdl.settings import Settings, suggest
+from relselect.rdl.snapshot import identity_of
 from relselect.rdl.specification import TableSpec, fit_columns, fit_tables
 from relselect.rdl.storage import load_network, save_network
 from relselect.rdl.target import Target
-from relselect.rdl.training import Trainer
+from relselect.rdl.training import Storage, Trainer
 from relselect.tasks.scoring import interval_of
 
 if TYPE_CHECKING:
@@ -39,6 +39,10 @@ if TYPE_CHECKING:
     from relselect.tasks import Rows
 
 __all__ = ["RDL", "blueprint_of"]
+
+
+#: The state of a training that is not finished.
+_STATE = "training.safetensors"
 
 
 class RDL:
@@ -72,7 +76,7 @@ class RDL:
         emit: Emit,
         resume: Path | None = None,
     ) -> Candidate:
-        """Train one configuration; see `Family.fit`. Interrupted trainings start anew: `resume` is not read.
+        """Train one configuration; see `Family.fit`. A training that was cut off goes on where its state was last written.
 
         Raises:
             BudgetExhausted: The budget ended before the first validation.
@@ -80,13 +84,12 @@ class RDL:
         """
         begun = time.monotonic()
         blueprint = blueprint_of(problem, Settings.from_config(config))
-        for note in _notes(blueprint):
-            emit(Notice("rdl", note))
         # the global generator draws initial weights and dropout: seed it for this fit only
         with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
             torch.manual_seed(seed)
             network = RelationalNetwork(blueprint).to(self.device)
-            trainer = Trainer(network, blueprint, problem, seed, number, budget, emit)
+            storage = None if resume is None else Storage(resume / _STATE, identity_of(blueprint, problem, seed))
+            trainer = Trainer(network, blueprint, problem, seed, number, budget, emit, storage)
             trainer.run()
         network.load_state_dict(trainer.checkpoints[0].state)
         fitted = FittedNetwork(blueprint, network.eval(), self.device)
@@ -106,7 +109,7 @@ class RDL:
             device=self.device.type,
             model=fitted,
             checkpoints=tuple(trainer.checkpoints),
-            notes=tuple(_notes(blueprint)),
+            notes=_notes(trainer),
             details=_details(network, trainer),
         )
 
@@ -114,6 +117,14 @@ class RDL:
         """Return predictions of shape (n,), or (n, classes) for multiclass tasks."""
         fitted: FittedNetwork = candidate.model
         return fitted.predict(problem, rows)
+
+    def reads(self, candidate: Candidate) -> dict[str, set[str]]:
+        """Return the columns of every table of the graph that the network encodes."""
+        specs = candidate.model.blueprint.specs
+        return {
+            name: {each.name for each in (*spec.numeric, *spec.categories, *spec.moments)}
+            for name, spec in specs.items()
+        }
 
     def choose(self, candidate: Candidate, checkpoint: int) -> Candidate:
         """Return the candidate with one of its checkpoints loaded into a network of its own."""
@@ -141,9 +152,10 @@ class RDL:
 def blueprint_of(problem: Problem, settings: Settings) -> Blueprint:
     """Fit columns and target of a problem and say what network to build."""
     graph = problem_graph(problem, torch.device("cpu"))
-    return Blueprint(
-        problem.entity, graph.edge_types, fit_tables(problem), _task_spec(problem), Target.of(problem), settings
-    )
+    tables, task_row = fit_tables(problem), _task_spec(problem)
+    if not settings.texts:
+        tables, task_row = {name: replace(spec, texts=()) for name, spec in tables.items()}, replace(task_row, texts=())
+    return Blueprint(problem.entity, graph.edge_types, tables, task_row, Target.of(problem), settings)
 
 
 def _task_spec(problem: Problem) -> TableSpec:
@@ -154,9 +166,8 @@ def _task_spec(problem: Problem) -> TableSpec:
     return fit_columns(features, infer_types(Table("task rows", features), everything), everything)
 
 
-def _notes(blueprint: Blueprint) -> list[str]:
-    ignored = [f"{table}.{column}" for table, spec in sorted(blueprint.specs.items()) for column, _ in spec.ignored]
-    return [f"Text columns are not read: {', '.join(ignored)}."] if ignored else []
+def _notes(trainer: Trainer) -> tuple[str, ...]:
+    return (f"Training went on from step {trainer.resumed}, where it had been cut off.",) if trainer.resumed else ()
 
 
 def _details(network: RelationalNetwork, trainer: Trainer) -> dict[str, Any]:
@@ -166,4 +177,6 @@ def _details(network: RelationalNetwork, trainer: Trainer) -> dict[str, Any]:
         "learning_curve": trainer.curve,
         "seconds_per_epoch": float(np.mean(seconds)) if seconds else 0.0,
         "training_rows": trainer.training_rows,
+        "precision": "bf16" if trainer.pace.bf16 else "fp32",
+        "compiled": trainer.pace.compiled,
     }

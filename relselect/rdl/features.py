@@ -13,6 +13,7 @@ import torch
 from relselect.database.clock import NEVER, ticks_of
 from relselect.database.columns import as_float, as_strings
 from relselect.rdl.specification import LARGEST
+from relselect.rdl.text import WIDTH, encode_texts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,13 +23,35 @@ if TYPE_CHECKING:
 
     from relselect.problem import Problem
     from relselect.rdl.specification import CategoryColumn, TableSpec
+    from relselect.rdl.text import TextColumn
 
-__all__ = ["MISSING", "RESERVED", "UNSEEN", "TableTensors", "problem_features", "read_columns"]
+__all__ = ["MISSING", "RESERVED", "UNSEEN", "TableTensors", "TextTensors", "problem_features", "read_columns"]
 
 #: Category codes below the vocabulary: no value, and a value that the vocabulary lacks.
 MISSING = 0
 UNSEEN = 1
 RESERVED = 2
+
+
+@dataclass(frozen=True)
+class TextTensors:
+    """A text column of a table of n rows.
+
+    Attributes:
+        code: int64 (n,), which vector each row has.
+        vectors: float16 (distinct texts + 1, `relselect.rdl.text.WIDTH`); the first, of zeros, is that of no text.
+    """
+
+    code: Tensor
+    vectors: Tensor
+
+    def take(self, index: Tensor) -> TextTensors:
+        """Return the rows at `index`, in that order."""
+        return TextTensors(self.code[index], self.vectors)
+
+    def to(self, device: torch.device) -> TextTensors:
+        """Return the tensors on `device`."""
+        return TextTensors(self.code.to(device), self.vectors.to(device))
 
 
 @dataclass(frozen=True)
@@ -40,24 +63,27 @@ class TableTensors:
         codes: int64 (n, categories), each column counting from 0.
         moments: int64 (n, moments), ticks, `NEVER` where missing.
         known: int64 (n, clocks), the ticks from which the values under each clock are known.
+        texts: The text columns.
     """
 
     numeric: Tensor
     codes: Tensor
     moments: Tensor
     known: Tensor
+    texts: tuple[TextTensors, ...] = ()
 
     def __len__(self) -> int:
         return len(self.numeric)
 
     def take(self, index: Tensor) -> TableTensors:
         """Return the rows at `index`, in that order."""
-        return TableTensors(self.numeric[index], self.codes[index], self.moments[index], self.known[index])
+        texts = tuple(text.take(index) for text in self.texts)
+        return TableTensors(self.numeric[index], self.codes[index], self.moments[index], self.known[index], texts)
 
     def to(self, device: torch.device) -> TableTensors:
         """Return the tensors on `device`."""
-        parts = (self.numeric, self.codes, self.moments, self.known)
-        return TableTensors(*(part.to(device) for part in parts))
+        numeric, codes, moments, known = (x.to(device) for x in (self.numeric, self.codes, self.moments, self.known))
+        return TableTensors(numeric, codes, moments, known, tuple(text.to(device) for text in self.texts))
 
 
 def read_columns(
@@ -85,7 +111,15 @@ def read_columns(
     for place, moment in enumerate(spec.moments):
         moments[:, place] = ticks_of(data[moment.name])
     clocks = np.stack(known, axis=1) if known else np.empty((count, 0), np.int64)
-    return TableTensors(*(torch.from_numpy(part) for part in (numeric, codes, moments, clocks)))
+    texts = tuple(_texts(data[text.name], text) for text in spec.texts)
+    parts = [torch.from_numpy(part) for part in (numeric, codes, moments, clocks)]
+    return TableTensors(parts[0], parts[1], parts[2], parts[3], texts)
+
+
+def _texts(column: pa.ChunkedArray, spec: TextColumn) -> TextTensors:
+    codes, values = as_strings(column)
+    vectors = np.concatenate([np.zeros((1, WIDTH), np.float16), encode_texts(values, spec)])
+    return TextTensors(torch.from_numpy(codes + 1), torch.from_numpy(vectors))
 
 
 def _codes(column: pa.ChunkedArray, spec: CategoryColumn) -> np.ndarray[tuple[int], np.dtype[np.int64]]:

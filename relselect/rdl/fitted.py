@@ -47,7 +47,8 @@ class FittedNetwork:
 
 def row_tensors(blueprint: Blueprint, rows: Rows, device: torch.device) -> RowTensors:
     """Turn task rows into tensors on `device`."""
-    columns = TableTensors(torch.empty(len(rows), 0), *(torch.empty(len(rows), 0, dtype=torch.int64) for _ in range(3)))
+    nothing = torch.empty(len(rows), 0, dtype=torch.int64)
+    columns = TableTensors(nothing.float(), nothing, nothing, nothing)
     if rows.features is not None:
         columns = read_columns(rows.features, blueprint.task_spec, [])
     entity, cutoff, asof, delay = (

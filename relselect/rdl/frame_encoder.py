@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from relselect.rdl.encoders import MaskedColumns
+from relselect.rdl.encoders import MaskedColumns, TextMap
 from relselect.rdl.features import MISSING, RESERVED, UNSEEN
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ __all__ = ["FrameEncoder"]
 class FrameEncoder(nn.Module):
     """Encodes the numbers and categories of rows of one table with `torch_frame.nn.ResNet`.
 
-    A missing number is read as its median, beside a flag that says so; a missing category adds nothing. A table without
-    feature columns, and the row -1, each have a learnt constant.
+    A missing number is read as its median, beside a flag that says so; a missing category adds nothing; the vectors of
+    texts are added by a linear map. A table without feature columns, and the row -1, each have a learnt constant.
 
     Args:
         spec: The fitted columns.
@@ -43,6 +43,7 @@ class FrameEncoder(nn.Module):
         self.unknown = nn.Parameter(torch.zeros(channels))
         flags = len(spec.numeric) + len(spec.clocks)
         self.flags = nn.Linear(flags, channels, bias=False) if flags else None
+        self.texts = TextMap(spec, channels) if spec.texts else None
         self.network = _network(spec, channels, max(blocks, 1), dropout) if spec.numeric or spec.categories else None
 
     def forward(self, tensors: TableTensors, rows: Tensor, known: Tensor) -> Tensor:
@@ -63,6 +64,8 @@ class FrameEncoder(nn.Module):
         missing = torch.isnan(numbers)
         if self.flags is not None:
             encoded = encoded + self.flags(torch.cat([missing.float(), known.float()], dim=1))
+        if self.texts is not None:
+            encoded = encoded + self.texts(tensors, rows, known)
         if self.network is not None and len(rows):
             encoded = encoded + self.network(_tensor_frame(numbers.masked_fill(missing, 0.0), codes))
         return torch.where((rows >= 0).unsqueeze(1), encoded, self.unknown)

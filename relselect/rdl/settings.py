@@ -21,6 +21,9 @@ _CHOICES = {
     "convolution": tuple(CONVOLUTIONS),
     "encoder": tuple(ENCODERS),
     "aggregation": ("mean", "sum", "max"),
+    "precision": ("auto", "fp32", "bf16"),
+    "compile": ("auto", "on", "off"),
+    "refit": ("none", "continue", "anew"),
 }
 
 
@@ -47,6 +50,12 @@ class Settings:
         patience: Validations without a better score after which training ends.
         checkpoints: How many of the best states are kept.
         copies: Delayed copies of the training rows, where evaluation rows have delays.
+        decay: What the learning rate is multiplied by after a validation without a better score; 1 leaves it.
+        refit: What predicts in the end: "none" for what was validated, "continue" for that trained a little further on
+            training and validation rows, "anew" for a network trained on both from the start.
+        texts: Whether text columns are read.
+        precision: Of training steps: "fp32", "bf16", or "auto" for what a trial on the GPU finds faster, fp32 on a CPU.
+        compile: Whether parts of the network are compiled: "on", "off", or "auto" for what pays on a GPU, off on a CPU.
     """
 
     channels: int = 64
@@ -67,6 +76,11 @@ class Settings:
     patience: int = 3
     checkpoints: int = 3
     copies: int = 3
+    decay: float = 0.5
+    refit: str = "none"
+    texts: bool = True
+    precision: str = "auto"
+    compile: str = "auto"
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Settings:
@@ -97,6 +111,10 @@ def _checked(name: str, value: Any, kind: type) -> Any:
     if name in _CHOICES:
         if value not in _CHOICES[name]:
             raise ConfigError(name, value, "is not among the choices", f"Use one of {', '.join(_CHOICES[name])}")
+        return value
+    if kind is bool:
+        if not isinstance(value, bool):
+            raise ConfigError(name, value, "must be true or false", "Pass one of them")
         return value
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if not number or (kind is int and value != int(value)):

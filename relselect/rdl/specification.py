@@ -13,6 +13,7 @@ import numpy as np
 
 from relselect.database import SemanticType
 from relselect.database.columns import as_float, as_strings
+from relselect.rdl.text import TextColumn, fit_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,14 +67,14 @@ class TableSpec:
         categories: Categories.
         moments: Points in time, the row's own time first where the table has one.
         clocks: Columns that say when others become known; a column's `clock` is a place in this list.
-        ignored: Columns left out, with the reason.
+        texts: Texts.
     """
 
     numeric: tuple[NumericColumn, ...] = ()
     categories: tuple[CategoryColumn, ...] = ()
     moments: tuple[MomentColumn, ...] = ()
     clocks: tuple[str, ...] = ()
-    ignored: tuple[tuple[str, str], ...] = ()
+    texts: tuple[TextColumn, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the specification as JSON-able data."""
@@ -87,7 +88,7 @@ class TableSpec:
             tuple(CategoryColumn(each["name"], tuple(each["values"]), each["clock"]) for each in data["categories"]),
             tuple(MomentColumn(**each) for each in data["moments"]),
             tuple(data["clocks"]),
-            tuple((name, reason) for name, reason in data["ignored"]),
+            tuple(TextColumn(**{**each, "counts": tuple(each["counts"])}) for each in data["texts"]),
         )
 
 
@@ -138,7 +139,7 @@ def fit_columns(
     Returns:
         The specification. Columns that never vary are left out.
     """
-    numeric, categories, moments, ignored = [], [], [], []
+    numeric, categories, moments, texts = [], [], [], []
     if time is not None:
         moments.append(MomentColumn(time))
     for name in data.column_names:
@@ -154,8 +155,9 @@ def fit_columns(
         elif kind == SemanticType.TIMESTAMP and name != time:
             moments.append(MomentColumn(name, clock))
         elif kind == SemanticType.TEXT:
-            ignored.append((name, "text is not encoded"))
-    return TableSpec(tuple(numeric), tuple(categories), tuple(moments), clocks, tuple(ignored))
+            text = fit_text(name, data[name], mask, clock)
+            texts.extend([text] if text else [])
+    return TableSpec(tuple(numeric), tuple(categories), tuple(moments), clocks, tuple(texts))
 
 
 def _fit_numeric(name: str, values: NDArray[np.float64], clock: int) -> NumericColumn | None:

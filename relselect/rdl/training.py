@@ -1,11 +1,14 @@
-"""Training: AdamW, early stopping on the task's own metric, the best states kept, the budget asked at every step."""
+"""Training: early stopping on the task's own metric, the best states kept, the budget asked at every step.
+
+The state of an unfinished training is written now and then where a folder is given for it; training then goes on from there
+as if nothing had happened, on a CPU to the last bit.
+"""
 
 from __future__ import annotations
 
-import copy
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -14,9 +17,12 @@ from relselect.errors import BudgetExhausted
 from relselect.events import EpochDone
 from relselect.family import Checkpoint
 from relselect.rdl.fitted import batcher_of, outputs_of, row_tensors
+from relselect.rdl.pace import Pace, find_pace
+from relselect.rdl.snapshot import Snapshot, read_snapshot, write_snapshot
+from relselect.rdl.stepping import Order, Stepper
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from pathlib import Path
 
     from numpy.typing import NDArray
     from torch import Tensor
@@ -24,16 +30,16 @@ if TYPE_CHECKING:
     from relselect.budget import Budget
     from relselect.events import Emit
     from relselect.problem import Problem
-    from relselect.rdl.batch import Batch, Batcher
+    from relselect.rdl.batch import Batcher
     from relselect.rdl.model import Blueprint, RelationalNetwork
     from relselect.tasks import Rows
 
-__all__ = ["STOPPING_ROWS", "Trainer", "stopping_rows"]
+__all__ = ["SAVE_SECONDS", "STOPPING_ROWS", "Storage", "Trainer", "sampler_seed", "stopping_rows"]
 
 #: Most validation rows looked at after every epoch.
 STOPPING_ROWS = 5000
-_CLIP = 1.0
-_WARM_UP = 10
+#: Seconds between two writings of the state.
+SAVE_SECONDS = 20.0
 #: Share of the budget after which the first epoch is cut short, so that something has been validated early.
 _FIRST_EPOCH = 0.4
 #: A step's time is measured on these parts of a batch first, and may take at most this share of what is left.
@@ -48,6 +54,24 @@ def stopping_rows(rows: Rows) -> Rows:
     return rows.take(np.sort(drawn))
 
 
+def sampler_seed(seed: int, epoch: int) -> int:
+    """Return the seed of the trees of one epoch: each epoch draws others."""
+    return 1 + seed + 1_000_003 * epoch
+
+
+@dataclass(frozen=True)
+class Storage:
+    """Where the state of a training is written.
+
+    Attributes:
+        path: The file.
+        identity: Of the training; the state of another is not taken up.
+    """
+
+    path: Path
+    identity: str
+
+
 @dataclass
 class Trainer:
     """One training run of a network.
@@ -60,9 +84,11 @@ class Trainer:
         number: The trial's number, for events.
         budget: Asked at every step.
         emit: Where events go.
+        storage: Where the state is kept and taken up from; None keeps none.
         checkpoints: The best states so far, best first.
-        curve: Per epoch: steps, loss, score, seconds.
+        curve: Per epoch: steps, loss, score, seconds, factor of the learning rate.
         predictions: Those of the best state for all validation rows, None when only a draw of them is looked at.
+        resumed: Steps that were taken before this process.
     """
 
     network: RelationalNetwork
@@ -72,9 +98,11 @@ class Trainer:
     number: int
     budget: Budget
     emit: Emit
+    storage: Storage | None = None
     checkpoints: list[Checkpoint] = field(default_factory=list)
     curve: list[dict[str, float]] = field(default_factory=list)
     predictions: NDArray[np.float64] | None = None
+    resumed: int = 0
 
     def run(self) -> None:
         """Train until the score stops rising, the epochs are done or the budget nears its end.
@@ -82,12 +110,11 @@ class Trainer:
         Raises:
             BudgetExhausted: The budget ended before the first validation.
         """
-        settings = self.blueprint.settings
         self._prepare()
         try:
-            for epoch in range(settings.epochs):
-                if not self._epoch(epoch) or self._stale() > settings.patience:
-                    break
+            while not self._done:
+                self._run_epoch()
+                self._store()
         except BudgetExhausted:
             if not self.checkpoints:
                 raise
@@ -97,52 +124,63 @@ class Trainer:
         """Training rows per pass, delayed copies included."""
         return len(self._train)
 
+    @property
+    def pace(self) -> Pace:
+        """How steps are computed."""
+        return self._stepper.pace
+
+    @property
+    def step_seconds(self) -> float:
+        """Seconds that a step takes."""
+        return self._step_seconds
+
     def _prepare(self) -> None:
         settings, device = self.blueprint.settings, next(self.network.parameters()).device
         self._train = row_tensors(self.blueprint, self.problem.training_rows(self.seed, settings.copies), device)
         self._val = stopping_rows(self.problem.rows("val"))
         self._val_rows = row_tensors(self.blueprint, self._val, device)
         self._val_batcher = batcher_of(self.blueprint, self.problem, device)
-        self._optimizer = torch.optim.AdamW(
-            self.network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
-        )
-        # batches are small and the weights restless: their running mean scores higher and steadier (Polyak and Juditsky 1992)
-        self._mean = copy.deepcopy(self.network).requires_grad_(False)
-        self._order = self._shuffled()
-        self._steps = 0
+        self._stepper = Stepper(self.network, self.blueprint, self._train)
+        self._order = Order(len(self._train), settings.batch_size, self.seed)
+        self._epoch, self._done, self._spent = 0, False, 0.0
+        self._losses: list[Tensor] = []
         self._step_seconds = 0.0
         self._pass_seconds = 0.0
+        self._saved = time.monotonic()
+        self._take_up()
 
-    def _shuffled(self) -> Iterator[Tensor]:
-        """Yield the numbers of the training rows of each step, pass after pass, each in an order of its own."""
-        size, count = self.blueprint.settings.batch_size, len(self._train)
-        generator = np.random.default_rng(self.seed)
-        while True:
-            order = torch.from_numpy(generator.permutation(count)).to(self._train.entity.device)
-            yield from torch.split(order, size)
+    def _planned(self) -> int:
+        return min(self.blueprint.settings.steps_per_epoch, self._order.steps_per_pass)
 
-    def _epoch(self, epoch: int) -> bool:
-        """Train one epoch and validate; False when the budget leaves no time for another."""
-        begun, settings = time.monotonic(), self.blueprint.settings
+    def _run_epoch(self) -> None:
+        """Train one epoch, validate, and see whether to go on."""
+        begun, settings = time.monotonic() - self._spent, self.blueprint.settings
         batcher = batcher_of(
-            self.blueprint, self.problem, self._train.entity.device, seed=1 + self.seed + 1_000_003 * epoch
+            self.blueprint, self.problem, self._train.entity.device, seed=sampler_seed(self.seed, self._epoch)
         )
-        planned = min(settings.steps_per_epoch, -(-len(self._train) // settings.batch_size))
-        allowance = self.budget.left() * (_FIRST_EPOCH if epoch == 0 else 1.0)
-        losses: list[Tensor] = []
+        planned = self._planned()
+        allowance = self.budget.left() * (_FIRST_EPOCH if self._epoch == 0 else 1.0) + self._spent
         self.network.train()
-        if epoch == 0:
+        if self._step_seconds == 0.0:
             self._measure_step(batcher)
-        for index in self._order:
+        while len(self._losses) < planned:
             self.budget.check()
-            losses.append(self._step(batcher.batch(self._train, index)))
-            spent = time.monotonic() - begun
-            self._step_seconds = spent / len(losses)
-            if len(losses) >= planned or spent + self._reserve() > allowance:
+            index = self._order.next().to(self._train.entity.device)
+            self._losses.append(self._stepper.step(batcher.batch(self._train, index)))
+            self._spent = time.monotonic() - begun
+            self._step_seconds = self._spent / len(self._losses)
+            if self._spent + self._reserve() > allowance:
                 break
-        self._validate(epoch, float(torch.stack(losses).mean()), time.monotonic() - begun)
+            if len(self._losses) < planned and time.monotonic() - self._saved > SAVE_SECONDS:
+                self._store()
+        finished = len(self._losses) >= planned
+        self._validate(float(torch.stack(self._losses).mean()), time.monotonic() - begun)
         # a first epoch that was cut only so that something is validated early goes on with the next
-        return len(losses) >= planned or (epoch == 0 and self._reserve() < self.budget.left())
+        time_left = finished or (self._epoch == 0 and self._reserve() < self.budget.left())
+        self._epoch += 1
+        self._done = not time_left or self._stale() > settings.patience or self._epoch >= settings.epochs
+        self._losses.clear()
+        self._spent = 0.0
 
     def _measure_step(self, batcher: Batcher) -> None:
         """Estimate a step's time on a few rows, so that no step is begun that would outlast the budget by itself.
@@ -150,7 +188,7 @@ class Trainer:
         Raises:
             BudgetExhausted: A single step would take most of what is left.
         """
-        index = next(self._order)
+        index = self._order.next().to(self._train.entity.device)
         sizes = [max(1, len(index) // part) for part in _PARTS]
         few, more = (self._try_out(batcher, index[:size]) for size in sizes)
         slope = max(0.0, more - few) / max(1, sizes[1] - sizes[0])
@@ -159,14 +197,20 @@ class Trainer:
             raise BudgetExhausted(
                 f"one training step takes about {self._step_seconds:.0f} s and {self.budget.left():.0f} s are left"
             )
+        settings = self.blueprint.settings
+        batch = batcher.batch(self._train, index)
+        self._stepper.pace = find_pace(
+            settings,
+            index.device,
+            self.network,
+            lambda pace: self._stepper.gradients(batch, pace),
+            settings.epochs * self._planned(),
+        )
 
     def _try_out(self, batcher: Batcher, index: Tensor) -> float:
         """Return the seconds that forward and backward pass of some rows take; no weight moves."""
-        begun, label = time.monotonic(), self._train.label
-        if label is not None:
-            torch.autograd.backward(
-                self.blueprint.target.loss(self.network(batcher.batch(self._train, index)), label[index])
-            )
+        begun = time.monotonic()
+        self._stepper.gradients(batcher.batch(self._train, index), Pace())
         return time.monotonic() - begun
 
     def _reserve(self) -> float:
@@ -183,39 +227,20 @@ class Trainer:
             final += len(self.problem.rows("test"))
         return self._step_seconds + 1.2 * one * (1 + final / max(len(self._val), 1))
 
-    def _step(self, batch: Batch) -> Tensor:
-        for group in self._optimizer.param_groups:
-            group["lr"] = self.blueprint.settings.learning_rate * min(1.0, (self._steps + 1) / _WARM_UP)
-        label = self._train.label
-        if label is None:
-            raise ValueError("training rows have no labels")
-        self._optimizer.zero_grad()
-        loss = self.blueprint.target.loss(self.network(batch), label[batch.index])
-        torch.autograd.backward(loss)
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), _CLIP)
-        self._optimizer.step()
-        self._steps += 1
-        self._average()
-        return loss.detach()
-
-    @torch.no_grad()
-    def _average(self) -> None:
-        # the share grows from nothing, so that the starting weights are forgotten at once
-        share = min(self.blueprint.settings.averaging, 1 - 1 / self._steps)
-        torch._foreach_lerp_(list(self._mean.parameters()), list(self.network.parameters()), 1 - share)
-
-    def _validate(self, epoch: int, loss: float, seconds: float) -> None:
-        begun = time.monotonic()
-        size = self.blueprint.settings.batch_size
-        output = outputs_of(self._mean, self._val_batcher, self._val_rows, size, self.budget)
+    def _validate(self, loss: float, seconds: float) -> None:
+        begun, settings, steps = time.monotonic(), self.blueprint.settings, self._stepper.steps
+        output = outputs_of(self._stepper.mean, self._val_batcher, self._val_rows, settings.batch_size, self.budget)
         self._pass_seconds = max(self._pass_seconds, time.monotonic() - begun)
         predictions = self.blueprint.target.predictions(output)
         score = self._score(predictions)
-        self.curve.append({"epoch": epoch, "steps": self._steps, "loss": loss, "score": score, "seconds": seconds})
+        facts = {"epoch": self._epoch, "steps": steps, "loss": loss, "score": score, "seconds": seconds}
+        self.curve.append({**facts, "rate": self._stepper.rate})
         self._keep(score)
-        if self.checkpoints[0].step == self._steps and len(self._val) == len(self.problem.rows("val")):
+        if self.checkpoints[0].step == steps and len(self._val) == len(self.problem.rows("val")):
             self.predictions = predictions
-        self.emit(EpochDone("rdl", self.number, epoch, loss, score, seconds))
+        if self._stale():
+            self._stepper.rate *= settings.decay
+        self.emit(EpochDone("rdl", self.number, self._epoch, loss, score, seconds))
 
     def _score(self, predictions: NDArray[np.float64]) -> float:
         label = self._val.label
@@ -223,8 +248,8 @@ class Trainer:
 
     def _keep(self, score: float) -> None:
         # an undefined score ranks below every other, but a state is kept all the same
-        state = {name: tensor.detach().cpu().clone() for name, tensor in self._mean.state_dict().items()}
-        self.checkpoints.append(Checkpoint(self._steps, score, state))
+        state = {name: tensor.detach().cpu().clone() for name, tensor in self._stepper.mean.state_dict().items()}
+        self.checkpoints.append(Checkpoint(self._stepper.steps, score, state))
         self.checkpoints.sort(key=lambda each: -each.score if np.isfinite(each.score) else np.inf)
         del self.checkpoints[self.blueprint.settings.checkpoints :]
 
@@ -232,3 +257,54 @@ class Trainer:
         """Validations since the best score."""
         scores = [-np.inf if np.isnan(each["score"]) else each["score"] for each in self.curve]
         return len(scores) - 1 - int(np.argmax(scores))
+
+    def _store(self) -> None:
+        if self.storage is None:
+            return
+        tensors = self._stepper.tensors()
+        for place, each in enumerate(self.checkpoints):
+            tensors |= {f"checkpoint.{place}.{name}": tensor for name, tensor in each.state.items()}
+        if self.predictions is not None:
+            tensors["predictions"] = torch.from_numpy(self.predictions)
+        if self._losses:
+            tensors["losses"] = torch.stack(self._losses)
+        write_snapshot(self.storage.path, self.storage.identity, self._facts(), tensors)
+        self._saved = time.monotonic()
+
+    def _facts(self) -> dict[str, Any]:
+        return {
+            **self._stepper.facts(),
+            "position": self._order.position,
+            "epoch": self._epoch,
+            "done": self._done,
+            "spent": self._spent,
+            "step_seconds": self._step_seconds,
+            "pass_seconds": self._pass_seconds,
+            "curve": self.curve,
+            "checkpoints": [[each.step, each.score] for each in self.checkpoints],
+        }
+
+    def _take_up(self) -> None:
+        """Go on from the stored state, if there is one."""
+        stored = None if self.storage is None else read_snapshot(self.storage.path, self.storage.identity)
+        if stored is None:
+            return
+        self._stepper.restore(stored)
+        facts = stored.facts
+        self._order.position = facts["position"]
+        self._epoch, self._done, self._spent = facts["epoch"], facts["done"], facts["spent"]
+        self._step_seconds, self._pass_seconds = facts["step_seconds"], facts["pass_seconds"]
+        self.curve, self.resumed = facts["curve"], facts["steps"]
+        self._losses = (
+            list(stored.tensors["losses"].to(self._train.entity.device)) if "losses" in stored.tensors else []
+        )
+        self.checkpoints = self._stored_checkpoints(stored)
+        if "predictions" in stored.tensors:
+            self.predictions = stored.tensors["predictions"].numpy()
+
+    def _stored_checkpoints(self, stored: Snapshot) -> list[Checkpoint]:
+        steps_and_scores = stored.facts["checkpoints"]
+        return [
+            Checkpoint(step, score, stored.under(f"checkpoint.{place}"))
+            for place, (step, score) in enumerate(steps_and_scores)
+        ]

@@ -2,7 +2,8 @@
 
 A trial's *number* counts the trials that were settled before it. A trial that a kill, an interrupt or the end
 of the budget cut off is told FAIL and its number goes to the next one, so that a resumed study repeats the
-configuration that was lost and then continues as if nothing had happened.
+configuration that was lost and then continues as if nothing had happened. A family that keeps the state of an
+unfinished fit in the folder it is given goes on from there.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import shutil
 import statistics
 import time
 from pathlib import Path
@@ -212,13 +214,24 @@ class _Run:
     def _fit(self, config: Config, number: int) -> Candidate:
         self.emit(TrialStarted(self.family.name, number, config))
         seed = derive_seed(self.seed, number)
-        candidate = self.family.fit(self.problem, config, seed=seed, number=number, budget=self.budget, emit=self.emit)
+        candidate = self.family.fit(
+            self.problem,
+            config,
+            seed=seed,
+            number=number,
+            budget=self.budget,
+            emit=self.emit,
+            resume=self._unfinished(number),
+        )
         save_candidate(self.family, candidate, self._place(number))
+        shutil.rmtree(self._unfinished(number), ignore_errors=True)
         return candidate
 
     def _fail(self, trial: optuna.Trial, number: int, config: Config, error: Exception, seconds: float) -> None:
         text = f"{type(error).__name__}: {error}"
         self._settle(trial, "failed", None, seconds=seconds, error=text, config=config)
+        # what failed would fail again from there
+        shutil.rmtree(self._unfinished(number), ignore_errors=True)
         self.failures.append(Failure(number, config, text, seconds))
         self.errors.append(re.sub(r"\d+", "#", text))
         self.emit(TrialFailed(self.family.name, number, text))
@@ -276,6 +289,10 @@ class _Run:
 
     def _place(self, number: int) -> Path:
         return self.home / str(number)
+
+    def _unfinished(self, number: int) -> Path:
+        """Return the folder of the state of a fit that has not ended."""
+        return self.home / f"{number}.unfinished"
 
 
 def _canonical(config: Config) -> str:

@@ -37,7 +37,7 @@ def test_only_visible_rows_are_fitted():
     assert spec == fit_columns(table(rows[:4]), TYPES, np.ones(4, bool))
     assert [column.name for column in spec.numeric] == ["x"]
     assert spec.categories[0].values == ("b", "a")
-    assert spec.ignored == (("note", "text is not encoded"),)
+    assert spec.texts == ()  # one text alone shares no term with another
     tensors = read_columns(table(rows), spec, [])
     assert tensors.codes[:, 0].tolist() == [3, 2, 2, MISSING, UNSEEN]
     assert torch.isnan(tensors.numeric[2, 0])

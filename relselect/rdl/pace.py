@@ -1,0 +1,120 @@
+"""How training steps are computed: in single precision or bfloat16, as written or compiled; what pays is measured on a GPU.
+
+Only training steps are affected. Validation and prediction are computed in single precision and as written, so that a
+prediction does not depend on the batch it was made in. On a CPU "auto" is single precision and nothing compiled.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from relselect.rdl.model import RelationalNetwork
+    from relselect.rdl.settings import Settings
+
+__all__ = ["Pace", "compiled", "find_pace", "uncompiled"]
+
+#: Passes before and within a measurement.
+_WARM, _TIMED = 3, 6
+#: What another way of computing must save to be taken.
+_WORTH = 0.9
+#: Seconds of training below which compiling, which takes about a minute, is not tried.
+_LONG = 300.0
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How training steps are computed.
+
+    Attributes:
+        bf16: Whether matrices are multiplied in bfloat16.
+        compiled: Whether the encoders, updates and head are compiled.
+    """
+
+    bf16: bool = False
+    compiled: bool = False
+
+    def autocast(self, device: torch.device) -> AbstractContextManager[object]:
+        """Return the context of a forward pass."""
+        return torch.autocast(device.type, torch.bfloat16, enabled=self.bf16)
+
+
+def find_pace(
+    settings: Settings, device: torch.device, network: RelationalNetwork, run: Callable[[Pace], object], steps: int
+) -> Pace:
+    """Return what the settings ask for, "auto" decided by trying it out.
+
+    Args:
+        settings: `precision` and `compile`.
+        device: Where training runs.
+        network: The network; left compiled if that was chosen.
+        run: Does one forward and backward pass; no weight moves.
+        steps: Steps that training may take.
+    """
+    gpu = device.type == "cuda"
+    pace = Pace(bf16=settings.precision == "bf16")
+    seconds = 0.0
+    if gpu and settings.precision == "auto" and torch.cuda.is_bf16_supported():
+        seconds, other = (_seconds(run, Pace(bf16=bf16), device) for bf16 in (False, True))
+        if other < _WORTH * seconds:
+            pace, seconds = Pace(bf16=True), other
+    if settings.compile == "on":
+        compiled(network)
+        return Pace(pace.bf16, compiled=True)
+    if not gpu or settings.compile == "off":
+        return pace
+    seconds = seconds or _seconds(run, pace, device)
+    return _try_to_compile(network, pace, run, device, seconds) if steps * seconds > _LONG else pace
+
+
+def _try_to_compile(
+    network: RelationalNetwork, pace: Pace, run: Callable[[Pace], object], device: torch.device, seconds: float
+) -> Pace:
+    compiled(network)
+    try:
+        if _seconds(run, Pace(pace.bf16, compiled=True), device) < _WORTH * seconds:
+            return Pace(pace.bf16, compiled=True)
+    except (RuntimeError, OSError, torch._dynamo.exc.TorchDynamoException):
+        pass  # no compiler here, or none that knows this device: go on as written
+    uncompiled(network)
+    return pace
+
+
+def _seconds(run: Callable[[Pace], object], pace: Pace, device: torch.device) -> float:
+    for _ in range(_WARM):
+        run(pace)
+    _wait(device)
+    begun = time.perf_counter()
+    for _ in range(_TIMED):
+        run(pace)
+    _wait(device)
+    return (time.perf_counter() - begun) / _TIMED
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def compiled(network: RelationalNetwork) -> None:
+    """Compile, for any number of rows, the parts of a network whose structure does not depend on the trees."""
+    for part in _parts(network):
+        part.compile(dynamic=True)
+
+
+def uncompiled(network: RelationalNetwork) -> None:
+    """Undo `compiled`; the weights stay."""
+    for part in _parts(network):
+        part._compiled_call_impl = None
+
+
+def _parts(network: RelationalNetwork) -> list[nn.Module]:
+    return [*network.encoders, *network.updates, network.head]

@@ -1,0 +1,75 @@
+"""A training that was killed goes on as if nothing had happened."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from relselect.rdl.snapshot import read_snapshot, write_snapshot
+from tests.rdl.killed import CONFIG, study
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    return study(tmp_path_factory.mktemp("whole")).best
+
+
+def kill_at(folder: Path, step: int) -> None:
+    root = Path(__file__).resolve().parents[2]
+    command = [sys.executable, "-m", "tests.rdl.killed", str(folder), str(step)]
+    done = subprocess.run(command, cwd=root, check=False, capture_output=True)
+    assert done.returncode == -9, done.stderr.decode()
+
+
+def same(one, other) -> None:
+    assert np.array_equal(one.val_predictions, other.val_predictions)
+    assert [(each.step, each.score) for each in one.checkpoints] == [
+        (each.step, each.score) for each in other.checkpoints
+    ]
+    for mine, theirs in zip(one.checkpoints, other.checkpoints, strict=True):
+        assert all(torch.equal(tensor, theirs.state[name]) for name, tensor in mine.state.items())
+    for mine, theirs in zip(*(each.model.network.state_dict().values() for each in (one, other)), strict=True):
+        assert torch.equal(mine, theirs)
+    curves = [[(e["steps"], e["loss"], e["score"]) for e in each.details["learning_curve"]] for each in (one, other)]
+    assert curves[0] == curves[1]
+
+
+@pytest.mark.parametrize("step", [9, 15])
+def test_a_killed_training_goes_on_to_the_last_bit(whole, tmp_path, step):
+    assert len(whole.details["learning_curve"]) == CONFIG["epochs"]
+    kill_at(tmp_path, step)
+    state = tmp_path / "trials" / "0.unfinished" / "training.safetensors"
+    assert state.exists()
+    resumed = study(tmp_path).best
+    assert f"from step {step}" in resumed.notes[0]
+    same(resumed, whole)
+    assert not state.parent.exists()
+
+
+def test_a_state_of_another_training_or_a_damaged_one_is_not_taken_up(whole, tmp_path):
+    kill_at(tmp_path, 9)
+    state = tmp_path / "trials" / "0.unfinished" / "training.safetensors"
+    held = state.read_bytes()
+    assert read_snapshot(state, "another") is None
+    state.write_bytes(held[: len(held) // 2])
+    resumed = study(tmp_path).best
+    assert resumed.notes == ()
+    same(resumed, whole)
+
+
+def test_a_snapshot_holds_what_was_written(tmp_path):
+    path, tensors = tmp_path / "a" / "b.safetensors", {"x.y": torch.arange(3), "x.z": torch.tensor(float("nan"))}
+    facts = {"score": float("-inf"), "curve": [{"loss": 0.1}], "position": 2**40}
+    write_snapshot(path, "me", facts, tensors)
+    found = read_snapshot(path, "me")
+    assert found is not None
+    assert json.dumps(found.facts) == json.dumps(facts)
+    assert torch.equal(found.under("x")["y"], tensors["x.y"])
+    assert found.under("x")["z"].isnan()
+    assert [each.name for each in path.parent.iterdir()] == ["b.safetensors"]
