@@ -1,17 +1,21 @@
 """The database as a heterogeneous temporal graph: a node per row, a pair of relations per foreign key.
 
-The label history of a task is a table like any other. What this file does not hold: column values (see `features`).
+The label history of a task is a table like any other. A bridge, a table that refers to two rows or more and that no other
+refers to, may get shortcuts too: a relation from each of its parents to each other one, an edge per row of the bridge.
+What this file does not hold: column values (see `features`).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import permutations
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from relselect.rdl.adjacency import EdgeType, ParentRelation, Relation, child_relation
+from relselect.database.clock import ALWAYS, NEVER
+from relselect.rdl.adjacency import EdgeType, Relation, child_relation, down, parent_relation, up, via
 from relselect.rdl.identity import row_identities
 
 if TYPE_CHECKING:
@@ -24,8 +28,6 @@ if TYPE_CHECKING:
     from relselect.problem import Problem
 
 __all__ = ["Graph", "Link", "build_graph", "database_graph", "problem_graph"]
-
-_NEVER = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,8 @@ def build_graph(
     times: Mapping[str, NDArray[np.int64]],
     identities: Mapping[str, NDArray[np.int64]],
     links: Sequence[Link],
+    *,
+    shortcuts: bool = False,
 ) -> Graph:
     """Build the graph from plain arrays.
 
@@ -100,49 +104,81 @@ def build_graph(
         times: Per table int64 (rows,), ticks; the smallest int64 for "always", the largest for "never visible".
         identities: Per table int64 (rows,), content hash of each row.
         links: The foreign keys.
+        shortcuts: Whether the parents of a bridge become neighbours of one another as well.
 
     Returns:
         The graph, on the CPU.
     """
-    seen = [values[values != _NEVER] for values in times.values()]
+    seen = [np.unique(values[values != NEVER]) for values in times.values()]
     distinct = np.unique(np.concatenate([np.empty(0, np.int64), *seen]))
     # NEVER is larger than every kept time, so its rank is len(distinct), which no as-of reaches
     rank = {name: np.searchsorted(distinct, values).astype(np.int64) for name, values in times.items()}
-    relations: dict[str, list[Relation]] = {name: [] for name in times}
-    for link in sorted(links, key=lambda each: (each.source, each.name, each.target)):
-        down = (link.source, link.name, link.target)
-        relations[link.target].append(
-            child_relation(
-                down,
-                link.parent,
-                rank[link.source],
-                identities[link.source],
-                len(times[link.target]),
-                len(distinct) + 1,
-            )
-        )
-        up = (link.target, f"rev_{link.name}", link.source)
-        relations[link.source].append(_parent_relation(up, link.parent, rank[link.target]))
+    timeless = {name for name, values in times.items() if (values == ALWAYS).all()}
+    parts = _Parts(rank, identities, timeless, len(distinct))
+    ordered = sorted(links, key=lambda each: (each.source, each.name, each.target))
+    relations = [relation for link in ordered for relation in parts.key(link)]
+    if shortcuts:
+        relations += [parts.shortcut(near, far) for near, far in _bridged(ordered)]
     return Graph(
         torch.from_numpy(distinct),
         {name: torch.from_numpy(values) for name, values in rank.items()},
         {name: torch.from_numpy(np.array(values)) for name, values in identities.items()},
-        {name: tuple(each) for name, each in relations.items()},
+        {name: tuple(each for each in relations if each.edge_type[2] == name) for name in times},
     )
 
 
-def _parent_relation(
-    edge_type: tuple[str, str, str], parent: NDArray[np.int64], rank: NDArray[np.int64]
-) -> ParentRelation:
-    # a table without rows still gets one rank, so that looking up "no parent" needs no special case
-    padded = rank if len(rank) else np.zeros(1, np.int64)
-    return ParentRelation(
-        edge_type, torch.from_numpy(np.array(parent)), torch.from_numpy(padded[np.maximum(parent, 0)])
-    )
+def _bridged(links: Sequence[Link]) -> list[tuple[Link, Link]]:
+    """Return the ordered pairs of foreign keys of each bridge."""
+    referred = {link.target for link in links}
+    return [
+        (near, far) for near, far in permutations(links, 2) if near.source == far.source and near.source not in referred
+    ]
 
 
-def database_graph(database: Database) -> Graph:
-    """Build the graph of a database: a node type per table, two relations per foreign key."""
+@dataclass(frozen=True)
+class _Parts:
+    """What relations are built from: per table time ranks and content hashes, the tables without time, the last rank."""
+
+    rank: Mapping[str, NDArray[np.int64]]
+    identity: Mapping[str, NDArray[np.int64]]
+    timeless: set[str]
+    never: int
+
+    def key(self, link: Link) -> tuple[Relation, Relation]:
+        """Return both relations of a foreign key."""
+        towards = down(link.source, link.name, link.target)
+        children = child_relation(
+            towards,
+            link.parent,
+            np.arange(len(link.parent)),
+            self.rank[link.source],
+            self.identity[link.source],
+            len(self.rank[link.target]),
+            self.never + 1,
+            link.source in self.timeless,
+        )
+        back = up(link.source, link.name, link.target)
+        return children, parent_relation(back, towards, link.parent, self.rank[link.target], self.never)
+
+    def shortcut(self, near: Link, far: Link) -> Relation:
+        """Return the relation to the parent by `near` from the parent by `far` of the same bridge."""
+        rank = self.rank[far.target] if len(self.rank[far.target]) else np.zeros(1, np.int64)
+        # the edge is seen when the bridge's row and its far end are; a row whose far end is missing has no edge
+        both = np.maximum(self.rank[near.source], rank[np.maximum(far.parent, 0)])
+        return child_relation(
+            via(near.source, near.name, near.target, far.name, far.target),
+            near.parent,
+            far.parent,
+            np.where(far.parent >= 0, both, self.never),
+            self.identity[near.source],
+            len(self.rank[near.target]),
+            self.never + 1,
+            {near.source, far.target} <= self.timeless,
+        )
+
+
+def database_graph(database: Database, *, shortcuts: bool = False) -> Graph:
+    """Build the graph of a database: a node type per table, two relations per foreign key; see `build_graph`."""
     times = {name: database.times(name) for name in database.tables}
     links = [
         Link(name, foreign_key.name, foreign_key.table, parent)
@@ -150,12 +186,13 @@ def database_graph(database: Database) -> Graph:
         for foreign_key, parent in zip(table.foreign_keys, database.parents(name), strict=True)
     ]
     identities = {name: row_identities(table) for name, table in database.tables.items()}
-    return build_graph(times, identities, links)
+    return build_graph(times, identities, links, shortcuts=shortcuts)
 
 
-def problem_graph(problem: Problem, device: torch.device) -> Graph:
+def problem_graph(problem: Problem, device: torch.device, *, shortcuts: bool = False) -> Graph:
     """Return the graph of a problem's database on `device`, built once per problem."""
-    host: Graph = problem.cached("rdl/graph", lambda: database_graph(problem.database))
+    key = "rdl/graph/shortcuts" if shortcuts else "rdl/graph"
+    host: Graph = problem.cached(key, lambda: database_graph(problem.database, shortcuts=shortcuts))
     if device.type == "cpu":
         return host
-    return problem.cached(f"rdl/graph/{device}", lambda: host.to(device))
+    return problem.cached(f"{key}/{device}", lambda: host.to(device))

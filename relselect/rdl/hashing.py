@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 __all__ = [
+    "GOLDEN",
     "combine",
     "combine_arrays",
     "draw_below",
@@ -35,7 +36,8 @@ def _signed(value: int) -> int:
     return value - (1 << 64) if value >= 1 << 63 else value
 
 
-_GOLDEN = _signed(0x9E3779B97F4A7C15)
+#: 2**64 over the golden ratio, which keeps `combine` of zeros from being zero.
+GOLDEN = _signed(0x9E3779B97F4A7C15)
 _FIRST = _signed(0xBF58476D1CE4E5B9)
 _SECOND = _signed(0x94D049BB133111EB)
 
@@ -50,7 +52,7 @@ def mix(value: Tensor) -> Tensor:
 
 def combine(left: Tensor, right: Tensor | int) -> Tensor:
     """Hash two int64 values into one, order mattering; shapes broadcast."""
-    return mix(mix(left + _GOLDEN) ^ right)
+    return mix(mix(left + GOLDEN) ^ right)
 
 
 def draw_below(state: Tensor, bound: Tensor) -> Tensor:
@@ -70,7 +72,7 @@ def hash_strings(values: Iterable[str]) -> NDArray[np.int64]:
 
 def hash_integers(values: NDArray[np.int64]) -> NDArray[np.int64]:
     """Scramble int64 values, shape kept."""
-    hashed: NDArray[np.int64] = mix(torch.from_numpy(np.array(values, dtype=np.int64)) + _GOLDEN).numpy()
+    hashed: NDArray[np.int64] = mix(torch.from_numpy(np.array(values, dtype=np.int64)) + GOLDEN).numpy()
     return hashed
 
 

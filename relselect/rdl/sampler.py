@@ -1,4 +1,4 @@
-"""The temporal sampler: one computation tree per task row, in vectorised torch, on any device.
+"""The temporal sampler: one computation tree per task row, on any device.
 
 Each tree grows from one task row (entity, cutoff, as-of) and holds only rows visible at its as-of: at every hop the visible
 neighbours of a node are a prefix of its adjacency row. Trees of a batch are disjoint, and within a tree every sampled edge
@@ -9,12 +9,14 @@ since the one parent it leads to is known already; up and down again (result -> 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 import torch
 
-from relselect.rdl.hashing import combine, draw_below
+from relselect.rdl.growth import Seeds, Step, TorchGrowth
+from relselect.rdl.hashing import combine
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,10 +25,17 @@ if TYPE_CHECKING:
 
     from relselect.rdl.adjacency import EdgeType, Relation
     from relselect.rdl.graph import Graph
+    from relselect.rdl.growth import Growth
 
-__all__ = ["Strategy", "TemporalSampler", "Trees"]
+__all__ = ["Engine", "FanOut", "Strategy", "TemporalSampler", "Trees"]
 
 Strategy = Literal["last", "uniform"]
+Engine = Literal["auto", "compiled", "torch"]
+#: Most neighbours per node at one hop: one number for all relations, or numbers by relation; -1 for all neighbours.
+FanOut = int | Mapping[tuple[str, str, str], int]
+
+_ALL = 2**31 - 1
+_TICKS = torch.iinfo(torch.int64)
 
 
 @dataclass(frozen=True)
@@ -42,7 +51,8 @@ class Trees:
         edge_index: Per edge type int64 (2, edges), sender and receiver; receivers ascend within a hop.
         nodes_per_hop: Per node type the number of nodes at each hop, 0 to the last.
         edges_per_hop: Per edge type the number of edges at each hop, 1 to the last.
-        degree: int64 (trees, relations of the entity table), visible neighbours of the roots, sampled or not.
+        degree: int64 (trees, relations of the entity table), visible neighbours of the roots, sampled or not; 0 for
+            relations that are not walked.
     """
 
     entity: str
@@ -55,46 +65,51 @@ class Trees:
 
 
 @dataclass
-class _Frontier:
-    """The nodes of one type that the next hop grows from."""
+class _Ledger:
+    """What has been sampled so far, in numbers.
 
-    rows: Tensor
-    tree: Tensor
-    state: Tensor
-    first: int
-    came: tuple[tuple[EdgeType | None, int], ...]
-    hidden: Tensor | None = None
+    Attributes:
+        nodes_per_hop: See `Trees`; hops to come stand at 0.
+        edges_per_hop: See `Trees`.
+        first: Per node type, the number of the first node of the current hop.
+        came: Per node type and hop, the relations that brought its nodes, each with first and last number.
+    """
+
+    nodes_per_hop: dict[str, list[int]]
+    edges_per_hop: dict[EdgeType, list[int]]
+    first: dict[str, int]
+    came: dict[tuple[str, int], list[tuple[EdgeType, int, int]]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, parts: list[_Frontier]) -> _Frontier:
-        """Join the nodes that several relations brought, in the order in which they were numbered."""
-        if len(parts) == 1:
-            return parts[0]
-        return cls(
-            torch.cat([part.rows for part in parts]),
-            torch.cat([part.tree for part in parts]),
-            torch.cat([part.state for part in parts]),
-            parts[0].first,
-            tuple(each for part in parts for each in part.came),
-        )
+    def of(cls, graph: Graph, hops: int, table: str, roots: int) -> _Ledger:
+        """Begin with the roots."""
+        nodes = {name: [0] * (hops + 1) for name in graph.node_types}
+        nodes[table][0] = roots
+        return cls(nodes, {each: [0] * hops for each in graph.edge_types}, dict.fromkeys(graph.node_types, 0))
 
-    def came_by(self, edge_type: EdgeType) -> list[slice]:
-        """Return where the nodes stand that this relation brought."""
-        found, start = [], 0
-        for each, count in self.came:
-            found.extend([slice(start, start + count)] if each == edge_type else [])
-            start += count
-        return found
+    def step(self, relation: Relation, hop: int, fan_out: int) -> Step | None:
+        """Return the step to take along a relation; None when there is nothing to find."""
+        sender, _, receiver = relation.edge_type
+        first, count = self.first[receiver], self.nodes_per_hop[receiver][hop]
+        back = next(((a, b) for each, a, b in self.came.get((receiver, hop), []) if each == relation.opposite), (0, 0))
+        if not count or not fan_out or back[1] - back[0] == count:
+            return None
+        start = self.first[sender] + sum(self.nodes_per_hop[sender][hop:])
+        final = hop + 1 == len(self.edges_per_hop[relation.edge_type])
+        return Step(relation, (first, first + count), back, start, fan_out, final)
 
+    def record(self, step: Step, hop: int, count: int) -> None:
+        """Take note of new nodes."""
+        edge_type = step.relation.edge_type
+        before = self.nodes_per_hop[edge_type[0]][hop + 1]
+        self.came.setdefault((edge_type[0], hop + 1), []).append((edge_type, before, before + count))
+        self.nodes_per_hop[edge_type[0]][hop + 1] += count
+        self.edges_per_hop[edge_type][hop] = count
 
-@dataclass
-class _Growth:
-    """What has been sampled so far."""
-
-    frontiers: dict[str, list[list[_Frontier]]]
-    edges: dict[EdgeType, list[Tensor]] = field(default_factory=dict)
-    edges_per_hop: dict[EdgeType, list[int]] = field(default_factory=dict)
-    count: dict[str, int] = field(default_factory=dict)
+    def advance(self, hop: int) -> None:
+        """Go on to the next hop."""
+        for name, counts in self.nodes_per_hop.items():
+            self.first[name] += counts[hop]
 
 
 class TemporalSampler:
@@ -102,17 +117,33 @@ class TemporalSampler:
 
     Args:
         graph: The graph, on the device to sample on.
-        fan_out: Most neighbours per node and relation, one number per hop.
+        fan_out: Most neighbours per node and relation, one entry per hop: a number, or numbers by relation, where those
+            not named are not walked; -1 takes all.
         strategy: "last" takes the latest visible neighbours; "uniform" draws without replacement, each visible neighbour
             with the same probability. Ties in time at the edge of "last" are broken by content, never by row order.
         seed: Seeds the draws of "uniform"; "last" draws nothing.
+        window: Ticks before the as-of after which children must lie, so in (asof - window, asof]; None for all of the
+            past. Parents, and children of tables without time, are visible all the same.
+        engine: "torch" for any device, "compiled" for the CPU, the same trees bit for bit; "auto" chooses by the graph's.
     """
 
-    def __init__(self, graph: Graph, fan_out: Sequence[int], strategy: Strategy = "last", seed: int = 0) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        fan_out: Sequence[FanOut],
+        strategy: Strategy = "last",
+        seed: int = 0,
+        *,
+        window: int | None = None,
+        engine: Engine = "auto",
+    ) -> None:
         self.graph = graph
         self.fan_out = tuple(fan_out)
         self.strategy = strategy
         self.seed = seed
+        self.window = window
+        on_cpu = graph.times.device.type == "cpu"
+        self.engine: Engine = ("compiled" if on_cpu else "torch") if engine == "auto" else engine
 
     def sample(self, table: str, entity: Tensor, cutoff: Tensor, asof: Tensor) -> Trees:
         """Sample one tree per task row.
@@ -127,139 +158,58 @@ class TemporalSampler:
         Returns:
             The trees.
         """
-        asof_rank = self.graph.asof_rank(asof)
-        growth = self._plant(table, entity, cutoff, asof_rank)
+        growth = self._plant(self._seeds(table, entity, cutoff, asof))
+        ledger = _Ledger.of(self.graph, len(self.fan_out), table, len(entity))
         degree = torch.zeros(len(entity), len(self.graph.relations[table]), dtype=torch.int64, device=entity.device)
         for hop, fan_out in enumerate(self.fan_out):
-            current = {name: _Frontier.of(each[hop]) for name, each in growth.frontiers.items() if each[hop]}
-            for each in growth.frontiers.values():
-                each.append([])
-            for name in sorted(current):
+            for name in self.graph.node_types:
                 for number, relation in enumerate(self.graph.relations[name]):
-                    if relation.opposite and all(came == relation.opposite for came, _ in current[name].came):
+                    step = ledger.step(relation, hop, _most(fan_out, relation.edge_type))
+                    if step is None:
                         continue
-                    visible = self._grow(growth, current[name], relation, asof_rank, fan_out, hop)
+                    count, visible = growth.grow(step)
+                    ledger.record(step, hop, count)
                     if hop == 0:
                         degree[:, number] = visible
-        return self._collect(table, growth, degree)
+            ledger.advance(hop)
+        return self._collect(table, growth, ledger, degree)
 
-    def _plant(self, table: str, entity: Tensor, cutoff: Tensor, asof_rank: Tensor) -> _Growth:
+    def _seeds(self, table: str, entity: Tensor, cutoff: Tensor, asof: Tensor) -> Seeds:
+        graph = self.graph
+        ceiling = graph.asof_rank(asof)
         known = entity >= 0
-        rows = entity.clamp(min=0)
-        state = torch.zeros_like(entity)
-        hidden = torch.ones_like(known)
-        if len(self.graph.rank[table]):
-            hidden = ~known | (self.graph.rank[table][rows] >= asof_rank)
-            state = torch.where(known, self.graph.identity[table][rows], state)
+        state, hidden = torch.zeros_like(entity), torch.ones_like(known)
+        if len(graph.rank[table]):
+            rows = entity.clamp(min=0)
+            hidden = ~known | (graph.rank[table][rows] >= ceiling)
+            state = torch.where(known, graph.identity[table][rows], state)
         state = combine(combine(state + self.seed, cutoff), self.seed)
-        root = _Frontier(
-            entity, torch.arange(len(entity), device=entity.device), state, 0, ((None, len(entity)),), hidden
+        floor = None
+        if self.window is not None:
+            # an as-of near the smallest int64 must not wrap around
+            floor = graph.asof_rank(asof.clamp(min=_TICKS.min + self.window) - self.window)
+        return Seeds(table, entity, hidden, state, ceiling, floor)
+
+    def _plant(self, seeds: Seeds) -> Growth:
+        if self.engine == "torch":
+            return TorchGrowth(seeds, self.strategy == "uniform")
+        from relselect.rdl.compiled import CompiledGrowth  # what samples on a GPU needs no compiler
+
+        return CompiledGrowth(seeds, self.strategy == "uniform")
+
+    def _collect(self, table: str, growth: Growth, ledger: _Ledger, degree: Tensor) -> Trees:
+        nodes = {name: growth.nodes(name) for name in self.graph.node_types}
+        return Trees(
+            table,
+            {name: rows for name, (rows, _) in nodes.items()},
+            {name: tree for name, (_, tree) in nodes.items()},
+            {edge_type: growth.edges(edge_type) for edge_type in self.graph.edge_types},
+            ledger.nodes_per_hop,
+            ledger.edges_per_hop,
+            degree,
         )
-        frontiers: dict[str, list[list[_Frontier]]] = {name: [[]] for name in self.graph.node_types}
-        frontiers[table][0].append(root)
-        growth = _Growth(frontiers, count=dict.fromkeys(self.graph.node_types, 0))
-        growth.count[table] = len(entity)
-        return growth
-
-    def _grow(
-        self, growth: _Growth, nodes: _Frontier, relation: Relation, asof_rank: Tensor, fan_out: int, hop: int
-    ) -> Tensor:
-        """Sample one relation of one frontier, append what it brings, return how many neighbours were visible."""
-        sender = relation.edge_type[0]
-        start, visible = self._visible(nodes, relation, asof_rank)
-        if relation.to_parent:
-            # at most one neighbour each: nothing to expand and nothing to draw
-            receiver = torch.nonzero(visible).squeeze(1)
-            slot = torch.zeros_like(receiver)
-            positions = start[receiver]
-        else:
-            receiver, slot = _expand(visible.clamp(max=fan_out))
-            if self.strategy == "last":
-                positions = (start + visible - 1)[receiver] - slot
-            else:
-                positions = start[receiver] + self._draw(nodes, relation, visible, receiver, slot, fan_out)
-        if not len(receiver):
-            return visible
-        state = receiver  # a placeholder: nobody reads the state of "last" or of leaves
-        if self.strategy == "uniform" and hop + 1 < len(self.fan_out):
-            state = combine(nodes.state[receiver] + relation.salt, slot)
-        first = growth.count[sender]
-        count = len(receiver)
-        growth.frontiers[sender][hop + 1].append(
-            _Frontier(
-                relation.neighbours(positions), nodes.tree[receiver], state, first, ((relation.edge_type, count),)
-            )
-        )
-        numbers = torch.arange(first, first + count, device=receiver.device)
-        growth.edges.setdefault(relation.edge_type, []).append(torch.stack([numbers, receiver + nodes.first]))
-        per_hop = growth.edges_per_hop.setdefault(relation.edge_type, [0] * len(self.fan_out))
-        per_hop[hop] = count
-        growth.count[sender] = first + count
-        return visible
-
-    def _draw(
-        self, nodes: _Frontier, relation: Relation, visible: Tensor, receiver: Tensor, slot: Tensor, fan_out: int
-    ) -> Tensor:
-        """Draw a position per edge; only rows longer than the fan-out need a draw, and most are short."""
-        crowded = torch.nonzero((visible > fan_out)[receiver]).squeeze(1)
-        if not len(crowded):
-            return slot
-        receiver = receiver[crowded]
-        state = nodes.state[receiver] + relation.salt
-        drawn = _systematic(
-            visible[receiver], slot[crowded], fan_out, combine(state, -1), combine(state, slot[crowded])
-        )
-        return slot.index_copy(0, crowded, drawn)
-
-    def _visible(self, nodes: _Frontier, relation: Relation, asof_rank: Tensor) -> tuple[Tensor, Tensor]:
-        if nodes.hidden is None:
-            start, visible = relation.visible(nodes.rows, asof_rank[nodes.tree])
-            for back in nodes.came_by(relation.opposite) if relation.opposite else []:
-                visible[back] = 0
-            return start, visible
-        if not len(self.graph.rank[relation.edge_type[2]]):
-            return nodes.rows, torch.zeros_like(nodes.rows)
-        start, visible = relation.visible(nodes.rows.clamp(min=0), asof_rank[nodes.tree])
-        blocked = nodes.hidden if relation.to_parent else nodes.rows < 0
-        return start, visible.masked_fill(blocked, 0)
-
-    def _collect(self, table: str, growth: _Growth, degree: Tensor) -> Trees:
-        device = degree.device
-        nothing = torch.empty(0, dtype=torch.int64, device=device)
-        rows, tree, nodes_per_hop = {}, {}, {}
-        for name, hops in growth.frontiers.items():
-            parts = [part for hop in hops for part in hop]
-            rows[name] = torch.cat([nothing, *(_shown(part) for part in parts)])
-            tree[name] = torch.cat([nothing, *(part.tree for part in parts)])
-            nodes_per_hop[name] = [sum(len(part.rows) for part in hop) for hop in hops]
-        edge_index = {}
-        for edge_type in self.graph.edge_types:
-            parts_of = growth.edges.get(edge_type, [])
-            edge_index[edge_type] = torch.cat([nothing.expand(2, 0), *parts_of], dim=1)
-        zeros = [0] * len(self.fan_out)
-        edges_per_hop = {edge_type: growth.edges_per_hop.get(edge_type, zeros) for edge_type in edge_index}
-        return Trees(table, rows, tree, edge_index, nodes_per_hop, edges_per_hop, degree)
 
 
-def _shown(nodes: _Frontier) -> Tensor:
-    """Return the rows with those of hidden roots replaced by -1: their columns must not be read."""
-    return nodes.rows if nodes.hidden is None else nodes.rows.masked_fill(nodes.hidden, -1)
-
-
-def _expand(taken: Tensor) -> tuple[Tensor, Tensor]:
-    """Turn counts (n,) into (index of the element, number within it), both (sum,)."""
-    element = torch.repeat_interleave(taken)
-    first = torch.cumsum(taken, 0) - taken
-    return element, torch.arange(len(element), device=taken.device) - first[element]
-
-
-def _systematic(visible: Tensor, slot: Tensor, fan_out: int, shift: Tensor, state: Tensor) -> Tensor:
-    """Draw one position per slot, without replacement, each of `visible` positions with probability fan_out / visible.
-
-    The row is cut into `fan_out` strata, one draw falls into each, and the row is turned by a random shift first, so that
-    unequal strata favour nobody.
-    """
-    low = slot * visible // fan_out
-    high = (slot + 1) * visible // fan_out
-    drawn = low + draw_below(state, high - low)
-    return (drawn + draw_below(shift, visible)) % visible
+def _most(fan_out: FanOut, edge_type: EdgeType) -> int:
+    most = fan_out if isinstance(fan_out, int) else fan_out.get(edge_type, 0)
+    return _ALL if most < 0 else most

@@ -23,10 +23,11 @@ class World:
     times: dict[str, np.ndarray]
     identities: dict[str, np.ndarray]
     links: list[Link]
+    shortcuts: bool = False
     graph: Graph = field(init=False)
 
     def __post_init__(self):
-        self.graph = build_graph(self.times, self.identities, self.links)
+        self.graph = build_graph(self.times, self.identities, self.links, shortcuts=self.shortcuts)
 
     def permuted(self, order: dict[str, np.ndarray]) -> World:
         """Return the world with the rows of each table kept and ordered as `order` says; references to others are cut."""
@@ -36,12 +37,13 @@ class World:
             place[name][rows] = np.arange(len(rows))
         links = [Link(x.source, x.name, x.target, place[x.target][x.parent[order[x.source]]]) for x in self.links]
         times = {name: self.times[name][rows] for name, rows in order.items()}
-        return World(times, {name: self.identities[name][rows] for name, rows in order.items()}, links)
+        identities = {name: self.identities[name][rows] for name, rows in order.items()}
+        return World(times, identities, links, self.shortcuts)
 
 
 @pytest.fixture(scope="session")
-def make_world() -> Callable[[int], World]:
-    def build(seed: int) -> World:
+def make_world() -> Callable[..., World]:
+    def build(seed: int, shortcuts: bool = False) -> World:
         draw = np.random.default_rng(seed)
         sizes = {"a": draw.integers(1, 5), "b": draw.integers(0, 25), "c": draw.integers(0, 4)}
         times = {name: draw.integers(0, 8, size).astype(np.int64) for name, size in sizes.items()}
@@ -58,7 +60,8 @@ def make_world() -> Callable[[int], World]:
             Link("b", "after", "b", parent("b")),
         ]
         links.append(Link("b", "for", "a", parent("a")))
-        return World(times, identities, links)
+        # with shortcuts the events must be a bridge, to which nothing refers
+        return World(times, identities, [x for x in links if not (shortcuts and x.target == "b")], shortcuts)
 
     return build
 
