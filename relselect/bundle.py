@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from relselect.configs import known_databases
 from relselect.database.sources.uri import is_uri, redact
 from relselect.database.table import SemanticType
+from relselect.drift import Snapshot
 from relselect.errors import BundleError
 from relselect.families import family_of
 from relselect.tasks import Task
@@ -64,6 +65,7 @@ def save_bundle(fitted: Fitted, folder: Path) -> Path:
         "database": fitted.record["database"]["name"],
         "source": _relative(fitted.source, folder),
         "recommendation": fitted.recommendation.to_json(),
+        "snapshot": None if fitted.snapshot is None else fitted.snapshot.to_json(),
     }
     _write_json(draft / "fitted.json", facts)
     manifest = {"format": _FORMAT, "relselect": fitted.record["relselect"], "files": _hashes(draft)}
@@ -104,6 +106,7 @@ def load_bundle(folder: Path) -> dict[str, Any]:
         "record": json.loads((folder / "record.json").read_text(encoding="utf-8")),
         "recommendation": Recommendation.from_json(facts["recommendation"]),
         "source": _resolved(facts["source"], folder),
+        "snapshot": None if facts.get("snapshot") is None else Snapshot.from_json(facts["snapshot"]),
     }
 
 

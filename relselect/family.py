@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-__all__ = ["Candidate", "Checkpoint", "Config", "Family", "Probe"]
+__all__ = ["Candidate", "Checkpoint", "Config", "Family", "Probe", "ReadsSome"]
 
 #: A configuration: JSON-able values only.
 Config = dict[str, Any]
@@ -127,6 +127,9 @@ class Family(Protocol):
     ) -> Candidate:
         """Train, and return the best met when the budget ends midway.
 
+        `resume` is a folder of this very fit (problem, configuration, seed), which need not exist: a family may keep the
+        state of an unfinished fit there and must then go on from a state it finds. None keeps nothing.
+
         Raises:
             BudgetExhausted: The budget ended before anything useful was trained.
         """
@@ -150,4 +153,13 @@ class Family(Protocol):
 
     def probe(self, candidate: Candidate, problem: Problem) -> Probe | None:
         """Return what flatness is measured on, or None where the loss has no gradient."""
+        ...
+
+
+@runtime_checkable
+class ReadsSome(Protocol):
+    """A family that knows which columns a model reads; of one that does not, all that training saw are read."""
+
+    def reads(self, candidate: Candidate) -> dict[str, set[str]]:
+        """Return table -> columns whose values predicting needs; tables of which only the rows count have none."""
         ...

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import numpy as np
 import pyarrow as pa
 
 from relselect.database import Database
 from relselect.database.clock import is_time_type, kind_of, ticks_of
-from relselect.errors import TaskError
+from relselect.drift import Drift, Needs, Reading, Shape, Snapshot, changed_data, changed_shapes, needs_of, read_for
+from relselect.errors import BundleError, TaskError
+from relselect.events import Emit, silent
 from relselect.family import Candidate, Family
 from relselect.problem import Problem, Types, check_schema
 from relselect.tasks import Rows, Task
@@ -20,9 +25,15 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from relselect.database.sources.writing import Written
     from relselect.selector import Recommendation
 
 __all__ = ["Fitted", "bind_frame"]
+
+#: The date that is the present moment.
+NOW = "now"
+#: Columns that written predictions begin with.
+_RUN = ("run_id", "scored_at")
 
 
 class Fitted:
@@ -40,6 +51,7 @@ class Fitted:
         problem: The problem it was trained on, if at hand.
         source: The known name or folder of the database it was trained on, if it came from one.
         declared: Table -> keys and times as they were declared (`relselect.problem.declarations`).
+        snapshot: What training read; taken from `database` if None.
 
     Attributes:
         record: The run record, JSON-able.
@@ -61,6 +73,7 @@ class Fitted:
         problem: Problem | None = None,
         source: str | None = None,
         declared: dict[str, list[str]] | None = None,
+        snapshot: Snapshot | None = None,
     ) -> None:
         self.task = task
         self.types = types
@@ -73,6 +86,7 @@ class Fitted:
         self._problem = problem
         self.source = source
         self.declared = declared
+        self._snapshot = snapshot
 
     def __repr__(self) -> str:
         score = f"{self.task.metric.name}={self.candidate.val_score:.4f}"
@@ -97,23 +111,95 @@ class Fitted:
         ]
         return pd.DataFrame(self.record["leaderboard"], columns=columns)
 
+    @property
+    def snapshot(self) -> Snapshot | None:
+        """What training read, table by table; None for a predictor that was saved without it."""
+        if self._snapshot is None and self._database is not None:
+            self._snapshot = Snapshot.of(self._database, self.types)
+        return self._snapshot
+
+    @property
+    def needs(self) -> Needs:
+        """The tables and columns that predicting reads.
+
+        Raises:
+            BundleError: The predictor was saved without them.
+        """
+        return needs_of(self.task, self.family, self.candidate, self._kept().tables)
+
+    def _kept(self) -> Snapshot:
+        if self.snapshot is None:
+            rule = "was saved without a note of what training read"
+            raise BundleError(
+                "predictor", self.task.name, rule, "Train it again, or read the database by Database.from_uri"
+            )
+        return self.snapshot
+
+    def read(
+        self,
+        uri: str | Path,
+        *,
+        schema: str | Sequence[str] | None = None,
+        where: Mapping[str, str] | None = None,
+        cache: str | Path | None = None,
+        memory_limit: int | str | None = None,
+        statement_timeout: float | str = "10min",
+        on_event: Emit | None = None,
+    ) -> Reading:
+        """Read what predicting needs from where the data are, declared as in training, and say what has changed.
+
+        Args:
+            uri: As for `Database.from_uri`; a manifest says where to read and which rows.
+            schema: The schema to read, or several.
+            where: Table -> predicate in the database's dialect, trusted as it stands.
+            cache: The folder for tables that do not fit into memory.
+            memory_limit: What tables may fill in memory.
+            statement_timeout: How long one query may take.
+            on_event: Called with what happens.
+
+        Returns:
+            The database with the needed tables and columns alone, and the drift.
+
+        Raises:
+            SchemaError: With everything that is needed and missing, or of a type that cannot be read.
+            SourceError: The database cannot be read.
+            BundleError: The predictor was saved without a note of what training read.
+        """
+        return read_for(
+            self._kept(), self.needs, self.types, uri, where, schema=schema, cache=cache, memory_limit=memory_limit,
+            statement_timeout=statement_timeout, on_event=on_event or silent,
+        )  # fmt: skip
+
+    def drift(self, database: Database) -> Drift:
+        """Return what has changed between the database trained on and another, the worst first.
+
+        Args:
+            database: The other database, read in full; `read` compares as it reads.
+
+        Raises:
+            BundleError: The predictor was saved without a note of what training read.
+        """
+        now = {name: Shape.of(table) for name, table in database.tables.items()}
+        shapes = changed_shapes(self._kept(), self.needs, now, self.types)
+        return Drift.of([*shapes, *changed_data(self._kept(), database, self.types)])
+
     def predict(
         self,
+        database: Database | None = None,
         *,
         at: object = None,
         rows: Any = None,
         split: str | None = None,
-        database: Database | None = None,
         asof: object = None,
     ) -> pd.DataFrame:
         """Predict, for one of: everybody the population query finds at a date, given rows, or a split of the task.
 
         Args:
-            at: A date: the population query runs on the database and says who is asked about.
+            database: The database to read; the one trained on if None.
+            at: A date, or "now": the population query runs on the database and says who is asked about.
             rows: A frame with the entity's key columns, the column `cutoff` (unless the task is static) and the task's
                 declared features.
             split: "train", "val" or "test": the task's own rows.
-            database: The database to read; the one trained on if None.
             asof: With `at`: what is visible, if the data are older than the date.
 
         Returns:
@@ -134,6 +220,32 @@ class Fitted:
         if not self.task.static:
             frame["cutoff"] = _cutoffs(bound, self.task)
         return self._with_values(frame, values)
+
+    def write(self, predictions: pd.DataFrame, uri: str | Path, table: str) -> Written:
+        """Append predictions to a table of a database, all or none; the one way in which relselect writes to it.
+
+        The rows get the columns `run_id` (the same for all of one call) and `scored_at` (the present moment).
+
+        Args:
+            predictions: What `predict` returned.
+            uri: The address, or a manifest that names one; PostgreSQL, SQLite or DuckDB.
+            table: `table` or `schema.table`; created where it does not exist.
+
+        Raises:
+            ConfigError: The address is none that is written to, or the name is none.
+            SchemaError: The table exists and its columns do not fit.
+            SourceError: The database cannot be reached, or does not let us write.
+        """
+        from relselect.database.sources.writing import append_rows
+
+        run, moment = uuid4().hex, datetime.now(UTC)
+        rows = pa.Table.from_pandas(predictions, preserve_index=False)
+        names = [f"{self.task.entity}.{name}" if name in _RUN else name for name in rows.column_names]
+        rows = rows.rename_columns(names)
+        own = [pa.array([run] * len(rows)), pa.array([moment] * len(rows), pa.timestamp("us", "UTC"))]
+        for place, (name, column) in enumerate(zip(_RUN, own, strict=True)):
+            rows = rows.add_column(place, name, column)
+        return append_rows(uri, table, rows)
 
     def predict_proba(
         self,
@@ -189,11 +301,25 @@ class Fitted:
         used = database if database is not None else self._database
         if used is None:
             raise TaskError("database", None, "a loaded predictor needs a database to read", "Pass database=...")
-        check_schema(self.schema, used, self.declared, self.types)
+        self._check(used)
         bound = Problem(used, self.task.with_later_labels(used), types=self.types)
         if database is None:
             self._problem = bound
         return bound
+
+    def _check(self, database: Database) -> None:
+        """Refuse a database that lacks what predicting needs; what else is missing does not matter."""
+        if self.snapshot is None:
+            check_schema(self.schema, database, self.declared, self.types)
+            return
+        needs = self.needs
+        columns = {name: list(shape.columns) for name, shape in needs.items()}
+        types = {
+            name: {column: kind for column, kind in kinds.items() if column in needs[name].columns}
+            for name, kinds in self.types.items()
+            if name in needs
+        }
+        check_schema(columns, database, {name: shape.declared() for name, shape in needs.items()}, types)
 
     def _asked(
         self, *, at: object, rows: Any, split: str | None, database: Database | None, asof: object
@@ -208,7 +334,7 @@ class Fitted:
             )
         problem = self.problem(database)
         if at is not None:
-            return (problem, *problem.at(at, asof=asof))
+            return (problem, *problem.at(_moment(at, problem), asof=asof))
         if split is not None:
             if split not in SPLITS:
                 raise TaskError("split", split, f"must be one of {SPLITS}", "Use split='test'")
@@ -261,6 +387,16 @@ def bind_frame(problem: Problem, rows: Any) -> tuple[Rows, pa.Table, pa.Table]:
             )
         cutoff = ticks_of(table["cutoff"], up=False)
     return problem.bind(keys, cutoff, features=table), keys, table
+
+
+def _moment(at: object, problem: Problem) -> object:
+    """Return a date as it is, and the present one for "now"."""
+    if not (isinstance(at, str) and at.strip().lower() == NOW):
+        return at
+    if problem.database.time_kind == "integer":
+        rule = "means nothing where times are integers"
+        raise TaskError("at", at, rule, f"Give the time, such as at={problem.database.last_time}")
+    return datetime.now(UTC)
 
 
 def _class_values(classes: tuple[str, ...]) -> NDArray[Any]:

@@ -22,7 +22,7 @@ from relselect.tasks.splits import Split, asof_of
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["LABELS", "Problem", "Types", "check_schema", "declarations"]
+__all__ = ["LABELS", "Problem", "Types", "check_schema", "declarations", "told_declarations"]
 
 T = TypeVar("T")
 
@@ -227,7 +227,7 @@ def _without_hidden(database: Database, task: Task) -> Database:
     return database.with_table(
         replace(
             table,
-            data=table.data.drop_columns(list(task.hidden_columns)),
+            data=table.data.drop_columns([name for name in table.columns if name in hidden]),
             types={column: kind for column, kind in table.types.items() if column not in hidden},
             # A clock whose columns are all hidden still tells the future: it goes on masking itself.
             known_at=known_at,
@@ -292,14 +292,23 @@ def _times(ticks: NDArray[np.int64], task: Task) -> pa.Array:
 
 def declarations(database: Database) -> dict[str, list[str]]:
     """Return, table by table and as text, what is declared of keys and times: what decides who belongs to whom, and when."""
-    found: dict[str, list[str]] = {}
-    for name, table in database.tables.items():
-        told = [f"primary key {'+'.join(table.primary_key)}"] if table.primary_key else []
-        told += [f"time {table.time}"] if table.time else []
-        told += [f"foreign key {key.name} to {key.table}" for key in table.foreign_keys]
-        told += [f"known_at {clock} of {column}" for clock, columns in table.known_at.items() for column in columns]
-        found[name] = told
-    return found
+    return {
+        name: told_declarations(table.primary_key, table.time, table.foreign_keys, table.known_at)
+        for name, table in database.tables.items()
+    }
+
+
+def told_declarations(
+    primary_key: Sequence[str],
+    time: str | None,
+    foreign_keys: Sequence[ForeignKey],
+    known_at: Mapping[str, Sequence[str]],
+) -> list[str]:
+    """Return the declarations of one table as text."""
+    told = [f"primary key {'+'.join(primary_key)}"] if primary_key else []
+    told += [f"time {time}"] if time else []
+    told += [f"foreign key {key.name} to {key.table}" for key in foreign_keys]
+    return told + [f"known_at {clock} of {column}" for clock, columns in known_at.items() for column in columns]
 
 
 def check_schema(

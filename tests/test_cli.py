@@ -53,7 +53,7 @@ class StandIn:
     """Looks like a fitted predictor."""
 
     record = run_record()
-    source = None
+    source = snapshot = None
 
     def save(self, folder: Path) -> Path:
         Path(folder).mkdir(parents=True, exist_ok=True)

@@ -95,6 +95,10 @@ class Constants:
         history = problem.cached("constants/history", lambda: LabelHistory(problem))
         return history.constants(rows, constant, prior=float(candidate.config["prior"]), median=_uses_median(problem))
 
+    def reads(self, candidate: Candidate) -> dict[str, set[str]]:
+        """Return nothing: a constant reads the labels alone."""
+        return {}
+
     def choose(self, candidate: Candidate, checkpoint: int) -> Candidate:
         """Return the candidate itself: a constant has no checkpoints."""
         return candidate

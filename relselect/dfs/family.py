@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from relselect.budget import Budget
+from relselect.dfs.own import OWN
 from relselect.dfs.selection import DRIFT, told
 from relselect.errors import BudgetExhausted, BundleError
 from relselect.events import Emit, EpochDone, Notice, StageFinished, StageStarted
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from relselect.dfs.encoding import Vocabulary
+    from relselect.dfs.feature import Feature
     from relselect.dfs.features import Prepared
     from relselect.dfs.lightgbm import Fitted
     from relselect.dfs.plan import Plan
@@ -171,6 +173,14 @@ class DFS:
         """Compute the model's features for the rows, a bounded block at a time, and predict; see `Family.predict`."""
         return _predicted(problem, candidate.model, rows)
 
+    def reads(self, candidate: Candidate) -> dict[str, set[str]]:
+        """Return the columns that the model's features read, by table, those on their paths included."""
+        plan: Plan = candidate.model.plan
+        found: dict[str, set[str]] = {}
+        for feature in plan:
+            _note_reads(feature, plan.entity, found)
+        return found
+
     def choose(self, candidate: Candidate, checkpoint: int) -> Candidate:
         """Return the candidate itself: it carries its best round only."""
         return candidate
@@ -204,6 +214,20 @@ class DFS:
     def probe(self, candidate: Candidate, problem: Problem) -> Probe | None:
         """Return None: trees have no gradient in their weights."""
         return None
+
+
+def _note_reads(feature: Feature, start: str, found: dict[str, set[str]]) -> None:
+    """Note what a feature reads when its path starts at a table; conditions stand where the steps down end."""
+    for hop in feature.path:
+        found.setdefault(hop.table, set())
+    up, down, _ = feature.parts
+    if feature.where is not None:
+        found.setdefault((*up, *down)[-1].table, set()).add(feature.where.column)
+    end = feature.path[-1].table if feature.path else start
+    if feature.base is not None:
+        _note_reads(feature.base, end, found)
+    elif feature.column is not None and feature.aggregate not in OWN:
+        found.setdefault(end, set()).add(feature.column)
 
 
 def _before_test(problem: Problem, prepared: Prepared, budget: Budget) -> Budget:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from relselect.report.record import RunRecord, complete
-from relselect.report.sheets import Sheet, findings, leaderboard, profile
+from relselect.report.sheets import Column, Row, Sheet, findings, leaderboard, profile
 from relselect.report.verdict import verdict
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-__all__ = ["findings_table", "leaderboard_table", "profile_tables", "sheet_table", "verdict_lines"]
+__all__ = ["drift_table", "findings_table", "leaderboard_table", "profile_tables", "sheet_table", "verdict_lines"]
 
 
 #: Candidates that a terminal shows at least; the chosen one, each family's best and the constants come in addition.
@@ -53,6 +53,16 @@ def verdict_lines(record: Mapping[str, Any]) -> list[str]:
     said = verdict(whole)
     evidence = whole["recommendation"]["evidence"] if whole["kind"] == "recommendation" else []
     return [f"{said.headline} ({said.badge.lower()})", *said.sentences, *said.alerts, *evidence]
+
+
+def drift_table(findings: Sequence[Mapping[str, Any]]) -> Table:
+    """What has changed since training, the worst first, as one rich table."""
+    names = ("severity", "table", "column", "what", "trained", "now", "advice")
+    columns = tuple(Column(name.capitalize()) for name in names)
+    rows = tuple(
+        Row(tuple(str(each[name] or "–") for name in names), chosen=each["severity"] != "note") for each in findings
+    )
+    return sheet_table(Sheet("Since training", columns, rows))
 
 
 def sheet_table(sheet: Sheet) -> Table:

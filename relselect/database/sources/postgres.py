@@ -20,7 +20,7 @@ from relselect.database.sources.postgres_errors import as_source_error
 from relselect.database.sources.uri import Address
 from relselect.errors import DataNotFound, MissingExtra
 
-__all__ = ["PostgresSource", "quoted"]
+__all__ = ["PostgresSource", "quoted", "with_defaults"]
 
 #: What is asked of the connection unless the address says otherwise; seconds.
 _CONNECTION = {
@@ -146,7 +146,7 @@ class PostgresSource(Source):
         except ImportError:
             raise MissingExtra("adbc_driver_postgresql", "postgres") from None
         try:
-            return dbapi.connect(_with_defaults(self.address.secret_uri), autocommit=True)
+            return dbapi.connect(with_defaults(self.address.secret_uri), autocommit=True)
         except self._failures() as error:
             raise as_source_error(error, self.address) from None
 
@@ -171,7 +171,7 @@ class PostgresSource(Source):
         return (Error, pa.ArrowException, OSError)
 
 
-def _with_defaults(uri: str) -> str:
+def with_defaults(uri: str) -> str:
     """Add what the connection should have, unless the address says it."""
     place, _, query = uri.partition("?")
     given = {part.partition("=")[0] for part in query.split("&")}

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from relselect.database.database import Database
 from relselect.database.manifest import Manifest, load_manifest, resolve_root
-from relselect.database.sources.catalog import Source, open_source
+from relselect.database.sources.catalog import Catalog, Source, open_source
 from relselect.database.sources.declarations import Declared, Wishes, declare
 from relselect.database.sources.folder import MANIFEST_NAME, undeclared
 from relselect.database.sources.spool import Spool
@@ -18,7 +18,10 @@ from relselect.database.table import Table
 from relselect.errors import ConfigError, SchemaError, SchemaProblem
 from relselect.events import Emit, Notice, StageFinished, StageStarted, silent
 
-__all__ = ["read_manifest_uri", "read_uri"]
+__all__ = ["Declaring", "read_manifest_uri", "read_uri"]
+
+#: Says what is read and how it is declared; see `declare`.
+Declaring = Callable[[Catalog, Manifest | None, Wishes], tuple[list[Declared], list[SchemaProblem], list[str]]]
 
 
 def read_uri(
@@ -34,6 +37,7 @@ def read_uri(
     base: Path | None = None,
     source: str | None = None,
     on_event: Emit = silent,
+    declaring: Declaring = declare,
 ) -> Database:
     """Read a database; see `Database.from_uri`.
 
@@ -49,10 +53,11 @@ def read_uri(
         base: The folder that relative paths and the tasks' files start from.
         source: What to note as the origin; the path, or the address without its password, when left out.
         on_event: Called with what happens.
+        declaring: Puts catalog, manifest and wishes together; in its place somebody who knows better what is needed.
     """
     wishes = wishes or Wishes()
     options: dict[str, Any] = {"cache": cache, "memory_limit": memory_limit, "statement_timeout": statement_timeout,
-               "name": name, "on_event": on_event, "wishes": wishes}  # fmt: skip
+               "name": name, "on_event": on_event, "wishes": wishes, "declaring": declaring}  # fmt: skip
     beside = _manifest_beside(uri) if manifest is None else None
     if beside is not None:
         found = load_manifest(beside)
@@ -64,10 +69,10 @@ def read_uri(
     schemas = schema if schema is not None or loaded is None else loaded.schemas
     spool = Spool(memory_limit, cache)
     with open_source(uri, schema=schemas, statement_timeout=statement_timeout, base=base) as opened:
-        if loaded is None and not wishes.declares and opened.data_folder is not None:
+        if loaded is None and not wishes.declares and declaring is declare and opened.data_folder is not None:
             raise undeclared(opened.data_folder)
         opened.prepare(*_hints(loaded, wishes))
-        declared, problems, notes = declare(opened.catalog(), loaded, wishes)
+        declared, problems, notes = declaring(opened.catalog(), loaded, wishes)
         if problems:
             raise SchemaError(problems)
         tables = _read(opened, declared, spool, on_event)

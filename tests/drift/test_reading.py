@@ -1,0 +1,138 @@
+"""Scoring where the data are: only what is needed is read, and the predictions are those of the whole database."""
+
+from __future__ import annotations
+
+import datetime as dt
+from types import SimpleNamespace
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+import relselect as rs
+from relselect.drift import needs_of
+from relselect.drift.needs import _mentioned
+from relselect.errors import BundleError, SchemaError, TaskError
+from relselect.fitted import Fitted, _moment
+from tests.drift.places import in_duckdb, in_files, in_postgres, in_sqlite, tables
+
+AT = "1970-10-20"
+
+
+@pytest.fixture(scope="module", params=["dfs", "rdl"])
+def fit(request, trained):
+    return trained(request.param)[0]
+
+
+@pytest.fixture(scope="module")
+def saved(trained, tmp_path_factory):
+    return rs.load(trained("dfs")[0].save(tmp_path_factory.mktemp("bundle") / "dfs"))
+
+
+@pytest.fixture(scope="module")
+def places(postgres, tmp_path_factory):
+    folder, data = tmp_path_factory.mktemp("places"), tables()
+    return {
+        "sqlite": in_sqlite(folder / "shop.sqlite", data),
+        "duckdb": in_duckdb(folder / "shop.duckdb", data),
+        "postgresql": in_postgres(postgres, "scored", data),
+        "files": in_files(folder / "files", data),
+    }
+
+
+@pytest.mark.parametrize("place", ["sqlite", "duckdb", "postgresql", "files"])
+def test_predictions_are_those_of_the_whole_database(fit, places, place):
+    reading = fit.read(places[place])
+    assert {name: reading.database[name].columns for name in reading.database.tables} == {
+        name: list(shape.columns) for name, shape in fit.needs.items()
+    }
+    assert "remark" not in reading.database["users"].columns
+    pd.testing.assert_frame_equal(fit.predict(reading.database, at=AT), fit.predict(at=AT))
+    assert not reading.drift.errors
+    told = {(each.table, each.column, each.what) for each in reading.drift.findings}
+    assert ("users", "remark", "column") in told
+
+
+def test_what_no_feature_reads_is_not_needed(database, trained):
+    fit = trained("dfs")[0]
+    few = fit.candidate.model.plan.filter(tables="orders", columns="total")
+    candidate = type(fit.candidate)(
+        **{**vars(fit.candidate), "model": type(fit.candidate.model)(few, fit.candidate.model.vocabulary, None)}
+    )
+    found = fit.family.reads(candidate)
+    assert len(few) > 3
+    assert found == {"orders": {"total"}}
+    needs = needs_of(fit.task, fit.family, candidate, fit.snapshot.tables)
+    assert set(needs) == {"users", "orders"}
+    assert set(needs["orders"].columns) == {"oid", "user_id", "when", "closed", "total"}
+    assert [key.table for key in needs["orders"].foreign_keys] == ["users"]
+    assert needs["orders"].known_at == {"closed": ()}
+
+
+@pytest.mark.parametrize(
+    ("query", "needed"),
+    [
+        ("SELECT c.cutoff, u.id FROM cutoffs c, users u", {"users": {"id"}}),
+        ("SELECT cutoff, id FROM cutoffs, users WHERE Age > 3 AND count(*) > 2", {"users": {"id", "age"}}),
+        ("SELECT cutoff, users.* FROM cutoffs, users", "all"),
+        ("SELECT cutoff, u FROM cutoffs, users u", "all"),
+        ("SELECT cutoff, COLUMNS('i.*') FROM cutoffs, users", "all"),
+        ("SELECT cutoff, id FROM cutoffs NATURAL JOIN users", "all"),
+        ("SELECT FROM WHERE (", "all"),
+    ],
+)
+def test_what_a_query_mentions(fit, query, needed):
+    shapes = fit.snapshot.tables
+    everything = {name: set(shape.columns) for name, shape in shapes.items()}
+    assert _mentioned(query, shapes) == (everything if needed == "all" else needed)
+
+
+def test_now_is_the_present_moment(saved, database):
+    frame = saved.predict(database, at="now")
+    moment = pd.Timestamp(dt.datetime.now(dt.UTC)).tz_localize(None)
+    assert ((moment - frame["cutoff"]) < pd.Timedelta("5min")).all()
+    assert len(frame) == len(saved.predict(database, at=moment))
+
+
+def test_now_means_nothing_among_integers():
+    problem = SimpleNamespace(database=SimpleNamespace(time_kind="integer", last_time=17))
+    with pytest.raises(TaskError, match="at=17"):
+        _moment("now", problem)
+
+
+def test_everything_that_is_missing_is_told_at_once(saved, tmp_path):
+    data = tables()
+    data["orders"] = data["orders"].drop_columns(["total"])
+    data["users"] = data["users"].set_column(2, "age", pa.array(["old"] * data["users"].num_rows))
+    del data["products"]
+    with pytest.raises(SchemaError) as caught:
+        saved.read(in_sqlite(tmp_path / "shop.sqlite", data))
+    told = {(problem.table, problem.column) for problem in caught.value.problems}
+    assert told == {("orders", "total"), ("users", "age"), ("products", None)}
+
+
+def test_rows_are_chosen_where_they_are(saved, places):
+    reading = saved.read(places["postgresql"], where={"orders": "total > 10"})
+    full = saved.read(places["postgresql"])
+    assert 0 < reading.database["orders"].num_rows < full.database["orders"].num_rows
+    with pytest.raises(SchemaError, match="not read by the predictor"):
+        saved.read(places["postgresql"], where={"nothing": "true"})
+
+
+def test_a_manifest_says_where_to_read(saved, places, tmp_path):
+    manifest = tmp_path / "shop.yaml"
+    manifest.write_text(f"name: shop\nuri: {places['postgresql']}\ntables: {{orders: {{where: total > 10}}}}\n")
+    few = saved.read(manifest).database["orders"].num_rows
+    assert few == saved.read(places["postgresql"], where={"orders": "total > 10"}).database["orders"].num_rows
+
+
+def test_an_old_predictor_is_told(saved, database):
+    old = Fitted(**{**arguments(saved), "snapshot": None})
+    with pytest.raises(BundleError, match="without a note"):
+        old.drift(database)
+    pd.testing.assert_frame_equal(old.predict(database, at=AT), saved.predict(database, at=AT))
+
+
+def arguments(fit):
+    names = ("task", "types", "schema", "family", "candidate", "record", "recommendation", "source", "declared")
+    return {name: getattr(fit, name) for name in names}
