@@ -17,7 +17,9 @@ from relselect.rdl.encoders import ENCODERS
 from relselect.rdl.fitted import FittedNetwork
 from relselect.rdl.graph import problem_graph
 from relselect.rdl.model import Blueprint, RelationalNetwork
+from relselect.rdl.pace import uncompiled
 from relselect.rdl.probe import NetworkProbe
+from relselect.rdl.refit import train_again
 from relselect.rdl.settings import Settings, suggest
 from relselect.rdl.snapshot import identity_of
 from relselect.rdl.specification import TableSpec, fit_columns, fit_tables
@@ -41,8 +43,10 @@ if TYPE_CHECKING:
 __all__ = ["RDL", "blueprint_of"]
 
 
-#: The state of a training that is not finished.
-_STATE = "training.safetensors"
+#: The states of a training, and of the last one, that are not finished.
+_STATES = ("training.safetensors", "again.safetensors")
+#: Part of the budget that the training which is validated may take, by what follows it.
+_FIRST = {"none": 1.0, "continue": 0.7, "anew": 0.5}
 
 
 class RDL:
@@ -83,18 +87,22 @@ class RDL:
             ConfigError: The configuration has an unknown option or value.
         """
         begun = time.monotonic()
-        blueprint = blueprint_of(problem, Settings.from_config(config))
+        settings = Settings.from_config(config)
+        blueprint = blueprint_of(problem, settings)
         # the global generator draws initial weights and dropout: seed it for this fit only
         with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
             torch.manual_seed(seed)
             network = RelationalNetwork(blueprint).to(self.device)
-            storage = None if resume is None else Storage(resume / _STATE, identity_of(blueprint, problem, seed))
-            trainer = Trainer(network, blueprint, problem, seed, number, budget, emit, storage)
+            stored = _storages(resume, blueprint, problem, seed)
+            part = budget.share(_FIRST[settings.refit])
+            trainer = Trainer(network, blueprint, problem, seed, number, part, emit, stored[0])
             trainer.run()
-        network.load_state_dict(trainer.checkpoints[0].state)
-        fitted = FittedNetwork(blueprint, network.eval(), self.device)
-        rows = problem.rows("val")
-        predictions = fitted.predict(problem, rows) if trainer.predictions is None else trainer.predictions
+            uncompiled(network)
+            network.load_state_dict(trainer.checkpoints[0].state)
+            fitted = FittedNetwork(blueprint, network.eval(), self.device)
+            rows = problem.rows("val")
+            predictions = fitted.predict(problem, rows) if trainer.predictions is None else trainer.predictions
+            again = None if settings.refit == "none" else train_again(trainer, budget, stored[1])
         score, interval = interval_of(problem, rows, predictions, seed=seed)
         return Candidate(
             family=self.name,
@@ -107,10 +115,10 @@ class RDL:
             seconds=time.monotonic() - begun,
             peak_memory_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
             device=self.device.type,
-            model=fitted,
+            model=fitted if again is None else replace(fitted, network=again.eval()),
             checkpoints=tuple(trainer.checkpoints),
-            notes=_notes(trainer),
-            details=_details(network, trainer),
+            notes=_notes(trainer, settings, again),
+            details=_details(network, trainer, again),
         )
 
     def predict(self, candidate: Candidate, problem: Problem, rows: Rows) -> NDArray[np.float64]:
@@ -122,7 +130,7 @@ class RDL:
         """Return the columns of every table of the graph that the network encodes."""
         specs = candidate.model.blueprint.specs
         return {
-            name: {each.name for each in (*spec.numeric, *spec.categories, *spec.moments)}
+            name: {each.name for each in (*spec.numeric, *spec.categories, *spec.moments, *spec.texts)}
             for name, spec in specs.items()
         }
 
@@ -166,11 +174,28 @@ def _task_spec(problem: Problem) -> TableSpec:
     return fit_columns(features, infer_types(Table("task rows", features), everything), everything)
 
 
-def _notes(trainer: Trainer) -> tuple[str, ...]:
-    return (f"Training went on from step {trainer.resumed}, where it had been cut off.",) if trainer.resumed else ()
+def _storages(
+    resume: Path | None, blueprint: Blueprint, problem: Problem, seed: int
+) -> tuple[Storage | None, Storage | None]:
+    """Return where the states of the training and of the last training are kept."""
+    if resume is None:
+        return None, None
+    identity = identity_of(blueprint, problem, seed)
+    return Storage(resume / _STATES[0], identity), Storage(resume / _STATES[1], identity)
 
 
-def _details(network: RelationalNetwork, trainer: Trainer) -> dict[str, Any]:
+def _notes(trainer: Trainer, settings: Settings, again: RelationalNetwork | None) -> tuple[str, ...]:
+    notes = []
+    if trainer.resumed:
+        notes.append(f"Training went on from step {trainer.resumed}, where it had been cut off.")
+    if again is not None:
+        notes.append("Predictions come from a network trained again on training and validation rows.")
+    elif settings.refit != "none":
+        notes.append("The budget left no time to train again on training and validation rows.")
+    return tuple(notes)
+
+
+def _details(network: RelationalNetwork, trainer: Trainer, again: RelationalNetwork | None) -> dict[str, Any]:
     seconds = [epoch["seconds"] for epoch in trainer.curve]
     return {
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
@@ -179,4 +204,5 @@ def _details(network: RelationalNetwork, trainer: Trainer) -> dict[str, Any]:
         "training_rows": trainer.training_rows,
         "precision": "bf16" if trainer.pace.bf16 else "fp32",
         "compiled": trainer.pace.compiled,
+        "fitted_again": again is not None,
     }

@@ -16,7 +16,7 @@ from relselect.rdl.stepping import Stepper
 from relselect.tuning import tune
 from tests.tuning.cheap import tiny_problem
 
-#: Several epochs of several steps; dropout and draws read random numbers.
+#: Several epochs of several steps, and the last training; dropout and draws read random numbers.
 CONFIG = {
     "channels": 8,
     "fan_out": 4,
@@ -25,6 +25,7 @@ CONFIG = {
     "strategy": "uniform",
     "steps_per_epoch": 6,
     "patience": 4,
+    "refit": "anew",
 }
 
 
