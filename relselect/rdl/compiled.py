@@ -45,7 +45,9 @@ class CompiledGrowth:
         roots.used = count
 
     def _buffer(self, table: str) -> _Buffer:
-        return self._nodes.setdefault(table, _Buffer(3 if self._uniform else 2))
+        if table not in self._nodes:
+            self._nodes[table] = _Buffer(3 if self._uniform else 2)
+        return self._nodes[table]
 
     def grow(self, step: Step) -> tuple[int, Tensor]:
         """See `Growth`."""
@@ -55,7 +57,8 @@ class CompiledGrowth:
         roots = receiver == self._table and first == 0
         rows = self._entity if roots else nodes[0]
         visible = np.empty(last - first, np.int64)
-        out, edges = self._buffer(sender), self._edges.setdefault(step.relation.edge_type, _Buffer(2))
+        out, edges = self._buffer(sender), self._edges.get(step.relation.edge_type) or _Buffer(2)
+        self._edges[step.relation.edge_type] = edges
         numbers = (step.sender, first)
         if isinstance(step.relation, ParentRelation):
             hidden = self._hidden if roots else self._hidden[:0]
@@ -98,8 +101,8 @@ class CompiledGrowth:
 
     def nodes(self, table: str) -> tuple[Tensor, Tensor]:
         """See `Growth`."""
-        taken = torch.from_numpy(self._buffer(table).taken())
-        return taken[0], taken[1]
+        taken = self._buffer(table).taken()
+        return torch.from_numpy(taken[0]), torch.from_numpy(taken[1])
 
     def edges(self, edge_type: EdgeType) -> Tensor:
         """See `Growth`."""

@@ -8,6 +8,7 @@ What this file does not hold: column values (see `features`).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import permutations
 from typing import TYPE_CHECKING
 
@@ -56,12 +57,12 @@ class Graph:
     identity: Mapping[str, Tensor]
     relations: Mapping[str, tuple[Relation, ...]]
 
-    @property
+    @cached_property
     def node_types(self) -> tuple[str, ...]:
         """The tables, sorted by name."""
         return tuple(sorted(self.rank))
 
-    @property
+    @cached_property
     def edge_types(self) -> tuple[EdgeType, ...]:
         """All relations as (sender, name, receiver), sorted."""
         return tuple(sorted(relation.edge_type for each in self.relations.values() for relation in each))

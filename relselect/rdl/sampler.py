@@ -72,27 +72,31 @@ class _Ledger:
         nodes_per_hop: See `Trees`; hops to come stand at 0.
         edges_per_hop: See `Trees`.
         first: Per node type, the number of the first node of the current hop.
-        came: Per node type and hop, the relations that brought its nodes, each with first and last number.
+        came: Per node type, hop and relation that brought nodes there, first and last (exclusive) of them within the hop.
     """
 
     nodes_per_hop: dict[str, list[int]]
     edges_per_hop: dict[EdgeType, list[int]]
     first: dict[str, int]
-    came: dict[tuple[str, int], list[tuple[EdgeType, int, int]]] = field(default_factory=dict)
+    came: dict[tuple[str, int, EdgeType | None], tuple[int, int]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, graph: Graph, hops: int, table: str, roots: int) -> _Ledger:
         """Begin with the roots."""
-        nodes = {name: [0] * (hops + 1) for name in graph.node_types}
+        nodes = {name: [0] * (hops + 1) for name in graph.rank}
         nodes[table][0] = roots
-        return cls(nodes, {each: [0] * hops for each in graph.edge_types}, dict.fromkeys(graph.node_types, 0))
+        return cls(nodes, {each: [0] * hops for each in graph.edge_types}, dict.fromkeys(graph.rank, 0))
+
+    def reached(self, hop: int) -> list[str]:
+        """Return the node types with nodes at a hop, sorted."""
+        return sorted(name for name, counts in self.nodes_per_hop.items() if counts[hop])
 
     def step(self, relation: Relation, hop: int, fan_out: int) -> Step | None:
         """Return the step to take along a relation; None when there is nothing to find."""
         sender, _, receiver = relation.edge_type
         first, count = self.first[receiver], self.nodes_per_hop[receiver][hop]
-        back = next(((a, b) for each, a, b in self.came.get((receiver, hop), []) if each == relation.opposite), (0, 0))
-        if not count or not fan_out or back[1] - back[0] == count:
+        back = self.came.get((receiver, hop, relation.opposite), (0, 0))
+        if not fan_out or back[1] - back[0] == count:
             return None
         start = self.first[sender] + sum(self.nodes_per_hop[sender][hop:])
         final = hop + 1 == len(self.edges_per_hop[relation.edge_type])
@@ -102,7 +106,7 @@ class _Ledger:
         """Take note of new nodes."""
         edge_type = step.relation.edge_type
         before = self.nodes_per_hop[edge_type[0]][hop + 1]
-        self.came.setdefault((edge_type[0], hop + 1), []).append((edge_type, before, before + count))
+        self.came[edge_type[0], hop + 1, edge_type] = (before, before + count)
         self.nodes_per_hop[edge_type[0]][hop + 1] += count
         self.edges_per_hop[edge_type][hop] = count
 
@@ -162,7 +166,7 @@ class TemporalSampler:
         ledger = _Ledger.of(self.graph, len(self.fan_out), table, len(entity))
         degree = torch.zeros(len(entity), len(self.graph.relations[table]), dtype=torch.int64, device=entity.device)
         for hop, fan_out in enumerate(self.fan_out):
-            for name in self.graph.node_types:
+            for name in ledger.reached(hop):
                 for number, relation in enumerate(self.graph.relations[name]):
                     step = ledger.step(relation, hop, _most(fan_out, relation.edge_type))
                     if step is None:
