@@ -1,4 +1,4 @@
-"""Compiled loops that sample one relation of one hop on the CPU: what the torch version does, bit for bit.
+"""Compiled loops for the CPU: sampling one relation of one hop as the torch version does, bit for bit, and sums along edges.
 
 One pass over the nodes replaces a dozen passes of torch over arrays of edges. Both versions draw by the same hashes, so a
 tree is the same whichever sampled it; the tests compare all of their bits.
@@ -15,7 +15,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["count_children", "take_children", "take_parents"]
+__all__ = ["count_children", "pass_along", "take_children", "take_parents"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -230,3 +230,17 @@ def _draw(
         if len(out) > 2:
             out[2, at + slot] = np.int64(drawn)
         low = high
+
+
+@_jit
+def pass_along(
+    x: NDArray[np.floating[Any]],
+    source: NDArray[np.int64],
+    target: NDArray[np.int64],
+    out: NDArray[np.floating[Any]],
+) -> None:
+    """Add x[source[e]] to out[target[e]] for every edge e in order; rows are vectors."""
+    for edge in range(len(source)):
+        near, far = target[edge], source[edge]
+        for channel in range(x.shape[1]):
+            out[near, channel] += x[far, channel]

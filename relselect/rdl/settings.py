@@ -39,7 +39,7 @@ class Settings:
         encoder: Name of the row encoder.
         encoder_blocks: Residual blocks of it.
         convolution: Name of the message passing layer.
-        aggregation: How the neighbours of one relation are joined.
+        aggregation: How the neighbours of one relation are joined; attention does not read it.
         dropout: Share of activations dropped in training.
         learning_rate: Of AdamW.
         weight_decay: Of AdamW.
@@ -140,6 +140,7 @@ def suggest(trial: optuna.Trial, encoders: tuple[str, ...] = tuple(ENCODERS)) ->
         "strategy": trial.suggest_categorical("strategy", ["last", "uniform"]),
         "encoder": trial.suggest_categorical("encoder", list(encoders)),
         "encoder_blocks": trial.suggest_int("encoder_blocks", 0, 2),
+        "convolution": trial.suggest_categorical("convolution", list(CONVOLUTIONS)),
         "aggregation": trial.suggest_categorical("aggregation", ["mean", "sum", "max"]),
         "dropout": trial.suggest_float("dropout", 0.0, 0.4),
         "learning_rate": trial.suggest_float("learning_rate", 5e-4, 1e-2, log=True),
