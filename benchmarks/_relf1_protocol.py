@@ -107,7 +107,9 @@ def _together(first: LabelFrame, second: LabelFrame) -> LabelFrame:
     )
 
 
-def measure(problem: Problem, family: Family, changes: dict[str, Any], seed: int, *, test: bool) -> Score:
+def measure(
+    problem: Problem, family: Family, changes: dict[str, Any], seed: int, *, test: bool, seconds: float = SECONDS
+) -> Score:
     """Fit the default configuration with changes and score it.
 
     Args:
@@ -116,10 +118,11 @@ def measure(problem: Problem, family: Family, changes: dict[str, Any], seed: int
         changes: What differs from the default configuration.
         seed: Seed of the fit.
         test: Whether the test rows are predicted and scored.
+        seconds: Budget of the fit.
     """
     begun = time.monotonic()
     config = {**family.default(problem), **changes}
-    candidate = family.fit(problem, config, seed=seed, number=0, budget=Budget(SECONDS), emit=silent)
+    candidate = family.fit(problem, config, seed=seed, number=0, budget=Budget(seconds), emit=silent)
     sign, found = problem.task.metric.sign, float("nan")
     if test:
         rows = problem.rows("test")

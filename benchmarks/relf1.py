@@ -15,12 +15,17 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import sys
+from pathlib import Path
 from typing import Any
+
+# the standard library's own `profile`, which PyTorch imports, must be found before the benchmark of that name
+sys.path.append(sys.path.pop(0))
 
 import numpy as np
 from _relf1_ledger import append, render
-from _relf1_protocol import BARS, DATABASE, REGIMES, Case, Score, cases, measure
+from _relf1_protocol import BARS, DATABASE, REGIMES, SECONDS, Case, Score, cases, measure
 
 from relselect.families import family_of
 from relselect.threads import wait_passively
@@ -56,11 +61,16 @@ def main() -> None:
         for name, changes in variants.items():
             if case.regime == "rolling" and set(changes) == {"copies"}:
                 continue
-            scores = [measure(problem, family, changes, seed, test=scored) for seed in range(arguments.seeds)]
+            scores = [
+                measure(problem, family, changes, seed, test=scored, seconds=arguments.seconds)
+                for seed in range(arguments.seeds)
+            ]
             found[name][case] = scores
             print(f"{name} {case} {shown(scores, scored)}", file=sys.stderr, flush=True)
     report = figures(found, arguments)
     print(table(found, scored))
+    if arguments.out is not None:
+        arguments.out.write_text(page(table(found, scored), arguments), encoding="utf-8")
     if arguments.test:
         append(report)
         render()
@@ -76,6 +86,8 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--ablate", action="store_true")
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE")
     parser.add_argument("--test", action="store_true")
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="budget of one fit")
+    parser.add_argument("--out", type=Path, help="a file: write the table there")
     parser.add_argument(
         "--database", default=DATABASE, help="another known database: all of its tasks that have a time"
     )
@@ -118,6 +130,25 @@ def table(found: dict[str, dict[Case, list[Score]]], scored: bool) -> str:
     bars = [BARS.get((task, regime)) for regime, task in columns]
     lines.append("| bar (test) | " + " | ".join("" if bar is None else f"{bar:g}" for bar in bars) + " |")
     return "\n".join(lines)
+
+
+def page(found: str, arguments: argparse.Namespace) -> str:
+    """Return a table as a page that says how it came about."""
+    folds = len(arguments.backtest or [0])
+    what = f"{folds} earlier folds, validation → the fold's last rows" if arguments.backtest else "validation rows"
+    return "\n".join(
+        [
+            f"# {arguments.database}: what each part of the {arguments.family} family is worth",
+            "",
+            f"Written by `benchmarks/relf1.py {shlex.join(sys.argv[1:])}`: {what}; mean ± standard deviation over",
+            f"{arguments.seeds} {'seed' if arguments.seeds == 1 else 'seeds'}. AUROC for driver-dnf and driver-top3 (higher",
+            "is better), mean absolute error of the position for driver-position (lower is better). Each row changes one",
+            "thing of the default. The test rows are not scored.",
+            "",
+            found,
+            "",
+        ]
+    )
 
 
 def cell(folds: list[list[Score]], scored: bool) -> str:
