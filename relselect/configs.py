@@ -78,7 +78,7 @@ def open_database(name_or_path: str | Path) -> Database:
     """
     from relselect.database.sources.folder import read_folder
     from relselect.database.sources.reading import read_uri
-    from relselect.database.sources.uri import is_uri, redact
+    from relselect.database.sources.uri import exists, is_uri, redact
 
     text = str(name_or_path)
     if text in known_databases():
@@ -86,7 +86,7 @@ def open_database(name_or_path: str | Path) -> Database:
     if is_uri(text):
         return read_uri(text)
     path = Path(name_or_path)
-    if not path.exists() and not any(sign in text for sign in "*?["):
+    if not exists(path) and not any(sign in text for sign in "*?["):
         known = ", ".join(known_databases())
         raise DataNotFound(
             "database",

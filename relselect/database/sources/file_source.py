@@ -51,6 +51,7 @@ class FileSource(Source):
         data = read_files(paths, scan.table, self._codes.get(scan.table, ()), self.data_folder)
         if isinstance(data, list):
             raise SchemaError(data)
+        _same(scan, data.column_names, paths)
         data = data.select(list(scan.columns)) if scan.where is None else _filtered(data, scan)
         data = data if scan.limit is None else data.slice(0, scan.limit)
         return Stream(data.schema, iter(data.to_batches(_ROWS)))
@@ -63,6 +64,7 @@ class FileSource(Source):
         for path, partition in zip(paths, partitions, strict=True):
             try:
                 with pq.ParquetFile(path, memory_map=True) as file:
+                    _same(scan, [*file.schema_arrow.names, *partition], [path])
                     own = [name for name in scan.columns if name in file.schema_arrow.names]
                     own = own or file.schema_arrow.names[:1]  # it counts the rows
                     for batch in file.iter_batches(_ROWS, columns=own):
@@ -132,6 +134,7 @@ class FileSource(Source):
                 empty.append(with_partition(_empty(path, codes), {}, types))
             except (pa.ArrowException, OSError) as error:
                 problems.append(_unreadable(table, path, error))
+            problems += _twice(table, path, empty[-1].column_names if empty else ())
         if problems:
             raise SchemaError(problems)
         if len({frozenset(each.column_names) for each in empty}) > 1:
@@ -223,6 +226,19 @@ def _as(rows: pa.Table, schema: pa.Schema) -> pa.Table:
         for column, field in zip(rows.columns, schema, strict=True)
     ]
     return pa.Table.from_arrays(columns, schema=schema)
+
+
+def _same(scan: Scan, names: Collection[str], paths: Sequence[Path]) -> None:
+    """Refuse files that have lost columns since they were first looked at."""
+    rule, fix = "is not there any more: the file has been replaced while it was read", "Read again when it is whole"
+    gone = [name for name in scan.columns if name not in names]
+    if gone:
+        raise SchemaError([SchemaProblem(scan.table, name, paths[0].name, rule, fix) for name in gone])
+
+
+def _twice(table: str, path: Path, names: Sequence[str]) -> list[SchemaProblem]:
+    found = sorted({name for name in names if names.count(name) > 1})
+    return [SchemaProblem(table, name, path.name, "is the name of two columns", "Rename one of them") for name in found]
 
 
 def _unreadable(table: str, path: Path, error: Exception) -> SchemaProblem:

@@ -110,6 +110,8 @@ def read_catalog(ask: Ask, schemas: Iterable[str]) -> tuple[Catalog, dict[str, P
         if readings:
             entries[names[row["id"]]] = described.table(row, readings)
             places[names[row["id"]]] = PgTable(row["schema"], row["name"], readings)
+        else:
+            notes.append(f"{names[row['id']]} has no columns")
     tables_, key_notes = usable_keys(entries)
     return Catalog(tables_, (*notes, *described.notes, *key_notes)), places
 

@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote
 
 from relselect.errors import ConfigError, DataNotFound
 
-__all__ = ["Address", "is_uri", "literal_password", "parse_uri", "redact", "redact_all", "scrub"]
+__all__ = ["Address", "exists", "is_uri", "literal_password", "parse_uri", "redact", "redact_all", "scrub"]
 
 #: What stands where a password was.
 HIDDEN = "***"
@@ -208,8 +208,9 @@ def _path_of(scheme: str, rest: str, shown: str) -> Path:
 def _of_path(path: Path, shown: str, base: Path | None, kind: str | None) -> Address:
     path = path.expanduser()
     full = path if base is None else base / path
-    glob = any(sign in str(full) for sign in "*?[") and not full.exists()
-    if not glob and not full.exists():
+    there = exists(full)
+    glob = any(sign in str(full) for sign in "*?[") and not there
+    if not glob and not there:
         raise DataNotFound("uri", shown, "there is no such file or folder", "Correct the path")
     if kind is not None and not full.is_file():
         raise DataNotFound("uri", shown, f"is no {kind} file", "Correct the path")
@@ -217,6 +218,19 @@ def _of_path(path: Path, shown: str, base: Path | None, kind: str | None) -> Add
     if glob:
         name = next((part.name for part in full.parents if not any(sign in str(part) for sign in "*?[")), "files")
     return Address(kind or _kind_of_file(full), shown, name, full)
+
+
+def exists(path: Path) -> bool:
+    """Return whether there is such a file or folder.
+
+    Raises:
+        DataNotFound: It cannot be told, for the name is none or the folder may not be entered.
+    """
+    try:
+        return path.exists()
+    except OSError as error:
+        why = f"cannot be looked at ({error.strerror})"
+        raise DataNotFound("uri", str(path), why, "Correct the path, or its permissions") from None
 
 
 def _kind_of_file(path: Path) -> str:
