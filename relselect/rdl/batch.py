@@ -50,21 +50,23 @@ class RowTensors:
 
 @dataclass(frozen=True)
 class NodeBatch:
-    """The nodes of one table: u distinct rows that stand at n places in the trees.
+    """The nodes of one table: u distinct rows, seen from m distinct pairs of row and cutoff, at n places in the trees.
 
     Attributes:
         table: The table's columns.
         rows: int64 (u,), -1 for an unknown or hidden entity.
         known: bool (u, clocks), what each clock masks is known; a row is there once per state of its masks.
-        place: int64 (n,), which of the u each node is.
-        elapsed: float32 (n, moments), units of time from each moment to the cutoff, nan where missing or not known.
+        row: int64 (m,), which of the u each pair sees.
+        elapsed: float32 (m, moments), units of time from each moment to the cutoff, nan where missing or not known.
+        place: int64 (n,), which of the m each node is.
     """
 
     table: TableTensors
     rows: Tensor
     known: Tensor
-    place: Tensor
+    row: Tensor
     elapsed: Tensor
+    place: Tensor
 
 
 @dataclass(frozen=True)
@@ -124,8 +126,9 @@ class Batcher:
         """Build the batch of the task rows numbered `index` (b,)."""
         cutoff, asof = rows.cutoff[index], rows.asof[index]
         trees = self.sampler.sample(self.entity, rows.entity[index], cutoff, asof)
+        dates, date = torch.unique(cutoff, return_inverse=True)
         # tables without a node stay in: what a network adds for "no neighbours" must not depend on the other trees
-        nodes = {name: self._nodes(name, trees, cutoff, asof) for name in trees.rows}
+        nodes = {name: self._nodes(name, trees, dates, date, asof) for name in trees.rows}
         features = rows.features.take(index)
         return Batch(
             trees,
@@ -141,26 +144,35 @@ class Batcher:
         counts = torch.log1p(trees.degree.float())
         return torch.cat([calendar(cutoff, self.time_kind), late.unsqueeze(1) / 4, counts / 4], dim=1)
 
-    def _nodes(self, name: str, trees: Trees, cutoff: Tensor, asof: Tensor) -> NodeBatch:
+    def _nodes(self, name: str, trees: Trees, dates: Tensor, date: Tensor, asof: Tensor) -> NodeBatch:
         table, spec = self.tables[name], self.specs[name]
         rows, tree = trees.rows[name], trees.tree[name]
-        clocks = len(spec.clocks)
-        read = rows.clamp(min=0)
-        if len(table):
-            known = table.known[read] <= asof[tree].unsqueeze(1)
-            times = elapsed(cutoff[tree], table.moments[read], self.unit)
-            times = times.masked_fill((rows < 0).unsqueeze(1), torch.nan)
-        else:
-            known = torch.zeros(len(rows), clocks, dtype=torch.bool, device=rows.device)
-            times = torch.full((len(rows), len(spec.moments)), torch.nan, device=rows.device)
-        if clocks:
+        clocks, size = len(spec.clocks), len(table) + 1
+        key = rows + 1
+        known = torch.zeros(len(rows), clocks, dtype=torch.bool, device=rows.device)
+        if clocks and len(table):
+            known = table.known[rows.clamp(min=0)] <= asof[tree].unsqueeze(1)
+            bits = 1 << torch.arange(clocks, device=rows.device)
+            key, size = (key << clocks) + (known.long() * bits).sum(1), size << clocks
+        first, row_of = compact(key, size, self._slots, name)
+        if not spec.moments:
+            everyone = torch.arange(len(first), device=rows.device)
+            return NodeBatch(table, rows[first], known[first], everyone, rows.new_empty(len(first), 0).float(), row_of)
+        # what lies how far back is the same for all trees of one cutoff
+        pairs, place = compact(row_of * len(dates) + date[tree], len(first) * len(dates), self._slots, f"{name}/dates")
+        times = self._elapsed(table, spec, rows[pairs], known[pairs], dates[date[tree[pairs]]])
+        return NodeBatch(table, rows[first], known[first], row_of[pairs], times, place)
+
+    def _elapsed(self, table: TableTensors, spec: TableSpec, rows: Tensor, known: Tensor, cutoff: Tensor) -> Tensor:
+        """Return the elapsed times of rows (m,) up to cutoffs (m,); nan for row -1 and for what is not known."""
+        if not len(table):
+            return torch.full((len(rows), len(spec.moments)), torch.nan, device=rows.device)
+        times = elapsed(cutoff, table.moments[rows.clamp(min=0)], self.unit)
+        hidden = (rows < 0).unsqueeze(1)
+        if spec.clocks:
             under = torch.tensor([moment.clock for moment in spec.moments], dtype=torch.int64, device=rows.device)
-            free = (under < 0).expand(len(rows), -1)
-            times = times.masked_fill(~(free | known[:, under.clamp(min=0)]), torch.nan)
-        bits = 1 << torch.arange(clocks, device=rows.device)
-        key = ((rows + 1) << clocks) + (known.long() * bits).sum(1) if clocks else rows + 1
-        first, place = compact(key, (len(table) + 1) << clocks, self._slots, name)
-        return NodeBatch(table, rows[first], known[first], place, times)
+            hidden = hidden | ~((under < 0) | known[:, under.clamp(min=0)])
+        return times.masked_fill(hidden, torch.nan)
 
 
 def compact(

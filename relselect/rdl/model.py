@@ -142,32 +142,46 @@ class RelationalNetwork(nn.Module):
 
     def embed(self, batch: Batch) -> Tensor:
         """Return what the head reads of b task rows: the root and the row itself, (b, 2 * channels)."""
-        x = self._encode(batch.nodes, len(batch.index))
-        trees = batch.trees
+        x, trees = self._encode(batch.nodes), batch.trees
         for layer in range(self.layers):
             hops = self.layers - layer
-            senders = {name: each[: sum(trees.nodes_per_hop[name][: hops + 1])] for name, each in x.items()}
-            receivers = {name: each[: sum(trees.nodes_per_hop[name][:hops])] for name, each in x.items()}
+            sent = {name: sum(trees.nodes_per_hop[name][: hops + 1]) for name in x}
+            kept = {name: sum(trees.nodes_per_hop[name][:hops]) for name in x}
             edges = {
                 each: trees.edge_index[each][:, : sum(trees.edges_per_hop[each][:hops])]
                 for each in self.layer_edges[layer]
             }
+            if layer == 0:
+                # the leaves are most of the nodes: what they send is read where it was encoded, and never copied to them
+                places = {name: part.place for name, part in batch.nodes.items()}
+                senders, receivers = (
+                    x,
+                    {name: each.index_select(0, places[name][: kept[name]]) for name, each in x.items()},
+                )
+                edges = {each: torch.stack([places[each[0]][pair[0]], pair[1]]) for each, pair in edges.items()}
+                receivers[self.entity] = self._marked(receivers[self.entity], len(batch.index))
+            else:
+                senders = {name: each[: sent[name]] for name, each in x.items()}
+                receivers = {name: each[: kept[name]] for name, each in x.items()}
             x = self._step(layer, senders, receivers, edges)
         return torch.cat([x[self.entity], self._context(batch)], dim=1)
 
-    def _encode(self, nodes: Mapping[str, NodeBatch], roots: int) -> dict[str, Tensor]:
+    def _encode(self, nodes: Mapping[str, NodeBatch]) -> dict[str, Tensor]:
+        """Encode the distinct rows of each table, as seen from the distinct cutoffs."""
         x = {}
         for name, encoder, times in zip(self.tables, self.encoders, self.times, strict=True):
             part = nodes[name]
-            encoded = encoder(part.table, part.rows, part.known).index_select(0, part.place)
+            encoded = encoder(part.table, part.rows, part.known)
             if part.elapsed.shape[1]:
                 # time scales and shifts (Perez et al. 2018): a plain sum could not let a recent row count for more
                 scale, shift = times(part.elapsed).chunk(2, dim=1)
-                encoded = encoded * (1 + scale) + shift
+                encoded = encoded.index_select(0, part.row) * (1 + scale) + shift
             x[name] = encoded
-        # marks the root among other rows of its table (the labelling trick)
-        x[self.entity] = torch.cat([x[self.entity][:roots] + self.seed, x[self.entity][roots:]])
         return x
+
+    def _marked(self, x: Tensor, roots: int) -> Tensor:
+        """Mark the roots among other rows of their table (the labelling trick)."""
+        return torch.cat([x[:roots] + self.seed, x[roots:]])
 
     def _step(
         self, layer: int, senders: dict[str, Tensor], receivers: dict[str, Tensor], edges: dict[EdgeType, Tensor]

@@ -61,14 +61,15 @@ def test_masked_values_are_encoded_only_where_they_are_known(make_problem):
     batch = batcher_of(blueprint, problem, torch.device("cpu")).batch(rows, torch.arange(len(rows)))
     orders, spec = batch.nodes["orders"], blueprint.specs["orders"]
     tree = batch.trees.tree["orders"]
-    closed = problem.database.value_times("orders", "state")[orders.rows[orders.place].numpy()]
-    known = orders.known[orders.place][:, 0].numpy()
+    row_of, times = orders.row[orders.place], orders.elapsed[orders.place].numpy()
+    closed = problem.database.value_times("orders", "state")[orders.rows[row_of].numpy()]
+    known = orders.known[row_of][:, 0].numpy()
     assert (known == (closed <= rows.asof[tree].numpy())).all()
     assert 0 < known.mean() < 1
     clock = [moment.name for moment in spec.moments].index("closed")
-    assert (np.isnan(orders.elapsed[:, clock].numpy()) == ~known).all()
-    when = problem.database.times("orders")[orders.rows[orders.place].numpy()]
-    assert np.allclose(orders.elapsed[:, 0].numpy(), (rows.cutoff[tree].numpy() - when) / DAY)
+    assert (np.isnan(times[:, clock]) == ~known).all()
+    when = problem.database.times("orders")[orders.rows[row_of].numpy()]
+    assert np.allclose(times[:, 0], (rows.cutoff[tree].numpy() - when) / DAY)
 
 
 def test_identities_follow_content_and_skip_what_may_be_hidden():
