@@ -130,8 +130,9 @@ class _Attention(nn.Module):
 
     def forward(self, senders: Tensor, receivers: Tensor, edges: Tensor) -> Tensor:
         source, target = edges[0], edges[1]
-        # a node sends along one edge of its tree: the map is applied to edges, not to senders that have none here
-        sent = self.lin_l(gather(senders, source))
+        # most senders have no edge of this relation, unless few rows are shared by many edges: map the fewer of the two
+        many = len(senders) > len(source)
+        sent = self.lin_l(gather(senders, source)) if many else gather(self.lin_l(senders), source)
         joint = leaky_relu(sent + gather(self.lin_r(receivers), target), self.slope)
         score = (joint.view(len(joint), *self.att.shape[1:]) * self.att).sum(2)
         # any shift of the scores of a receiver leaves its weights alone: the largest one keeps exp from overflowing

@@ -159,7 +159,7 @@ class RDL:
 
 def blueprint_of(problem: Problem, settings: Settings) -> Blueprint:
     """Fit columns and target of a problem and say what network to build."""
-    graph = problem_graph(problem, torch.device("cpu"))
+    graph = problem_graph(problem, torch.device("cpu"), shortcuts=settings.edges == "shortcuts")
     tables, task_row = fit_tables(problem), _task_spec(problem)
     if not settings.texts:
         tables, task_row = {name: replace(spec, texts=()) for name, spec in tables.items()}, replace(task_row, texts=())

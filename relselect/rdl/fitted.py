@@ -62,11 +62,12 @@ def row_tensors(blueprint: Blueprint, rows: Rows, device: torch.device) -> RowTe
 def batcher_of(blueprint: Blueprint, problem: Problem, device: torch.device, *, seed: int = 0) -> Batcher:
     """Return what builds batches of a problem's rows for a network; `seed` is that of the sampler's draws."""
     settings = blueprint.settings
-    graph = problem_graph(problem, device).only(blueprint.edge_types)
+    graph = problem_graph(problem, device, shortcuts=settings.edges == "shortcuts").only(blueprint.edge_types)
     strategy: Strategy = "uniform" if settings.strategy == "uniform" else "last"
     kind = problem.database.time_kind
+    window = max(1, round(settings.window * time_unit(kind))) if settings.window else None
     return Batcher(
-        TemporalSampler(graph, settings.fan_outs, strategy, seed),
+        TemporalSampler(graph, settings.fan_outs, strategy, seed, window=window),
         problem_features(problem, blueprint.specs, device),
         blueprint.specs,
         blueprint.task_spec,

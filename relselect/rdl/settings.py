@@ -18,6 +18,7 @@ __all__ = ["Settings", "suggest"]
 
 _CHOICES = {
     "strategy": ("last", "uniform"),
+    "edges": ("keys", "shortcuts"),
     "convolution": tuple(CONVOLUTIONS),
     "encoder": tuple(ENCODERS),
     "aggregation": ("mean", "sum", "max"),
@@ -36,6 +37,8 @@ class Settings:
         layers: Hops of the trees and message passing layers.
         fan_out: Most neighbours per relation at the first hop; each further hop takes half as many.
         strategy: "last" neighbours in time, or "uniform" draws among the visible ones.
+        window: Days (of integer times: units) into the past in which sampled children must lie; 0 for all of the past.
+        edges: "keys" walks along foreign keys alone, "shortcuts" also over bridges, from one parent to another.
         encoder: Name of the row encoder.
         encoder_blocks: Residual blocks of it.
         convolution: Name of the message passing layer.
@@ -62,6 +65,8 @@ class Settings:
     layers: int = 2
     fan_out: int = 32
     strategy: str = "last"
+    window: float = 0.0
+    edges: str = "keys"
     encoder: str = "stacked"
     encoder_blocks: int = 0
     convolution: str = "sage"
