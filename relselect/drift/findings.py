@@ -168,10 +168,15 @@ def _columns(name: str, shape: Shape, now: Shape, needed: Mapping[str, str], typ
 
 
 def _type(name: str, column: str, before: str, now: str, needed: bool, semantic: Any) -> Finding:
-    """Return the finding for a column of another kind; text cannot stand for numbers or times."""
-    unreadable = _kind(now) == "text" and str(semantic) in ("numerical", "timestamp", "boolean")
-    severity: Severity = "note" if not needed else "error" if unreadable else "warning"
-    advice = "Convert the column, or train again" if needed else "The model does not need it"
+    """Return the finding for a column of another kind; text cannot stand for numbers or times, and categories are text."""
+    severity: Severity = "warning"
+    advice = "Convert the column, or train again"
+    if not needed:
+        severity, advice = "note", "The model does not need it"
+    elif str(semantic) == "categorical":
+        severity, advice = "note", "Its values are compared as text"
+    elif _kind(now) == "text" and str(semantic) in ("numerical", "timestamp", "boolean"):
+        severity = "error"
     return Finding(name, column, "type", before, now, severity, advice)
 
 

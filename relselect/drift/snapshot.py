@@ -69,7 +69,7 @@ class Shape:
         """Return JSON-able data that `from_json` understands."""
         keys = [[list(key.columns), key.table, list(key.ref_columns)] for key in self.foreign_keys]
         return {
-            "columns": dict(self.columns),
+            "columns": [list(each) for each in self.columns.items()],  # their order decides between rows without a key
             "primary_key": list(self.primary_key),
             "time": self.time,
             "foreign_keys": keys,
@@ -82,7 +82,7 @@ class Shape:
         """Return the shape that `to_json` wrote."""
         keys = tuple(ForeignKey(tuple(columns), table, tuple(refs)) for columns, table, refs in data["foreign_keys"])
         known_at = {clock: tuple(names) for clock, names in data["known_at"].items()}
-        return cls(data["columns"], tuple(data["primary_key"]), data["time"], keys, known_at, data["types"])
+        return cls(dict(data["columns"]), tuple(data["primary_key"]), data["time"], keys, known_at, data["types"])
 
 
 @dataclass(frozen=True)

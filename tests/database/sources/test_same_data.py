@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import sqlite3
 from pathlib import Path
 
@@ -14,9 +15,11 @@ import pyarrow.compute as pc
 import pytest
 import yaml
 from pyarrow import csv
+from typer.testing import CliRunner
 
 import relselect as rs
 from relselect.api import select_and_train
+from relselect.cli import app
 from relselect.configs import open_database
 from relselect.dfs.encoding import Vocabulary
 from relselect.dfs.enumeration import default_plan
@@ -47,6 +50,7 @@ PLAIN = {
     "duckdb": {"int64": "INTEGER", "double": "DOUBLE", "string": "VARCHAR", "timestamp[us]": "TIMESTAMP"},
     "sqlite": {"int64": "INTEGER", "double": "REAL", "string": "TEXT", "timestamp[us]": "TIMESTAMP"},
 }
+AT = "2020-01-01"
 TIMES = {name: "time" for name, columns in KEPT.items() if "time" in columns}
 
 
@@ -126,17 +130,25 @@ def in_files(folder: Path, tables: dict[str, pa.Table]) -> str:
 
 
 @pytest.fixture(scope="module")
-def databases(postgres, tables, tmp_path_factory):
+def places(postgres, tables, tmp_path_factory):
     folder = tmp_path_factory.mktemp("same")
-    uris = {"postgresql": in_postgres(postgres, tables), "sqlite": in_sqlite(folder, tables),
-            "duckdb": in_duckdb(folder, tables)}  # fmt: skip
     files = folder / "files"
     files.mkdir()
-    found = {kind: rs.Database.from_uri(uri, times=TIMES, types=TYPES, name="lahman") for kind, uri in uris.items()}
-    found["files"] = open_database(in_files(files, tables))
-    found["spooled"] = rs.Database.from_uri(
-        uris["postgresql"], times=TIMES, types=TYPES, name="lahman", memory_limit=0, cache=folder / "cache"
-    )
+    return {
+        "postgresql": in_postgres(postgres, tables),
+        "sqlite": in_sqlite(folder, tables),
+        "duckdb": in_duckdb(folder, tables),
+        "files": in_files(files, tables),
+    }
+
+
+@pytest.fixture(scope="module")
+def databases(places, tmp_path_factory):
+    declared = {"times": TIMES, "types": TYPES, "name": "lahman"}
+    found = {kind: rs.Database.from_uri(uri, **declared) for kind, uri in places.items() if kind != "files"}
+    found["files"] = open_database(places["files"])
+    cache = tmp_path_factory.mktemp("cache")
+    found["spooled"] = rs.Database.from_uri(places["postgresql"], memory_limit=0, cache=cache, **declared)
     return found
 
 
@@ -181,8 +193,25 @@ def test_features_are_the_same(databases, asked):
         np.testing.assert_array_equal(matrix.values, found["files"].values)
 
 
-def test_predictions_are_the_same(databases, asked):
-    fit = select_and_train(databases["sqlite"], asked["sqlite"], "20s", families="dfs", max_trials=1)
-    expected = fit.predict(at="2020-01-01")
+@pytest.fixture(scope="module")
+def fit(databases, asked):
+    return select_and_train(databases["sqlite"], asked["sqlite"], "20s", families="dfs", max_trials=1)
+
+
+def test_predictions_are_the_same(databases, fit):
+    expected = fit.predict(at=AT)
     for database in databases.values():
-        pd.testing.assert_frame_equal(fit.predict(at="2020-01-01", database=database), expected)
+        pd.testing.assert_frame_equal(fit.predict(database, at=AT), expected)
+        assert {finding.severity for finding in fit.drift(database).findings} <= {"note"}
+
+
+def test_one_saved_predictor_predicts_the_same_wherever_the_data_are(places, fit, tmp_path):
+    bundle = fit.save(tmp_path / "bundle")
+    expected = fit.predict(at=AT)
+    for kind, place in places.items():
+        out = tmp_path / f"{kind}.parquet"
+        words = ["predict", bundle, "--uri", place, "--at", AT, "--out", out, "--json"]
+        result = CliRunner().invoke(app, [str(word) for word in words])
+        assert result.exit_code == 0, result.output
+        pd.testing.assert_frame_equal(pd.read_parquet(out), expected)
+        assert {finding["severity"] for finding in json.loads(result.stdout)["drift"]} <= {"note"}
