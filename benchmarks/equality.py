@@ -55,7 +55,7 @@ HEAD = """# Equality of the engines
 
 Written by `benchmarks/equality.py`: the same features by the prefix engine, by SQL on DuckDB and by featuretools, every cell
 compared. A missing value must meet a missing one. What featuretools means differently is listed by kind, with how often
-its nearest definition gives another value; `docs/featuretools.md` says what each kind is. Half of the rows see data that
+its nearest definition gives another value; `docs/features.md` says what each kind is. Half of the rows see data that
 are a week old."""
 
 

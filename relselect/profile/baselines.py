@@ -32,10 +32,12 @@ _MOST_SCORED = 20_000
 
 def baseline_measures(view: View) -> list[Measure]:
     """Return the skills of the global and of the per-entity constants, and how many entities were seen before."""
-    why = ""
+    why, view = "", view.there
     start = last_fifth(view.cutoff)
     if view.problem.task.static:
         why = "The task has no time, so no label is earlier than another."
+    elif not len(view):
+        why = "No training row asks about an entity that is there at its date, so none has a past."
     elif start is None:
         why = "All train rows share one cutoff, so nothing can be fitted before it is scored."
     elif view.history is None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from relselect.database import Database
 
-__all__ = ["key_hashes", "mix", "uniform"]
+__all__ = ["hashes_of", "key_hashes", "mix", "uniform"]
 
 
 def mix(*parts: NDArray[np.uint64] | NDArray[np.int64] | int) -> NDArray[np.uint64]:
@@ -39,15 +39,19 @@ def uniform(hashes: NDArray[np.uint64]) -> NDArray[np.float64]:
     return np.asarray((hashes >> np.uint64(11)).astype(np.float64) * 2.0**-53)
 
 
-def key_hashes(database: Database, table: str, rows: NDArray[np.int64]) -> NDArray[np.uint64]:
-    """Return a hash of the primary key of each row in `rows`, shape (n,)."""
+def hashes_of(keys: pa.Array) -> NDArray[np.uint64]:
+    """Return a hash of each key that `combine_keys` made, shape (n,)."""
     from pandas.util import hash_array
 
+    whole = pa.types.is_integer(keys.type)
+    values = keys.fill_null(0 if whole else "").to_numpy(zero_copy_only=False)
+    if not whole:
+        values = np.asarray(values, dtype=object)
+    return np.asarray(hash_array(values, categorize=False).astype(np.uint64))
+
+
+def key_hashes(database: Database, table: str, rows: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """Return a hash of the primary key of each row in `rows`, shape (n,)."""
     distinct, place = np.unique(rows, return_inverse=True)
     columns = [database[table].data[name].take(pa.array(distinct)) for name in database[table].primary_key]
-    keys = combine_keys(columns)
-    values = keys.to_numpy(zero_copy_only=False)
-    if not pa.types.is_integer(keys.type):
-        values = np.asarray(values, dtype=object)
-    hashes: NDArray[np.uint64] = hash_array(values, categorize=False).astype(np.uint64)
-    return hashes[place.reshape(-1)]
+    return hashes_of(combine_keys(columns))[place.reshape(-1)]

@@ -85,6 +85,7 @@ def homophily_measures(view: View, budget: Budget, hops: int = 2) -> list[Measur
         budget: Paths are measured while there is time.
         hops: 2, or 4 for longer paths as well.
     """
+    view = view.there
     known = find_paths(view.problem.database, view.problem.entity, hops)
     paths = sorted(known, key=lambda path: not path.symmetric)[:_MOST_PATHS]
     why = _why_not(view, paths)
@@ -115,7 +116,7 @@ def _why_not(view: View, paths: list[MetaPath]) -> str:
         return f"No path of two hops leads from {view.problem.entity} back to it."
     if not view.problem.task.static and view.history is None:
         return "It is not known when labels become known, so there are no earlier labels to compare with."
-    return "" if len(view) else "No training row belongs to a known entity."
+    return "" if len(view) else "No training row asks about an entity that is there at its date."
 
 
 def _measure(view: View, paths: list[MetaPath], budget: Budget) -> list[_Found]:

@@ -12,7 +12,7 @@ from relselect.profile.leaks.finding import Finding
 __all__ = ["VERSION", "Measure", "Profile"]
 
 #: Raised when a measure changes its meaning; banks compare profiles of one version only.
-VERSION = 2
+VERSION = 3
 
 
 @dataclass(frozen=True)

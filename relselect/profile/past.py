@@ -40,12 +40,12 @@ def past_measures(view: View) -> list[Measure]:
     if view.history is None:
         text = "It is not known when labels become known, so there are no earlier labels to compare with."
         return [*_missing(_NAMES[:-1], text), _new_entities(view)]
-    unit = _unit(view)
+    unit, there = _unit(view), view.there
     if unit is None:
         gaps = _missing(_NAMES[: len(_GAPS)], "All train rows share one cutoff, so no time lies between them.")
     else:
-        gaps = [_by_gap(view, view.history, gap, unit) for gap in _GAPS]
-    return [*gaps, *_against_past(view, view.history), _new_entities(view)]
+        gaps = [_by_gap(there, view.history, gap, unit) for gap in _GAPS]
+    return [*gaps, *_against_past(there, view.history), _new_entities(view)]
 
 
 def _missing(names: tuple[str, ...], why: str) -> list[Measure]:

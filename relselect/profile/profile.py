@@ -88,7 +88,8 @@ def _measured(problem: Problem, budget: Budget | None, emit: Emit, seed: int, ho
         if finding.severity != "info" and finding.accepted is None:
             emit(Notice("leaks", str(finding), "warning"))
     seconds = time.monotonic() - begun
-    emit(StageFinished(_STAGE, seconds, f"{len(measures)} measures, {len(findings)} findings"))
+    told = f"{len(findings)} {'finding' if len(findings) == 1 else 'findings'}"
+    emit(StageFinished(_STAGE, seconds, f"{len(measures)} measures, {told}"))
     return Profile(tuple(measures), seconds, findings=tuple(findings), checked=checked), not limit.spent
 
 

@@ -25,7 +25,7 @@ def scale_measures(view: View) -> list[Measure]:
     tables = [name for name in problem.database.tables if name != LABELS]
     rows = sum(int(problem.visible(name, problem.fit_asof).sum()) for name in tables)
     entities = int(problem.visible(problem.entity, problem.fit_asof).sum())
-    asked = len(np.unique(view.entity))
+    asked = len(np.unique(view.key))
     repeats = len(view) / asked if asked else math.nan
     columns = sum(
         len([c for c in problem.database[t].columns if c not in problem.database[t].structural]) for t in tables

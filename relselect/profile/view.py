@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow.compute as pc
 
 from relselect.database.clock import NEVER, ticks_of
-from relselect.database.columns import as_float, as_strings
+from relselect.database.columns import as_float, as_strings, combine_keys
 from relselect.problem import LABELS
-from relselect.profile.hashing import key_hashes
+from relselect.profile.hashing import hashes_of, key_hashes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -60,8 +61,8 @@ class View:
     Attributes:
         problem: The problem.
         seed: Seed of all draws.
-        entity: Entity row number of each train row, shape (n,).
-        key: Hash of the entity's key, shape (n,).
+        entity: Entity row number of each train row, -1 where its row is not there yet at the row's `asof`; shape (n,).
+        key: Hash of the entity's key, also of one that is not there yet; shape (n,).
         cutoff: Ticks, shape (n,).
         asof: Ticks, shape (n,).
         label: Values or class numbers, shape (n,).
@@ -90,15 +91,25 @@ class View:
             return 0
         return 2 if self.problem.task.kind == "binary" else len(self.problem.task.classes or ())
 
+    @property
+    def there(self) -> View:
+        """The rows about entities whose own row is visible: those that have a past and neighbours."""
+        keep = self.entity >= 0
+        if keep.all():
+            return self
+        names = ("entity", "key", "cutoff", "asof", "label", "known", "number")
+        return replace(self, **{name: getattr(self, name)[keep] for name in names})
+
     def __len__(self) -> int:
         return len(self.entity)
 
 
 def make_view(problem: Problem, seed: int) -> View:
-    """Return the view of a problem."""
-    train = problem.rows("train")
-    number = np.flatnonzero(train.entity >= 0)
-    key = key_hashes(problem.database, problem.entity, train.entity[number])
+    """Return the view of a problem; rows without a key are left out."""
+    train, frame = problem.rows("train"), problem.task.splits["train"]
+    keys = combine_keys(frame.keys.columns)
+    number = np.flatnonzero(pc.is_valid(keys).to_numpy(zero_copy_only=False))
+    key = hashes_of(keys)[number]
     if len(number) > _MOST_ROWS:
         keep = key < np.uint64(2**64 * (_MOST_ROWS / len(number)))
         number, key = number[keep], key[keep]
@@ -113,7 +124,7 @@ def make_view(problem: Problem, seed: int) -> View:
         cutoff=train.cutoff[number],
         asof=train.asof[number],
         label=label[order],
-        known=problem.task.splits["train"].known_at[number],
+        known=frame.known_at[number],
         number=number,
         rows=len(train),
         history=_history(problem) if LABELS in problem.database.tables else None,

@@ -9,6 +9,7 @@ import pytest
 from relselect.budget import Budget
 from relselect.database import Database
 from relselect.problem import Problem
+from relselect.profile import profile_task
 from relselect.profile.feature_affinity import feature_affinity_measures, tabpfn_weights
 from relselect.profile.past import past_measures
 from relselect.profile.path_affinity import path_affinity_measures, ridge_predictions
@@ -79,25 +80,79 @@ def test_nothing_scored_was_known_when_the_probe_was_fitted() -> None:
     assert set(few.fit) <= set(held.fit)
 
 
-def test_ridge_equals_a_search_over_penalties_by_hand() -> None:
-    rng = np.random.default_rng(0)
-    x, z = rng.normal(size=(80, 12)), rng.normal(size=(30, 12))
-    y = (x[:, :1] - 0.5 * x[:, 1:2]) + rng.normal(size=(80, 1))
+def by_hand(x: np.ndarray, y: np.ndarray, z: np.ndarray, penalty: float) -> np.ndarray:
     center, spread = x.mean(axis=0), x.std(axis=0)
     a, b = (x - center) / spread, (z - center) / spread
-    scores = []
-    for penalty in 10.0 ** np.arange(-4.0, 3.0) * (np.linalg.svd(a, compute_uv=False) ** 2).mean():
-        inverse = np.linalg.inv(a.T @ a + penalty * np.eye(12))
-        hat = a @ inverse @ a.T
-        left = (y - y.mean()) - hat @ (y - y.mean())
-        gcv = float((left**2).sum()) / (1 - (np.trace(hat) + 1) / 80) ** 2
-        scores.append((gcv, y.mean() + b @ inverse @ a.T @ (y - y.mean())))
-    np.testing.assert_allclose(ridge_predictions(x, y, z), min(scores, key=lambda each: each[0])[1], rtol=1e-9)
+    scale = (np.linalg.svd(a, compute_uv=False) ** 2).mean()
+    return y.mean() + b @ np.linalg.solve(a.T @ a + penalty * scale * np.eye(x.shape[1]), a.T @ (y - y.mean()))
+
+
+@pytest.mark.parametrize("noise", [0.1, 1.0, 30.0])
+def test_ridge_equals_a_search_over_penalties_by_hand(noise: float) -> None:
+    rng = np.random.default_rng(0)
+    x, z = rng.normal(size=(80, 12)), rng.normal(size=(30, 12))
+    y = (x[:, :1] - 0.5 * x[:, 1:2]) + noise * rng.normal(size=(80, 1))
+    late = np.arange(80) >= 60
+    penalties = [10.0**power for power in (-4, -3, -2, -1, 0, 1, 2, 5)]
+    errors = [float(((y[late] - by_hand(x[~late], y[~late], x[late], p)) ** 2).sum()) for p in penalties]
+    expected = by_hand(x, y, z, penalties[int(np.argmin(errors))])
+    np.testing.assert_allclose(ridge_predictions(x, y, z, late), expected, rtol=1e-9)
 
 
 def test_ridge_of_constant_embeddings_is_the_mean() -> None:
     y = np.arange(5.0)[:, None]
-    np.testing.assert_allclose(ridge_predictions(np.ones((5, 3)), y, np.ones((2, 3))), [[2.0], [2.0]])
+    found = ridge_predictions(np.ones((5, 3)), y, np.ones((2, 3)), np.arange(5) > 3)
+    np.testing.assert_allclose(found, [[2.0], [2.0]])
+
+
+def test_numbers_with_heavy_tails_are_no_worse_than_their_median() -> None:
+    found = worlds.frames(5, people=150, size=600)
+    label = worlds.labels(5, found["people"], "regression")
+    wild = np.random.default_rng(0).standard_cauchy(len(label)) * 1e6
+    view = make_view(worlds.problem(found, label.assign(label=wild), "regression"), 0)
+    for measure in path_affinity_measures(view, Budget(None)):
+        assert abs(measure.value) < 0.05
+
+
+def asked_before_they_are_there(kind: str, *, stored: bool) -> Problem:
+    """Return a task about rows that appear after their cutoff, or never, with a declared feature that tells the label."""
+    rng = np.random.default_rng(0)
+    size = 600
+    told = rng.normal(size=size)
+    noisy = told + 0.5 * rng.normal(size=size)
+    day = np.sort(rng.integers(0, 100, size))
+    frame = pd.DataFrame({"id": range(size), "date": worlds.day(day), "told": told, "label": noisy})
+    frame["label"] = (noisy > 0).astype(int) if kind == "binary" else noisy
+    sales = pd.DataFrame({"id": range(size), "shop": rng.integers(0, 5, size), "at": worlds.day(day + 0.5)})
+    base = Database.from_dataframes(
+        {"shops": pd.DataFrame({"id": range(5)}), "sales": sales if stored else sales.iloc[:0]},
+        keys={"shops": "id", "sales": "id"}, times={"sales": "at"}, foreign_keys={"sales": {"shop": "shops"}},
+    )  # fmt: skip
+    task = Task.from_labels(
+        base, frame, name="t", entity="sales", kind=kind, time="date", entity_columns="id", features=["told"],
+        horizon="1d",
+    )  # fmt: skip
+    return Problem(base, task)
+
+
+@pytest.mark.parametrize("kind", ["binary", "regression"])
+def test_rows_about_what_is_not_there_yet_are_measured(kind: str) -> None:
+    profile = profile_task(asked_before_they_are_there(kind, stored=True))
+    assert profile.value("feature_affinity_depth1") > 0.3
+    assert profile.value("label_drift") == pytest.approx(0, abs=0.5)
+    assert profile.value("new_entity_share") == 1
+    assert "not there" not in profile["label_drift"].reading
+    for name in ("entity_skill", "homophily_mean", "past_agreement"):
+        assert not profile[name].exists
+    assert profile["entity_skill"].reading.endswith("so none has a past.")
+
+
+def test_what_is_not_there_yet_is_like_what_never_comes() -> None:
+    kept = [
+        [(m.name, m.value, m.stderr, m.reading) for m in profile_task(problem).measures if m.group != "scale"]
+        for problem in (asked_before_they_are_there("binary", stored=True), asked_before_they_are_there("binary", stored=False))
+    ]  # fmt: skip
+    np.testing.assert_equal(*kept)
 
 
 def test_past_measures_equal_pandas() -> None:
