@@ -106,7 +106,7 @@ def measure(name: str) -> None:
 
 
 def large(rows: int) -> tuple[Any, dict[str, Any]]:
-    """Return a database of customers, orders and lines with so many rows, and a task over it."""
+    """Return a database of customers of regions, orders at shops and lines of products with so many rows, and a task."""
     import numpy as np
     import pandas as pd
 
@@ -121,10 +121,18 @@ def large(rows: int) -> tuple[Any, dict[str, Any]]:
     level = rng.normal(size=people)
     order = rng.integers(0, orders, lines)
     tables = {
+        "regions": pd.DataFrame({"id": list("abcdefgh"), "size": rng.normal(size=8)}),
         "customers": pd.DataFrame({"id": np.arange(people), "region": rng.choice(list("abcdefgh"), people)}),
+        "shops": pd.DataFrame({"id": np.arange(500), "size": rng.normal(size=500)}),
         "products": pd.DataFrame({"id": np.arange(products), "price": rng.exponential(10, products)}),
         "orders": pd.DataFrame(
-            {"id": np.arange(orders), "customer": buyer, "at": at, "amount": rng.normal(level[buyer])}
+            {
+                "id": np.arange(orders),
+                "customer": buyer,
+                "shop": rng.integers(0, 500, orders),
+                "at": at,
+                "amount": rng.normal(level[buyer]),
+            }
         ),
         "lines": pd.DataFrame(
             {
@@ -137,9 +145,13 @@ def large(rows: int) -> tuple[Any, dict[str, Any]]:
     }
     database = Database.from_dataframes(
         tables,
-        keys={"customers": "id", "products": "id", "orders": "id"},
+        keys=dict.fromkeys(("regions", "customers", "shops", "products", "orders"), "id"),
         times={"orders": "at", "lines": "at"},
-        foreign_keys={"orders": {"customer": "customers"}, "lines": {"order": "orders", "product": "products"}},
+        foreign_keys={
+            "customers": {"region": "regions"},
+            "orders": {"customer": "customers", "shop": "shops"},
+            "lines": {"order": "orders", "product": "products"},
+        },
         name="large",
     )
     days = pd.to_datetime("2020-06-01") + pd.to_timedelta(np.arange(0, 540, 30), "D")
