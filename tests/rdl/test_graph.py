@@ -100,7 +100,7 @@ def test_relations_never_share_a_name():
 
 @pytest.mark.parametrize("asof", [-1, 2, 4, 7])
 def test_shortcuts_lead_over_bridges(make_world, asof):
-    for seed in range(20):
+    for seed in range(8):
         world = make_world(seed, shortcuts=True)
         plain = build_graph(world.times, world.identities, world.links)
         assert set(plain.edge_types) < set(world.graph.edge_types)

@@ -16,7 +16,7 @@ from relselect.rdl.sampler import TemporalSampler
 SEEDS = st.integers(0, 2**20)
 ENGINES = ["torch", "compiled"]
 STRATEGIES = ["last", "uniform"]
-quick = settings(max_examples=30, deadline=None)
+quick = settings(max_examples=20, deadline=None)
 
 
 def sample(world, rows, fan_out=(3, 2), strategy="last", seed=0, engine="auto", **options):
