@@ -46,6 +46,8 @@ _GROUP = "homophily"
 _MOST_SOURCES = 3000
 _MOST_PATHS = 24
 _LEAST_PAIRS = 30
+#: Two standard errors of this size leave room for a connection worth having.
+_WIDE = 0.1
 _KINDS = ("", "raw_", "insensitive_", "aggregated_")
 _MEANS = ("homophily_insensitive_mean", "homophily_aggregated_mean")
 _AGGREGATES = {
@@ -274,7 +276,8 @@ def _sentence(view: View, words: str, value: float, error: float) -> str:
             verb = {(False, True): "go {}together", (False, False): "go {}against one another"}
         said = verb[(view.classes > 0, value > 0)].format(strength)
     else:
-        said = "agree no more than chance" if view.classes else "have nothing to do with one another"
+        close = "agree no more than chance" if view.classes else "have nothing to do with one another"
+        said = close if 2 * error < _WIDE else "cannot be told from unrelated ones"
     kind = "adjusted homophily" if view.classes else "correlation"
     return f"Labels of {words} {said}: {kind} {value:.3f} ± {error:.3f}"
 
