@@ -135,7 +135,11 @@ def _chosen(catalog: Catalog, manifest: Manifest | None, wishes: Wishes) -> tupl
                                        if argument != "tables" and isinstance(value, Mapping)}}  # fmt: skip
     problems = [
         SchemaProblem(
-            name, None, argument, f"is named in {argument} but is no table of the database", f"There are: {shown}"
+            name,
+            None,
+            argument,
+            f"is named in {argument} but is no table of the database that may be read",
+            f"There are: {shown}",
         )
         for argument, value in by_argument.items()
         for name in value

@@ -227,7 +227,9 @@ class DuckDBSource(Source):
         name = type(error).__name__
         if "interrupt" in said.lower() or name == "InterruptException":
             rule, fix = "it took longer than the time allowed", "Raise statement_timeout=, or read less with where="
-        elif "lock" in said.lower():
+        elif "checksum" in said or "corrupt" in said.lower() or "not a valid DuckDB" in said:
+            rule, fix = f"is damaged or no DuckDB file ({said})", "Restore it from a copy"
+        elif "set lock" in said or "different configuration" in said:
             rule, fix = f"is open in another program ({said})", "Close it there, or read a copy of the file"
         elif name in ("ParserException", "BinderException", "ConversionException") and scan is not None and scan.where:
             fix = "Correct the predicate; it is SQL in DuckDB's dialect over the table's own columns"

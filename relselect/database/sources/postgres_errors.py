@@ -14,6 +14,8 @@ _SHOWN = 300
 #: A value in a message is cut, so that what is wrong with it can be read.
 _LONG = re.compile(r"(\w{30})\w{30,}")
 _CREDENTIALS = "Check the user in the address and the password in PGPASSWORD, ~/.pgpass or the address"
+_UNCOMPUTED = "Correct the view or the value, or leave it out with tables= or columns="
+_CHANGED = "Read again, or correct tables= and columns="
 _AGAIN = "Run it again; nothing was written"
 #: (SQLSTATE or a part of the message, rule, way out); the first that fits.
 _KNOWN = (
@@ -50,7 +52,10 @@ _KNOWN = (
     ("08", "the connection was lost", _AGAIN),
     ("invalid byte sequence", "it holds text that is not UTF-8", "Leave the column out with drop=, or convert it in a view"),
     ("22003", "a number is beyond what 64 bits hold", "Leave the column out with columns= or drop="),
+    ("42P01", "the table is not there any more", _CHANGED),
+    ("42703", "a column is not there any more", _CHANGED),
     ("out of range", "a value is beyond what 64 bits hold", "Leave the column out with columns= or drop="),
+    ("22", "a value cannot be computed", _UNCOMPUTED),
 )  # fmt: skip
 
 
@@ -75,7 +80,8 @@ def as_source_error(error: BaseException, address: Address, scan: Scan | None = 
     for sign, rule, fix in _KNOWN:
         if _fits(sign, state, said):
             return SourceError(argument, value, f"{rule} ({said})", fix)
-    return SourceError(argument, value, f"PostgreSQL says: {said}", "Correct the address or ask the administrator")
+    fix = "Correct the address or ask the administrator" if scan is None else _UNCOMPUTED
+    return SourceError(argument, value, f"PostgreSQL says: {said}", fix)
 
 
 def _fits(sign: str, state: str, said: str) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from typer.testing import CliRunner
 
@@ -55,6 +57,11 @@ def test_the_command_line_shows_no_secret_either(case, world):
     assert result.exit_code == 2, result.output
     assert '"kind"' in result.stdout
     assert SECRET not in result.stdout + result.stderr
+
+
+def test_every_case_is_documented():
+    page = (Path(__file__).parents[3] / "docs" / "sources.md").read_text(encoding="utf-8")
+    assert [case.name for case in CASES if f"| {case.name} |" not in page] == []
 
 
 def test_there_are_enough():
