@@ -78,7 +78,7 @@ class Stepper:
         self.mean = copy.deepcopy(network).requires_grad_(False)
         settings = blueprint.settings
         self._optimizer = torch.optim.AdamW(
-            network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+            network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
         )
         self.steps, self.rate, self.pace = 0, 1.0, Pace()
 
