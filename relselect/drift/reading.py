@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -89,7 +89,7 @@ class _Comparison:
             SchemaError: Something that is needed is not there.
         """
         problems = _unknown(wishes.where, self.needs)
-        now = _shapes(catalog, manifest)
+        now = _shapes(catalog, manifest, self.needs)
         self.findings = changed_shapes(self.snapshot, self.needs, now, self.types)
         problems += [each.as_problem() for each in self.findings if each.severity == "error"]
         if problems:
@@ -116,14 +116,19 @@ def _declared(name: str, shape: Shape, where: str | None) -> Declared:
     )
 
 
-def _shapes(catalog: Catalog, manifest: Manifest | None) -> dict[str, Shape]:
+def _shapes(catalog: Catalog, manifest: Manifest | None, needs: Needs) -> dict[str, Shape]:
     """Return every table of a catalog as it would be declared today."""
     declared = {each.scan.table: each for each in declare(catalog, manifest, Wishes())[0]}
-    return {name: _shape(entry, declared.get(name)) for name, entry in catalog.tables.items()}
+    return {
+        name: _shape(entry, declared.get(name), needs[name].columns if name in needs else ())
+        for name, entry in catalog.tables.items()
+    }
 
 
-def _shape(entry: CatalogTable, declared: Declared | None) -> Shape:
+def _shape(entry: CatalogTable, declared: Declared | None, needed: Collection[str]) -> Shape:
+    """Return a table without the columns that a manifest drops, save for those that are needed all the same."""
     columns = {name: type_name(column.type) for name, column in entry.columns.items()}
     if declared is None:
         return Shape(columns, entry.primary_key, None, entry.foreign_keys)
+    columns = {name: dtype for name, dtype in columns.items() if name in declared.scan.columns or name in needed}
     return Shape(columns, declared.primary_key, declared.time, declared.foreign_keys)

@@ -126,6 +126,16 @@ def test_a_manifest_says_where_to_read(saved, places, tmp_path):
     assert few == saved.read(places["postgresql"], where={"orders": "total > 10"}).database["orders"].num_rows
 
 
+def test_what_a_manifest_drops_is_no_news(saved, places, tmp_path):
+    manifest = tmp_path / "shop.yaml"
+    manifest.write_text(
+        f"name: shop\nuri: {places['sqlite']}\ntables: {{users: {{drop: [remark]}}, orders: {{drop: [total]}}}}\n"
+    )
+    reading = saved.read(manifest)
+    assert "remark" not in str(reading.drift.findings)
+    assert "total" in reading.database["orders"].columns  # the predictor needs it
+
+
 def test_an_old_predictor_is_told(saved, database):
     old = Fitted(**{**arguments(saved), "snapshot": None})
     with pytest.raises(BundleError, match="without a note"):
