@@ -6,7 +6,8 @@ had happened by the cutoff, so the best possible prediction is known and no row 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -20,12 +21,15 @@ from relselect.tasks import Task
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Signal", "synthetic"]
+    from relselect.tasks.frames import LabelFrame
+    from relselect.tasks.splits import Split
+
+__all__ = ["Planted", "Signal", "planted", "synthetic"]
 
 #: What the label depends on.
-Signal = Literal["linear-aggregate", "interaction", "noise"]
+Signal = Literal["linear-aggregate", "interaction", "sign-flip", "noise"]
 
-_SIGNALS = ("linear-aggregate", "interaction", "noise")
+_SIGNALS = ("linear-aggregate", "interaction", "sign-flip", "noise")
 _REGIONS = ("north", "south", "east", "west")
 _CATEGORIES = ("food", "books", "tools", "toys")
 _START = np.datetime64("2024-01-01", "s")
@@ -45,6 +49,27 @@ class _Shop:
     order: NDArray[np.int64]
     product: NDArray[np.int64]
     quantity: NDArray[np.int64]
+    tone: NDArray[np.float64] | None = None
+    grade: NDArray[np.float64] | None = None
+
+
+@dataclass(frozen=True)
+class Planted:
+    """An example whose best possible prediction is known.
+
+    Attributes:
+        example: The database and the task `planted`.
+        scores: Per split, the score that its labels were drawn from, shape (rows,), in the order of the split.
+    """
+
+    example: Example
+    scores: Mapping[Split, NDArray[np.float64]]
+
+    def best(self, split: Split) -> float:
+        """Return the metric of the score itself on a split: what no prediction beats but by luck (binary tasks)."""
+        task = self.example.task("planted")
+        label = task.splits[split].label
+        return task.metric.score(label, 1.0 / (1.0 + np.exp(-self.scores[split])))
 
 
 def synthetic(
@@ -63,7 +88,13 @@ def synthetic(
     * "linear-aggregate": what the customer spent in the last 30 days (one hop further than a count, and linear);
     * "interaction": the share of the customer's items whose category is the favourite of the customer's region; neither
       the region nor the categories alone tell anything;
+    * "sign-flip": over the customer's items, the sum of the item's grade times the tone of its order, both as often
+      negative as positive, over the root of their number; what a grade means flips with the order one hop before it, so
+      that no sum or share of either alone tells anything;
     * "noise": nothing.
+
+    Under "sign-flip" every customer is asked about once, at one of the dates: nobody has past labels, and no customer stands
+    in two splits.
 
     A binary label is drawn with the log odds `strength * score`; a regression label is the score plus normal noise of
     standard deviation `1 / strength`.
@@ -85,13 +116,37 @@ def synthetic(
     >>> example.task("planted").kind
     'binary'
     """
+    chosen = {"customers": customers, "cutoffs": cutoffs, "strength": strength, "seed": seed}
+    return planted(signal, kind=kind, **chosen).example  # type: ignore[arg-type]
+
+
+def planted(
+    signal: Signal = "linear-aggregate",
+    *,
+    kind: Literal["binary", "regression"] = "binary",
+    customers: int = 200,
+    cutoffs: int = 10,
+    strength: float = 2.0,
+    seed: int = 0,
+) -> Planted:
+    """Return the example of `synthetic` together with the scores behind its labels.
+
+    Raises:
+        ConfigError: `signal` is not known.
+    """
     if signal not in _SIGNALS:
         raise ConfigError("signal", signal, "is not known", f"Use one of: {', '.join(_SIGNALS)}")
     rng = np.random.default_rng(seed)
     days = 60.0 + _WINDOW * np.arange(cutoffs, dtype=np.float64)
     shop = _generate(rng, customers, float(days[-1]) + _WINDOW + 1)
     database = _database(shop, rng)
-    labels = _labels(shop, days, _score(shop, days, signal), kind, strength, rng)
+    if signal == "sign-flip":
+        shop = _with_signs(shop, rng)
+        database = _with_columns(database, shop)
+    score = _score(shop, days, signal)
+    labels = _labels(shop, days, score, kind, strength, rng)
+    if signal == "sign-flip":
+        labels = labels.filter(pa.array((rng.integers(0, cutoffs, customers) == np.arange(cutoffs)[:, None]).ravel()))
     task = Task.from_labels(
         database,
         labels,
@@ -103,7 +158,31 @@ def synthetic(
         entity_columns="customer_id",
         description=f"A label planted by the generator: {signal}.",
     )
-    return Example(database, {"planted": task})
+    found = {split: _score_of(frame, days, score) for split, frame in task.splits.items()}
+    return Planted(Example(database, {"planted": task}), found)
+
+
+def _score_of(frame: LabelFrame, days: NDArray[np.float64], score: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the score behind each row of a split."""
+    when = np.searchsorted(_moments(days).astype("datetime64[us]").astype(np.int64), frame.cutoff)
+    found: NDArray[np.float64] = score[when, frame.keys["customer_id"].to_numpy()]
+    return found
+
+
+def _with_signs(shop: _Shop, rng: np.random.Generator) -> _Shop:
+    """Give every order a tone and every item a grade, near -1 or near 1."""
+
+    def drawn(count: int) -> NDArray[np.float64]:
+        return np.round(rng.choice([-1.0, 1.0], count) + rng.normal(0.0, 0.3, count), 3)
+
+    return replace(shop, tone=drawn(len(shop.customer)), grade=drawn(len(shop.order)))
+
+
+def _with_columns(database: Database, shop: _Shop) -> Database:
+    for table, name, values in (("orders", "tone", shop.tone), ("items", "grade", shop.grade)):
+        data = database[table].data.append_column(name, pa.array(values))
+        database = database.with_table(replace(database[table], data=data))
+    return database
 
 
 def _generate(rng: np.random.Generator, customers: int, days: float) -> _Shop:
@@ -146,6 +225,11 @@ def _score(shop: _Shop, days: NDArray[np.float64], signal: Signal) -> NDArray[np
             match = shop.category[shop.product] == shop.region[buyer]
             count = np.bincount(buyer[past], minlength=customers)
             rows.append(np.bincount(buyer[past], match[past], customers) / np.maximum(count, 1))
+        elif signal == "sign-flip" and shop.tone is not None and shop.grade is not None:
+            past = bought <= day
+            product = shop.tone[shop.order] * shop.grade
+            count = np.bincount(buyer[past], minlength=customers)
+            rows.append(np.bincount(buyer[past], product[past], customers) / np.sqrt(np.maximum(count, 1)))
         else:
             rows.append(np.zeros(customers))
     score = np.stack(rows)

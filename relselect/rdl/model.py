@@ -10,6 +10,7 @@ from torch import nn
 
 from relselect.rdl.convolution import CONVOLUTIONS
 from relselect.rdl.encoders import ENCODERS, StackedEncoder
+from relselect.rdl.passing import gather
 from relselect.rdl.time_encoding import TimeEncoder
 
 if TYPE_CHECKING:
@@ -156,7 +157,7 @@ class RelationalNetwork(nn.Module):
                 places = {name: part.place for name, part in batch.nodes.items()}
                 senders, receivers = (
                     x,
-                    {name: each.index_select(0, places[name][: kept[name]]) for name, each in x.items()},
+                    {name: gather(each, places[name][: kept[name]]) for name, each in x.items()},
                 )
                 edges = {each: torch.stack([places[each[0]][pair[0]], pair[1]]) for each, pair in edges.items()}
                 receivers[self.entity] = self._marked(receivers[self.entity], len(batch.index))
@@ -175,7 +176,7 @@ class RelationalNetwork(nn.Module):
             if part.elapsed.shape[1]:
                 # time scales and shifts (Perez et al. 2018): a plain sum could not let a recent row count for more
                 scale, shift = times(part.elapsed).chunk(2, dim=1)
-                encoded = encoded.index_select(0, part.row) * (1 + scale) + shift
+                encoded = torch.addcmul(shift, gather(encoded, part.row), 1 + scale)
             x[name] = encoded
         return x
 

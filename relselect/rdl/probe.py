@@ -23,7 +23,10 @@ __all__ = ["PROBE_ROWS", "NetworkProbe"]
 
 #: Validation rows in the probe.
 PROBE_ROWS = 256
-_ARCHITECTURE = ("channels", "layers", "fan_out", "strategy", "encoder", "encoder_blocks", "convolution", "aggregation")
+_ARCHITECTURE = (
+    *("channels", "layers", "fan_out", "strategy", "window", "edges"),
+    *("encoder", "encoder_blocks", "texts", "convolution", "aggregation"),
+)
 
 
 class NetworkProbe:

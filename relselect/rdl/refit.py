@@ -108,7 +108,7 @@ class _Again:
             BudgetExhausted: The budget ended first.
         """
         saved, batcher, drawn_for = time.monotonic(), None, -1
-        per_epoch = min(self.trainer.blueprint.settings.steps_per_epoch, self.order.steps_per_pass)
+        per_epoch = self.trainer.blueprint.settings.steps_per_epoch
         self.stepper.network.train()
         while self.stepper.steps < self.steps:
             budget.check()

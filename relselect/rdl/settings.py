@@ -35,7 +35,7 @@ class Settings:
     Attributes:
         channels: Width of all vectors.
         layers: Hops of the trees and message passing layers.
-        fan_out: Most neighbours per relation at the first hop; each further hop takes half as many.
+        fan_out: Most neighbours per relation at the first hop; the second takes a quarter, each further one half of the last.
         strategy: "last" neighbours in time, or "uniform" draws among the visible ones.
         window: Days (of integer times: units) into the past in which sampled children must lie; 0 for all of the past.
         edges: "keys" walks along foreign keys alone, "shortcuts" also over bridges, from one parent to another.
@@ -48,8 +48,9 @@ class Settings:
         weight_decay: Of AdamW.
         averaging: Share of the old in the running mean of the weights, which is what is validated and kept; 0 for none.
         batch_size: Task rows per step.
-        epochs: Most passes over the training rows.
+        epochs: Most validations; between two lies a pass over the training rows, or as many steps as said below.
         steps_per_epoch: Most steps between two validations.
+        fewest_steps: Fewest steps between two validations: few training rows are passed over several times.
         patience: Validations without a better score after which training ends.
         checkpoints: How many of the best states are kept.
         copies: Delayed copies of the training rows, where evaluation rows have delays.
@@ -62,8 +63,8 @@ class Settings:
     """
 
     channels: int = 64
-    layers: int = 2
-    fan_out: int = 32
+    layers: int = 3
+    fan_out: int = 16
     strategy: str = "last"
     window: float = 0.0
     edges: str = "keys"
@@ -76,13 +77,14 @@ class Settings:
     weight_decay: float = 1e-4
     averaging: float = 0.95
     batch_size: int = 512
-    epochs: int = 15
-    steps_per_epoch: int = 40
+    epochs: int = 12
+    steps_per_epoch: int = 30
+    fewest_steps: int = 20
     patience: int = 3
     checkpoints: int = 3
     copies: int = 3
     decay: float = 0.5
-    refit: str = "none"
+    refit: str = "continue"
     texts: bool = True
     precision: str = "auto"
     compile: str = "auto"
@@ -109,7 +111,7 @@ class Settings:
     @property
     def fan_outs(self) -> tuple[int, ...]:
         """Most neighbours per relation, by hop."""
-        return tuple(max(1, self.fan_out >> hop) for hop in range(self.layers))
+        return tuple(max(1, self.fan_out >> (hop + 1 if hop else 0)) for hop in range(self.layers))
 
 
 def _checked(name: str, value: Any, kind: type) -> Any:

@@ -150,7 +150,8 @@ class Trainer:
         self._take_up()
 
     def _planned(self) -> int:
-        return min(self.blueprint.settings.steps_per_epoch, self._order.steps_per_pass)
+        settings = self.blueprint.settings
+        return max(settings.fewest_steps, min(settings.steps_per_epoch, self._order.steps_per_pass))
 
     def _run_epoch(self) -> None:
         """Train one epoch, validate, and see whether to go on."""

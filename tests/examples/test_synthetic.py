@@ -11,6 +11,7 @@ from sklearn.metrics import roc_auc_score
 from relselect.database.clock import DAY, ticks_of
 from relselect.errors import ConfigError
 from relselect.examples import Example, synthetic
+from relselect.examples.synthetic import planted
 
 
 def spent_lately(example: Example, window: int = 30) -> np.ndarray:
@@ -87,3 +88,42 @@ def test_regression_label_follows_the_score() -> None:
 def test_unknown_signal_is_refused() -> None:
     with pytest.raises(ConfigError, match="interaction"):
         synthetic("quadratic")  # type: ignore[arg-type]
+
+
+def test_a_flipping_sign_is_in_products_and_in_no_column_alone() -> None:
+    made = planted("sign-flip", customers=1500, strength=4.0, seed=1)
+    database, frame = made.example.database, made.example.task("planted").splits["test"]
+    order = database.parents("items")[0]
+    buyer = database.parents("orders")[0][order]
+    tone = database["orders"].data["tone"].to_numpy()[order]
+    grade = database["items"].data["grade"].to_numpy()
+    visible = ticks_of(database["items"].data["placed"])[None, :] <= frame.cutoff[:, None]
+    mine = visible & (database.rows_of("customers", frame.keys)[:, None] == buyer[None, :])
+
+    def auc(values: np.ndarray) -> float:
+        return roc_auc_score(frame.label, (mine * values).sum(1) / np.sqrt(np.maximum(mine.sum(1), 1)))
+
+    assert auc(tone * grade) == pytest.approx(made.best("test"), abs=1e-6)
+    assert made.best("test") > 0.9
+    assert abs(auc(tone) - 0.5) < 0.1
+    assert abs(auc(grade) - 0.5) < 0.1
+    assert abs(auc(np.abs(grade)) - 0.5) < 0.1
+
+
+def test_nobody_asked_about_a_flipping_sign_is_asked_twice() -> None:
+    task = synthetic("sign-flip", customers=300, seed=2).task("planted")
+    asked = np.concatenate([frame.keys["customer_id"].to_numpy() for frame in task.splits.values()])
+    assert len(np.unique(asked)) == len(asked)
+
+
+@pytest.mark.parametrize("signal", ["linear-aggregate", "interaction", "noise"])
+def test_the_best_score_is_that_of_the_planted_probabilities(signal) -> None:
+    made = planted(signal, customers=300, seed=3)
+    frame = made.example.task("planted").splits["train"]
+    score = made.scores["train"]
+    if signal == "noise":
+        assert made.best("train") == pytest.approx(0.5)
+        return
+    # labels follow the probability: in each fifth of the scores the share of ones is the mean probability
+    for fifth in np.array_split(np.argsort(score), 5):
+        assert frame.label[fifth].mean() == pytest.approx((1 / (1 + np.exp(-2.0 * score[fifth]))).mean(), abs=0.08)

@@ -156,4 +156,13 @@ def make_problem(shop_frames, make_shop) -> Callable[..., Problem]:
 @pytest.fixture(scope="session")
 def small() -> dict[str, object]:
     """A configuration that trains in about a second."""
-    return {"channels": 16, "fan_out": 8, "batch_size": 128, "epochs": 4, "learning_rate": 1e-2}
+    return {
+        "channels": 16,
+        "layers": 2,
+        "fan_out": 8,
+        "batch_size": 128,
+        "epochs": 4,
+        "learning_rate": 1e-2,
+        "fewest_steps": 1,
+        "refit": "none",
+    }

@@ -19,11 +19,13 @@ from tests.tuning.cheap import tiny_problem
 #: Several epochs of several steps, and the last training; dropout and draws read random numbers.
 CONFIG = {
     "channels": 8,
+    "layers": 2,
     "fan_out": 4,
     "batch_size": 32,
     "epochs": 4,
     "strategy": "uniform",
     "steps_per_epoch": 6,
+    "fewest_steps": 1,
     "patience": 4,
     "refit": "anew",
 }

@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 import torch
 
+from relselect.rdl import training
 from relselect.rdl.snapshot import read_snapshot, write_snapshot
+from relselect.rdl.stepping import Stepper
 from tests.rdl.killed import CONFIG, study
 
 #: Steps of the training that is validated.
@@ -30,6 +32,24 @@ def kill_at(folder: Path, step: int) -> None:
     assert done.returncode == -9, done.stderr.decode()
 
 
+def interrupt_at(folder: Path, step: int, monkeypatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "SAVE_SECONDS", 0.0)
+        patch.setattr(Stepper, "step", stopping_after(step, Stepper.step))
+        assert study(folder).interrupted
+
+
+def stopping_after(last: int, step):
+    taken = iter(range(last))
+
+    def counted(self, batch):
+        if next(taken, None) is None:
+            raise KeyboardInterrupt
+        return step(self, batch)
+
+    return counted
+
+
 def same(one, other) -> None:
     assert np.array_equal(one.val_predictions, other.val_predictions)
     assert [(each.step, each.score) for each in one.checkpoints] == [
@@ -43,10 +63,19 @@ def same(one, other) -> None:
     assert curves[0] == curves[1]
 
 
-@pytest.mark.parametrize("step", [9, TRAINED - 6, TRAINED + 3])  # within an epoch, between two, in the last training
+@pytest.mark.parametrize("step", [9, TRAINED + 3])  # within an epoch, in the last training
 def test_a_killed_training_goes_on_to_the_last_bit(whole, tmp_path, step):
     assert len(whole.details["learning_curve"]) == CONFIG["epochs"]
     kill_at(tmp_path, step)
+    goes_on(whole, tmp_path, step)
+
+
+def test_an_interrupted_training_goes_on_from_the_end_of_an_epoch(whole, tmp_path, monkeypatch):
+    interrupt_at(tmp_path, TRAINED - 6, monkeypatch)
+    goes_on(whole, tmp_path, TRAINED - 6)
+
+
+def goes_on(whole, tmp_path, step) -> None:
     state = tmp_path / "trials" / "0.unfinished" / "training.safetensors"
     assert state.exists()
     resumed = study(tmp_path).best
@@ -56,8 +85,8 @@ def test_a_killed_training_goes_on_to_the_last_bit(whole, tmp_path, step):
     assert not state.parent.exists()
 
 
-def test_a_state_of_another_training_or_a_damaged_one_is_not_taken_up(whole, tmp_path):
-    kill_at(tmp_path, 9)
+def test_a_state_of_another_training_or_a_damaged_one_is_not_taken_up(whole, tmp_path, monkeypatch):
+    interrupt_at(tmp_path, 9, monkeypatch)
     state = tmp_path / "trials" / "0.unfinished" / "training.safetensors"
     held = state.read_bytes()
     assert read_snapshot(state, "another") is None
