@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
-from torch.nn.functional import leaky_relu
+from torch.nn.functional import leaky_relu, linear
 from torch_geometric.nn import Linear
 from torch_geometric.nn.inits import glorot
 
@@ -91,16 +91,26 @@ class _Aggregate(nn.Module):
         self.lin_l = Linear(channels, channels)
 
     def forward(self, senders: Tensor, receivers: Tensor, edges: Tensor) -> Tensor:
-        out: Tensor = self.lin_l(self._aggregate(senders, edges[0], edges[1], len(receivers)))
-        return out
-
-    def _aggregate(self, senders: Tensor, source: Tensor, target: Tensor, size: int) -> Tensor:
+        source, target, size = edges[0], edges[1], len(receivers)
         if self.aggregation == "max":
-            return largest_of(gather(senders, source), target, size)
-        total = pass_along(senders, source, target, size)
+            out: Tensor = self.lin_l(largest_of(gather(senders, source), target, size))
+            return out
+        # a sum may be mapped before or after: the fewest rows are
+        fewest = min(len(senders), len(source), size)
+        if fewest == size:
+            out = self.lin_l(self._shared(pass_along(senders, source, target, size), target))
+            return out
+        if fewest == len(senders):
+            total = pass_along(linear(senders, self.lin_l.weight), source, target, size)
+        else:
+            total = sum_into(linear(gather(senders, source), self.lin_l.weight), target, size)
+        return self._shared(total, target) + self.lin_l.bias
+
+    def _shared(self, total: Tensor, target: Tensor) -> Tensor:
+        """Turn sums over neighbours into what the aggregation asks for."""
         if self.aggregation == "sum":
             return total
-        return total / torch.bincount(target, minlength=size).clamp(min=1).unsqueeze(1)
+        return total / torch.bincount(target, minlength=len(total)).clamp(min=1).unsqueeze(1)
 
 
 class GATv2(Convolution):

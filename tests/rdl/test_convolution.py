@@ -166,20 +166,26 @@ def test_trimmed_layers_say_the_same_of_the_roots(build, make_world):
     assert torch.allclose(run(trim=True), run(trim=False), atol=1e-12)
 
 
+#: Senders, receivers and edges: each is the fewest once.
+SIZES = [(4, 9, 30), (20, 6, 30), (20, 9, 5)]
+
+
+@pytest.mark.parametrize("sizes", SIZES)
 @pytest.mark.parametrize("aggregation", ["mean", "sum", "max"])
-def test_sage_is_pygs(layer, aggregation):
-    senders, receivers, edges = layer
+def test_sage_is_pygs(aggregation, sizes):
+    x = vectors(b=sizes[0], a=sizes[1])
     ours = CONVOLUTIONS["sage"]((OF,), WIDTH, aggregation).double()
     theirs = SAGEConv((WIDTH, WIDTH), WIDTH, aggr=aggregation, root_weight=False).double()
-    assert_equal(ours, theirs, senders["b"], receivers["a"], edges[OF])
+    assert_equal(ours, theirs, x["b"], x["a"], some_edges(*sizes))
 
 
-def test_gatv2_is_pygs(layer):
-    senders, receivers, edges = layer
+@pytest.mark.parametrize("sizes", SIZES)
+def test_gatv2_is_pygs(sizes):
+    x = vectors(b=sizes[0], a=sizes[1])
     ours = CONVOLUTIONS["gatv2"]((OF,), WIDTH, "sum").double()
     theirs = GATv2Conv((WIDTH, WIDTH), WIDTH // 4, heads=4, add_self_loops=False).double()
     nn.init.normal_(theirs.bias)
-    assert_equal(ours, theirs, 30 * senders["b"], receivers["a"], edges[OF])
+    assert_equal(ours, theirs, 30 * x["b"], x["a"], some_edges(*sizes))
 
 
 def assert_equal(ours, theirs, senders, receivers, edges):
