@@ -109,6 +109,7 @@ class ChildRelation:
         child: int64 (edges,), row index of each neighbour.
         key: int64 (edges,), node * stride + time rank of the edge, ascending.
         stride: Number of distinct time ranks, the rank of what is never visible included.
+        width: Most neighbours of one node.
         timeless: The edges have no time: they are always visible, and no window leaves them out.
     """
 
@@ -117,12 +118,13 @@ class ChildRelation:
     child: Tensor
     key: Tensor
     stride: int
+    width: int
     timeless: bool = False
 
     def to(self, device: torch.device) -> ChildRelation:
         """Return the relation with its tensors on `device`."""
         tensors = (self.pointer.to(device), self.child.to(device), self.key.to(device))
-        return ChildRelation(self.edge_type, *tensors, self.stride, self.timeless)
+        return ChildRelation(self.edge_type, *tensors, self.stride, self.width, self.timeless)
 
     def visible(self, nodes: Tensor, ceiling: Tensor, floor: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Find the visible neighbours of each node.
@@ -214,4 +216,4 @@ def child_relation(
     counts = np.bincount(node[kept], minlength=nodes)
     pointer = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts, dtype=np.int64)])
     tensors = (torch.from_numpy(pointer), torch.from_numpy(child[kept][order]), torch.from_numpy(key[order]))
-    return ChildRelation(edge_type, *tensors, stride, timeless)
+    return ChildRelation(edge_type, *tensors, stride, int(counts.max(initial=0)), timeless)

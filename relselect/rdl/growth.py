@@ -161,6 +161,8 @@ class TorchGrowth:
             return receiver, None, relation.child[(start + visible - 1 + before)[receiver] - number]
         slot = number - before[receiver]
         positions = start[receiver] + slot
+        if relation.width <= fan_out:
+            return receiver, slot, relation.child[positions]
         # only rows longer than the fan-out need a draw, and most are short
         crowded = torch.nonzero((visible > fan_out)[receiver]).squeeze(1)
         if len(crowded):
