@@ -36,9 +36,9 @@ ABLATIONS: dict[str, dict[str, Any]] = {
     "no windows": {"windows": False},
     "no label history": {"history": False},
     "no nested features": {"nested": False},
-    "no conditions": {"conditions": False},
+    "conditions": {"conditions": True},
     "one step": {"depth": 1},
-    "two steps": {"depth": 2},
+    "three steps": {"depth": 3},
     "drifting features read": {"drift": None},
     "no delay copies": {"copies": 0},
     "one delay copy": {"copies": 1},
@@ -114,7 +114,7 @@ def shown(scores: list[Score], scored: bool) -> str:
 
 
 def spread(values: list[float]) -> str:
-    return f"{np.mean(values):.4f} ± {np.std(values, ddof=1) if len(values) > 1 else 0.0:.4f}"
+    return f"{np.mean(values):.4f}" + (f" ± {np.std(values, ddof=1):.4f}" if len(values) > 1 else "")
 
 
 def table(found: dict[str, dict[Case, list[Score]]], scored: bool) -> str:
@@ -135,15 +135,20 @@ def table(found: dict[str, dict[Case, list[Score]]], scored: bool) -> str:
 def page(found: str, arguments: argparse.Namespace) -> str:
     """Return a table as a page that says how it came about."""
     folds = len(arguments.backtest or [0])
-    what = f"{folds} earlier folds, validation → the fold's last rows" if arguments.backtest else "validation rows"
+    what = (
+        f"means of {folds} earlier folds, validation → the fold's last rows"
+        if arguments.backtest
+        else "validation rows"
+    )
+    several = f"mean ± standard deviation over {arguments.seeds} seeds" if arguments.seeds > 1 else "one seed"
     return "\n".join(
         [
             f"# {arguments.database}: what each part of the {arguments.family} family is worth",
             "",
-            f"Written by `benchmarks/relf1.py {shlex.join(sys.argv[1:])}`: {what}; mean ± standard deviation over",
-            f"{arguments.seeds} {'seed' if arguments.seeds == 1 else 'seeds'}. AUROC for driver-dnf and driver-top3 (higher",
-            "is better), mean absolute error of the position for driver-position (lower is better). Each row changes one",
-            "thing of the default. The test rows are not scored.",
+            f"Written by `benchmarks/relf1.py {shlex.join(sys.argv[1:])}`:",
+            f"{what}; {several}. AUROC for driver-dnf and driver-top3 (higher is better), mean absolute",
+            "error of the position for driver-position (lower is better). Each row changes one thing of the default. The test",
+            "rows are not scored.",
             "",
             found,
             "",
