@@ -1,4 +1,4 @@
-"""The command line: `relselect demo | profile | recommend | train | predict | report | features`, each with `--json`.
+"""The command line: `relselect demo | init | profile | recommend | train | predict | report | features`, each with `--json`.
 
 Thin over `relselect.api`; everything heavy is imported inside the commands, so that `--help` is fast. Exit codes:
 0 good, 1 a failure inside, 2 bad input, 3 the budget was too small, 130 interrupted (what was finished is kept).
@@ -101,6 +101,41 @@ def demo(
         example = examples.lahman()
         database, task = example.database, example.tasks["player-active"]
         _train(session, database, task, seconds, seed, _fresh(out, force=True), None, True, command="demo")
+    _exit(session)
+
+
+@app.command()
+def init(
+    source: Annotated[str, typer.Argument(metavar="DB", help="An address, a database file or a folder of files.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="The manifest; database.yaml by default.")
+    ] = None,
+    schema: Annotated[list[str] | None, typer.Option("--schema", help="The schema to read; may be repeated.")] = None,
+    tables: Annotated[str | None, typer.Option("--tables", help="Read only these, e.g. orders,customers.")] = None,
+    override: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="LINE", help='Overrule, e.g. "orders.buyer -> customers" or "orders: time=day".'),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", "--yes", help="Replace a manifest that is there already.")] = False,
+    as_json: _Json = False,
+    verbose: _Verbose = False,
+) -> None:
+    """Propose keys, references and times, and write a manifest with two example tasks that run.
+
+    Every line has its reason. The database is only read; no password goes into the manifest.
+    """
+    session = Session(as_json, verbose)
+    with session.work():
+        from relselect.report.terminal import proposal_table
+        from relselect.starting import start
+
+        names = None if tables is None else [name.strip() for name in tables.split(",") if name.strip()]
+        with Progress() as progress:
+            begun = start(
+                source, out, schema=schema, tables=names, overrides=override or (), force=force, on_event=progress
+            )
+        told = {"command": "init", **begun.to_json()}
+        session.result(told, proposal_table(begun.proposal.table()), *begun.sentences)
     _exit(session)
 
 

@@ -13,7 +13,15 @@ from relselect.report.verdict import verdict
 if TYPE_CHECKING:
     from rich.table import Table
 
-__all__ = ["drift_table", "findings_table", "leaderboard_table", "profile_tables", "sheet_table", "verdict_lines"]
+__all__ = [
+    "drift_table",
+    "findings_table",
+    "leaderboard_table",
+    "profile_tables",
+    "proposal_table",
+    "sheet_table",
+    "verdict_lines",
+]
 
 
 #: Candidates that a terminal shows at least; the chosen one, each family's best and the constants come in addition.
@@ -63,6 +71,17 @@ def drift_table(findings: Sequence[Mapping[str, Any]]) -> Table:
         Row(tuple(str(each[name] or "–") for name in names), chosen=each["severity"] != "note") for each in findings
     )
     return sheet_table(Sheet("Since training", columns, rows))
+
+
+def proposal_table(proposals: Sequence[Mapping[str, Any]]) -> Table:
+    """What is proposed about a schema, one row each, as one rich table."""
+    columns = (*map(Column, ("Table", "Column", "What", "Value")), Column("Sure", "number"), Column("Reason"))
+    rows = []
+    for each in proposals:
+        sure = each["origin"] if each["origin"] != "inferred" else f"{each['confidence']:.2f}"
+        cells = (each["table"], each["columns"], each["what"], each["value"] or "–", sure, each["reason"])
+        rows.append(Row(cells, chosen=each["what"] == "note"))
+    return sheet_table(Sheet("Proposals", columns, tuple(rows)))
 
 
 def sheet_table(sheet: Sheet) -> Table:

@@ -3,5 +3,6 @@
 from relselect.database.proposal.facts import Facts, facts_of
 from relselect.database.proposal.finding import Finding
 from relselect.database.proposal.proposal import Proposal, propose
+from relselect.database.proposal.reading import Origin, read_facts
 
-__all__ = ["Facts", "Finding", "Proposal", "facts_of", "propose"]
+__all__ = ["Facts", "Finding", "Origin", "Proposal", "facts_of", "propose", "read_facts"]

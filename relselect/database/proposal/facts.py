@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -186,13 +186,16 @@ class Facts:
     cache: dict[Any, Any] = field(default_factory=dict, repr=False)
 
 
-def facts_of(tables: Mapping[str, pa.Table], name: str = "database", catalog: Catalog | None = None) -> Facts:
+def facts_of(
+    tables: Mapping[str, pa.Table], name: str = "database", catalog: Catalog | None = None, notes: Sequence[str] = ()
+) -> Facts:
     """Return the facts of Arrow tables.
 
     Args:
         tables: Table name -> rows.
         name: The database's name.
         catalog: What the database declares; nothing if None.
+        notes: What reading passed over, beside what the catalog says of that.
     """
     entries = {} if catalog is None else catalog.tables
     made = {
@@ -204,4 +207,4 @@ def facts_of(tables: Mapping[str, pa.Table], name: str = "database", catalog: Ca
         )
         for table, data in tables.items()
     }
-    return Facts(name, made, () if catalog is None else catalog.notes)
+    return Facts(name, made, (*(() if catalog is None else catalog.notes), *notes))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from relselect.database.proposal.facts import ColumnFacts, TableFacts
 from relselect.database.proposal.finding import Finding
 from relselect.database.proposal.names import stem_of, words_of
-from relselect.database.proposal.words import CODES, LINKS
+from relselect.database.proposal.words import CODES, LINKS, POSTAL
 
 __all__ = ["propose_types"]
 
@@ -57,6 +57,8 @@ def _identifier(column: ColumnFacts) -> tuple[str, float, str] | None:
         return None
     words = set(words_of(column.name))
     many = column.distinct > max(50, 0.5 * column.present)
+    if column.kind == "integer" and words & POSTAL and many:
+        return "ignored", 0.75, "holds postal codes that hardly repeat, not amounts"
     if words & LINKS and many:
         return "ignored", 0.75, "holds links, numbers or addresses that hardly repeat"
     if stem_of(column.name)[1] == "id" and many:

@@ -19,6 +19,9 @@ from relselect.database.proposal.times import propose_times
 from relselect.database.table import ForeignKey, SemanticType, Table
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from relselect.database.proposal.reading import Origin
     from relselect.database.task_spec import TaskSpec
 
 __all__ = ["Proposal", "propose"]
@@ -97,6 +100,17 @@ class Proposal:
         """Return the tables with what is proposed about them; columns that hold bytes or lists are kept as they are."""
         specs = {name: self.spec(name) for name in self.facts.tables}
         return [_table(self.facts.tables[name], spec, specs) for name, spec in specs.items()]
+
+    def to_manifest(self, origin: Origin | None = None, folder: Path | None = None) -> str:
+        """Return a manifest as text, with the reason of every line and without any password.
+
+        Args:
+            origin: Where the tables are, as `read_facts` tells it; without it the manifest declares tables alone.
+            folder: The folder that it will stand in; the present one if None.
+        """
+        from relselect.database.proposal.manifest_text import manifest_text
+
+        return manifest_text(self, origin, folder)
 
     def to_database(self) -> Database:
         """Return the database as proposed.

@@ -5,9 +5,22 @@ from __future__ import annotations
 from relselect.database.proposal.names import words_of
 
 __all__ = [
-    "BIRTH", "CODES", "CREATED", "END", "KNOWN", "LINKS", "PLAIN_TIMES", "PLANNED", "SECRETS", "STATES", "TALLIES",
-    "YEARS", "is_update",
-]  # fmt: skip
+    "AMOUNTS",
+    "BIRTH",
+    "CODES",
+    "CREATED",
+    "END",
+    "KNOWN",
+    "LINKS",
+    "PLAIN_TIMES",
+    "PLANNED",
+    "POSTAL",
+    "SECRETS",
+    "STATES",
+    "TALLIES",
+    "YEARS",
+    "is_update",
+]
 
 
 def _words(text: str) -> frozenset[str]:
@@ -46,6 +59,7 @@ _LATEST = _words(
 _LATEST_ALONE = _words("lastlogin lastseen lastupdate lastupdated lastmodified updatedat updatedby modifiedat")
 SECRETS = _words("password passwd pwd secret token passphrase salt apikey ssn iban cvv pin")
 LINKS = _words("url uri link href website guid uuid phone fax email mail hash path ip user_agent wikipedia wikidata")
+POSTAL = _words("zip zipcode postal postcode plz")
 #: Numbers that stand for kinds rather than for amounts.
 CODES = _words(
     "type code class category kind group status mode method region segment cluster zip postal postcode gender sex cd "
@@ -53,6 +67,8 @@ CODES = _words(
 )
 #: What is overwritten while a row lives.
 STATES = _words("status active activebool inactive closed resolved deleted cancelled canceled churned enabled blocked")
+#: What can be added up over rows.
+AMOUNTS = _words("amount total price sales value revenue payment paid cost spend points salary turnover sum quantity")
 #: What is counted up while a row lives.
 TALLIES = _words("count views upvotes downvotes reputation balance karma likes followers")
 
