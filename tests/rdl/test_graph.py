@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from uuid import UUID
 
 import numpy as np
@@ -12,8 +13,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from relselect.budget import Budget
 from relselect.database import Database, ForeignKey, Table
 from relselect.database.clock import DAY, NEVER
+from relselect.events import silent
+from relselect.rdl import RDL
 from relselect.rdl.adjacency import ParentRelation, down, up, via
 from relselect.rdl.family import blueprint_of
 from relselect.rdl.fitted import batcher_of, row_tensors
@@ -170,3 +174,36 @@ def test_a_window_is_an_option_of_the_network(make_problem):
         return int((rows.asof[trees.tree["orders"]] - moments).max())
 
     assert oldest(window=20.0) < 20 * DAY < oldest()
+
+
+@pytest.fixture(scope="module")
+def attentive(make_problem, small):
+    """A network of attention over shortcuts and a window, fitted."""
+    problem = make_problem()
+    config = {**small, "convolution": "gatv2", "edges": "shortcuts", "window": 200.0, "strategy": "uniform"}
+    return problem, RDL("cpu").fit(problem, config, seed=0, number=0, budget=Budget(), emit=silent)
+
+
+def test_attention_over_shortcuts_learns_and_saves(attentive, tmp_path):
+    problem, candidate = attentive
+    assert candidate.val_score > 0.8
+    RDL("cpu").save(candidate, tmp_path)
+    loaded = RDL("cpu").load(tmp_path, replace(candidate, model=None, checkpoints=()))
+    assert np.array_equal(RDL("cpu").predict(loaded, problem, problem.rows("val")), candidate.val_predictions)
+
+
+def test_attention_over_shortcuts_sees_nothing_hidden(attentive, shop_frames, make_shop):
+    problem, candidate = attentive
+    rows = problem.rows("val")
+    asof = int(rows.asof.min())
+    rows = rows.take(rows.asof == asof)
+    orders = shop_frames["orders"].to_pandas()
+    hidden = orders["when"].astype("datetime64[us]").astype("int64") > asof
+    late = orders["closed"].astype("datetime64[us]").astype("int64") > asof
+    orders.loc[late, "state"] = "elsewhere"
+    kept = orders[~hidden | (np.arange(len(orders)) % 2 == 0)].sample(frac=1.0, random_state=1)
+    assert len(kept) < len(orders)
+    other = problem.rebind(make_shop({**shop_frames, "orders": pa.Table.from_pandas(kept, preserve_index=False)}))
+    before, after = (RDL("cpu").predict(candidate, each, rows) for each in (problem, other))
+    assert np.std(before) > 0
+    assert np.abs(before - after).max() <= 1e-5
