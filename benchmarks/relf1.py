@@ -39,6 +39,7 @@ ABLATIONS: dict[str, dict[str, Any]] = {
     "conditions": {"conditions": True},
     "one step": {"depth": 1},
     "three steps": {"depth": 3},
+    "rich aggregates": {"rich": True},
     "drifting features read": {"drift": None},
     "no delay copies": {"copies": 0},
     "one delay copy": {"copies": 1},

@@ -73,11 +73,12 @@ class DFS:
         smallest = max(_LEAST_LEAF, min(50, len(problem.task.splits["train"]) // 20))
         return {
             "learner": "lightgbm",
-            "depth": 3,
+            "depth": 2,
             "windows": True,
             "history": True,
             "nested": True,
-            "conditions": True,
+            "conditions": False,
+            "rich": False,
             "drift": DRIFT,
             "copies": 3,
             "refit": True,
@@ -100,7 +101,7 @@ class DFS:
         largest = max(2 * _LEAST_LEAF, min(200, len(problem.task.splits["train"]) // 10))
         return {
             **self.default(problem),
-            "depth": trial.suggest_categorical("depth", [3, 2, 1]),
+            "depth": trial.suggest_categorical("depth", [2, 1]),
             "windows": trial.suggest_categorical("windows", [True, False]),
             "extra_trees": trial.suggest_categorical("extra_trees", [True, False]),
             "learning_rate": trial.suggest_float("learning_rate", 0.01, 0.1, log=True),
@@ -240,7 +241,7 @@ def _before_test(problem: Problem, prepared: Prepared, budget: Budget) -> Budget
 
 
 def _prepared(problem: Problem, config: Config, budget: Budget, emit: Emit) -> Prepared:
-    from relselect.dfs.features import prepare
+    from relselect.dfs.features import Offer, prepare
 
     begun = time.monotonic()
     found: list[Any] = []
@@ -251,7 +252,7 @@ def _prepared(problem: Problem, config: Config, budget: Budget, emit: Emit) -> P
             found.append(True)
             emit(StageStarted("features"))
 
-    prepared = prepare(problem, check, copies=int(config["copies"]))
+    prepared = prepare(problem, check, Offer.of(config))
     if found:
         emit(StageFinished("features", time.monotonic() - begun, f"{len(prepared.plan)} features"))
     return prepared
@@ -279,13 +280,13 @@ def _fitted_again(
     problem: Problem, prepared: Prepared, config: Config, fitted: Fitted, seed: int, budget: Budget
 ) -> Trees | None:
     """Return trees fitted on training and validation rows, or None where there is no time for them."""
-    from relselect.dfs.features import validation_as_training
+    from relselect.dfs.features import Offer, validation_as_training
     from relselect.dfs.lightgbm import train_again
 
     if budget.left() < fitted.seconds * len(fitted.trees.texts):
         return None
     try:
-        later = validation_as_training(problem, prepared, budget.check, copies=int(config["copies"]))
+        later = validation_as_training(problem, prepared, budget.check, Offer.of(config))
     except BudgetExhausted:
         return None
     parts = [(prepared.train, prepared.label), later]

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from relselect.family import Config
     from relselect.problem import Problem
 
-__all__ = ["Prepared", "Wanted", "features_of", "prepare", "runs", "validation_as_training"]
+__all__ = ["Offer", "Prepared", "Wanted", "features_of", "prepare", "runs", "validation_as_training"]
 
 #: Cells of the training matrix at most; beyond it training rows are sampled. Of the validation matrix a quarter.
 MAX_CELLS = 120_000_000
@@ -38,6 +38,38 @@ BLOCK_CELLS = 16_000_000
 _COPIES_SEED = 0
 
 Check = Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Offer:
+    """Which features are computed, once for all configurations that ask for the same.
+
+    Attributes:
+        copies: Delayed copies of each training row, where evaluation is delayed.
+        depth: Steps at most; two or three.
+        conditions: Whether rows are also aggregated under a condition.
+        rich: Whether medians, quantiles, skewness, trends, entropies and times between rows are computed as well.
+    """
+
+    copies: int = 3
+    depth: int = 2
+    conditions: bool = False
+    rich: bool = False
+
+    @classmethod
+    def of(cls, config: Config) -> Offer:
+        """Return what a family's configuration needs; what it does not say is as by default."""
+        known = {name: config[name] for name in cls.__dataclass_fields__ if name in config}
+        found = cls(**known)
+        return replace(found, depth=max(cls.depth, found.depth))
+
+    def plan(self, problem: Problem) -> Plan:
+        """Return the default plan of a problem, from its cache if it is there."""
+
+        def build() -> Plan:
+            return default_plan(problem, depth=self.depth, where=self.conditions, rich=self.rich)
+
+        return problem.cached(f"dfs/plan/{replace(self, copies=0)}", build)
 
 
 @dataclass(frozen=True)
@@ -125,22 +157,22 @@ class Prepared:
         )
 
 
-def prepare(problem: Problem, check: Check = lambda: None, *, copies: int = 3) -> Prepared:
-    """Return the default features of a problem's training and validation rows, from its cache if they are there.
+def prepare(problem: Problem, check: Check = lambda: None, offer: Offer = Offer()) -> Prepared:
+    """Return features of a problem's training and validation rows, from its cache if they are there.
 
     Args:
         problem: The problem.
         check: Called often; may raise to stop, and then nothing is cached.
-        copies: Delayed copies of each training row, where evaluation is delayed.
+        offer: Which features, and how many delayed copies of each training row.
     """
-    return problem.cached(f"dfs/prepared/{copies}", lambda: _prepare(problem, check, copies))
+    return problem.cached(f"dfs/prepared/{offer}", lambda: _prepare(problem, check, offer))
 
 
-def _prepare(problem: Problem, check: Check, copies: int) -> Prepared:
+def _prepare(problem: Problem, check: Check, offer: Offer) -> Prepared:
     begun = time.monotonic()
-    plan = problem.cached("dfs/plan", lambda: default_plan(problem))
-    vocabulary = problem.cached("dfs/vocabulary", lambda: Vocabulary.fit(problem, plan))
-    rows, sampled = _bounded(problem.training_rows(_COPIES_SEED, copies), MAX_CELLS // max(1, len(plan)))
+    plan = offer.plan(problem)
+    vocabulary = problem.cached(f"dfs/vocabulary/{replace(offer, copies=0)}", lambda: Vocabulary.fit(problem, plan))
+    rows, sampled = _bounded(problem.training_rows(_COPIES_SEED, offer.copies), MAX_CELLS // max(1, len(plan)))
     train = features_of(problem, plan, rows, vocabulary, check)
     kept = informative(train.values)
     plan, train = plan.take(kept), train.take(kept)
@@ -163,7 +195,7 @@ def _prepare(problem: Problem, check: Check, copies: int) -> Prepared:
 
 
 def validation_as_training(
-    problem: Problem, prepared: Prepared, check: Check = lambda: None, *, copies: int = 3
+    problem: Problem, prepared: Prepared, check: Check = lambda: None, offer: Offer = Offer()
 ) -> tuple[FeatureMatrix, NDArray[np.float64]]:
     """Return the validation rows as a last fit shows them: fresh, and under the delays of the evaluation rows.
 
@@ -171,18 +203,18 @@ def validation_as_training(
         problem: The problem.
         prepared: The features to compute.
         check: Called often; may raise to stop, and then nothing is cached.
-        copies: Delayed copies of each row, where evaluation is delayed.
+        offer: What they were taken from, and how many delayed copies of each row.
 
     Returns:
         Features and labels, one row per validation row and copy.
     """
-    everything = prepare(problem, check, copies=copies)
+    everything = prepare(problem, check, offer)
 
     def build() -> tuple[FeatureMatrix, NDArray[np.float64]]:
-        rows, _ = _bounded(_shown(problem, copies), MAX_CELLS // 4 // max(1, len(everything.plan)))
+        rows, _ = _bounded(_shown(problem, offer.copies), MAX_CELLS // 4 // max(1, len(everything.plan)))
         return features_of(problem, everything.plan, rows, everything.vocabulary, check), _labels(rows)
 
-    matrix, label = problem.cached(f"dfs/later/{copies}", build)
+    matrix, label = problem.cached(f"dfs/later/{offer}", build)
     place = {name: number for number, name in enumerate(everything.plan.names)}
     return matrix.take([place[name] for name in prepared.plan.names]), label
 

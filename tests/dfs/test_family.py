@@ -11,6 +11,7 @@ import pytest
 
 from relselect.budget import Budget
 from relselect.dfs import DFS
+from relselect.dfs.enumeration import DEFAULT, RICH
 from relselect.dfs.features import Wanted, prepare
 from relselect.errors import BudgetExhausted, BundleError
 from relselect.events import EpochDone, StageFinished, silent
@@ -89,6 +90,21 @@ def test_trials_share_one_matrix_and_narrow_it():
     assert near.train.values.shape == (len(whole.label), len(near.plan))
     family, candidate = fitted(problem, depth=1, windows=False)
     assert np.isfinite(family.predict(candidate, problem, problem.rows("test"))).all()
+
+
+@pytest.mark.parametrize("change", [{"depth": 3}, {"conditions": True}, {"rich": True}], ids=str)
+def test_what_a_configuration_asks_for_is_offered(change):
+    problem = worlds.problem(5)
+    family, usual = fitted(problem, rounds=3)
+    _, more = fitted(problem, rounds=3, **change)
+    added = [feature for feature in more.model.plan if feature not in set(usual.model.plan)]
+    reads = {
+        "depth": lambda feature: feature.depth == 3,
+        "conditions": lambda feature: feature.where is not None,
+        "rich": lambda feature: feature.aggregate in RICH - DEFAULT,
+    }
+    assert any(reads[next(iter(change))](feature) for feature in added)
+    assert np.isfinite(family.predict(more, problem, problem.rows("test"))).all()
 
 
 def test_every_suggested_configuration_fits():
