@@ -119,7 +119,8 @@ class _Buffer:
     def reserve(self, count: int) -> NDArray[np.int64]:
         """Return room for `count` more columns after those in use."""
         if self.used + count > self.array.shape[1]:
-            larger = np.empty((len(self.array), max(self.used + count, 2 * self.array.shape[1])), np.int64)
+            # one column to spare: a view that is never the whole is of one kind, and loops are compiled for one kind
+            larger = np.empty((len(self.array), max(self.used + count, 2 * self.array.shape[1]) + 1), np.int64)
             larger[:, : self.used] = self.array[:, : self.used]
             self.array = larger
         return self.array[:, self.used : self.used + count]
