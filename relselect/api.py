@@ -168,6 +168,8 @@ def open_task(database: Database, name: str) -> Task:
         ConfigError: There is no task of that name.
     """
     if name not in database.tasks:
-        known = ", ".join(sorted(database.tasks)) or "none"
-        raise ConfigError("task", name, f"is no task of {database.name}", f"Use one of: {known}")
+        known = ", ".join(sorted(database.tasks))
+        place = database.source or "ADDRESS"
+        fix = f"Use one of: {known}" if known else f"Run `relselect init {place}` for a manifest with two examples"
+        raise ConfigError("task", name, f"is no task of {database.name}", fix)
     return Task.from_spec(database, database.tasks[name], name)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from relselect.database.clock import DAY, format_time
 from relselect.database.database import Database
@@ -30,7 +29,7 @@ _HORIZONS = [_HOUR, 6 * _HOUR, *(days * DAY for days in (1, 2, 4, 7, 14, 30, 60,
 #: Integer times: years and other counts, and seconds, milliseconds, microseconds since 1970.
 _COUNTS = [1, 2, 3, 5, 10, 20, 50, 100]
 _FEWEST_ROWS = 40
-_MOST_CLASSES = 10
+_MOST_CLASSES, _FEWEST_OF_A_CLASS = 10, 5
 
 
 def timed_examples(database: Database) -> Iterator[tuple[Example, Example]]:
@@ -177,16 +176,16 @@ def gap_examples(database: Database) -> tuple[list[Example], list[Example]]:
 
 def _kind_of_gap(table: Table, column: str, semantic: SemanticType) -> str | None:
     values = table.data[column].drop_null()
-    if len(values) < _FEWEST_ROWS or column in table.structural:
+    wanted = (SemanticType.NUMERICAL, SemanticType.CATEGORICAL, SemanticType.BOOLEAN)
+    if len(values) < _FEWEST_ROWS or column in table.structural or semantic not in wanted:
         return None
+    counts = values.value_counts().field("counts").to_pylist()
+    if len(counts) == 2:
+        return "binary" if min(counts) >= _FEWEST_OF_A_CLASS else None
     if semantic == SemanticType.NUMERICAL:
-        distinct = pc.count_distinct(values).as_py()
-        return "regression" if distinct > _MOST_CLASSES else None
-    if semantic in (SemanticType.CATEGORICAL, SemanticType.BOOLEAN):
-        counts = values.value_counts().field("counts").to_pylist()
-        if 2 <= len(counts) <= _MOST_CLASSES and min(counts) >= 5:
-            return "binary" if len(counts) == 2 else "multiclass"
-    return None
+        return "regression" if len(counts) > _MOST_CLASSES else None
+    few = 2 < len(counts) <= _MOST_CLASSES and min(counts) >= _FEWEST_OF_A_CLASS
+    return "multiclass" if few else None
 
 
 def _gap(table: str, column: str, kind: str) -> TaskSpec:

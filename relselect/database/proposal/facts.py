@@ -41,7 +41,7 @@ class ColumnFacts:
     table: str
     name: str
     position: int
-    values: pa.ChunkedArray
+    values: pa.ChunkedArray = field(repr=False)
 
     @property
     def rows(self) -> int:
@@ -160,8 +160,8 @@ class TableFacts:
     """
 
     name: str
-    data: pa.Table
-    columns: Mapping[str, ColumnFacts]
+    data: pa.Table = field(repr=False)
+    columns: Mapping[str, ColumnFacts] = field(repr=False)
     entry: CatalogTable
 
     @property

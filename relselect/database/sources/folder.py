@@ -132,5 +132,8 @@ def undeclared(folder: Path) -> DataNotFound | ConfigError:
             "path", str(folder), f"holds neither {MANIFEST_NAME} nor Parquet or CSV files", "Check the path"
         )
     rule = f"holds {len(files)} data files, but nothing declares keys, times and references"
-    fix = f"Save this as {folder / MANIFEST_NAME}, after a look at the guesses:\n\n{skeleton(folder.name, files)}"
+    fix = (
+        f"Run `relselect init {folder}`, which proposes them with reasons; or save this as {folder / MANIFEST_NAME}, "
+        f"after a look at the guesses:\n\n{skeleton(folder.name, files)}"
+    )
     return ConfigError("path", str(folder), rule, fix)
