@@ -3,8 +3,10 @@
     RELSELECT_DATA=... python benchmarks/inference.py [--only rel-f1 sakila] [--misses] [--out docs]
 
 The tables are read as the files hold them, columns included that the manifest drops; nothing else of the manifest is
-seen. Proposals about dropped columns count neither for nor against: nobody declared what they mean. With `--out`, the
-table goes into `inference.md` there, below its heading. The last line printed is one JSON object.
+seen. Proposals about dropped columns count neither for nor against: nobody declared what they mean. Every database is
+measured a second time with all names hidden (tables t0, t1, ..., columns c0, c1, ...), which shows what the values say
+by themselves. With `--out`, the tables go into `inference.md` there, below the text. The last line printed is one JSON
+object.
 """
 
 from __future__ import annotations
@@ -34,19 +36,21 @@ def main() -> None:
     arguments = parser.parse_args()
     from relselect.configs import known_databases
 
-    rows = [measured(name) for name in (arguments.only or known_databases())]
+    names = arguments.only or known_databases()
+    rows = [measured(name) for name in names]
+    hidden = [measured(name, hidden=True) for name in names]
     for row in rows:
         shown = {kind: f"{len(row[kind]['right'])}/{row[kind]['proposed']}/{row[kind]['declared']}" for kind in KINDS}
         print(f"{row['database']:32s} {row['seconds']:6.1f} s  {shown}", file=sys.stderr)
         if arguments.misses:
             tell_misses(row)
     if arguments.out is not None:
-        write(arguments.out / "inference.md", rows)
-    print(json.dumps(summary(rows)))
+        write(arguments.out / "inference.md", rows, hidden)
+    print(json.dumps(summary(rows) | {"names_hidden": {kind: total(hidden, kind) for kind in KINDS}}))
 
 
-def measured(name: str) -> dict[str, Any]:
-    """Propose for one database and compare."""
+def measured(name: str, hidden: bool = False) -> dict[str, Any]:
+    """Propose for one database and compare; with its names hidden, if that is asked for."""
     from relselect.configs import config_path
     from relselect.database.manifest import load_manifest, resolve_root
     from relselect.database.proposal import facts_of, propose
@@ -58,23 +62,39 @@ def measured(name: str) -> dict[str, Any]:
         table: read_files(find_files(root, table, spec.file), table, (), root)
         for table, spec in manifest.tables.items()
     }
+    names = {table: f"t{place}" if hidden else table for place, table in enumerate(tables)}
+    columns = {
+        (names[table], f"c{place}" if hidden else column): (table, column)
+        for table, data in tables.items()
+        for place, column in enumerate(data.column_names)
+    }
+    renamed = {names[table]: data.rename_columns([shown for (of, shown) in columns if of == names[table]])
+               for table, data in tables.items()}  # fmt: skip
     begun = time.monotonic()
-    proposal = propose(facts_of(tables, name))
+    proposal = propose(facts_of(renamed, name))
     seconds = time.monotonic() - begun
+    back = {shown: table for table, shown in names.items()}
+    found = [
+        (each.what, back[each.table], tuple(columns[each.table, column][1] for column in each.columns),
+         back[each.value] if each.what == "foreign_key" else each.value)
+        for each in proposal.findings
+    ]  # fmt: skip
     dropped = {(table, column) for table, spec in manifest.tables.items() for column in spec.drop}
     row: dict[str, Any] = {"database": name, "tables": len(tables), "seconds": seconds,
                            "rows": sum(table.num_rows for table in tables.values())}  # fmt: skip
     for kind in KINDS:
         declared = set(declared_of(manifest, kind))
         proposed = {
-            (each.table, each.columns, each.value)
-            for each in proposal.findings
-            if each.what == kind and not any((each.table, column) in dropped for column in each.columns)
+            (table, names_, value)
+            for what, table, names_, value in found
+            if what == kind and not any((table, column) in dropped for column in names_)
         }
+        of_dropped = {(table, names_, value) for what, table, names_, value in found if what == kind} - proposed
         row[kind] = {
             "right": sorted(declared & proposed),
             "wrong": sorted(proposed - declared),
             "missed": sorted(declared - proposed),
+            "dropped": sorted(of_dropped),
             "declared": len(declared),
             "proposed": len(proposed),
         }
@@ -123,13 +143,13 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
             "met": met, **totals}  # fmt: skip
 
 
-def write(path: Path, rows: list[dict[str, Any]]) -> None:
+def write(path: Path, rows: list[dict[str, Any]], hidden: list[dict[str, Any]]) -> None:
     """Replace the measured part of the page."""
     text = path.read_text(encoding="utf-8") if path.exists() else f"# Inference\n\n{MARK}\n"
-    path.write_text(f"{text.partition(MARK)[0]}{MARK}\n\n{page(rows)}", encoding="utf-8")
+    path.write_text(f"{text.partition(MARK)[0]}{MARK}\n\n{page(rows, hidden)}", encoding="utf-8")
 
 
-def page(rows: list[dict[str, Any]]) -> str:
+def page(rows: list[dict[str, Any]], hidden: list[dict[str, Any]]) -> str:
     lines = [
         "| database | tables | rows | primary keys P / R | foreign keys P / R | times P / R | seconds |",
         "|---|---:|---:|---:|---:|---:|---:|",
@@ -137,26 +157,30 @@ def page(rows: list[dict[str, Any]]) -> str:
     for row in rows:
         cells = " | ".join(cell(total([row], kind)) for kind in KINDS)
         lines.append(f"| {row['database']} | {row['tables']} | {row['rows']:,} | {cells} | {row['seconds']:.1f} |")
-    cells = " | ".join(f"**{cell(total(rows, kind))}**" for kind in KINDS)
-    number, size = sum(row["tables"] for row in rows), sum(row["rows"] for row in rows)
-    lines.append(f"| **all** | {number} | {size:,} | {cells} | {sum(row['seconds'] for row in rows):.1f} |")
+    for title, measure in (("all", rows), ("all, names hidden", hidden)):
+        cells = " | ".join(f"**{cell(total(measure, kind))}**" for kind in KINDS)
+        number, size = sum(row["tables"] for row in measure), sum(row["rows"] for row in measure)
+        seconds = sum(row["seconds"] for row in measure)
+        lines.append(f"| **{title}** | {number} | {size:,} | {cells} | {seconds:.1f} |")
     return "\n".join([*lines, "", *missed(rows), ""])
 
 
 def cell(found: dict[str, Any]) -> str:
-    shares = [
-        "–" if found[name] is None else f"{found[name]:.2f}" if len(str(found[name])) else ""
-        for name in ("precision", "recall")
-    ]
+    shares = ["–" if found[name] is None else f"{found[name]:.2f}" for name in ("precision", "recall")]
     return f"{' / '.join(shares)} ({found['right']} of {found['declared']})"
 
 
 def missed(rows: list[dict[str, Any]]) -> Iterable[str]:
-    yield "What was proposed and is not declared, and what is declared and was not proposed:"
+    yield "What was proposed and is not declared, what is declared and was not proposed, and what was not counted:"
     yield ""
     for row in rows:
         for kind, title in KINDS.items():
-            for what, word in (("wrong", "not declared"), ("missed", "not proposed")):
+            named = (
+                ("wrong", "not declared"),
+                ("missed", "not proposed"),
+                ("dropped", "about dropped columns, not counted"),
+            )
+            for what, word in named:
                 found = [f"`{t}.{'+'.join(c)}`" + (f" → {v}" if v else "") for t, c, v in row[kind][what]]
                 if found:
                     yield f"* {row['database']}, {title} {word}: {', '.join(found)}"
