@@ -81,4 +81,7 @@ def _feature(source: Source, feature: Feature, value: str, number: str) -> Node:
     n = double(column("g", number))
     weighted = exp.Sum(this=case((some, times(n, exp.Ln(this=n.copy()))), default=real(0)))
     total = exp.Nullif(this=rows, expression=real(0))
-    return minus(exp.Ln(this=total), divided(weighted, total.copy()))
+    spread = minus(exp.Ln(this=total), divided(weighted, total.copy()))
+    # one value alone has entropy 0 to the last bit: a spread of such entropies would otherwise be one of rounding errors
+    alone = equal(double(exp.Max(this=column("g", number))), total.copy())
+    return case((alone, real(0)), default=spread)

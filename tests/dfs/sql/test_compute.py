@@ -15,6 +15,7 @@ from relselect.database.table import SemanticType
 from relselect.dfs.encoding import Vocabulary
 from relselect.dfs.enumeration import default_plan
 from relselect.dfs.feature import Aggregate, Feature, Hop
+from relselect.dfs.matrix import compute
 from relselect.dfs.plan import Plan
 from relselect.dfs.sql import compute_sql, to_sql
 from relselect.errors import ConfigError, PlanError
@@ -239,6 +240,23 @@ def test_skewness_and_trend_of_values_that_do_not_differ_are_zero():
     np.testing.assert_array_equal(values[0], [0, 0, 0])
     assert values[1, 2] == 0
     np.testing.assert_array_equal(values[2, 1:], [np.nan, np.nan])
+
+
+def test_entropies_of_one_value_do_not_differ():
+    sizes = [3, 5, 6, 7, 10, 11]
+    lines = pd.DataFrame({"line": range(sum(sizes)), "order": np.repeat(range(6), sizes), "at": START, "kind": "a"})
+    frames = {
+        "users": pd.DataFrame({"user": [0, 1]}),
+        "orders": pd.DataFrame({"order": range(6), "user": 0, "at": START}),
+        "lines": lines,
+    }
+    problem = problem_of(frames, {"orders": "at", "lines": "at"})
+    inner = Feature(A.ENTROPY, (LINES,), "kind", type=SemanticType.CATEGORICAL)
+    plan = Plan("users", tuple(Feature(kind, ORDERS, base=inner) for kind in (A.MAX, A.STD, A.SKEW)))
+    cutoff = np.full(1, START.value // 1000 + 9 * DAY)
+    rows, words = Rows(np.zeros(1, dtype=np.int64), cutoff, cutoff), Vocabulary.fit(problem, plan)
+    np.testing.assert_array_equal(compute(problem, plan, rows, words).values, [[0, 0, 0]])
+    np.testing.assert_array_equal(compute_sql(problem, plan, rows, words).values, [[0, 0, 0]])
 
 
 def test_columns_of_odd_types_are_read_as_elsewhere():
