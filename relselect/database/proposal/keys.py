@@ -49,8 +49,9 @@ def _declared(table: TableFacts, said: Given) -> bool:
 
 
 def _candidates(table: TableFacts, facts: Facts, said: Given) -> Iterator[Finding]:
+    referring = {column for key in table.entry.foreign_keys for column in key.columns}
     for column in table.columns.values():
-        if column.name in said.drop or column.kind not in ("integer", "text"):
+        if column.name in {*said.drop, *referring} or column.kind not in ("integer", "text"):
             continue
         score, why = _score(column, table, facts)
         if score < _LEAST:

@@ -70,6 +70,26 @@ def test_postgres_to_a_recommendation(lahman_postgres, postgres, tmp_path, monke
     assert SECRET not in told.output + told.stderr
 
 
+def test_types_names_and_keys_as_people_have_them(postgres, tmp_path) -> None:
+    script = """
+        CREATE TYPE mood AS ENUM ('sad', 'ok');
+        CREATE TABLE "Order" (
+            id uuid PRIMARY KEY, mood mood, tags text[], doc jsonb, pic bytea, "select" numeric(12, 2), at timestamptz);
+        CREATE TABLE line (nr int, "order" uuid REFERENCES "Order", part int, PRIMARY KEY ("order", nr));
+        CREATE TABLE note (line int, "order" uuid, FOREIGN KEY ("order", line) REFERENCES line ("order", nr));
+        INSERT INTO "Order" SELECT gen_random_uuid(), 'ok', '{a}', '{"x": 1}', '\\x00', n,
+            timestamp '2020-01-01' + n * interval '1 day' FROM generate_series(1, 50) n;
+        INSERT INTO line SELECT 1, id, 7 FROM "Order";
+        INSERT INTO note SELECT nr, "order" FROM line"""
+    found = start(postgres.create("odd", script), tmp_path / "db.yaml")
+    database = open_database(found.path)
+    assert database["line"].primary_key == ("order", "nr")
+    assert [key.columns for key in database["note"].foreign_keys] == [("order", "line")]
+    assert database["Order"].time == "at"
+    assert {each.origin for each in found.proposal.of("note", "foreign_key")} == {"declared"}
+    assert not found.proposal.of("note", "primary_key")
+
+
 def test_sqlite_file(lahman_sqlite, tmp_path) -> None:
     done = run("init", lahman_sqlite, "--out", tmp_path / "db.yaml", "--json")
     assert done.exit_code == 0, done.output
