@@ -18,7 +18,7 @@ from relselect.database.manifest import load_manifest
 from relselect.database.proposal import Origin, Proposal, propose, read_facts
 from relselect.database.proposal.examples import Example, gap_examples, timed_examples
 from relselect.database.sources.folder import MANIFEST_NAME
-from relselect.database.sources.uri import literal_password
+from relselect.database.sources.uri import HIDDEN
 from relselect.errors import ConfigError, UserError
 from relselect.events import Emit, silent
 from relselect.tasks import Task
@@ -103,7 +103,7 @@ def start(
     proposal = proposal.with_tasks(dict(examples))
     text = proposal.to_manifest(origin, place.parent)
     _write(place, text)
-    return Started(proposal, tuple(tasks), (*facts.notes, *_needed(origin, text), *notes), place, text)
+    return Started(proposal, tuple(tasks), (*facts.notes, *_needed(origin), *notes), place, text)
 
 
 def default_place(uri: str | Path) -> Path:
@@ -160,9 +160,9 @@ def _built(database: Database, example: Example, notes: list[str]) -> Task | Non
     return task
 
 
-def _needed(origin: Origin, text: str) -> Iterable[str]:
+def _needed(origin: Origin) -> Iterable[str]:
     """Say which environment variables the manifest reads, where the address had a password itself."""
-    if literal_password(origin.address.shown) or "***" in origin.address.shown:
+    if HIDDEN in origin.address.shown:
         yield "The password is not in the manifest: set PGPASSWORD before it is opened."
 
 
