@@ -1,5 +1,7 @@
 # Everything a newcomer needs: `make demo` and `make test`.
 PYTHON ?= python3
+# Processes that the tests are shared by; the files of each stay together.
+JOBS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -18,7 +20,7 @@ demo: install
 	$(BIN)/relselect demo
 
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 lint: install
 	$(BIN)/ruff check .
