@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 
 # Read once, when OpenMP is loaded: without it threads that wait take the cores from whatever else runs.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -46,6 +47,24 @@ def problem():
     return shop_problem()
 
 
+@contextmanager
+def few_steps():
+    """Train graph networks for a few steps only."""
+    from relselect.rdl import RDL
+
+    usual = RDL.default
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RDL, "default", lambda self, problem: {**usual(self, problem), "epochs": 3, "fewest_steps": 4})
+        yield
+
+
+@pytest.fixture(scope="module")
+def brief_networks():
+    """The default of the graph network with few steps, for tests that ask for anything but how well it learns."""
+    with few_steps():
+        yield
+
+
 @pytest.fixture(scope="session")
 def trained(database, tables):
     """Train once per choice of families: a function from "dfs", "rdl" or "dfs,rdl" to (predictor, events)."""
@@ -56,9 +75,11 @@ def trained(database, tables):
     def train(families: str):
         if families not in done:
             events: list[object] = []
-            fit = relselect.select_and_train(
-                database, shop_task(database, tables), "90s", families=families, max_trials=1, on_event=events.append
-            )
+            asked = shop_task(database, tables)
+            with few_steps():
+                fit = relselect.select_and_train(
+                    database, asked, "90s", families=families, max_trials=1, on_event=events.append
+                )
             done[families] = (fit, events)
         return done[families]
 

@@ -18,6 +18,8 @@ from relselect.errors import BudgetError, ConfigError, TaskError
 from relselect.events import EpochDone, Notice, StageFinished, StageStarted, TrialFinished, TrialStarted
 from tests.shop import shop, shop_task
 
+pytestmark = pytest.mark.usefixtures("brief_networks")
+
 
 def test_the_leaderboard_holds_all_families(trained):
     fit, _ = trained("dfs,rdl")

@@ -16,6 +16,8 @@ import relselect as rs
 from relselect.errors import BundleError, TaskError
 from tests.shop import shop
 
+pytestmark = pytest.mark.usefixtures("brief_networks")
+
 
 @pytest.fixture(scope="module", params=["dfs", "rdl"])
 def saved(request, trained, tmp_path_factory):

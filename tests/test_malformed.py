@@ -28,6 +28,8 @@ from tests.shop import days, labels, shop, shop_tables, shop_task
 TABLES = shop_tables()
 FRAME = labels(TABLES)
 
+pytestmark = pytest.mark.usefixtures("brief_networks")
+
 
 def told(error: UserError) -> None:
     """Check that an error says what is wrong, with what, why, and what to do."""
