@@ -120,6 +120,8 @@ def changed_shapes(snapshot: Snapshot, needs: Needs, now: Mapping[str, Shape], t
     """
     extra = [name for name in now if name not in snapshot.tables]
     found = [Finding(_some(extra), None, "table", "absent", "present", "note", "Not read")] if extra else []
+    # a source that declares no reference at all has not changed its mind about any
+    silent = not any(shape.foreign_keys for shape in now.values())
     for name, shape in snapshot.tables.items():
         if name not in now:
             needed = name in needs
@@ -128,7 +130,7 @@ def changed_shapes(snapshot: Snapshot, needs: Needs, now: Mapping[str, Shape], t
             continue
         needed_here = needs[name].columns if name in needs else {}
         found += _columns(name, shape, now[name], needed_here, types.get(name, {}))
-        found += _declarations(name, shape, now[name])
+        found += _declarations(name, shape, now[name], silent=silent)
     return found
 
 
@@ -180,14 +182,21 @@ def _type(name: str, column: str, before: str, now: str, needed: bool, semantic:
     return Finding(name, column, "type", before, now, severity, advice)
 
 
-def _declarations(name: str, shape: Shape, now: Shape) -> list[Finding]:
-    """Return the keys and references that are no longer declared, or newly so; the model goes by those of training."""
+def _declarations(name: str, shape: Shape, now: Shape, *, silent: bool) -> list[Finding]:
+    """Return the keys and references that are no longer declared, or newly so; the model goes by those of training.
+
+    Args:
+        name: The table.
+        shape: As it was declared in training.
+        now: As it would be declared today.
+        silent: Whether nothing declares references today, so that none of them is missed.
+    """
     as_trained = "The predictor goes by what was declared in training"
     before = {(key.columns, key.table) for key in shape.foreign_keys}
     after = {(key.columns, key.table) for key in now.foreign_keys}
     found = [
         Finding(name, "+".join(columns), "foreign key", f"to {table}", "not declared", "note", as_trained)
-        for columns, table in sorted(before - after)
+        for columns, table in ([] if silent else sorted(before - after))
     ]
     found += [
         Finding(name, "+".join(columns), "foreign key", "not declared", f"to {table}", "note", "It is not followed")

@@ -92,6 +92,11 @@ def test_tables_columns_and_keys(fit, database):
     assert fit.drift(now).summary == "1 error, 3 notes"
 
 
+def test_a_source_that_declares_no_reference_has_changed_none(fit, database):
+    now = Database([replace(table, foreign_keys=()) for table in database.tables.values()])
+    assert not fit.drift(now).findings
+
+
 def test_many_new_tables_are_one_line(fit, database):
     extra = [replace(database["products"], name=f"t{number}") for number in range(20)]
     (finding,) = fit.drift(Database([*database.tables.values(), *extra])).findings
