@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from relselect.rdl.features import MISSING, RESERVED
+from relselect.rdl.draws import happens
+from relselect.rdl.dropout import Dropout
+from relselect.rdl.features import MISSING, RESERVED, UNSEEN
 from relselect.rdl.text import WIDTH
 
 if TYPE_CHECKING:
@@ -27,6 +29,8 @@ __all__ = ["ENCODERS", "MaskedColumns", "ResidualBlock", "StackedEncoder", "Text
 
 #: Share of a text's numbers dropped in training: texts tell rows apart, and are easily learnt by heart.
 _TEXT_DROPOUT = 0.3
+#: Share of the categories that training sees as if for the first time.
+_UNSEEN_SHARE = 0.1
 
 
 class ResidualBlock(nn.Module):
@@ -38,7 +42,7 @@ class ResidualBlock(nn.Module):
             nn.LayerNorm(channels),
             nn.Linear(channels, channels),
             nn.ReLU(),
-            nn.Dropout(dropout),
+            Dropout(dropout),
             nn.Linear(channels, channels),
         )
 
@@ -91,7 +95,7 @@ class TextMap(nn.Module):
     def __init__(self, spec: TableSpec, channels: int) -> None:
         super().__init__()
         self.clocks = tuple(column.clock for column in spec.texts)
-        self.dropout = nn.Dropout(_TEXT_DROPOUT)
+        self.dropout = Dropout(_TEXT_DROPOUT)
         self.linear = nn.Linear(len(spec.texts) * WIDTH, channels, bias=False)
 
     def forward(self, tensors: TableTensors, rows: Tensor, known: Tensor) -> Tensor:
@@ -136,6 +140,11 @@ class StackedEncoder(nn.Module):
         self.blocks = nn.Sequential(*(ResidualBlock(channels, dropout) for _ in range(blocks)))
         self.unknown = nn.Parameter(torch.zeros(channels))
 
+    def forget_categories(self) -> None:
+        """Let no category mean anything until training teaches it; one that training never meets then stays silent."""
+        if self.embedding is not None:
+            nn.init.zeros_(self.embedding.weight)
+
     def forward(self, tensors: TableTensors, rows: Tensor, known: Tensor) -> Tensor:
         """Encode rows of a table.
 
@@ -156,6 +165,10 @@ class StackedEncoder(nn.Module):
         if self.linear is not None:
             encoded = encoded + self.linear(torch.cat(parts, dim=1))
         if self.embedding is not None:
+            if self.training:
+                # categories that come up after training have a meaning only if training saw some as if for the first time
+                anew = happens(codes.shape, _UNSEEN_SHARE, codes.device)
+                codes = torch.where(anew, codes.clamp(max=UNSEEN), codes)
             encoded = encoded + self.embedding(codes + self.offsets).sum(1)
         if self.texts is not None:
             encoded = encoded + self.texts(tensors, rows, known)

@@ -14,9 +14,10 @@ from relselect.database import Table
 from relselect.database.inference import infer_types
 from relselect.family import Candidate, Config
 from relselect.rdl.encoders import ENCODERS
+from relselect.rdl.ensemble import NetworkEnsemble
 from relselect.rdl.fitted import FittedNetwork
 from relselect.rdl.graph import problem_graph
-from relselect.rdl.model import Blueprint, RelationalNetwork
+from relselect.rdl.model import Blueprint
 from relselect.rdl.pace import uncompiled
 from relselect.rdl.probe import NetworkProbe
 from relselect.rdl.refit import train_again
@@ -96,7 +97,7 @@ class RDL:
         # the global generator draws initial weights and dropout: seed it for this fit only
         with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
             torch.manual_seed(seed)
-            network = RelationalNetwork(blueprint).to(self.device)
+            network = NetworkEnsemble(blueprint).to(self.device)
             stored = _storages(resume, blueprint, problem, seed)
             part = budget.share(_FIRST[settings.refit])
             trainer = Trainer(network, blueprint, problem, seed, number, part, emit, stored[0])
@@ -141,7 +142,7 @@ class RDL:
     def choose(self, candidate: Candidate, checkpoint: int) -> Candidate:
         """Return the candidate with one of its checkpoints loaded into a network of its own."""
         fitted: FittedNetwork = candidate.model
-        network = RelationalNetwork(fitted.blueprint).to(fitted.device)
+        network = NetworkEnsemble(fitted.blueprint).to(fitted.device)
         network.load_state_dict(candidate.checkpoints[checkpoint].state)
         return replace(candidate, model=FittedNetwork(fitted.blueprint, network.eval(), fitted.device))
 
@@ -188,7 +189,7 @@ def _storages(
     return Storage(resume / _STATES[0], identity), Storage(resume / _STATES[1], identity)
 
 
-def _notes(trainer: Trainer, settings: Settings, again: RelationalNetwork | None) -> tuple[str, ...]:
+def _notes(trainer: Trainer, settings: Settings, again: NetworkEnsemble | None) -> tuple[str, ...]:
     notes = []
     if trainer.resumed:
         notes.append(f"Training went on from step {trainer.resumed}, where it had been cut off.")
@@ -199,7 +200,7 @@ def _notes(trainer: Trainer, settings: Settings, again: RelationalNetwork | None
     return tuple(notes)
 
 
-def _details(network: RelationalNetwork, trainer: Trainer, again: RelationalNetwork | None) -> dict[str, Any]:
+def _details(network: NetworkEnsemble, trainer: Trainer, again: NetworkEnsemble | None) -> dict[str, Any]:
     seconds = [epoch["seconds"] for epoch in trainer.curve]
     return {
         "parameters": sum(parameter.numel() for parameter in network.parameters()),

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from relselect.budget import Budget
     from relselect.problem import Problem
     from relselect.rdl.batch import Batch
-    from relselect.rdl.model import Blueprint, RelationalNetwork
+    from relselect.rdl.ensemble import NetworkEnsemble
+    from relselect.rdl.model import Blueprint
     from relselect.rdl.sampler import Strategy
     from relselect.tasks import Rows
 
@@ -34,7 +35,7 @@ class FittedNetwork:
     """A network, what it was built from, and where it computes."""
 
     blueprint: Blueprint
-    network: RelationalNetwork
+    network: NetworkEnsemble
     device: torch.device
 
     def predict(self, problem: Problem, rows: Rows) -> NDArray[np.float64]:
@@ -83,7 +84,7 @@ def _batches(batcher: Batcher, rows: RowTensors, size: int) -> Iterator[Batch]:
 
 
 def outputs_of(
-    network: RelationalNetwork, batcher: Batcher, rows: RowTensors, size: int, budget: Budget | None = None
+    network: NetworkEnsemble, batcher: Batcher, rows: RowTensors, size: int, budget: Budget | None = None
 ) -> torch.Tensor:
     """Return a network's outputs in evaluation mode, (n, outputs), without gradients.
 

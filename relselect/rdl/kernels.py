@@ -15,7 +15,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["count_children", "pass_along", "take_children", "take_parents"]
+__all__ = ["count_children", "pass_along", "sum_into", "take_children", "take_parents", "thin"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -244,3 +244,36 @@ def pass_along(
         near, far = target[edge], source[edge]
         for channel in range(x.shape[1]):
             out[near, channel] += x[far, channel]
+
+
+@_jit
+def sum_into(x: NDArray[np.floating[Any]], target: NDArray[np.int64], out: NDArray[np.floating[Any]]) -> None:
+    """Add x[e] to out[target[e]] for every edge e in order; rows are vectors."""
+    for edge in range(len(target)):
+        near = target[edge]
+        for channel in range(x.shape[1]):
+            out[near, channel] += x[edge, channel]
+
+
+@_jit
+def thin(x: NDArray[np.floating[Any]], seed: int, dropped: int, scale: float, out: NDArray[np.floating[Any]]) -> None:
+    """Write 0 or scale * x; each of n numbers is dropped with probability `dropped` / 256, by a byte of a hash of its place.
+
+    Args:
+        x: (n,).
+        seed: Of the hashes.
+        dropped: From 0 to 255.
+        scale: What the others are multiplied by.
+        out: (n,) gets the result.
+    """
+    # a number of bytes that fill hashes whole, without a branch: what is dropped cannot be foreseen
+    weights = np.zeros(256, x.dtype)
+    weights[dropped:] = scale
+    byte, whole = np.uint64(255), len(x) >> 3
+    for block in range(whole):
+        drawn, first = _mix(np.uint64(seed) + np.uint64(block) * _GOLDEN), block << 3
+        for place in range(8):
+            out[first + place] = x[first + place] * weights[(drawn >> np.uint64(place << 3)) & byte]
+    drawn = _mix(np.uint64(seed) + np.uint64(whole) * _GOLDEN)
+    for place in range(whole << 3, len(x)):
+        out[place] = x[place] * weights[(drawn >> np.uint64((place & 7) << 3)) & byte]

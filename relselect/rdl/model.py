@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from relselect.rdl.convolution import CONVOLUTIONS
+from relselect.rdl.dropout import Dropout
 from relselect.rdl.encoders import ENCODERS, StackedEncoder
 from relselect.rdl.passing import gather
 from relselect.rdl.time_encoding import TimeEncoder
@@ -74,7 +75,7 @@ class Update(nn.Module):
         self.place = {name: place for place, name in enumerate(tables)}
         self.selves = nn.ModuleList(nn.Linear(settings.channels, settings.channels) for _ in tables)
         self.norms = nn.ModuleList(nn.LayerNorm(settings.channels) for _ in tables)
-        self.dropout = nn.Dropout(settings.dropout)
+        self.dropout = Dropout(settings.dropout)
 
     def forward(self, receivers: Mapping[str, Tensor], messages: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Join each receiver (nodes, channels) with its message; tables without messages are left out."""
@@ -127,7 +128,7 @@ class RelationalNetwork(nn.Module):
             nn.LayerNorm(2 * channels),
             nn.Linear(2 * channels, channels),
             nn.ReLU(),
-            nn.Dropout(blueprint.settings.dropout),
+            Dropout(blueprint.settings.dropout),
             nn.Linear(channels, target.outputs),
         )
         last = self.head[-1]

@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from relselect.rdl.model import RelationalNetwork
+
 if TYPE_CHECKING:
     from torch import nn
 
-    from relselect.rdl.model import RelationalNetwork
+    from relselect.rdl.ensemble import NetworkEnsemble
     from relselect.rdl.settings import Settings
 
 __all__ = ["Pace", "compiled", "find_pace", "uncompiled"]
@@ -48,7 +50,7 @@ class Pace:
 
 
 def find_pace(
-    settings: Settings, device: torch.device, network: RelationalNetwork, run: Callable[[Pace], object], steps: int
+    settings: Settings, device: torch.device, network: NetworkEnsemble, run: Callable[[Pace], object], steps: int
 ) -> Pace:
     """Return what the settings ask for, "auto" decided by trying it out.
 
@@ -76,7 +78,7 @@ def find_pace(
 
 
 def _try_to_compile(
-    network: RelationalNetwork, pace: Pace, run: Callable[[Pace], object], device: torch.device, seconds: float
+    network: NetworkEnsemble, pace: Pace, run: Callable[[Pace], object], device: torch.device, seconds: float
 ) -> Pace:
     compiled(network)
     try:
@@ -104,17 +106,18 @@ def _wait(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def compiled(network: RelationalNetwork) -> None:
+def compiled(network: NetworkEnsemble) -> None:
     """Compile, for any number of rows, the parts of a network whose structure does not depend on the trees."""
     for part in _parts(network):
         part.compile(dynamic=True)
 
 
-def uncompiled(network: RelationalNetwork) -> None:
+def uncompiled(network: NetworkEnsemble) -> None:
     """Undo `compiled`; the weights stay."""
     for part in _parts(network):
         part._compiled_call_impl = None
 
 
-def _parts(network: RelationalNetwork) -> list[nn.Module]:
-    return [*network.encoders, *network.updates, network.head]
+def _parts(network: NetworkEnsemble) -> list[nn.Module]:
+    members = [member for member in network.members if isinstance(member, RelationalNetwork)]
+    return [part for member in members for part in (*member.encoders, *member.updates, member.head)]

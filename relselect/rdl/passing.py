@@ -36,12 +36,14 @@ def pass_along(x: Tensor, source: Tensor, target: Tensor, size: int) -> Tensor:
 
 def sum_into(x: Tensor, target: Tensor, size: int) -> Tensor:
     """Add row e of `x`, (edges, channels), to row target[e] of the result, (size, channels)."""
-    return pass_along(x, torch.arange(len(target), device=target.device), target, size)
+    out: Tensor = _SumInto.apply(x, target, size)  # type: ignore[no-untyped-call]
+    return out
 
 
 def gather(x: Tensor, source: Tensor) -> Tensor:
     """Return x[source], (edges, channels), with a backward pass that is as fast as the forward one."""
-    return pass_along(x, source, torch.arange(len(source), device=source.device), len(source))
+    out: Tensor = _Gather.apply(x, source)  # type: ignore[no-untyped-call]
+    return out
 
 
 def largest_of(x: Tensor, target: Tensor, size: int) -> Tensor:
@@ -50,13 +52,17 @@ def largest_of(x: Tensor, target: Tensor, size: int) -> Tensor:
     return x.new_zeros(size, x.shape[1]).scatter_reduce(0, index, x, "amax", include_self=False)
 
 
+def _compiled(x: Tensor) -> bool:
+    return x.device.type == "cpu" and x.dtype in _COMPILED
+
+
 class _PassAlong(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, source: Tensor, target: Tensor, size: int) -> Tensor:
         ctx.save_for_backward(source, target)
         ctx.rows = len(x)
         out = x.new_zeros(size, x.shape[1])
-        if x.device.type == "cpu" and x.dtype in _COMPILED:
+        if _compiled(x):
             from relselect.rdl import kernels  # what runs on a GPU needs no compiler
 
             values, near, far = (each.detach().contiguous().numpy() for each in (x, source, target))
@@ -68,3 +74,36 @@ class _PassAlong(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, None, None, None]:
         source, target = ctx.saved_tensors
         return pass_along(grads[0], target, source, ctx.rows), None, None, None
+
+
+class _SumInto(torch.autograd.Function):
+    """The other half of `_Gather`: each is the other's derivative."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, target: Tensor, size: int) -> Tensor:
+        ctx.save_for_backward(target)
+        out = x.new_zeros(size, x.shape[1])
+        if _compiled(x):
+            from relselect.rdl import kernels
+
+            kernels.sum_into(x.detach().contiguous().numpy(), target.contiguous().numpy(), out.numpy())
+            return out
+        return out.index_add_(0, target, x)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
+        (target,) = ctx.saved_tensors
+        return gather(grads[0], target), None, None
+
+
+class _Gather(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, source: Tensor) -> Tensor:
+        ctx.save_for_backward(source)
+        ctx.rows = len(x)
+        return x.index_select(0, source)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        (source,) = ctx.saved_tensors
+        return sum_into(grads[0], source, ctx.rows), None

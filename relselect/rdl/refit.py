@@ -14,8 +14,8 @@ import numpy as np
 
 from relselect.errors import BudgetExhausted
 from relselect.rdl import training
+from relselect.rdl.ensemble import NetworkEnsemble
 from relselect.rdl.fitted import batcher_of, row_tensors
-from relselect.rdl.model import RelationalNetwork
 from relselect.rdl.snapshot import read_snapshot, write_snapshot
 from relselect.rdl.stepping import Order, Stepper
 from relselect.rdl.training import sampler_seed
@@ -61,7 +61,7 @@ def all_labelled(problem: Problem, seed: int, copies: int) -> Rows:
     return Rows.concat([train, *shown])
 
 
-def train_again(trainer: Trainer, budget: Budget, storage: Storage | None) -> RelationalNetwork | None:
+def train_again(trainer: Trainer, budget: Budget, storage: Storage | None) -> NetworkEnsemble | None:
     """Train on all labelled rows for as many passes as were best, or from the best state a little further.
 
     Args:
@@ -93,7 +93,7 @@ class _Again:
         self.anew, best = settings.refit == "anew", trainer.checkpoints[0]
         self.ratio = len(rows) / trainer.training_rows
         self.steps = max(1, round(best.step * (self.ratio if self.anew else _MORE)))
-        network = RelationalNetwork(trainer.blueprint).to(self.device)
+        network = NetworkEnsemble(trainer.blueprint).to(self.device)
         if not self.anew:
             network.load_state_dict(best.state)
         self.stepper = Stepper(network, trainer.blueprint, self.rows)
@@ -101,7 +101,7 @@ class _Again:
         self.order = Order(len(self.rows), settings.batch_size, seed + _LATER)
         self._take_up()
 
-    def run(self, budget: Budget) -> RelationalNetwork:
+    def run(self, budget: Budget) -> NetworkEnsemble:
         """Take all steps and return the running mean of the weights.
 
         Raises:

@@ -43,6 +43,7 @@ class Settings:
         encoder_blocks: Residual blocks of it.
         convolution: Name of the message passing layer.
         aggregation: How the neighbours of one relation are joined; attention does not read it.
+        members: Networks of different starting weights that are trained side by side and averaged.
         dropout: Share of activations dropped in training.
         learning_rate: Of AdamW.
         weight_decay: Of AdamW.
@@ -72,6 +73,7 @@ class Settings:
     encoder_blocks: int = 0
     convolution: str = "sage"
     aggregation: str = "sum"
+    members: int = 2
     dropout: float = 0.2
     learning_rate: float = 2e-3
     weight_decay: float = 1e-4

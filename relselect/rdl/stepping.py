@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from relselect.rdl.ensemble import Crew
 from relselect.rdl.pace import Pace, compiled
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from relselect.rdl.batch import Batch, RowTensors
+    from relselect.rdl.ensemble import NetworkEnsemble
     from relselect.rdl.model import Blueprint, RelationalNetwork
     from relselect.rdl.snapshot import Snapshot
 
@@ -54,24 +56,24 @@ class Order:
 
 
 class Stepper:
-    """Trains a network step by step, in place.
+    """Trains networks step by step, in place.
 
     Batches are small and the weights restless: their running mean scores higher and steadier (Polyak and Juditsky 1992).
     The mean is what is validated and kept.
 
     Args:
-        network: The network, on its device.
+        network: The networks, on their device.
         blueprint: What it was built from.
         rows: The training rows, labelled.
 
     Attributes:
-        mean: A network with the mean weights.
+        mean: The networks with their mean weights.
         steps: Steps taken.
         rate: What the learning rate is multiplied by.
         pace: How steps are computed.
     """
 
-    def __init__(self, network: RelationalNetwork, blueprint: Blueprint, rows: RowTensors) -> None:
+    def __init__(self, network: NetworkEnsemble, blueprint: Blueprint, rows: RowTensors) -> None:
         if rows.label is None:
             raise ValueError("training rows have no labels")
         self.network, self.blueprint, self.label = network, blueprint, rows.label
@@ -80,6 +82,7 @@ class Stepper:
         self._optimizer = torch.optim.AdamW(
             network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
         )
+        self._crew = Crew(network, rows.label.device)
         self.steps, self.rate, self.pace = 0, 1.0, Pace()
 
     def gradients(self, batch: Batch, pace: Pace) -> Tensor:
@@ -89,11 +92,16 @@ class Stepper:
             The loss, detached.
         """
         self._optimizer.zero_grad()
-        with pace.autocast(self.label.device):
-            output = self.network(batch)
-        loss = self.blueprint.target.loss(output.float(), self.label[batch.index])
-        torch.autograd.backward(loss)
-        return loss.detach()
+        label = self.label[batch.index]
+
+        def work(member: RelationalNetwork) -> Tensor:
+            with pace.autocast(label.device):
+                output = member(batch)
+            loss = self.blueprint.target.loss(output.float(), label)
+            torch.autograd.backward(loss)
+            return loss.detach()
+
+        return torch.stack(self._crew.each(work)).mean()
 
     def step(self, batch: Batch) -> Tensor:
         """Move the weights once; return the loss, detached."""
@@ -101,7 +109,8 @@ class Stepper:
             warm = min(1.0, (self.steps + 1) / _WARM_UP)
             group["lr"] = self.blueprint.settings.learning_rate * self.rate * warm
         loss = self.gradients(batch, self.pace)
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), _CLIP)
+        for member in self.network.members:
+            torch.nn.utils.clip_grad_norm_(member.parameters(), _CLIP)
         self._optimizer.step()
         self.steps += 1
         self._average()

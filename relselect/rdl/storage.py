@@ -10,8 +10,9 @@ from safetensors.torch import load_file, save_file
 
 from relselect.errors import BundleError
 from relselect.family import Checkpoint
+from relselect.rdl.ensemble import NetworkEnsemble
 from relselect.rdl.fitted import FittedNetwork
-from relselect.rdl.model import Blueprint, RelationalNetwork
+from relselect.rdl.model import Blueprint
 from relselect.rdl.settings import Settings
 from relselect.rdl.specification import TableSpec
 from relselect.rdl.target import Target
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["load_network", "save_network"]
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 def save_network(fitted: FittedNetwork, checkpoints: Sequence[Checkpoint], folder: Path) -> None:
@@ -66,7 +67,7 @@ def load_network(folder: Path, device: torch.device) -> tuple[FittedNetwork, tup
             Target.from_json(header["target"]),
             Settings.from_config(header["settings"]),
         )
-        network = RelationalNetwork(blueprint)
+        network = NetworkEnsemble(blueprint)
         network.load_state_dict(load_file(folder / "network.safetensors"))
         checkpoints = tuple(
             Checkpoint(each["step"], each["score"], load_file(folder / f"checkpoint-{place}.safetensors"))

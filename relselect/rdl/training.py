@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from relselect.events import Emit
     from relselect.problem import Problem
     from relselect.rdl.batch import Batcher
-    from relselect.rdl.model import Blueprint, RelationalNetwork
+    from relselect.rdl.ensemble import NetworkEnsemble
+    from relselect.rdl.model import Blueprint
     from relselect.tasks import Rows
 
 __all__ = ["SAVE_SECONDS", "STOPPING_ROWS", "Storage", "Trainer", "sampler_seed", "stopping_rows"]
@@ -91,7 +92,7 @@ class Trainer:
         resumed: Steps that were taken before this process.
     """
 
-    network: RelationalNetwork
+    network: NetworkEnsemble
     blueprint: Blueprint
     problem: Problem
     seed: int
