@@ -83,7 +83,16 @@ def _embeddings(view: View, held: Held, layers: int, budget: Budget) -> list[NDA
     from relselect.rdl.settings import Settings
 
     budget.check()
-    settings = Settings(channels=_CHANNELS, layers=layers, fan_out=_FAN_OUT[layers], aggregation="mean", dropout=0.0)
+    settings = Settings(
+        channels=_CHANNELS,
+        layers=layers,
+        fan_out=_FAN_OUT[layers],
+        aggregation="mean",
+        dropout=0.0,
+        texts="all",
+        ranks=False,
+        recent_level=False,
+    )
     blueprint = blueprint_of(view.problem, settings)
     device = torch.device("cpu")
     with torch.random.fork_rng(devices=[]):

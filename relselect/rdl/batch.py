@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from relselect.rdl.features import TableTensors
+    from relselect.rdl.level import Level
     from relselect.rdl.sampler import TemporalSampler, Trees
     from relselect.rdl.specification import TableSpec
 
@@ -79,6 +80,7 @@ class Batch:
         context: float32 (b, width), calendar and delay of the row and numbers of visible neighbours.
         features: The declared task-row features.
         elapsed: float32 (b, moments among them).
+        level: float32 (b, outputs), what the outputs are counted from.
         index: int64 (b,), which of the `RowTensors` they are.
     """
 
@@ -87,6 +89,7 @@ class Batch:
     context: Tensor
     features: TableTensors
     elapsed: Tensor
+    level: Tensor
     index: Tensor
 
 
@@ -101,6 +104,7 @@ class Batcher:
         entity: The entity table.
         unit: Ticks of one unit of elapsed time.
         time_kind: "timestamp", "integer" or None; only timestamps have a calendar.
+        level: What outputs are counted from, on the device.
     """
 
     def __init__(
@@ -112,6 +116,7 @@ class Batcher:
         entity: str,
         unit: int,
         time_kind: str | None,
+        level: Level,
     ) -> None:
         self.sampler = sampler
         self.tables = tables
@@ -120,6 +125,7 @@ class Batcher:
         self.entity = entity
         self.unit = unit
         self.time_kind = time_kind
+        self.level = level
         self._slots: dict[str, np.ndarray[tuple[int], np.dtype[np.int64]]] = {}
 
     def batch(self, rows: RowTensors, index: Tensor) -> Batch:
@@ -136,6 +142,7 @@ class Batcher:
             self._context(trees, cutoff, rows.delay[index]),
             features,
             elapsed(cutoff, features.moments, self.unit),
+            self.level.at(asof),
             index,
         )
 

@@ -165,10 +165,16 @@ class RDL:
 def blueprint_of(problem: Problem, settings: Settings) -> Blueprint:
     """Fit columns and target of a problem and say what network to build."""
     graph = problem_graph(problem, torch.device("cpu"), shortcuts=settings.edges == "shortcuts")
-    tables, task_row = fit_tables(problem), _task_spec(problem)
-    if not settings.texts:
-        tables, task_row = {name: replace(spec, texts=()) for name, spec in tables.items()}, replace(task_row, texts=())
+    tables = {name: read_of(spec, settings) for name, spec in fit_tables(problem).items()}
+    task_row = read_of(_task_spec(problem), settings)
     return Blueprint(problem.entity, graph.edge_types, tables, task_row, Target.of(problem), settings)
+
+
+def read_of(spec: TableSpec, settings: Settings) -> TableSpec:
+    """Return the part of a table's fitted columns that the settings let the network read."""
+    numeric = tuple(column for column in spec.numeric if settings.ranks or column.ranked_by is None)
+    texts = tuple(text for text in spec.texts if settings.texts == "all" or not text.names)
+    return replace(spec, numeric=numeric, texts=() if settings.texts == "none" else texts)
 
 
 def _task_spec(problem: Problem) -> TableSpec:

@@ -11,6 +11,7 @@ import torch
 from relselect.rdl.batch import Batcher, RowTensors
 from relselect.rdl.features import TableTensors, problem_features, read_columns
 from relselect.rdl.graph import problem_graph
+from relselect.rdl.level import Level, level_of
 from relselect.rdl.sampler import TemporalSampler
 from relselect.rdl.time_encoding import time_unit
 
@@ -75,7 +76,16 @@ def batcher_of(blueprint: Blueprint, problem: Problem, device: torch.device, *, 
         blueprint.entity,
         time_unit(kind),
         kind,
+        _level(blueprint, problem).to(device),
     )
+
+
+def _level(blueprint: Blueprint, problem: Problem) -> Level:
+    target = blueprint.target
+    if not blueprint.settings.recent_level:
+        return Level(torch.empty(0, dtype=torch.int64), torch.tensor([target.prior], dtype=torch.float32))
+    found: Level = problem.cached(f"rdl/level/{target}", lambda: level_of(problem, target))
+    return found
 
 
 def _batches(batcher: Batcher, rows: RowTensors, size: int) -> Iterator[Batch]:

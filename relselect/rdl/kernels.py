@@ -277,3 +277,61 @@ def thin(x: NDArray[np.floating[Any]], seed: int, dropped: int, scale: float, ou
     drawn = _mix(np.uint64(seed) + np.uint64(whole) * _GOLDEN)
     for place in range(whole << 3, len(x)):
         out[place] = x[place] * weights[(drawn >> np.uint64((place & 7) << 3)) & byte]
+
+
+@_jit
+def rank_groups(values: NDArray[np.float64], first: NDArray[np.int64], most: int, out: NDArray[np.float64]) -> None:
+    """Rank numbers among those of their group and of the groups before it; see `ranks.recent_ranks`.
+
+    Args:
+        values: (n,) numbers, sorted within each group, nan last.
+        first: (groups + 1,) where each group starts, and n.
+        most: Most numbers compared with, unless a group alone has more.
+        out: (n,) gets the mid-ranks, nan for nan.
+    """
+    low = 0
+    for group in range(len(first) - 1):
+        start, end = first[group], first[group + 1]
+        while first[low] < start and end - first[low] > most:
+            low += 1
+        for place in range(start, end):
+            value = values[place]
+            if np.isnan(value):
+                out[place] = np.nan
+                continue
+            smaller = equal = compared = 0
+            for other in range(first[low], start):
+                smaller += values[other] < value
+                equal += values[other] == value
+                compared += not np.isnan(values[other])
+            # its own group is sorted
+            left, right, last = _bounds(values, value, start, end)
+            smaller, equal, compared = smaller + left - start, equal + right - left, compared + last - start
+            out[place] = (smaller + 0.5 * equal) / compared
+
+
+@_jit
+def _bounds(values: NDArray[np.float64], value: float, start: int, end: int) -> tuple[int, int, int]:
+    """Return where, among sorted numbers in [start, end), those equal to `value` begin and end, and where nan begins."""
+    low, high = start, end
+    while low < high:
+        middle = (low + high) >> 1
+        if values[middle] < value:
+            low = middle + 1
+        else:
+            high = middle
+    left, high = low, end
+    while low < high:
+        middle = (low + high) >> 1
+        if values[middle] <= value:
+            low = middle + 1
+        else:
+            high = middle
+    right, high = low, end
+    while low < high:
+        middle = (low + high) >> 1
+        if np.isnan(values[middle]):
+            high = middle
+        else:
+            low = middle + 1
+    return left, right, low

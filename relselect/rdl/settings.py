@@ -25,6 +25,7 @@ _CHOICES = {
     "precision": ("auto", "fp32", "bf16"),
     "compile": ("auto", "on", "off"),
     "refit": ("none", "continue", "anew"),
+    "texts": ("prose", "all", "none"),
 }
 
 
@@ -58,7 +59,9 @@ class Settings:
         decay: What the learning rate is multiplied by after a validation without a better score; 1 leaves it.
         refit: What predicts in the end: "none" for what was validated, "continue" for that trained a little further on
             training and validation rows, "anew" for a network trained on both from the start.
-        texts: Whether text columns are read.
+        texts: Which text columns are read: "prose" for those that are no names (see `relselect.rdl.text`), "all" or "none".
+        ranks: Whether a number is also read as its rank among the latest ones of its column.
+        recent_level: Whether outputs are counted from the level of the labels that were known last, or from that of training.
         precision: Of training steps: "fp32", "bf16", or "auto" for what a trial on the GPU finds faster, fp32 on a CPU.
         compile: Whether parts of the network are compiled: "on", "off", or "auto" for what pays on a GPU, off on a CPU.
     """
@@ -87,7 +90,9 @@ class Settings:
     copies: int = 3
     decay: float = 0.5
     refit: str = "continue"
-    texts: bool = True
+    texts: str = "prose"
+    ranks: bool = True
+    recent_level: bool = True
     precision: str = "auto"
     compile: str = "auto"
 

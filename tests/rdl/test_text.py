@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -14,8 +16,10 @@ from relselect.database.clock import DAY
 from relselect.events import silent
 from relselect.problem import Problem
 from relselect.rdl import RDL
+from relselect.rdl.family import blueprint_of, read_of
 from relselect.rdl.features import read_columns
-from relselect.rdl.specification import TableSpec, fit_columns
+from relselect.rdl.settings import Settings
+from relselect.rdl.specification import TableSpec, fit_columns, fit_tables
 from relselect.rdl.text import WIDTH, encode_texts, fit_text
 from relselect.tasks import Task
 
@@ -83,6 +87,30 @@ def test_only_visible_texts_are_counted():
     assert fit_text("note", column, np.zeros(60, bool), -1) is None
 
 
+def test_names_are_told_from_prose():
+    prose, _ = texts_of(300)
+    assert not fitted(prose).names
+    draw = np.random.default_rng(0)
+    syllables = ["ba", "ke", "lor", "min", "tas", "ru", "del", "vio", "san", "po"]
+    surnames = ["".join(draw.choice(syllables, 4)) for _ in range(300)]
+    forenames = draw.choice(["Ann", "Bob", "Cid", "Dot"], 300)
+    assert fitted(surnames).names
+    assert not fitted([f"the {word} of the {word}s and the king of {word}" for word in surnames]).names
+    assert fitted([f"{one}, {other}" for one, other in zip(surnames, surnames[::-1], strict=True)]).names
+    # half of the words recur: still told by who it is as much as by what it says
+    assert not fitted([f"{first} {last}" for first, last in zip(forenames, surnames, strict=True)]).names
+
+
+def test_names_are_read_only_when_asked_for(reviews):
+    spec = blueprint_of(reviews, Settings()).specs["posts"]
+    assert [text.name for text in spec.texts] == ["body"]
+    assert blueprint_of(reviews, Settings(texts="none")).specs["posts"].texts == ()
+    specs = fit_tables(reviews)
+    named = replace(specs["posts"], texts=tuple(replace(text, names=True) for text in specs["posts"].texts))
+    assert read_of(named, Settings()).texts == ()
+    assert read_of(named, Settings(texts="all")).texts == named.texts
+
+
 def test_columns_of_text_are_read_once_per_text_and_survive_json():
     texts, _ = texts_of(30)
     data = pa.table({"note": [*texts, None, texts[0]]})
@@ -142,9 +170,9 @@ def reviews() -> Problem:
 
 @pytest.mark.parametrize("encoder", ["stacked", "frame"])
 def test_a_network_learns_from_text_alone(reviews, small, encoder):
-    def score(texts: bool) -> float:
+    def score(texts: str) -> float:
         config = {**small, "layers": 1, "encoder": encoder, "texts": texts}
         return RDL("cpu").fit(reviews, config, seed=0, number=0, budget=Budget(None), emit=silent).val_score
 
-    assert score(True) > 0.8
-    assert score(False) < 0.65
+    assert score("prose") > 0.8
+    assert score("none") < 0.65
