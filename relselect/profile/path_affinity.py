@@ -90,8 +90,7 @@ def _embeddings(view: View, held: Held, layers: int, budget: Budget) -> list[NDA
         aggregation="mean",
         dropout=0.0,
         texts="all",
-        ranks=False,
-        recent_level=False,
+        level=False,
     )
     blueprint = blueprint_of(view.problem, settings)
     device = torch.device("cpu")

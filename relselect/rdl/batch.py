@@ -77,10 +77,9 @@ class Batch:
     Attributes:
         trees: The sampled trees.
         nodes: Per table.
-        context: float32 (b, width), calendar and delay of the row and numbers of visible neighbours.
+        context: float32 (b, width), calendar and delay of the row, numbers of visible neighbours, and the labels' level.
         features: The declared task-row features.
         elapsed: float32 (b, moments among them).
-        level: float32 (b, outputs), what the outputs are counted from.
         index: int64 (b,), which of the `RowTensors` they are.
     """
 
@@ -89,7 +88,6 @@ class Batch:
     context: Tensor
     features: TableTensors
     elapsed: Tensor
-    level: Tensor
     index: Tensor
 
 
@@ -104,7 +102,7 @@ class Batcher:
         entity: The entity table.
         unit: Ticks of one unit of elapsed time.
         time_kind: "timestamp", "integer" or None; only timestamps have a calendar.
-        level: What outputs are counted from, on the device.
+        level: The level of the labels, on the device, where the network reads it.
     """
 
     def __init__(
@@ -116,7 +114,7 @@ class Batcher:
         entity: str,
         unit: int,
         time_kind: str | None,
-        level: Level,
+        level: Level | None = None,
     ) -> None:
         self.sampler = sampler
         self.tables = tables
@@ -139,17 +137,19 @@ class Batcher:
         return Batch(
             trees,
             nodes,
-            self._context(trees, cutoff, rows.delay[index]),
+            self._context(trees, cutoff, asof, rows.delay[index]),
             features,
             elapsed(cutoff, features.moments, self.unit),
-            self.level.at(asof),
             index,
         )
 
-    def _context(self, trees: Trees, cutoff: Tensor, delay: Tensor) -> Tensor:
+    def _context(self, trees: Trees, cutoff: Tensor, asof: Tensor, delay: Tensor) -> Tensor:
         late = torch.log1p(delay.double() / self.unit).float()
         counts = torch.log1p(trees.degree.float())
-        return torch.cat([calendar(cutoff, self.time_kind), late.unsqueeze(1) / 4, counts / 4], dim=1)
+        parts = [calendar(cutoff, self.time_kind), late.unsqueeze(1) / 4, counts / 4]
+        if self.level is not None:
+            parts.append(self.level.at(asof).unsqueeze(1))
+        return torch.cat(parts, dim=1)
 
     def _nodes(self, name: str, trees: Trees, dates: Tensor, date: Tensor, asof: Tensor) -> NodeBatch:
         table, spec = self.tables[name], self.specs[name]

@@ -172,9 +172,8 @@ def blueprint_of(problem: Problem, settings: Settings) -> Blueprint:
 
 def read_of(spec: TableSpec, settings: Settings) -> TableSpec:
     """Return the part of a table's fitted columns that the settings let the network read."""
-    numeric = tuple(column for column in spec.numeric if settings.ranks or column.ranked_by is None)
     texts = tuple(text for text in spec.texts if settings.texts == "all" or not text.names)
-    return replace(spec, numeric=numeric, texts=() if settings.texts == "none" else texts)
+    return replace(spec, texts=() if settings.texts == "none" else texts)
 
 
 def _task_spec(problem: Problem) -> TableSpec:

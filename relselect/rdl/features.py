@@ -12,7 +12,6 @@ import torch
 
 from relselect.database.clock import NEVER, ticks_of
 from relselect.database.columns import as_float, as_strings
-from relselect.rdl.ranks import recent_ranks
 from relselect.rdl.specification import LARGEST
 from relselect.rdl.text import WIDTH, encode_texts
 
@@ -104,10 +103,7 @@ def read_columns(
     numeric = np.empty((count, len(spec.numeric)), np.float32)
     for place, number in enumerate(spec.numeric):
         values = np.clip(as_float(data[number.name]), -LARGEST, LARGEST)
-        if number.ranked_by is None:
-            numeric[:, place] = np.arcsinh((values - number.center) / number.scale)
-        else:
-            numeric[:, place] = 2 * recent_ranks(values, ticks_of(data[number.ranked_by])) - 1
+        numeric[:, place] = np.arcsinh((values - number.center) / number.scale)
     codes = np.empty((count, len(spec.categories)), np.int64)
     for place, category in enumerate(spec.categories):
         codes[:, place] = _codes(data[category.name], category)

@@ -76,16 +76,16 @@ def batcher_of(blueprint: Blueprint, problem: Problem, device: torch.device, *, 
         blueprint.entity,
         time_unit(kind),
         kind,
-        _level(blueprint, problem).to(device),
+        _level(blueprint, problem, device),
     )
 
 
-def _level(blueprint: Blueprint, problem: Problem) -> Level:
+def _level(blueprint: Blueprint, problem: Problem, device: torch.device) -> Level | None:
+    if not blueprint.reads_level:
+        return None
     target = blueprint.target
-    if not blueprint.settings.recent_level:
-        return Level(torch.empty(0, dtype=torch.int64), torch.tensor([target.prior], dtype=torch.float32))
     found: Level = problem.cached(f"rdl/level/{target}", lambda: level_of(problem, target))
-    return found
+    return found.to(device)
 
 
 def _batches(batcher: Batcher, rows: RowTensors, size: int) -> Iterator[Batch]:

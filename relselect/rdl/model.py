@@ -51,6 +51,11 @@ class Blueprint:
     target: Target
     settings: Settings
 
+    @property
+    def reads_level(self) -> bool:
+        """Whether the network reads the level of the labels that were known last."""
+        return self.settings.level and self.target.kind == "regression"
+
 
 def edges_by_layer(entity: str, edge_types: Sequence[EdgeType], layers: int) -> list[list[EdgeType]]:
     """Return the relations each layer needs: the first works furthest from the root, the last at the root alone."""
@@ -119,7 +124,7 @@ class RelationalNetwork(nn.Module):
     def _build_head(self, blueprint: Blueprint) -> None:
         channels, target = blueprint.settings.channels, blueprint.target
         relations = sum(each[2] == blueprint.entity for each in blueprint.edge_types)
-        self.context = nn.Linear(_CONTEXT + relations, channels)
+        self.context = nn.Linear(_CONTEXT + relations + blueprint.reads_level, channels)
         self.task_row = StackedEncoder(blueprint.task_spec, channels, 0, 0.0)
         self.task_times = (
             TimeEncoder(len(blueprint.task_spec.moments), channels) if blueprint.task_spec.moments else None
@@ -135,12 +140,12 @@ class RelationalNetwork(nn.Module):
         if isinstance(last, nn.Linear):
             nn.init.normal_(last.weight, std=0.02)
             with torch.no_grad():
-                last.bias.zero_()  # outputs are counted from the level of the labels
+                last.bias.copy_(torch.tensor(target.prior))
 
     def forward(self, batch: Batch) -> Tensor:
         """Return the outputs of a batch of b task rows, (b, outputs)."""
         out: Tensor = self.head(self.embed(batch))
-        return out + batch.level
+        return out
 
     def embed(self, batch: Batch) -> Tensor:
         """Return what the head reads of b task rows: the root and the row itself, (b, 2 * channels)."""

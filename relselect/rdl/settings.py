@@ -60,8 +60,7 @@ class Settings:
         refit: What predicts in the end: "none" for what was validated, "continue" for that trained a little further on
             training and validation rows, "anew" for a network trained on both from the start.
         texts: Which text columns are read: "prose" for those that are no names (see `relselect.rdl.text`), "all" or "none".
-        ranks: Whether a number is also read as its rank among the latest ones of its column.
-        recent_level: Whether outputs are counted from the level of the labels that were known last, or from that of training.
+        level: Whether a regression reads the mean of the labels that were known last.
         precision: Of training steps: "fp32", "bf16", or "auto" for what a trial on the GPU finds faster, fp32 on a CPU.
         compile: Whether parts of the network are compiled: "on", "off", or "auto" for what pays on a GPU, off on a CPU.
     """
@@ -91,8 +90,7 @@ class Settings:
     decay: float = 0.5
     refit: str = "continue"
     texts: str = "prose"
-    ranks: bool = True
-    recent_level: bool = True
+    level: bool = True
     precision: str = "auto"
     compile: str = "auto"
 

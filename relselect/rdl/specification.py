@@ -6,7 +6,7 @@ and a later database is read the same way.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,16 +33,12 @@ LARGEST = 1e100
 
 @dataclass(frozen=True)
 class NumericColumn:
-    """A number or boolean, scaled as asinh((value - center) / scale); `clock` numbers the mask it is under, -1 for none.
-
-    With `ranked_by`, the name of the rows' time, it is not the value but its rank among the latest, from -1 to 1.
-    """
+    """A number or boolean, scaled as asinh((value - center) / scale); `clock` numbers the mask it is under, -1 for none."""
 
     name: str
     center: float
     scale: float
     clock: int = -1
-    ranked_by: str | None = None
 
 
 @dataclass(frozen=True)
@@ -153,9 +149,6 @@ def fit_columns(
         if kind in (SemanticType.NUMERICAL, SemanticType.BOOLEAN):
             fitted = _fit_numeric(name, as_float(data[name])[mask], clock)
             numeric.extend([fitted] if fitted else [])
-            if fitted and kind == SemanticType.NUMERICAL and time is not None and clock < 0:
-                # under a clock the values that it would be compared with may not be known when the row's own is
-                numeric.append(replace(fitted, ranked_by=time))
         elif kind == SemanticType.CATEGORICAL:
             column = _fit_category(name, data[name], mask, clock)
             categories.extend([column] if column else [])

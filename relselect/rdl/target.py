@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Target"]
 
-#: Labels of the mean of training that are added to every level.
-_IMAGINED = 10.0
-
 
 @dataclass(frozen=True)
 class Target:
@@ -66,29 +63,6 @@ class Target:
     def to_json(self) -> dict[str, Any]:
         """Return the target as JSON-able data."""
         return asdict(self)
-
-    def counted(self, label: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return what is added up of labels (n,) for their level: themselves, or one column per class; (n, outputs)."""
-        if self.kind == "multiclass":
-            return np.eye(self.outputs)[label.astype(np.int64)]
-        return label[:, None]
-
-    def level(self, sums: NDArray[np.float64], counts: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the outputs that say the mean of some labels, and of a few imagined ones as training saw them.
-
-        Args:
-            sums: (n, outputs) sums of what `counted` returns.
-            counts: (n,) of how many labels.
-
-        Returns:
-            (n, outputs): standardised means, or logarithms of odds or shares.
-        """
-        prior = np.array(self.prior)
-        if self.kind == "regression":
-            return (sums - self.center * counts[:, None]) / self.scale / (counts[:, None] + _IMAGINED)
-        share = 1 / (1 + np.exp(-prior)) if self.kind == "binary" else np.exp(prior)
-        mean = (sums + _IMAGINED * share) / (counts[:, None] + _IMAGINED)
-        return np.log(mean / (1 - mean)) if self.kind == "binary" else np.log(mean)
 
     def loss(self, output: Tensor, label: Tensor) -> Tensor:
         """Return the mean training loss of outputs (n, outputs) against labels, float64 (n,)."""
