@@ -67,7 +67,7 @@ class Settings:
 
     channels: int = 64
     layers: int = 3
-    fan_out: int = 16
+    fan_out: int = 8
     strategy: str = "last"
     window: float = 0.0
     edges: str = "keys"
@@ -75,11 +75,11 @@ class Settings:
     encoder_blocks: int = 0
     convolution: str = "sage"
     aggregation: str = "sum"
-    members: int = 2
+    members: int = 1
     dropout: float = 0.2
     learning_rate: float = 2e-3
     weight_decay: float = 1e-4
-    averaging: float = 0.95
+    averaging: float = 0.98
     batch_size: int = 512
     epochs: int = 12
     steps_per_epoch: int = 30
