@@ -18,7 +18,7 @@ from relselect.rdl.ensemble import NetworkEnsemble
 from relselect.rdl.fitted import FittedNetwork
 from relselect.rdl.graph import problem_graph
 from relselect.rdl.model import Blueprint
-from relselect.rdl.pace import uncompiled
+from relselect.rdl.pace import one_thread_if_small, uncompiled
 from relselect.rdl.probe import NetworkProbe
 from relselect.rdl.refit import train_again
 from relselect.rdl.settings import Settings, suggest
@@ -95,7 +95,8 @@ class RDL:
         settings = Settings.from_config(config)
         blueprint = blueprint_of(problem, settings)
         # the global generator draws initial weights and dropout: seed it for this fit only
-        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
+        generators = torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else [])
+        with generators, one_thread_if_small(settings, self.device):
             torch.manual_seed(seed)
             network = NetworkEnsemble(blueprint).to(self.device)
             stored = _storages(resume, blueprint, problem, seed)

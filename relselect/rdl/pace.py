@@ -7,8 +7,8 @@ prediction does not depend on the batch it was made in. On a CPU "auto" is singl
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,12 +22,15 @@ if TYPE_CHECKING:
     from relselect.rdl.ensemble import NetworkEnsemble
     from relselect.rdl.settings import Settings
 
-__all__ = ["Pace", "compiled", "find_pace", "uncompiled"]
+__all__ = ["Pace", "compiled", "find_pace", "one_thread_if_small", "uncompiled"]
 
 #: Passes before and within a measurement.
 _WARM, _TIMED = 3, 6
 #: What another way of computing must save to be taken.
 _WORTH = 0.9
+#: Numbers in a batch's full trees from which on a step is worth sharing among threads: below it, waiting for one another costs
+#: more than it saves (two threads that wait passively took 1.5 times as long as one; above it, 0.88 times).
+_SHARED = 20_000_000
 #: Seconds of training below which compiling, which takes about a minute, is not tried.
 _LONG = 300.0
 
@@ -47,6 +50,28 @@ class Pace:
     def autocast(self, device: torch.device) -> AbstractContextManager[object]:
         """Return the context of a forward pass."""
         return torch.autocast(device.type, torch.bfloat16, enabled=self.bf16)
+
+
+@contextmanager
+def one_thread_if_small(settings: Settings, device: torch.device) -> Iterator[None]:
+    """Let PyTorch compute with one thread, on a CPU, what is too small to be shared; members have a thread each anyway.
+
+    What is small follows from the settings alone, not from a clock: sums by several threads differ in their last bits.
+    """
+    nodes, width = 1, 1
+    for most in settings.fan_outs:
+        width *= most
+        nodes += width
+    small = settings.batch_size * nodes * settings.channels < _SHARED
+    threads = torch.get_num_threads()
+    if device.type != "cpu" or settings.members > 1 or not small:
+        yield
+        return
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def find_pace(

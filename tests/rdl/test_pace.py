@@ -10,7 +10,7 @@ import torch
 from relselect.budget import Budget
 from relselect.events import silent
 from relselect.rdl import RDL
-from relselect.rdl.pace import Pace, find_pace
+from relselect.rdl.pace import Pace, find_pace, one_thread_if_small
 from relselect.rdl.settings import Settings
 
 
@@ -43,3 +43,23 @@ def test_the_faster_precision_is_taken_on_a_gpu(monkeypatch, fast, wanted):
         time.sleep(0.001 if pace.bf16 == (fast == "bf16") else 0.01)
 
     assert find_pace(Settings(), torch.device("cuda"), torch.nn.Identity(), run, 10) == wanted
+
+
+def test_small_networks_keep_to_one_thread(make_problem, small):
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        cpu, seen = torch.device("cpu"), {}
+        for name, settings in {
+            "small": Settings(),
+            "large": Settings(fan_out=64, batch_size=1024),
+            "members": Settings(members=2),
+        }.items():
+            with one_thread_if_small(settings, cpu):
+                seen[name] = torch.get_num_threads()
+            assert torch.get_num_threads() == 2
+        assert seen == {"small": 1, "large": 2, "members": 2}
+        RDL("cpu").fit(make_problem(), small, seed=0, number=0, budget=Budget(None), emit=silent)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
