@@ -2,8 +2,8 @@
 
     RELSELECT_DATA=... python benchmarks/relf1.py [--family dfs|rdl] [--seeds 5]
     ... --backtest 1 2 3 4      earlier folds: the splits moved back, the real test rows left alone
-    ... --ablate                what each part of feature synthesis is worth
-    ... --set bags=5 drift=none one configuration other than the default
+    ... --ablate                what each part of the family is worth
+    ... --set bags=5 drift=null one configuration other than the default
     ... --test                  score the test rows, once, and append the figures to docs/relf1.jsonl
 
 Validation rows are scored by default; whoever compares configurations looks at earlier folds. Figures are AUROC (higher is
@@ -30,23 +30,40 @@ from _relf1_protocol import BARS, DATABASE, REGIMES, SECONDS, Case, Score, cases
 from relselect.families import family_of
 from relselect.threads import wait_passively
 
-#: What is changed, one at a time; delay copies matter only where evaluation is delayed.
-ABLATIONS: dict[str, dict[str, Any]] = {
-    "default": {},
-    "no windows": {"windows": False},
-    "no label history": {"history": False},
-    "no nested features": {"nested": False},
-    "conditions": {"conditions": True},
-    "one step": {"depth": 1},
-    "three steps": {"depth": 3},
-    "rich aggregates": {"rich": True},
-    "drifting features read": {"drift": None},
-    "no delay copies": {"copies": 0},
-    "one delay copy": {"copies": 1},
-    "six delay copies": {"copies": 6},
-    "not fitted again": {"refit": False},
-    "one booster": {"bags": 1},
-    "best thresholds": {"extra_trees": False},
+#: What is changed, one at a time, by family; delay copies matter only where evaluation is delayed.
+ABLATIONS: dict[str, dict[str, dict[str, Any]]] = {
+    "dfs": {
+        "default": {},
+        "no windows": {"windows": False},
+        "no label history": {"history": False},
+        "no nested features": {"nested": False},
+        "conditions": {"conditions": True},
+        "one step": {"depth": 1},
+        "three steps": {"depth": 3},
+        "rich aggregates": {"rich": True},
+        "drifting features read": {"drift": None},
+        "no delay copies": {"copies": 0},
+        "one delay copy": {"copies": 1},
+        "six delay copies": {"copies": 6},
+        "not fitted again": {"refit": False},
+        "one booster": {"bags": 1},
+        "best thresholds": {"extra_trees": False},
+    },
+    "rdl": {
+        "default": {},
+        "names read": {"texts": "all"},
+        "one hop": {"layers": 1},
+        "trees twice as wide at the root": {"fan_out": 16},
+        "neighbours drawn from all of the past": {"strategy": "uniform"},
+        "attention": {"convolution": "gatv2"},
+        "means of neighbours": {"aggregation": "mean"},
+        "level of the labels not read": {"level": False},
+        "two members": {"members": 2},
+        "weights not averaged": {"averaging": 0.0},
+        "not trained again": {"refit": "none"},
+        "no delay copies": {"copies": 0},
+        "six delay copies": {"copies": 6},
+    },
 }
 
 
@@ -54,7 +71,7 @@ def main() -> None:
     wait_passively()
     arguments = parsed()
     shifts = arguments.backtest if arguments.backtest else [0.0]
-    variants = ABLATIONS if arguments.ablate else {"default": changed(arguments.set)}
+    variants = ABLATIONS[arguments.family] if arguments.ablate else {"default": changed(arguments.set)}
     scored = arguments.test or bool(arguments.backtest)
     family = family_of(arguments.family)
     found: dict[str, dict[Case, list[Score]]] = {name: {} for name in variants}
@@ -103,9 +120,15 @@ def parsed() -> argparse.Namespace:
 
 
 def changed(settings: list[str]) -> dict[str, Any]:
-    """Read `key=value` pairs; values are JSON, "none" is no value."""
-    pairs = (setting.split("=", 1) for setting in settings)
-    return {key: None if value.lower() == "none" else json.loads(value.lower()) for key, value in pairs}
+    """Read `key=value` pairs; a value is JSON, or else the text itself."""
+    return {key: _value(value) for key, value in (setting.split("=", 1) for setting in settings)}
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
 
 
 def shown(scores: list[Score], scored: bool) -> str:

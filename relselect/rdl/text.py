@@ -6,7 +6,7 @@ Buckley 1988). Only the numbers of texts per bucket are fitted. A term that one 
 it means, and is left out, as is one that training never saw. Every text is encoded once, whatever the rows that hold it.
 
 Names are texts too, but they tell rows apart and mean nothing else: a network learns by heart who did well. On earlier folds of
-rel-f1, leaving out the names of drivers and teams was worth 0.02 to 0.05 of AUROC. What they give themselves away by is that
+rel-f1, leaving out the names of drivers and teams was worth up to 0.05 of AUROC. What they give themselves away by is that
 their words do not recur.
 """
 
