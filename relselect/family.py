@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-__all__ = ["Candidate", "Checkpoint", "Config", "Family", "Probe", "ReadsSome"]
+__all__ = ["Candidate", "Checkpoint", "Config", "Family", "Portfolio", "Probe", "ReadsSome"]
 
 #: A configuration: JSON-able values only.
 Config = dict[str, Any]
@@ -153,6 +153,15 @@ class Family(Protocol):
 
     def probe(self, candidate: Candidate, problem: Problem) -> Probe | None:
         """Return what flatness is measured on, or None where the loss has no gradient."""
+        ...
+
+
+@runtime_checkable
+class Portfolio(Protocol):
+    """A family that knows other configurations worth trying before a sampler has anything to learn from."""
+
+    def alternatives(self, problem: Problem) -> Sequence[Config]:
+        """Return configurations of the search space that a study tries right after the default, in this order."""
         ...
 
 

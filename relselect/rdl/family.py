@@ -70,6 +70,10 @@ class RDL:
         delayed = bool((problem.evaluation_delays() > 0).any())
         return (Settings(layers=2, fan_out=32) if delayed else Settings()).to_config()
 
+    def alternatives(self, problem: Problem) -> tuple[Config, ...]:
+        """Return trees of three hops and twice the default's width, which some signals need and others drown in."""
+        return ({**self.default(problem), "layers": 3, "fan_out": 16},)
+
     def space(self, trial: optuna.Trial, problem: Problem) -> Config:
         """Return a configuration suggested by a study; the heavier encoder is tried where there is a GPU."""
         return suggest(trial, tuple(ENCODERS) if self.device.type == "cuda" else ("stacked",))

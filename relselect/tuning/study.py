@@ -30,6 +30,7 @@ from relselect.events import (
     TrialStarted,
     silent,
 )
+from relselect.family import Portfolio
 from relselect.tuning.journal import derive_seed, fresh_sampler, open_study
 from relselect.tuning.nearest import nearest_point
 from relselect.tuning.result import Failure, Study
@@ -188,12 +189,19 @@ class _Run:
         from optuna.trial import TrialState
 
         self.study.sampler = fresh_sampler(self.seed, number)
-        if number == 0 and not self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
-            point, _ = nearest_point(self.family, self.problem, self.family.default(self.problem))
+        first = self._first()
+        if number < len(first) and not self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+            point, _ = nearest_point(self.family, self.problem, first[number])
             self.study.enqueue_trial(point)
         trial = self.study.ask()
         trial.set_user_attr("number", number)
         return trial
+
+    def _first(self) -> list[Config]:
+        """Return the configurations that are tried before the sampler proposes any."""
+        default = self.family.default(self.problem)
+        others = self.family.alternatives(self.problem) if isinstance(self.family, Portfolio) else ()
+        return [default, *others]
 
     def _configure(self, trial: optuna.Trial, number: int) -> tuple[Config, bool]:
         """Return the configuration of a trial, and whether its parameters describe it.

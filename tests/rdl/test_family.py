@@ -15,6 +15,7 @@ from relselect.events import EpochDone, silent
 from relselect.family import Family
 from relselect.rdl import RDL
 from relselect.rdl.target import Target
+from relselect.tuning.nearest import nearest_point
 
 
 def fit(problem, config, seed=0, budget=None, emit=silent):
@@ -196,3 +197,13 @@ def test_a_large_label_is_standardised_before_it_is_rounded():
     label = torch.tensor([1e12, 1e12 + 1.0], dtype=torch.float64)
     target = Target("regression", 1, 1e12 + 0.5, 0.5, True, (0.0,))
     assert target.loss(torch.tensor([[-1.0], [1.0]]), label).item() == 0.0
+
+
+@pytest.mark.parametrize("regime", ["rolling", "frozen"])
+def test_a_study_tries_wider_trees_second(make_problem, regime):
+    problem, family = make_problem(regime=regime), RDL("cpu")
+    (wider,) = family.alternatives(problem)
+    point, inside = nearest_point(family, problem, wider)
+    assert inside
+    assert (point["layers"], point["fan_out"]) == (3, 16)
+    assert wider != family.default(problem)

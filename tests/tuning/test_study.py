@@ -14,6 +14,7 @@ from relselect.budget import Budget
 from relselect.constants import Constants
 from relselect.errors import ConfigError
 from relselect.events import Event, Notice, TrialFailed, TrialFinished
+from relselect.family import Config
 from relselect.problem import Problem
 from relselect.tuning import Study, tune
 from relselect.tuning.journal import open_study
@@ -47,6 +48,28 @@ def test_default_first_and_the_sampler_learns(problem: Problem, tmp_path: Path) 
     assert abs(study.best.config["x"] - 0.3) < 0.1
     assert "25 trials" in study.stopped
     assert not study.interrupted
+
+
+class Knowing(Bowl):
+    """A bowl that knows where else to look."""
+
+    def alternatives(self, problem: Problem) -> list[Config]:
+        return [{"x": x, "kind": "b", "inner": {"depth": 2}} for x in (0.8, 0.7)]
+
+
+def test_alternatives_come_right_after_the_default(problem: Problem, tmp_path: Path) -> None:
+    def study(trials: int, folder: str, **how: object) -> Study:
+        family = Knowing(**how)
+        return tune(family, problem, budget=Budget(None), seed=7, folder=tmp_path / folder, max_trials=trials)
+
+    whole = study(6, "a")
+    first = [Bowl().default(problem), *Knowing().alternatives(problem)]
+    assert [c.config for c in whole.candidates[:3]] == first
+    assert len({json.dumps(c.config, sort_keys=True) for c in whole.candidates}) == 6
+    study(2, "b")
+    same(study(6, "b"), whole)  # taken up between two of them
+    assert study(6, "c", interrupt=1).interrupted
+    same(study(6, "c"), whole)  # and while one of them was fitted
 
 
 def test_equal_seeds_give_equal_studies(problem: Problem, tmp_path: Path) -> None:
