@@ -81,7 +81,6 @@ def train(case: str, way: str, seed: int, regime: str, seconds: float) -> dict[s
     import torch
 
     import relselect.rdl.batch as batches
-    import relselect.rdl.pace as pace
     from relselect.api import open_task
     from relselect.budget import Budget
     from relselect.configs import open_database
@@ -96,9 +95,6 @@ def train(case: str, way: str, seed: int, regime: str, seconds: float) -> dict[s
             return places, places
 
         batches.compact = every_place
-    if way != "default":
-        # what the default holds to be too small for two threads may not be so here: each has what serves it best
-        pace.SHARED = 0
     database_name, task_name = case.split("/")
     database = open_database(database_name)
     problem = Problem(database, open_task(database, task_name).in_regime(regime))  # type: ignore[arg-type]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from relselect.rdl.ensemble import NetworkEnsemble
     from relselect.rdl.settings import Settings
 
-__all__ = ["SHARED", "Pace", "compiled", "find_pace", "one_thread_if_small", "uncompiled"]
+__all__ = ["Pace", "compiled", "find_pace", "one_thread_if_small", "uncompiled"]
 
 #: Passes before and within a measurement.
 _WARM, _TIMED = 3, 6
@@ -30,7 +30,7 @@ _WARM, _TIMED = 3, 6
 _WORTH = 0.9
 #: Numbers in a batch's full trees from which on a step is worth sharing among threads: below it, waiting for one another costs
 #: more than it saves (two threads that wait passively took 1.5 times as long as one; above it, 0.88 times).
-SHARED = 20_000_000
+_SHARED = 20_000_000
 #: Seconds of training below which compiling, which takes about a minute, is not tried.
 _LONG = 300.0
 
@@ -62,7 +62,7 @@ def one_thread_if_small(settings: Settings, device: torch.device) -> Iterator[No
     for most in settings.fan_outs:
         width *= most
         nodes += width
-    small = settings.batch_size * nodes * settings.channels < SHARED
+    small = settings.batch_size * nodes * settings.channels < _SHARED
     threads = torch.get_num_threads()
     if device.type != "cpu" or settings.members > 1 or not small:
         yield
