@@ -12,6 +12,7 @@ from relselect.rdl.batch import Batcher, RowTensors
 from relselect.rdl.features import TableTensors, problem_features, read_columns
 from relselect.rdl.graph import problem_graph
 from relselect.rdl.level import Level, level_of
+from relselect.rdl.pace import one_thread_if_small
 from relselect.rdl.sampler import TemporalSampler
 from relselect.rdl.time_encoding import time_unit
 
@@ -41,9 +42,11 @@ class FittedNetwork:
 
     def predict(self, problem: Problem, rows: Rows) -> NDArray[np.float64]:
         """Predict task rows, (n,) or (n, classes); draws of the sampler are fixed, dropout is off."""
+        settings = self.blueprint.settings
         batcher = batcher_of(self.blueprint, problem, self.device)
         tensors = row_tensors(self.blueprint, rows, self.device)
-        output = outputs_of(self.network, batcher, tensors, self.blueprint.settings.batch_size)
+        with one_thread_if_small(settings, self.device):
+            output = outputs_of(self.network, batcher, tensors, settings.batch_size)
         return self.blueprint.target.predictions(output)
 
 

@@ -1,8 +1,9 @@
 """The level of the labels that were known last, as something that a regression reads.
 
-Means move over the years, and a network that saw one level in training errs by what they have moved since: on earlier folds of
-rel-f1, by one place in the mean of a driver's positions. Where the mean of the labels known at a row's as-of stands beside the
-row, the network can follow it. Counting the outputs from it instead made them worse: what rows say of themselves moves as well.
+Means move over the years, and a network that saw one level in training errs by what they have moved since: on one of two earlier
+folds of rel-f1, by one place in the mean of a driver's positions. Where the mean of the labels known at a row's as-of stands
+beside the row, the network can follow it. Counting the outputs from it instead made them worse: what rows say of themselves
+moves as well.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ __all__ = ["PROBE_ROWS", "NetworkProbe"]
 PROBE_ROWS = 256
 _ARCHITECTURE = (
     *("channels", "layers", "fan_out", "strategy", "window", "edges"),
-    *("encoder", "encoder_blocks", "texts", "convolution", "aggregation"),
+    *("encoder", "encoder_blocks", "texts", "level", "convolution", "aggregation", "members"),
 )
 
 

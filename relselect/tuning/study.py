@@ -14,6 +14,7 @@ import re
 import shutil
 import statistics
 import time
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -189,7 +190,7 @@ class _Run:
         from optuna.trial import TrialState
 
         self.study.sampler = fresh_sampler(self.seed, number)
-        first = self._first()
+        first = self._first
         if number < len(first) and not self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
             point, _ = nearest_point(self.family, self.problem, first[number])
             self.study.enqueue_trial(point)
@@ -197,6 +198,7 @@ class _Run:
         trial.set_user_attr("number", number)
         return trial
 
+    @cached_property
     def _first(self) -> list[Config]:
         """Return the configurations that are tried before the sampler proposes any."""
         default = self.family.default(self.problem)
@@ -212,7 +214,7 @@ class _Run:
         suggested = self.family.space(trial, self.problem)
         if number > 0:
             return suggested, True
-        default = self.family.default(self.problem)
+        default = self._first[0]
         _, inside = nearest_point(self.family, self.problem, default)
         if not inside:
             text = "the default configuration lies outside the search space; the sampler does not learn from it"

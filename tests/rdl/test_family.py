@@ -207,3 +207,11 @@ def test_a_study_tries_wider_trees_second(make_problem, regime):
     assert inside
     assert (point["layers"], point["fan_out"]) == (3, 16)
     assert wider != family.default(problem)
+
+
+@pytest.mark.parametrize("change", [{"members": 2}, {"level": False}, {"texts": "all"}, {"fan_out": 4}])
+def test_what_changes_the_weights_is_another_architecture(make_problem, small, change):
+    """Flatness compares weights of one shape only."""
+    problem, family = make_problem("regression"), RDL("cpu")
+    plain, other = (fit(problem, {**small, "epochs": 1, **extra}) for extra in ({}, change))
+    assert family.probe(plain, problem).architecture != family.probe(other, problem).architecture
