@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from relselect.database.table import SemanticType
-from relselect.dfs.feature import Aggregate, Feature, Hop
+from relselect.dfs.plan.feature import Aggregate, Feature, Hop
 
 __all__ = ["CASES", "Case", "Key", "NoData", "random_case"]
 

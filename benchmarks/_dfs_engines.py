@@ -15,7 +15,7 @@ import pandas as pd
 from _dfs_cases import Case
 from numpy.typing import NDArray
 
-from relselect.dfs.feature import Aggregate, Feature
+from relselect.dfs.plan.feature import Aggregate, Feature
 
 __all__ = ["ENGINES", "Engine"]
 
@@ -39,7 +39,7 @@ class Ours:
     """This package: `Database.from_dataframes`, then `features` with a plan, on two threads."""
 
     def __init__(self, case: Case) -> None:
-        from relselect.dfs.plan import Plan
+        from relselect.dfs.plan.plan import Plan
         from relselect.tasks import Task
 
         self.case = case
@@ -66,7 +66,7 @@ class Ours:
         return Database.from_dataframes(tables, keys=case.primary, times=case.times, foreign_keys=foreign)
 
     def compute(self, opened: Any) -> Any:
-        from relselect.synthesis import features
+        from relselect.dfs.synthesis import features
 
         asked = self.case.targets.rename(columns={"key": self.case.primary[self.case.entity]})
         return features(opened, self.task, plan=self.plan, rows=asked).table

@@ -15,7 +15,7 @@ from relselect.budget import Budget
 from relselect.configs import open_database
 from relselect.database.columns import combine_keys
 from relselect.events import silent
-from relselect.family import Family
+from relselect.families.protocol import Family
 from relselect.problem import Problem
 from relselect.tasks import Task
 from relselect.tasks.frames import LabelFrame

@@ -32,7 +32,7 @@ from _dfs_cases import CASES, Case, NoData
 from _dfs_page import CASES_HEADING, SCALING_HEADING, case_table, update
 from _dfs_scaling import picture, scaling, scaling_table
 
-from relselect.dfs.feature import Aggregate, Feature
+from relselect.dfs.plan.feature import Aggregate, Feature
 
 PEERS = ("fastdfs", "featuretools")
 THREADS = ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "ARROW_NUM_THREADS")

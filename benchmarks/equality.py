@@ -23,8 +23,6 @@ import numpy as np
 from featuretools import primitives as p
 from featuretools.feature_base import DirectFeature
 
-from relselect.dfs.encoding import Vocabulary
-from relselect.dfs.enumeration import default_plan
 from relselect.dfs.featuretools import (
     PRIMITIVES,
     compute_featuretools,
@@ -36,8 +34,10 @@ from relselect.dfs.featuretools import (
 )
 from relselect.dfs.featuretools.reading import Reader
 from relselect.dfs.featuretools.referring import dependencies
-from relselect.dfs.matrix import FeatureMatrix, compute
-from relselect.dfs.plan import Plan
+from relselect.dfs.plan.enumeration import default_plan
+from relselect.dfs.plan.plan import Plan
+from relselect.dfs.prefix.encoding import Vocabulary
+from relselect.dfs.prefix.matrix import FeatureMatrix, compute
 from relselect.dfs.sql import compute_sql
 from relselect.problem import Problem
 from relselect.tasks import Rows

@@ -53,8 +53,8 @@ def measured(name: str, hidden: bool = False) -> dict[str, Any]:
     """Propose for one database and compare; with its names hidden, if that is asked for."""
     from relselect.configs import config_path
     from relselect.database.manifest import load_manifest, resolve_root
-    from relselect.database.proposal import facts_of, propose
     from relselect.database.sources.files import find_files, read_files
+    from relselect.proposal import facts_of, propose
 
     manifest = load_manifest(config_path("databases", f"{name}.yaml"))
     root = resolve_root(manifest, config_path("databases"))

@@ -30,7 +30,7 @@ import numpy as np
 
 from relselect.budget import Budget
 from relselect.examples.synthetic import Planted, planted
-from relselect.families import family_of
+from relselect.families.registry import family_of
 from relselect.problem import Problem
 from relselect.threads import wait_passively
 from relselect.tuning import tune

@@ -27,7 +27,7 @@ import numpy as np
 from _relf1_ledger import append, render
 from _relf1_protocol import BARS, DATABASE, REGIMES, SECONDS, Case, Score, cases, measure
 
-from relselect.families import family_of
+from relselect.families.registry import family_of
 from relselect.threads import wait_passively
 
 #: What is changed, one at a time, by family; delay copies matter only where evaluation is delayed.

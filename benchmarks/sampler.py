@@ -32,9 +32,9 @@ import torch
 
 from relselect import examples
 from relselect.problem import Problem
-from relselect.rdl.adjacency import ParentRelation
-from relselect.rdl.graph import Graph, database_graph
-from relselect.rdl.sampler import TemporalSampler, Trees
+from relselect.rdl.graph.adjacency import ParentRelation
+from relselect.rdl.graph.graph import Graph, database_graph
+from relselect.rdl.sampling.sampler import TemporalSampler, Trees
 
 Rows = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 

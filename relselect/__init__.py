@@ -17,22 +17,22 @@ if TYPE_CHECKING:
     from relselect.database import Database as Database
     from relselect.database import ForeignKey as ForeignKey
     from relselect.database import Table as Table
+    from relselect.dfs.synthesis import Features as Features
+    from relselect.dfs.synthesis import features as features
     from relselect.selector import Recommendation as Recommendation
-    from relselect.synthesis import Features as Features
-    from relselect.synthesis import features as features
     from relselect.tasks import Task as Task
 
-__version__ = "0.1.0"
+from relselect._version import __version__
 
 _HOME = {
     "Database": "relselect.database",
-    "Features": "relselect.synthesis",
+    "Features": "relselect.dfs.synthesis",
     "Fitted": "relselect.api",
     "ForeignKey": "relselect.database",
     "Recommendation": "relselect.selector",
     "Table": "relselect.database",
     "Task": "relselect.tasks",
-    "features": "relselect.synthesis",
+    "features": "relselect.dfs.synthesis",
     "load": "relselect.api",
     "recommend": "relselect.api",
     "select_and_train": "relselect.api",

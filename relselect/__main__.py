@@ -1,6 +1,6 @@
 """`python -m relselect`."""
 
-from relselect.cli import main
+from relselect.cli.main import main
 
 if __name__ == "__main__":
     main()

@@ -58,9 +58,9 @@ def select_and_train(
         ConfigError: An option is not understood.
     """
     wait_passively()
-    from relselect.families import trained_names
+    from relselect.families.registry import trained_names
     from relselect.report.run_record import record_of
-    from relselect.run import Outcome, Settings, carry_out
+    from relselect.run.run import Outcome, Settings, carry_out
 
     budget = time_budget if isinstance(time_budget, Budget) else Budget(time_budget)
     settings = Settings(
@@ -104,8 +104,8 @@ def recommend(database: Database, task: Task, *, on_event: Emit | None = None, s
     """
     wait_passively()
     from relselect.report.run_record import record_of
-    from relselect.run import Outcome, Settings
-    from relselect.run import recommend as carry_out_recommendation
+    from relselect.run.run import Outcome, Settings
+    from relselect.run.run import recommend as carry_out_recommendation
 
     outcome = Outcome(Problem(database, task), Settings(seed=seed), Budget(None), listener=on_event)
     recommendation = carry_out_recommendation(outcome)

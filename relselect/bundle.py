@@ -22,7 +22,7 @@ from relselect.database.sources.uri import is_uri, redact
 from relselect.database.table import SemanticType
 from relselect.drift import Snapshot
 from relselect.errors import BundleError
-from relselect.families import family_of
+from relselect.families.registry import family_of
 from relselect.tasks import Task
 from relselect.tasks.frames import LabelFrame
 from relselect.tasks.metrics import metric_of

@@ -12,12 +12,11 @@ import numpy as np
 import pyarrow as pa
 
 from relselect.database import Database
-from relselect.database.clock import is_time_type, kind_of, ticks_of
 from relselect.drift import Drift, Needs, Reading, Shape, Snapshot, changed_data, changed_shapes, needs_of, read_for
 from relselect.errors import BundleError, TaskError
 from relselect.events import Emit, silent
-from relselect.family import Candidate, Family
-from relselect.problem import Problem, Types, check_schema
+from relselect.families.protocol import Candidate, Family
+from relselect.problem import Problem, Types, bind_frame, check_schema
 from relselect.tasks import Rows, Task
 from relselect.tasks.splits import SPLITS
 
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from relselect.database.sources.writing import Written
     from relselect.selector import Recommendation
 
-__all__ = ["Fitted", "bind_frame"]
+__all__ = ["Fitted"]
 
 #: The date that is the present moment.
 NOW = "now"
@@ -351,42 +350,6 @@ class Fitted:
         for number, name in enumerate(self.task.classes or ()):
             frame[f"probability_{name}"] = values[:, number]
         return frame
-
-
-def bind_frame(problem: Problem, rows: Any) -> tuple[Rows, pa.Table, pa.Table]:
-    """Bind a frame of rows to ask about.
-
-    Args:
-        problem: The problem.
-        rows: A frame with the entity's key columns, `cutoff` (unless the task is static) and the declared features.
-
-    Returns:
-        The rows, their keys, and the frame in Arrow, n rows each.
-
-    Raises:
-        TaskError: Something is missing or of the wrong type.
-    """
-    from relselect.database.sources.frames import to_arrow
-    from relselect.errors import SchemaError
-
-    task, table = problem.task, to_arrow("rows", rows)
-    if isinstance(table, list):
-        raise SchemaError(table)
-    wanted = [*task.key_columns, *([] if task.static else ["cutoff"])]
-    missing = [column for column in wanted if column not in table.column_names]
-    if missing:
-        raise TaskError("rows", table.column_names, f"need the columns {wanted}", f"Add {', '.join(missing)}")
-    keys = table.select(list(task.key_columns))
-    cutoff = np.zeros(table.num_rows, dtype=np.int64)
-    if not task.static:
-        dtype, kind = table["cutoff"].type, task.time_kind
-        if not is_time_type(dtype) or table["cutoff"].null_count or (kind is not None and kind_of(dtype) != kind):
-            rule = f"must hold {'an integer' if kind == 'integer' else 'a timestamp or date'} in every row"
-            raise TaskError(
-                "rows.cutoff", f"{dtype}, {table['cutoff'].null_count} nulls", rule, "Parse the column first"
-            )
-        cutoff = ticks_of(table["cutoff"], up=False)
-    return problem.bind(keys, cutoff, features=table), keys, table
 
 
 def _moment(at: object, problem: Problem) -> object:

@@ -16,7 +16,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from relselect import api
-from relselect.cli import _fresh, app
+from relselect.cli.main import _fresh, app
 from relselect.errors import BudgetError, ConfigError
 from relselect.events import Notice
 from relselect.report import write_report
@@ -142,7 +142,7 @@ def test_train_in_json_is_one_object(shop: Path, trained: dict[str, Any], tmp_pa
 def test_c_level_output_stays_off_standard_output(shop: Path, tmp_path: Path) -> None:
     code = (
         "import os, sys\n"
-        "from relselect.console import Session\n"
+        "from relselect.display.console import Session\n"
         "session = Session(as_json=True)\n"
         "with session.work():\n"
         "    print('python'); os.write(1, b'c\\n')\n"
@@ -320,7 +320,7 @@ def test_report_is_written_again(bundle: Path, tmp_path: Path) -> None:
 def test_help_and_version_import_nothing_heavy() -> None:
     code = (
         "import sys\n"
-        "from relselect.cli import app\n"
+        "from relselect.cli.main import app\n"
         "from typer.testing import CliRunner\n"
         "result = CliRunner().invoke(app, ['--help'])\n"
         "assert result.exit_code == 0 and 'recommend' in result.stdout\n"

@@ -18,20 +18,20 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from relselect.budget import Budget
-from relselect.constants import Constants
 from relselect.database.clock import DAY
 from relselect.dfs import DFS
-from relselect.dfs.encoding import Vocabulary
-from relselect.dfs.enumeration import default_plan
-from relselect.dfs.matrix import compute
+from relselect.dfs.plan.enumeration import default_plan
+from relselect.dfs.prefix.encoding import Vocabulary
+from relselect.dfs.prefix.matrix import compute
 from relselect.errors import UserError
 from relselect.events import silent
+from relselect.families.constants import Constants
 from relselect.problem import Problem
 from relselect.profile import profile_task
 from relselect.rdl import RDL
-from relselect.rdl.graph import database_graph
-from relselect.rdl.sampler import TemporalSampler
-from relselect.rdl.specification import fit_tables
+from relselect.rdl.graph.graph import database_graph
+from relselect.rdl.graph.specification import fit_tables
+from relselect.rdl.sampling.sampler import TemporalSampler
 from relselect.tasks import Rows, Task
 from tests.shop import LABEL, POPULATION, shop, shop_tables
 from tests.strategies import Shape, TableShape, World, build, distinct_asofs, dressed, shuffled, worlds

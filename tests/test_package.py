@@ -76,7 +76,7 @@ def test_public_names_resolve():
 
 def test_submodules_do_not_hide_public_names():
     code = """
-import types, relselect as rs, relselect.run
+import types, relselect as rs, relselect.run.run
 print([name for name in rs.__all__ if name != "examples" and isinstance(getattr(rs, name), types.ModuleType)])
 """
     assert fresh(code) == "[]"

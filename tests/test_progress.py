@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 
+from relselect.display.progress import Progress
 from relselect.events import (
     CheckpointChosen,
     EpochDone,
@@ -15,7 +16,6 @@ from relselect.events import (
     TrialFinished,
     TrialStarted,
 )
-from relselect.progress import Progress
 
 EVENTS = (
     StageStarted("tuning [/bold] dfs"),

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from relselect.budget import Budget
-from relselect.family import Candidate
-from relselect.run import Outcome, Settings, _score_test
+from relselect.families.protocol import Candidate
+from relselect.run.run import Outcome, Settings, _score_test
 from relselect.tasks import Rows
 from tests.shop import shop_problem
 

@@ -11,14 +11,14 @@ import pytest
 import relselect as rs
 from relselect.database.clock import DAY
 from relselect.database.table import SemanticType
-from relselect.dfs.encoding import Vocabulary
-from relselect.dfs.feature import Aggregate, Feature, Hop
-from relselect.dfs.matrix import compute
-from relselect.dfs.plan import Plan
+from relselect.dfs.plan.feature import Aggregate, Feature, Hop
+from relselect.dfs.plan.plan import Plan
+from relselect.dfs.prefix.encoding import Vocabulary
+from relselect.dfs.prefix.matrix import compute
+from relselect.dfs.synthesis import make_plan
 from relselect.errors import ConfigError, PlanError, TaskError
 from relselect.events import Event, FeatureProgress, Notice, StageFinished, StageStarted
 from relselect.problem import Problem
-from relselect.synthesis import make_plan
 from tests.shop import days, labels, shop, shop_tables, shop_task
 
 A, T = Aggregate, SemanticType

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from relselect.budget import Budget
-from relselect.dfs.own import OWN
-from relselect.dfs.selection import DRIFT, told
+from relselect.dfs.plan.own import OWN
+from relselect.dfs.search.selection import DRIFT, told
 from relselect.errors import BudgetExhausted, BundleError
 from relselect.events import Emit, EpochDone, Notice, StageFinished, StageStarted
-from relselect.family import Candidate, Checkpoint, Config, Probe
+from relselect.families.protocol import Candidate, Checkpoint, Config, Probe
 from relselect.problem import Problem
 from relselect.tasks import Rows
 from relselect.tasks.scoring import interval_of
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
     import optuna
     from numpy.typing import NDArray
 
-    from relselect.dfs.encoding import Vocabulary
-    from relselect.dfs.feature import Feature
-    from relselect.dfs.features import Prepared
-    from relselect.dfs.lightgbm import Fitted
-    from relselect.dfs.plan import Plan
-    from relselect.dfs.trees import Trees
+    from relselect.dfs.learners.lightgbm import Fitted
+    from relselect.dfs.learners.trees import Trees
+    from relselect.dfs.plan.feature import Feature
+    from relselect.dfs.plan.plan import Plan
+    from relselect.dfs.prefix.encoding import Vocabulary
+    from relselect.dfs.search.prepared import Prepared
 
 __all__ = ["DFS", "Model"]
 
@@ -124,8 +124,8 @@ class DFS:
         resume: Path | None = None,
     ) -> Candidate:
         """Compute the features (once per problem) and train; see `Family.fit`. Trees train too fast to be resumed."""
-        from relselect.dfs.features import Wanted
-        from relselect.dfs.lightgbm import train
+        from relselect.dfs.learners.lightgbm import train
+        from relselect.dfs.search.prepared import Wanted
 
         begun = time.monotonic()
         budget.check()
@@ -199,9 +199,9 @@ class DFS:
         Raises:
             BundleError: A file is missing or damaged.
         """
-        from relselect.dfs.encoding import Vocabulary
-        from relselect.dfs.plan import Plan
-        from relselect.dfs.trees import Trees
+        from relselect.dfs.learners.trees import Trees
+        from relselect.dfs.plan.plan import Plan
+        from relselect.dfs.prefix.encoding import Vocabulary
 
         try:
             model = Model(
@@ -241,7 +241,7 @@ def _before_test(problem: Problem, prepared: Prepared, budget: Budget) -> Budget
 
 
 def _prepared(problem: Problem, config: Config, budget: Budget, emit: Emit) -> Prepared:
-    from relselect.dfs.features import Offer, prepare
+    from relselect.dfs.search.prepared import Offer, prepare
 
     begun = time.monotonic()
     found: list[Any] = []
@@ -259,7 +259,7 @@ def _prepared(problem: Problem, config: Config, budget: Budget, emit: Emit) -> P
 
 
 def _predicted(problem: Problem, model: Model, rows: Rows) -> NDArray[np.float64]:
-    from relselect.dfs.features import features_of, runs
+    from relselect.dfs.search.prepared import features_of, runs
 
     found = [
         model.trees.predict(features_of(problem, model.plan, run, model.vocabulary).values)
@@ -280,8 +280,8 @@ def _fitted_again(
     problem: Problem, prepared: Prepared, config: Config, fitted: Fitted, seed: int, budget: Budget
 ) -> Trees | None:
     """Return trees fitted on training and validation rows, or None where there is no time for them."""
-    from relselect.dfs.features import Offer, validation_as_training
-    from relselect.dfs.lightgbm import train_again
+    from relselect.dfs.learners.lightgbm import train_again
+    from relselect.dfs.search.prepared import Offer, validation_as_training
 
     if budget.left() < fitted.seconds * len(fitted.trees.texts):
         return None

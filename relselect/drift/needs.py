@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from relselect.drift.snapshot import Shape
-from relselect.family import Candidate, Family, ReadsSome
+from relselect.families.protocol import Candidate, Family, ReadsSome
 
 if TYPE_CHECKING:
     from relselect.tasks import Task

@@ -23,7 +23,7 @@ from relselect.landscape.criterion import Criterion, Measurement, SlopeCriterion
 from relselect.landscape.ties import Entry, NearTie, entries, loaded, score_spread, standard_error
 
 if TYPE_CHECKING:
-    from relselect.family import Candidate, Family, Probe
+    from relselect.families.protocol import Candidate, Family, Probe
     from relselect.problem import Problem
 
 __all__ = ["FinalChoice", "choose_checkpoint", "load_choice"]

@@ -9,7 +9,7 @@ from relselect.budget import Budget
 from relselect.landscape.slope import slope
 
 if TYPE_CHECKING:
-    from relselect.family import Probe
+    from relselect.families.protocol import Probe
 
 __all__ = ["Criterion", "Measurement", "SlopeCriterion"]
 

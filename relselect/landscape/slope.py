@@ -24,7 +24,7 @@ from relselect.budget import Budget
 from relselect.landscape.directions import Direction, direction_pair, rays
 
 if TYPE_CHECKING:
-    from relselect.family import Probe
+    from relselect.families.protocol import Probe
 
 __all__ = ["Slope", "slope"]
 

@@ -12,7 +12,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from relselect.family import Candidate
+    from relselect.families.protocol import Candidate
     from relselect.problem import Problem
 
 __all__ = ["Entry", "NearTie", "entries", "score_spread", "standard_error"]

@@ -14,7 +14,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from relselect import __version__
+from relselect._version import __version__
 from relselect.profile.feature_affinity import tabpfn_weights
 from relselect.profile.measure import VERSION, Profile
 

@@ -87,9 +87,9 @@ def _features(
     view: View, held: Held, depth: int, budget: Budget
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], list[int]]:
     """Return features of the rows to fit and to score on, and which columns hold categories."""
-    from relselect.dfs.encoding import Vocabulary
-    from relselect.dfs.enumeration import default_plan
-    from relselect.dfs.matrix import compute
+    from relselect.dfs.plan.enumeration import default_plan
+    from relselect.dfs.prefix.encoding import Vocabulary
+    from relselect.dfs.prefix.matrix import compute
 
     budget.check()
     problem = view.problem

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from relselect.database.hashing import key_hashes, mix
 from relselect.profile.bootstrap import sums_by_cluster
 from relselect.profile.dyads import Estimate, Pairs, draws, estimate
-from relselect.profile.hashing import key_hashes, mix
 from relselect.profile.measure import Measure
 from relselect.profile.paths import MetaPath, find_paths
 from relselect.profile.reach import Reach

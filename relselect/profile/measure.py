@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from relselect.profile.leaks.finding import Finding
+from relselect.leaks.finding import Finding
 
 __all__ = ["VERSION", "Measure", "Profile"]
 

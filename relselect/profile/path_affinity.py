@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from relselect.database.hashing import mix, uniform
 from relselect.errors import BudgetExhausted
-from relselect.profile.hashing import mix, uniform
 from relselect.profile.measure import Measure
 from relselect.profile.skill import UNDEFINED, Held, Scored, hold_out
 from relselect.profile.temporal import last_fifth
@@ -78,9 +78,9 @@ def _embeddings(view: View, held: Held, layers: int, budget: Budget) -> list[NDA
     import torch
 
     from relselect.rdl.family import blueprint_of
-    from relselect.rdl.fitted import batcher_of, row_tensors
-    from relselect.rdl.model import RelationalNetwork
+    from relselect.rdl.network.model import RelationalNetwork
     from relselect.rdl.settings import Settings
+    from relselect.rdl.training.fitted import batcher_of, row_tensors
 
     budget.check()
     settings = Settings(

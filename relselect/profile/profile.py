@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from relselect.budget import Budget
 from relselect.events import Emit, Notice, StageFinished, StageStarted, silent
+from relselect.leaks import find_leaks
 from relselect.profile.baselines import baseline_measures
 from relselect.profile.cache import ProfileCache
 from relselect.profile.feature_affinity import feature_affinity_measures
 from relselect.profile.homophily import homophily_measures
-from relselect.profile.leaks import find_leaks
 from relselect.profile.measure import Measure, Profile
 from relselect.profile.past import past_measures
 from relselect.profile.path_affinity import path_affinity_measures

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from relselect.profile.hashing import key_hashes, mix, uniform
+from relselect.database.hashing import key_hashes, mix, uniform
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from relselect.database.hashing import mix, uniform
 from relselect.profile.bootstrap import clusters_of, draw_weights, spread, sums_by_cluster
-from relselect.profile.hashing import mix, uniform
 from relselect.profile.temporal import last_fifth
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import pyarrow.compute as pc
 
 from relselect.database.clock import NEVER, ticks_of
 from relselect.database.columns import as_float, as_strings, combine_keys
+from relselect.database.hashing import hashes_of, key_hashes
 from relselect.problem import LABELS
-from relselect.profile.hashing import hashes_of, key_hashes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

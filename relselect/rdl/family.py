@@ -12,21 +12,21 @@ import torch
 
 from relselect.database import Table
 from relselect.database.inference import infer_types
-from relselect.family import Candidate, Config
-from relselect.rdl.encoders import ENCODERS
-from relselect.rdl.ensemble import NetworkEnsemble
-from relselect.rdl.fitted import FittedNetwork
-from relselect.rdl.graph import problem_graph
-from relselect.rdl.model import Blueprint
-from relselect.rdl.pace import one_thread_if_small, uncompiled
-from relselect.rdl.probe import NetworkProbe
-from relselect.rdl.refit import train_again
+from relselect.families.protocol import Candidate, Config
+from relselect.rdl.graph.graph import problem_graph
+from relselect.rdl.graph.specification import TableSpec, fit_columns, fit_tables
+from relselect.rdl.network.encoders import ENCODERS
+from relselect.rdl.network.ensemble import NetworkEnsemble
+from relselect.rdl.network.model import Blueprint
 from relselect.rdl.settings import Settings, suggest
-from relselect.rdl.snapshot import identity_of
-from relselect.rdl.specification import TableSpec, fit_columns, fit_tables
-from relselect.rdl.storage import load_network, save_network
-from relselect.rdl.target import Target
-from relselect.rdl.training import Storage, Trainer
+from relselect.rdl.training.fitted import FittedNetwork
+from relselect.rdl.training.pace import one_thread_if_small, uncompiled
+from relselect.rdl.training.probe import NetworkProbe
+from relselect.rdl.training.refit import train_again
+from relselect.rdl.training.snapshot import identity_of
+from relselect.rdl.training.storage import load_network, save_network
+from relselect.rdl.training.target import Target
+from relselect.rdl.training.trainer import Storage, Trainer
 from relselect.tasks.scoring import interval_of
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from relselect.budget import Budget
     from relselect.events import Emit
-    from relselect.family import Probe
+    from relselect.families.protocol import Probe
     from relselect.problem import Problem
     from relselect.tasks import Rows
 

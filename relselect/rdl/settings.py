@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from relselect.errors import ConfigError
-from relselect.rdl.convolution import CONVOLUTIONS
-from relselect.rdl.encoders import ENCODERS
+from relselect.rdl.network.convolution import CONVOLUTIONS
+from relselect.rdl.network.encoders import ENCODERS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,7 +59,7 @@ class Settings:
         decay: What the learning rate is multiplied by after a validation without a better score; 1 leaves it.
         refit: What predicts in the end: "none" for what was validated, "continue" for that trained a little further on
             training and validation rows, "anew" for a network trained on both from the start.
-        texts: Which text columns are read: "prose" for those that are no names (see `relselect.rdl.text`), "all" or "none".
+        texts: Which text columns are read: "prose" for those that are no names (see `relselect.rdl.graph.text`), "all" or "none".
         level: Whether a regression reads the mean of the labels that were known last.
         precision: Of training steps: "fp32", "bf16", or "auto" for what a trial on the GPU finds faster, fp32 on a CPU.
         compile: Whether parts of the network are compiled: "on", "off", or "auto" for what pays on a GPU, off on a CPU.

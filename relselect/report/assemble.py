@@ -16,7 +16,7 @@ from relselect.problem import Problem
 from relselect.report.record import plain
 
 if TYPE_CHECKING:
-    from relselect.family import Candidate
+    from relselect.families.protocol import Candidate
     from relselect.profile import Profile
     from relselect.selector import Recommendation
     from relselect.tasks.splits import Split

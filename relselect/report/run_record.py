@@ -15,9 +15,9 @@ from relselect.report.assemble import (
 from relselect.report.record import RECORD_VERSION, plain
 
 if TYPE_CHECKING:
-    from relselect.family import Candidate
+    from relselect.families.protocol import Candidate
     from relselect.landscape import FinalChoice
-    from relselect.run import Outcome
+    from relselect.run.run import Outcome
 
 __all__ = ["record_of"]
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 if TYPE_CHECKING:
     import optuna
 
-    from relselect.family import Config, Family
+    from relselect.families.protocol import Config, Family
     from relselect.problem import Problem
 
 __all__ = ["nearest_point"]

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from relselect.family import Candidate
+from relselect.families.protocol import Candidate
 
 __all__ = ["Failure", "Study"]
 

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from relselect.errors import BundleError
-from relselect.family import Candidate, Checkpoint
+from relselect.families.protocol import Candidate, Checkpoint
 
 if TYPE_CHECKING:
-    from relselect.family import Family
+    from relselect.families.protocol import Family
 
 __all__ = ["HEADER", "load_candidate", "save_candidate"]
 

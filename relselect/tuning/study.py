@@ -18,7 +18,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from relselect import __version__
+from relselect._version import __version__
 from relselect.budget import Budget
 from relselect.errors import BudgetExhausted, ConfigError
 from relselect.events import (
@@ -31,7 +31,7 @@ from relselect.events import (
     TrialStarted,
     silent,
 )
-from relselect.family import Portfolio
+from relselect.families.protocol import Portfolio
 from relselect.tuning.journal import derive_seed, fresh_sampler, open_study
 from relselect.tuning.nearest import nearest_point
 from relselect.tuning.result import Failure, Study
@@ -40,7 +40,7 @@ from relselect.tuning.store import HEADER, load_candidate, read_header, save_can
 if TYPE_CHECKING:
     import optuna
 
-    from relselect.family import Candidate, Config, Family
+    from relselect.families.protocol import Candidate, Config, Family
     from relselect.problem import Problem
 
 __all__ = ["tune"]

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from relselect.database import Database
 from relselect.database.table import SemanticType
-from relselect.dfs.enumeration import DEFAULT, RICH, default_plan, row_type
-from relselect.dfs.feature import Aggregate, Hop, split_path
-from relselect.dfs.routes import routes
+from relselect.dfs.plan.enumeration import DEFAULT, RICH, default_plan, row_type
+from relselect.dfs.plan.feature import Aggregate, Hop, split_path
+from relselect.dfs.plan.routes import routes
 from relselect.errors import ConfigError, TaskError, UserError
 from relselect.problem import LABELS, Problem
 from relselect.tasks import Task

@@ -11,11 +11,11 @@ import pytest
 
 from relselect.budget import Budget
 from relselect.dfs import DFS
-from relselect.dfs.enumeration import DEFAULT, RICH
-from relselect.dfs.features import Wanted, prepare
+from relselect.dfs.plan.enumeration import DEFAULT, RICH
+from relselect.dfs.search.prepared import Wanted, prepare
 from relselect.errors import BudgetExhausted, BundleError
 from relselect.events import EpochDone, StageFinished, silent
-from relselect.family import Family
+from relselect.families.protocol import Family
 from relselect.problem import Problem
 from relselect.tasks import Task
 from tests.dfs import worlds

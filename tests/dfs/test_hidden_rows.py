@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relselect.database.clock import DAY
-from relselect.dfs.encoding import Vocabulary
-from relselect.dfs.enumeration import default_plan
-from relselect.dfs.matrix import compute
+from relselect.dfs.plan.enumeration import default_plan
+from relselect.dfs.prefix.encoding import Vocabulary
+from relselect.dfs.prefix.matrix import compute
 from relselect.problem import Problem
 from tests.dfs import worlds
 from tests.dfs.test_matrix import some_features

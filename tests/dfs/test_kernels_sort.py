@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from relselect.dfs.kernels_sort import sort_ties
+from relselect.dfs.prefix.kernels_sort import sort_ties
 
 
 @pytest.mark.parametrize("share", [0.5, 0.95, 1.0])

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from relselect.database import Database
 from relselect.database.clock import DAY
 from relselect.database.table import SemanticType
-from relselect.dfs import reader
-from relselect.dfs.checks import definition_problems
-from relselect.dfs.encoding import Vocabulary, source_of
-from relselect.dfs.enumeration import default_plan
-from relselect.dfs.feature import Aggregate, Condition, Feature, Route, split_path
-from relselect.dfs.matrix import blocks, compute
-from relselect.dfs.plan import Plan
-from relselect.dfs.routes import routes
+from relselect.dfs.plan.checks import definition_problems
+from relselect.dfs.plan.enumeration import default_plan
+from relselect.dfs.plan.feature import Aggregate, Condition, Feature, Route, split_path
+from relselect.dfs.plan.plan import Plan
+from relselect.dfs.plan.routes import routes
+from relselect.dfs.prefix import reader
+from relselect.dfs.prefix.encoding import Vocabulary, source_of
+from relselect.dfs.prefix.matrix import blocks, compute
 from relselect.problem import Problem
 from relselect.tasks import Rows
 from tests.dfs import worlds

@@ -9,11 +9,11 @@ import pytest
 
 from relselect.database.clock import DAY
 from relselect.database.table import SemanticType
-from relselect.dfs.checks import definition_problems
-from relselect.dfs.enumeration import default_plan
-from relselect.dfs.feature import Aggregate, Condition, Feature, Hop, split_path
-from relselect.dfs.plan import Plan
-from relselect.dfs.schema import Schema
+from relselect.dfs.plan.checks import definition_problems
+from relselect.dfs.plan.enumeration import default_plan
+from relselect.dfs.plan.feature import Aggregate, Condition, Feature, Hop, split_path
+from relselect.dfs.plan.plan import Plan
+from relselect.dfs.plan.schema import Schema
 from relselect.errors import ConfigError, DataNotFound, PlanError
 from relselect.problem import Problem
 from tests.dfs import worlds

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from relselect.database.clock import ALWAYS, NEVER
-from relselect.dfs import prefix
-from relselect.dfs.prefix import Index, Spans
+from relselect.dfs.prefix import index as prefix
+from relselect.dfs.prefix.index import Index, Spans
 
 NAN = math.nan
 #: Values on very different scales: whole numbers, a large level with tiny steps, noise, extremes of the type.
@@ -445,7 +445,7 @@ def test_one_window_costs_its_rows_once_whatever_the_delay() -> None:
     index = Index(keys, times)
     owners, cutoff = np.repeat(np.arange(50), 100), np.tile(np.arange(100) * 2, 50)
     span = index.spans(owners, cutoff, cutoff - 60)
-    from relselect.dfs import kernels_codes
+    from relselect.dfs.prefix import kernels_codes
 
     assert kernels_codes.travel(span.lo, span.hi, prefix._visits(span, len(index))) < 3 * len(index)
     assert all(a <= b for a, b in pairwise(span.hi[span.by_hi]))

@@ -8,9 +8,9 @@ from scipy.stats import ks_2samp
 
 from relselect.budget import Budget
 from relselect.dfs import DFS
-from relselect.dfs.features import Wanted, prepare
-from relselect.dfs.matrix import FeatureMatrix
-from relselect.dfs.selection import Drift, drift_of, informative, told
+from relselect.dfs.prefix.matrix import FeatureMatrix
+from relselect.dfs.search.prepared import Wanted, prepare
+from relselect.dfs.search.selection import Drift, drift_of, informative, told
 from relselect.events import Notice
 from relselect.problem import Problem
 from tests.shop import shop

@@ -15,7 +15,7 @@ import pyarrow as pa
 from relselect.database import Database
 from relselect.database.clock import DAY, NEVER
 from relselect.database.table import SemanticType
-from relselect.dfs.feature import Aggregate, Feature, split_path
+from relselect.dfs.plan.feature import Aggregate, Feature, split_path
 from relselect.problem import Problem
 from relselect.tasks import Task
 

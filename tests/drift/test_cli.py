@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from relselect.cli import app
+from relselect.cli.main import app
 from tests.drift.places import in_files, in_postgres, in_sqlite, tables
 
 AT = "1970-10-20"

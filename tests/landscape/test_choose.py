@@ -12,10 +12,10 @@ import pytest
 import torch
 
 from relselect.budget import Budget
-from relselect.constants import Constants
 from relselect.errors import ConfigError
 from relselect.events import CheckpointChosen, Event
-from relselect.family import Candidate, Checkpoint
+from relselect.families.constants import Constants
+from relselect.families.protocol import Candidate, Checkpoint
 from relselect.landscape import choose_checkpoint, load_choice
 from relselect.problem import Problem
 from relselect.tasks import Rows

@@ -12,7 +12,7 @@ import pytest
 from relselect.database import Database
 from relselect.database.clock import ALWAYS, DAY, NEVER
 from relselect.problem import Problem
-from relselect.rdl.graph import Graph, Link, build_graph
+from relselect.rdl.graph.graph import Graph, Link, build_graph
 from relselect.tasks import Task
 
 

@@ -7,12 +7,12 @@ import signal
 import sys
 from pathlib import Path
 
-import relselect.rdl.training as training
+import relselect.rdl.training.trainer as training
 from relselect.budget import Budget
 from relselect.events import silent
 from relselect.problem import Problem
 from relselect.rdl import RDL
-from relselect.rdl.stepping import Stepper
+from relselect.rdl.training.stepping import Stepper
 from relselect.tuning import tune
 from tests.tuning.cheap import tiny_problem
 

@@ -8,9 +8,9 @@ import torch
 from torch import nn
 from torch_geometric.nn import GATv2Conv, SAGEConv
 
-from relselect.rdl.convolution import CONVOLUTIONS
-from relselect.rdl.passing import gather, largest_of, pass_along, sum_into
-from relselect.rdl.sampler import TemporalSampler
+from relselect.rdl.network.convolution import CONVOLUTIONS
+from relselect.rdl.network.passing import gather, largest_of, pass_along, sum_into
+from relselect.rdl.sampling.sampler import TemporalSampler
 
 WIDTH = 8
 OF, IN, AFTER = ("b", "of", "a"), ("c", "in", "a"), ("a", "after", "a")

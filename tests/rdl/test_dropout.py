@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.stats import binomtest
 
-from relselect.rdl.dropout import Dropout
+from relselect.rdl.network.dropout import Dropout
 
 
 def dropped(share: float, x: torch.Tensor, seed: int = 0) -> torch.Tensor:

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from relselect.rdl.encoders import StackedEncoder
-from relselect.rdl.ensemble import NetworkEnsemble
 from relselect.rdl.family import blueprint_of
-from relselect.rdl.features import RESERVED, UNSEEN, TableTensors
-from relselect.rdl.fitted import batcher_of, row_tensors
+from relselect.rdl.graph.features import RESERVED, UNSEEN, TableTensors
+from relselect.rdl.graph.specification import CategoryColumn, TableSpec
+from relselect.rdl.network.encoders import StackedEncoder
+from relselect.rdl.network.ensemble import NetworkEnsemble
 from relselect.rdl.settings import Settings
-from relselect.rdl.specification import CategoryColumn, TableSpec
-from relselect.rdl.stepping import Order, Stepper
+from relselect.rdl.training.fitted import batcher_of, row_tensors
+from relselect.rdl.training.stepping import Order, Stepper
 
 CPU = torch.device("cpu")
 

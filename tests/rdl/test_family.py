@@ -12,9 +12,9 @@ import torch
 from relselect.budget import Budget
 from relselect.errors import BudgetExhausted, BundleError, ConfigError
 from relselect.events import EpochDone, silent
-from relselect.family import Family
+from relselect.families.protocol import Family
 from relselect.rdl import RDL
-from relselect.rdl.target import Target
+from relselect.rdl.training.target import Target
 from relselect.tuning.nearest import nearest_point
 
 

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from relselect.database import SemanticType, Table
 from relselect.database.clock import DAY
-from relselect.rdl.batch import compact
 from relselect.rdl.family import blueprint_of
-from relselect.rdl.features import MISSING, UNSEEN, read_columns
-from relselect.rdl.fitted import batcher_of, row_tensors
-from relselect.rdl.identity import row_identities
+from relselect.rdl.graph.features import MISSING, UNSEEN, read_columns
+from relselect.rdl.graph.identity import row_identities
+from relselect.rdl.graph.specification import TableSpec, fit_columns
+from relselect.rdl.sampling.batch import compact
 from relselect.rdl.settings import Settings
-from relselect.rdl.specification import TableSpec, fit_columns
+from relselect.rdl.training.fitted import batcher_of, row_tensors
 
 TYPES = {
     "x": SemanticType.NUMERICAL,

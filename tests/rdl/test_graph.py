@@ -18,12 +18,12 @@ from relselect.database import Database, ForeignKey, Table
 from relselect.database.clock import DAY, NEVER
 from relselect.events import silent
 from relselect.rdl import RDL
-from relselect.rdl.adjacency import ParentRelation, down, up, via
 from relselect.rdl.family import blueprint_of
-from relselect.rdl.fitted import batcher_of, row_tensors
-from relselect.rdl.graph import Link, build_graph, database_graph
-from relselect.rdl.sampler import TemporalSampler
+from relselect.rdl.graph.adjacency import ParentRelation, down, up, via
+from relselect.rdl.graph.graph import Link, build_graph, database_graph
+from relselect.rdl.sampling.sampler import TemporalSampler
 from relselect.rdl.settings import Settings
+from relselect.rdl.training.fitted import batcher_of, row_tensors
 from tests.strategies import worlds
 
 

@@ -10,12 +10,12 @@ import torch
 
 from relselect.database.clock import DAY, NEVER
 from relselect.problem import Problem
-from relselect.rdl.ensemble import NetworkEnsemble
 from relselect.rdl.family import blueprint_of
-from relselect.rdl.fitted import batcher_of, row_tensors
-from relselect.rdl.level import Level, level_of
+from relselect.rdl.network.ensemble import NetworkEnsemble
+from relselect.rdl.network.level import Level, level_of
 from relselect.rdl.settings import Settings
-from relselect.rdl.target import Target
+from relselect.rdl.training.fitted import batcher_of, row_tensors
+from relselect.rdl.training.target import Target
 
 
 def known(problem):

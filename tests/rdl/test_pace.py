@@ -10,8 +10,8 @@ import torch
 from relselect.budget import Budget
 from relselect.events import silent
 from relselect.rdl import RDL
-from relselect.rdl.pace import Pace, find_pace, one_thread_if_small
 from relselect.rdl.settings import Settings
+from relselect.rdl.training.pace import Pace, find_pace, one_thread_if_small
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])

@@ -10,7 +10,7 @@ from relselect.events import silent
 from relselect.examples import synthetic
 from relselect.problem import Problem
 from relselect.rdl import RDL
-from relselect.rdl.refit import all_labelled
+from relselect.rdl.training.refit import all_labelled
 
 
 @pytest.mark.parametrize("regime", ["rolling", "frozen"])
@@ -48,7 +48,7 @@ def test_what_predicts_was_trained_on_validation_rows_too(make_problem, small, r
 
 
 def test_no_time_for_the_last_training_is_said(make_problem, small, monkeypatch):
-    import relselect.rdl.refit as refit
+    import relselect.rdl.training.refit as refit
 
     problem = make_problem()
     monkeypatch.setattr(refit, "_MORE", 1e9)

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from relselect.rdl import training
-from relselect.rdl.snapshot import read_snapshot, write_snapshot
-from relselect.rdl.stepping import Stepper
+from relselect.rdl.training import trainer as training
+from relselect.rdl.training.snapshot import read_snapshot, write_snapshot
+from relselect.rdl.training.stepping import Stepper
 from tests.rdl.killed import CONFIG, study
 
 #: Steps of the training that is validated.

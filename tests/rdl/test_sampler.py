@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from scipy.stats import chi2
 
 from relselect.database.clock import ALWAYS, NEVER
-from relselect.rdl.graph import Link, build_graph
-from relselect.rdl.sampler import TemporalSampler
+from relselect.rdl.graph.graph import Link, build_graph
+from relselect.rdl.sampling.sampler import TemporalSampler
 
 SEEDS = st.integers(0, 2**20)
 ENGINES = ["torch", "compiled"]

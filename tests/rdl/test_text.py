@@ -17,10 +17,10 @@ from relselect.events import silent
 from relselect.problem import Problem
 from relselect.rdl import RDL
 from relselect.rdl.family import blueprint_of, read_of
-from relselect.rdl.features import read_columns
+from relselect.rdl.graph.features import read_columns
+from relselect.rdl.graph.specification import TableSpec, fit_columns, fit_tables
+from relselect.rdl.graph.text import WIDTH, encode_texts, fit_text
 from relselect.rdl.settings import Settings
-from relselect.rdl.specification import TableSpec, fit_columns, fit_tables
-from relselect.rdl.text import WIDTH, encode_texts, fit_text
 from relselect.tasks import Task
 
 TOPICS = (

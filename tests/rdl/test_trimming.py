@@ -7,7 +7,7 @@ import torch
 from torch_geometric.nn import HeteroConv, SAGEConv
 from torch_geometric.utils import trim_to_layer
 
-from relselect.rdl.sampler import TemporalSampler
+from relselect.rdl.sampling.sampler import TemporalSampler
 
 WIDTH = 6
 

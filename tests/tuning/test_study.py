@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from relselect.budget import Budget
-from relselect.constants import Constants
 from relselect.errors import ConfigError
 from relselect.events import Event, Notice, TrialFailed, TrialFinished
-from relselect.family import Config
+from relselect.families.constants import Constants
+from relselect.families.protocol import Config
 from relselect.problem import Problem
 from relselect.tuning import Study, tune
 from relselect.tuning.journal import open_study

@@ -20,7 +20,7 @@ from relselect.dfs.featuretools.frames import EARLIEST, LATEST, moments, places
 from relselect.dfs.featuretools.layout import Layout, layout_within
 from relselect.dfs.featuretools.reading import Reader
 from relselect.dfs.featuretools.referring import Referred, dependencies, needs_delay
-from relselect.dfs.schema import Schema
+from relselect.dfs.plan.schema import Schema
 from relselect.errors import ConfigError
 
 if TYPE_CHECKING:

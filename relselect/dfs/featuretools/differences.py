@@ -17,10 +17,10 @@ from collections.abc import Iterator
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from relselect.dfs.feature import Aggregate, Feature, Hop, Route
+from relselect.dfs.plan.feature import Aggregate, Feature, Hop, Route
 
 if TYPE_CHECKING:
-    from relselect.dfs.schema import Schema, TableSchema
+    from relselect.dfs.plan.schema import Schema, TableSchema
 
 __all__ = ["COUNT_MISSING", "Difference", "difference"]
 

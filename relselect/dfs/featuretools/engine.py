@@ -10,13 +10,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from relselect.database.columns import as_strings
-from relselect.dfs.encoding import Vocabulary
-from relselect.dfs.feature import Feature
 from relselect.dfs.featuretools.computing import compute_featuretools
 from relselect.dfs.featuretools.entityset import entityset
 from relselect.dfs.featuretools.writing import to_featuretools
-from relselect.dfs.matrix import FeatureMatrix, compute
-from relselect.dfs.plan import Plan
+from relselect.dfs.plan.feature import Feature
+from relselect.dfs.plan.plan import Plan
+from relselect.dfs.prefix.encoding import Vocabulary
+from relselect.dfs.prefix.matrix import FeatureMatrix, compute
 
 if TYPE_CHECKING:
     from relselect.problem import Problem

@@ -11,8 +11,8 @@ import featuretools as ft
 
 from relselect.dfs.featuretools.frames import column_types, sheet
 from relselect.dfs.featuretools.layout import INDEX, TABLE, Edge, Layout, Node, layout_of
-from relselect.dfs.routes import check_depth
-from relselect.dfs.schema import Schema
+from relselect.dfs.plan.routes import check_depth
+from relselect.dfs.plan.schema import Schema
 
 if TYPE_CHECKING:
     from relselect.problem import Problem

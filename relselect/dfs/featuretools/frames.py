@@ -22,8 +22,8 @@ from relselect.database.columns import as_float, as_strings
 from relselect.database.inference import infer_types
 from relselect.database.table import SemanticType
 from relselect.dfs.featuretools.layout import INDEX, key_columns
-from relselect.dfs.schema import Schema
-from relselect.dfs.ties import content_keys
+from relselect.dfs.plan.schema import Schema
+from relselect.dfs.prefix.ties import content_keys
 
 if TYPE_CHECKING:
     from relselect.problem import Problem

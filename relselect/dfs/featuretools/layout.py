@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from relselect.dfs.feature import Hop
-from relselect.dfs.routes import down_from
-from relselect.dfs.schema import Schema
+from relselect.dfs.plan.feature import Hop
+from relselect.dfs.plan.routes import down_from
+from relselect.dfs.plan.schema import Schema
 from relselect.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -12,13 +12,13 @@ from featuretools.feature_base import AggregationFeature, DirectFeature, Identit
 
 from relselect.database.columns import as_text
 from relselect.database.table import SemanticType
-from relselect.dfs.checks import definition_problems, schema_problems
-from relselect.dfs.feature import Aggregate, Condition, Feature, Hop, Route
 from relselect.dfs.featuretools.differences import difference
 from relselect.dfs.featuretools.frames import column_types
 from relselect.dfs.featuretools.layout import Edge, layout_within
-from relselect.dfs.plan import Plan
-from relselect.dfs.schema import Schema
+from relselect.dfs.plan.checks import definition_problems, schema_problems
+from relselect.dfs.plan.feature import Aggregate, Condition, Feature, Hop, Route
+from relselect.dfs.plan.plan import Plan
+from relselect.dfs.plan.schema import Schema
 
 if TYPE_CHECKING:
     from relselect.problem import Problem

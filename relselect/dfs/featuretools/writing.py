@@ -13,14 +13,14 @@ from featuretools.feature_base import AggregationFeature, DirectFeature, Identit
 
 from relselect.database.clock import DAY
 from relselect.database.table import SemanticType
-from relselect.dfs.feature import Aggregate, Feature, Route
 from relselect.dfs.featuretools.differences import COUNT_MISSING, Difference, difference
 from relselect.dfs.featuretools.layout import Edge, Layout, layout_within
+from relselect.dfs.plan.feature import Aggregate, Feature, Route
 from relselect.errors import PlanError
 
 if TYPE_CHECKING:
-    from relselect.dfs.plan import Plan
-    from relselect.dfs.schema import Schema
+    from relselect.dfs.plan.plan import Plan
+    from relselect.dfs.plan.schema import Schema
 
 __all__ = ["to_featuretools", "typed"]
 

@@ -15,7 +15,7 @@ from sqlglot import exp
 
 from relselect.database.clock import DAY
 from relselect.database.table import SemanticType
-from relselect.dfs.feature import Aggregate, Feature, Route
+from relselect.dfs.plan.feature import Aggregate, Feature, Route
 from relselect.dfs.sql.catalog import Catalog, Key, matches
 from relselect.dfs.sql.names import Names
 from relselect.dfs.sql.nodes import (

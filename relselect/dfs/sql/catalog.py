@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
-from relselect.dfs.schema import KeySchema, Schema
+from relselect.dfs.plan.schema import KeySchema, Schema
 from relselect.dfs.sql.dialects import Dialect
 from relselect.dfs.sql.nodes import Node, bigint, case, column, equal, relation
 from relselect.dfs.sql.readings import Reading, kind_of, read_as

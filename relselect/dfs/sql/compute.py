@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 from relselect.database.clock import ticks_of
 from relselect.database.columns import as_float, as_numpy, as_strings
 from relselect.database.table import SemanticType
-from relselect.dfs.encoding import Vocabulary
-from relselect.dfs.feature import Aggregate, Feature, Route
-from relselect.dfs.matrix import FeatureMatrix
-from relselect.dfs.plan import Plan, parse_bytes
-from relselect.dfs.schema import Schema
+from relselect.dfs.plan.feature import Aggregate, Feature, Route
+from relselect.dfs.plan.plan import Plan, parse_bytes
+from relselect.dfs.plan.schema import Schema
+from relselect.dfs.prefix.encoding import Vocabulary
+from relselect.dfs.prefix.matrix import FeatureMatrix
 from relselect.dfs.sql.dialects import dialect_of
 from relselect.dfs.sql.loaded import Loaded
 from relselect.dfs.sql.statement import statement

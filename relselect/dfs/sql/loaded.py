@@ -15,12 +15,12 @@ from sqlglot import exp
 
 from relselect.database.clock import NEVER, ticks_of
 from relselect.database.columns import as_float, as_strings
-from relselect.dfs.schema import KeySchema, Schema
+from relselect.dfs.plan.schema import KeySchema, Schema
+from relselect.dfs.prefix.ties import value_ranks
 from relselect.dfs.sql.catalog import Catalog, Key
 from relselect.dfs.sql.dialects import Dialect
 from relselect.dfs.sql.nodes import Node, column, relation
 from relselect.dfs.sql.readings import Reading, kind_of, read_as
-from relselect.dfs.ties import value_ranks
 
 if TYPE_CHECKING:
     from relselect.problem import Problem

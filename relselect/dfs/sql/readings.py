@@ -7,7 +7,7 @@ from enum import StrEnum
 from sqlglot import exp
 
 from relselect.database.table import SemanticType
-from relselect.dfs.feature import Aggregate, Feature
+from relselect.dfs.plan.feature import Aggregate, Feature
 from relselect.dfs.sql.dialects import Dialect
 from relselect.dfs.sql.nodes import Node, bigint, case, double, integer, real, text, times, timestamp
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from sqlglot import exp
 
 from relselect.database.table import SemanticType
-from relselect.dfs.feature import Aggregate, Feature
+from relselect.dfs.plan.feature import Aggregate, Feature
 from relselect.dfs.sql.names import Names
 from relselect.dfs.sql.nodes import (
     Node,

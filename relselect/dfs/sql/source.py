@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
-from relselect.dfs.feature import Feature
+from relselect.dfs.plan.feature import Feature
 from relselect.dfs.sql.catalog import Key, matches
 from relselect.dfs.sql.dialects import Dialect
 from relselect.dfs.sql.nodes import Node, at_most, both, column, every, integer, later, minus, relation

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 import sqlglot
 from sqlglot import exp
 
-from relselect.dfs.feature import Aggregate, Feature
-from relselect.dfs.plan import Plan
-from relselect.dfs.schema import Schema
+from relselect.dfs.plan.feature import Aggregate, Feature
+from relselect.dfs.plan.plan import Plan
+from relselect.dfs.plan.schema import Schema
 from relselect.dfs.sql.builder import Builder, Found, filled
 from relselect.dfs.sql.catalog import Catalog, Warehouse
 from relselect.dfs.sql.dialects import Dialect, dialect_of

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from sqlglot import exp
 
-from relselect.dfs.feature import Aggregate, Feature
+from relselect.dfs.plan.feature import Aggregate, Feature
 from relselect.dfs.sql.names import Names
 from relselect.dfs.sql.nodes import (
     Node,

@@ -9,7 +9,7 @@ from sqlglot import exp
 
 from relselect.database.clock import EVERYTHING
 from relselect.database.table import SemanticType
-from relselect.dfs.feature import Aggregate, Feature
+from relselect.dfs.plan.feature import Aggregate, Feature
 from relselect.dfs.sql.builder import unit_of
 from relselect.dfs.sql.catalog import Catalog
 from relselect.dfs.sql.dialects import Dialect

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
-from relselect.dfs.feature import Hop, Route
+from relselect.dfs.plan.feature import Hop, Route
 from relselect.dfs.sql.catalog import Catalog, Key, matches
 from relselect.dfs.sql.names import Names
 from relselect.dfs.sql.nodes import (

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from relselect.cli import app
+from relselect.cli.main import app
 from relselect.database import Database
 from tests.database.broken.places import CASES as PLACES
 from tests.database.broken.servers import CASES as SERVERS

@@ -19,11 +19,11 @@ from typer.testing import CliRunner
 
 import relselect as rs
 from relselect.api import select_and_train
-from relselect.cli import app
+from relselect.cli.main import app
 from relselect.configs import open_database
-from relselect.dfs.encoding import Vocabulary
-from relselect.dfs.enumeration import default_plan
-from relselect.dfs.matrix import compute
+from relselect.dfs.plan.enumeration import default_plan
+from relselect.dfs.prefix.encoding import Vocabulary
+from relselect.dfs.prefix.matrix import compute
 from relselect.problem import Problem
 
 KEPT = {

@@ -12,12 +12,12 @@ import pyarrow.compute as pc
 
 from relselect.database import Database, Table
 from relselect.database.clock import DAY
-from relselect.dfs.encoding import Vocabulary
-from relselect.dfs.feature import Feature, Hop
 from relselect.dfs.featuretools import compute_featuretools, encoded
-from relselect.dfs.matrix import compute
-from relselect.dfs.plan import Plan
-from relselect.dfs.schema import Schema
+from relselect.dfs.plan.feature import Feature, Hop
+from relselect.dfs.plan.plan import Plan
+from relselect.dfs.plan.schema import Schema
+from relselect.dfs.prefix.encoding import Vocabulary
+from relselect.dfs.prefix.matrix import compute
 from relselect.problem import Problem
 from relselect.tasks import Rows, Task
 from tests.dfs.sql.plans import words_of

@@ -9,8 +9,6 @@ import pytest
 from featuretools import primitives as p
 from woodwork.column_schema import ColumnSchema
 
-from relselect.dfs.enumeration import default_plan
-from relselect.dfs.feature import Aggregate, Feature
 from relselect.dfs.featuretools import (
     compute_featuretools,
     compute_plan,
@@ -18,7 +16,9 @@ from relselect.dfs.featuretools import (
     enumerate_featuretools,
     to_featuretools,
 )
-from relselect.dfs.matrix import compute
+from relselect.dfs.plan.enumeration import default_plan
+from relselect.dfs.plan.feature import Aggregate, Feature
+from relselect.dfs.prefix.matrix import compute
 from relselect.errors import ConfigError
 from relselect.tasks import Rows
 from tests.dfs.featuretools.support import ORDERS, planned, row, shop, told

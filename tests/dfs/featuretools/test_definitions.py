@@ -10,9 +10,9 @@ from woodwork.column_schema import ColumnSchema
 
 from relselect.database.clock import DAY
 from relselect.database.table import SemanticType
-from relselect.dfs.feature import Aggregate, Condition, Feature, Hop
 from relselect.dfs.featuretools import PRIMITIVES, entityset, enumerate_featuretools, from_featuretools, to_featuretools
-from relselect.dfs.plan import Plan
+from relselect.dfs.plan.feature import Aggregate, Condition, Feature, Hop
+from relselect.dfs.plan.plan import Plan
 from relselect.errors import PlanError
 from tests.dfs import worlds
 from tests.dfs.featuretools.support import LINES, ORDERS, PRODUCT, planned, shop

@@ -12,9 +12,9 @@ import pytest
 from relselect.database import Database
 from relselect.database.clock import DAY
 from relselect.database.table import SemanticType
-from relselect.dfs.feature import Aggregate, Condition, Feature, Hop
 from relselect.dfs.featuretools import Difference, difference, entityset, to_featuretools
-from relselect.dfs.schema import Schema
+from relselect.dfs.plan.feature import Aggregate, Condition, Feature, Hop
+from relselect.dfs.plan.schema import Schema
 from tests.dfs.featuretools.support import LINES, ORDERS, PRODUCT, day, of, planned, row, shop, told, value
 
 A, T = Aggregate, SemanticType

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from relselect.dfs.enumeration import default_plan
 from relselect.dfs.featuretools import PRIMITIVES, entityset, enumerate_featuretools, to_featuretools
 from relselect.dfs.featuretools.reading import Reader
-from relselect.dfs.plan import Plan
+from relselect.dfs.plan.enumeration import default_plan
+from relselect.dfs.plan.plan import Plan
 from relselect.errors import TaskError
 from relselect.problem import Problem
 from tests.dfs import worlds

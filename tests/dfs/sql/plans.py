@@ -7,11 +7,11 @@ import numpy as np
 from relselect.database.clock import DAY
 from relselect.database.columns import as_strings
 from relselect.database.table import SemanticType
-from relselect.dfs.checks import plan_problems
-from relselect.dfs.encoding import Vocabulary
-from relselect.dfs.feature import Aggregate, Condition, Feature, Hop, Route
-from relselect.dfs.plan import Plan
-from relselect.dfs.schema import Schema
+from relselect.dfs.plan.checks import plan_problems
+from relselect.dfs.plan.feature import Aggregate, Condition, Feature, Hop, Route
+from relselect.dfs.plan.plan import Plan
+from relselect.dfs.plan.schema import Schema
+from relselect.dfs.prefix.encoding import Vocabulary
 from relselect.problem import Problem
 
 __all__ = ["random_plan", "words_of"]

@@ -12,11 +12,11 @@ import pytest
 from relselect.database import Database
 from relselect.database.clock import DAY
 from relselect.database.table import SemanticType
-from relselect.dfs.encoding import Vocabulary
-from relselect.dfs.enumeration import default_plan
-from relselect.dfs.feature import Aggregate, Feature, Hop
-from relselect.dfs.matrix import compute
-from relselect.dfs.plan import Plan
+from relselect.dfs.plan.enumeration import default_plan
+from relselect.dfs.plan.feature import Aggregate, Feature, Hop
+from relselect.dfs.plan.plan import Plan
+from relselect.dfs.prefix.encoding import Vocabulary
+from relselect.dfs.prefix.matrix import compute
 from relselect.dfs.sql import compute_sql, to_sql
 from relselect.errors import ConfigError, PlanError
 from relselect.problem import Problem
@@ -262,7 +262,7 @@ def test_entropies_of_one_value_do_not_differ():
 def test_columns_of_odd_types_are_read_as_elsewhere():
     """Types that DuckDB would read otherwise, or not at all: zones, nanoseconds, decimals, dictionaries, durations."""
     from relselect.database import ForeignKey, Table
-    from relselect.dfs.matrix import compute
+    from relselect.dfs.prefix.matrix import compute
 
     n = 60
     rng = np.random.default_rng(4)

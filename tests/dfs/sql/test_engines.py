@@ -9,10 +9,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from relselect.database.clock import DAY
-from relselect.dfs.encoding import Vocabulary
-from relselect.dfs.enumeration import default_plan
-from relselect.dfs.matrix import compute
-from relselect.dfs.plan import Plan
+from relselect.dfs.plan.enumeration import default_plan
+from relselect.dfs.plan.plan import Plan
+from relselect.dfs.prefix.encoding import Vocabulary
+from relselect.dfs.prefix.matrix import compute
 from relselect.dfs.sql import compute_sql, to_sql
 from relselect.errors import UserError
 from relselect.problem import Problem

@@ -10,10 +10,10 @@ import pyarrow.compute as pc
 import pytest
 
 from relselect.database import Database
-from relselect.dfs.encoding import Vocabulary
-from relselect.dfs.enumeration import default_plan
-from relselect.dfs.matrix import compute
-from relselect.dfs.plan import Plan
+from relselect.dfs.plan.enumeration import default_plan
+from relselect.dfs.plan.plan import Plan
+from relselect.dfs.prefix.encoding import Vocabulary
+from relselect.dfs.prefix.matrix import compute
 from relselect.dfs.sql import compute_sql, to_sql
 from relselect.examples import Example, lahman, nycflights13
 from relselect.problem import Problem

@@ -13,12 +13,12 @@ from sqlglot import exp
 
 from relselect.database.clock import DAY
 from relselect.database.table import SemanticType
-from relselect.dfs.encoding import Vocabulary
-from relselect.dfs.enumeration import default_plan
-from relselect.dfs.feature import Aggregate, Condition, Feature, Hop
-from relselect.dfs.matrix import compute
-from relselect.dfs.plan import Plan
-from relselect.dfs.schema import KeySchema, Schema, TableSchema
+from relselect.dfs.plan.enumeration import default_plan
+from relselect.dfs.plan.feature import Aggregate, Condition, Feature, Hop
+from relselect.dfs.plan.plan import Plan
+from relselect.dfs.plan.schema import KeySchema, Schema, TableSchema
+from relselect.dfs.prefix.encoding import Vocabulary
+from relselect.dfs.prefix.matrix import compute
 from relselect.dfs.sql import to_sql
 from relselect.errors import ConfigError, PlanError
 from relselect.problem import LABELS

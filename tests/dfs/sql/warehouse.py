@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 
 from relselect.database.clock import EVERYTHING
 from relselect.database.columns import as_float, as_strings
-from relselect.dfs.encoding import Vocabulary
-from relselect.dfs.plan import Plan
+from relselect.dfs.plan.plan import Plan
+from relselect.dfs.prefix.encoding import Vocabulary
 from relselect.problem import Problem
 from relselect.tasks import Rows
 

@@ -1,5 +1,0 @@
-"""The trivial family: constants, global and per entity; who loses to them has learnt nothing."""
-
-from relselect.constants.family import Constants
-
-__all__ = ["Constants"]

@@ -1,8 +1,0 @@
-"""What a schema does not say: keys, references, times and masks proposed from names and values, with reasons."""
-
-from relselect.database.proposal.facts import Facts, facts_of
-from relselect.database.proposal.finding import Finding
-from relselect.database.proposal.proposal import Proposal, propose
-from relselect.database.proposal.reading import Origin, read_facts
-
-__all__ = ["Facts", "Finding", "Origin", "Proposal", "facts_of", "propose", "read_facts"]

@@ -1,0 +1,259 @@
+"""What a feature is: a frozen definition with a stable name, an English description and a JSON form.
+
+The vocabulary is featuretools' (`MEAN(orders[customer].total)`), with what it cannot say added: windows that end at the
+cutoff, shares of a category, quantiles, calendar parts. Nothing here computes or chooses features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+from relselect.database.table import SemanticType
+from relselect.dfs.plan.english import length, sentence
+
+__all__ = ["CALENDAR_PARTS", "Aggregate", "Condition", "Feature", "Hop", "Route", "split_path"]
+
+#: The columns of CALENDAR features, all of the cutoff in UTC: 1-12, 1-366, 0-6 (Monday 0), 0-23.
+CALENDAR_PARTS = ("month", "day_of_year", "weekday", "hour")
+
+
+class Aggregate(StrEnum):
+    """How the rows at the end of a path become one number."""
+
+    DIRECT = "direct"
+    COUNT = "count"
+    SUM = "sum"
+    MEAN = "mean"
+    STD = "std"
+    SKEW = "skew"
+    MIN = "min"
+    MAX = "max"
+    MEDIAN = "median"
+    QUANTILE = "quantile"
+    FIRST = "first"
+    LAST = "last"
+    NUM_UNIQUE = "num_unique"
+    MODE = "mode"
+    ENTROPY = "entropy"
+    PERCENT_TRUE = "percent_true"
+    SHARE = "share"
+    TREND = "trend"
+    SINCE_LAST = "time_since_last"
+    SINCE_FIRST = "time_since_first"
+    TIME_BETWEEN = "avg_time_between"
+    CALENDAR = "calendar"
+    DELAY = "delay"
+    ROW = "row"
+
+
+#: Aggregates whose result is one of the column's own values, and so as categorical as the column.
+_KEEPS_VALUE = (Aggregate.DIRECT, Aggregate.FIRST, Aggregate.LAST, Aggregate.MODE, Aggregate.ROW)
+
+
+@dataclass(frozen=True)
+class Hop:
+    """One step along a foreign key.
+
+    Attributes:
+        table: The table arrived at.
+        key: The foreign key's name.
+        down: From a row to the rows that refer to it (the key belongs to `table`); else from a row to its parent.
+    """
+
+    table: str
+    key: str
+    down: bool
+
+
+Route = tuple[Hop, ...]
+
+
+def split_path(path: Route) -> tuple[Route, Route, Route]:
+    """Return the leading steps up, the steps down, and the steps up from there.
+
+    Raises:
+        ValueError: The path goes down again after the second ascent.
+    """
+    first = next((i for i, hop in enumerate(path) if hop.down), len(path))
+    second = next((i for i in range(first, len(path)) if not path[i].down), len(path))
+    if any(hop.down for hop in path[second:]):
+        raise ValueError(f"path {path} goes down twice")
+    return path[:first], path[first:second], path[second:]
+
+
+@dataclass(frozen=True)
+class Condition:
+    """Rows that are aggregated: those whose `column`, read as text, equals `value`; a missing value equals nothing.
+
+    Attributes:
+        column: A column of the rows aggregated: of the table that the steps down end at.
+        value: The value, as `relselect.database.columns.as_strings` writes it.
+    """
+
+    column: str
+    value: str
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One column of the feature matrix.
+
+    Attributes:
+        aggregate: How rows become a number.
+        path: Steps from the entity; empty for the entity's own columns and for what the task row itself says.
+        column: The column read; None for counts, times since and nested features. The calendar part for CALENDAR.
+        type: The semantic type of what is read; KEY with NUM_UNIQUE counts different parents at the end of the path.
+        category: The value whose share is taken.
+        window: Length in ticks of the window that ends at the cutoff; None for all history.
+        level: The quantile's level, in (0, 1); None for other aggregates.
+        where: Aggregate only rows that meet it.
+        base: Read instead of a column: this feature of each row at the end of the path, whose steps down are one. It is
+            computed for that row as if it were the entity, at the task row's own cutoff and asof.
+    """
+
+    aggregate: Aggregate
+    path: Route = ()
+    column: str | None = None
+    type: SemanticType = SemanticType.NUMERICAL
+    category: str | None = None
+    window: int | None = None
+    level: float | None = None
+    where: Condition | None = None
+    base: Feature | None = None
+
+    @property
+    def categorical(self) -> bool:
+        """Whether the feature's values are categories."""
+        return self.type == SemanticType.CATEGORICAL and self.aggregate in _KEEPS_VALUE
+
+    @property
+    def depth(self) -> int:
+        """Steps of the path, those of a nested feature included."""
+        return len(self.path) + (self.base.depth if self.base else 0)
+
+    @property
+    def name(self) -> str:
+        """A stable name, unique within a plan: `MEAN(orders[customer].products(product).price, 60d)`.
+
+        Square brackets hold the foreign key of rows that refer here, round ones the key that refers to a parent.
+
+        >>> from relselect.database.clock import DAY
+        >>> orders, lines = Hop("orders", "customer", True), Hop("lines", "order", True)
+        >>> per_order = Feature(Aggregate.COUNT, (lines,))
+        >>> Feature(Aggregate.MAX, (orders,), base=per_order, where=Condition("status", "paid"), window=30 * DAY).name
+        'MAX(orders[customer].COUNT(lines[order]) WHERE status = paid, 30d)'
+        """
+        if self.aggregate in (Aggregate.CALENDAR, Aggregate.DELAY, Aggregate.ROW):
+            return f"{self.aggregate.upper()}({self.column})" if self.column else self.aggregate.upper()
+        steps = ".".join(f"{hop.table}[{hop.key}]" if hop.down else f"{hop.table}({hop.key})" for hop in self.path)
+        inside = ".".join(filter(None, [steps, self._read_name]))
+        if self.aggregate == Aggregate.DIRECT:
+            return inside
+        inside += f"={self.category}" if self.category is not None else ""
+        inside += f" WHERE {self.where.column} = {self.where.value}" if self.where is not None else ""
+        inside += f", q={self.level:g}" if self.level is not None else ""
+        inside += f", {length(self.window)}" if self.window is not None else ""
+        return f"{self.aggregate.upper()}({inside})"
+
+    @property
+    def _read_name(self) -> str | None:
+        """What is read; a nested column in brackets, for without them it would be the name of the plain path."""
+        if self.base is None:
+            return self.column
+        return f"({self.base.name})" if self.base.aggregate == Aggregate.DIRECT else self.base.name
+
+    @property
+    def parts(self) -> tuple[Route, Route, Route]:
+        """The path's leading steps up, its steps down, and the steps up from there; see `split_path`."""
+        return split_path(self.path)
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """The tables on the path, those of a nested feature included, in order."""
+        return (*(hop.table for hop in self.path), *(self.base.tables if self.base else ()))
+
+    def source(self, entity: str) -> tuple[str, str]:
+        """Return the table and column read at the innermost level; the table of a task-row feature is "".
+
+        Args:
+            entity: The table the path starts at.
+        """
+        if self.aggregate == Aggregate.ROW:
+            return "", self.column or ""
+        end = self.path[-1].table if self.path else entity
+        return self.base.source(end) if self.base is not None else (end, self.column or "")
+
+    def describe(self, entity: str) -> str:
+        """Return what the feature is, in a sentence for readers.
+
+        >>> from relselect.database.clock import DAY
+        >>> orders, lines = Hop("orders", "customer", True), Hop("lines", "order", True)
+        >>> Feature(Aggregate.MEAN, (orders,), "total", window=60 * DAY).describe("customers")
+        'mean of total over the orders (by customer) of the customers row in the 60 days before the cutoff'
+        >>> Feature(Aggregate.COUNT, (orders,), where=Condition("status", "paid")).describe("customers")
+        'number of orders (by customer) with status = paid of the customers row'
+        >>> Feature(Aggregate.MAX, (orders,), base=Feature(Aggregate.COUNT, (lines,))).describe("customers")
+        'largest value, over the orders (by customer) of the customers row, of the number of lines (by order) of each'
+        """
+        return sentence(self, f"the {entity} row")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON-able dictionary that `from_json` understands."""
+        return _without_empty(asdict(self))
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Feature:
+        """Return the feature that `to_json` wrote.
+
+        Raises:
+            ValueError: The data are no feature's; the message says why.
+        """
+        if not isinstance(data, Mapping):
+            raise ValueError(f"must be an object, not {type(data).__name__}")
+        values = _fields(data, _PLAIN, (*_PLAIN, "aggregate", "path", "type", "where", "base"))
+        where = _fields(data["where"], _CONDITION, _CONDITION, needed=True) if "where" in data else None
+        path = tuple(Hop(**_fields(hop, _HOP, _HOP, needed=True)) for hop in data.get("path", ()))
+        if "aggregate" not in data:
+            raise ValueError("lacks aggregate")
+        return cls(
+            aggregate=Aggregate(data["aggregate"]),
+            path=path,
+            type=SemanticType(data.get("type", SemanticType.NUMERICAL)),
+            where=Condition(**where) if where is not None else None,
+            base=cls.from_json(data["base"]) if "base" in data else None,
+            **values,
+        )
+
+
+#: Fields as JSON holds them.
+_PLAIN: dict[str, Any] = {"column": str, "category": str, "window": int, "level": float | int}
+_HOP: dict[str, Any] = {"table": str, "key": str, "down": bool}
+_CONDITION: dict[str, Any] = {"column": str, "value": str}
+
+
+def _fields(data: Any, wanted: Mapping[str, Any], known: Iterable[str], *, needed: bool = False) -> dict[str, Any]:
+    """Return the wanted fields of a JSON object, refusing other names and types."""
+    if not isinstance(data, Mapping):
+        raise ValueError(f"holds {data!r} where an object must stand")
+    unknown = sorted(set(data) - set(known))
+    if unknown:
+        raise ValueError(f"has unknown fields {', '.join(map(str, unknown))}")
+    missing = [name for name in wanted if needed and name not in data]
+    if missing:
+        raise ValueError(f"lacks {', '.join(missing)}")
+    found = {name: data[name] for name in wanted if name in data}
+    for name, value in found.items():
+        if not isinstance(value, wanted[name]) or (isinstance(value, bool) and wanted[name] is not bool):
+            raise ValueError(f"has {name} {value!r} of the wrong type")
+    return found
+
+
+def _without_empty(data: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: _without_empty(value) if isinstance(value, dict) else value
+        for key, value in data.items()
+        if value not in (None, ())
+    }

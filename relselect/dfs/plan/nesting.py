@@ -1,0 +1,131 @@
+"""Aggregates of aggregates: the mean over a customer's orders of their number of lines.
+
+The inner feature is read for each child row as if it were the entity. Reached through a bridge table, it also tells what
+becomes of the other side: the mean, over a user's ratings, of the mean rating that each rated film has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from relselect.database.table import SemanticType
+from relselect.dfs.plan.feature import Aggregate, Feature, Hop, Route
+from relselect.dfs.plan.relations import Options, Relation, Source, by_promise, relations_of
+from relselect.dfs.plan.routes import down_from
+from relselect.dfs.plan.sources import columns_of
+from relselect.problem import LABELS
+
+if TYPE_CHECKING:
+    from relselect.problem import Problem
+
+__all__ = ["nested_features"]
+
+A, T = Aggregate, SemanticType
+
+#: (outer, inner) aggregates, the most promising first; True for the first window of the outer rows.
+_ORDER: tuple[tuple[Aggregate, Aggregate, bool], ...] = (
+    (A.MEAN, A.COUNT, False),
+    (A.MEAN, A.MEAN, False),
+    (A.MEAN, A.PERCENT_TRUE, False),
+    (A.MAX, A.COUNT, False),
+    (A.LAST, A.COUNT, False),
+    (A.LAST, A.MEAN, False),
+    (A.MEAN, A.SUM, False),
+    (A.STD, A.COUNT, False),
+    (A.MAX, A.MEAN, False),
+    (A.MEAN, A.COUNT, True),
+    (A.MEAN, A.MEAN, True),
+    (A.MIN, A.MEAN, False),
+    (A.STD, A.MEAN, False),
+    (A.MAX, A.SUM, False),
+    (A.LAST, A.PERCENT_TRUE, False),
+    (A.MEAN, A.SINCE_LAST, False),
+    (A.MIN, A.SINCE_LAST, False),
+    (A.MIN, A.COUNT, False),
+)
+_INNER = {
+    T.NUMERICAL: frozenset({A.MEAN, A.SUM}),
+    T.BOOLEAN: frozenset({A.PERCENT_TRUE}),
+}
+_INNER_OF_ROWS = frozenset({A.COUNT, A.SINCE_LAST})
+#: Columns read by inner features.
+_COLUMNS = 4
+#: Pairs of training rows and children at most; beyond it a relation is not nested.
+_MOST_PAIRS = 20_000_000
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """An outer relation, whose only step down is its last, and a route from its rows."""
+
+    problem: Problem
+    outer: Relation
+    inner: Route
+
+    @cached_property
+    def lanes(self) -> tuple[Source, ...]:
+        table = self.inner[-1].table
+        columns = [Source(*found) for found in columns_of(self.problem, table) if found[1] in _INNER]
+        return (Source(None, T.NUMERICAL), *columns[:_COLUMNS])
+
+    @cached_property
+    def timed(self) -> bool:
+        tables = self.problem.database.tables
+        return not self.problem.task.static and any(
+            tables[hop.table].time is not None for hop in self.inner if hop.down
+        )
+
+
+def nested_features(problem: Problem, outer: Sequence[Relation], depth: int, options: Options) -> Iterator[Feature]:
+    """Yield nested features, the most promising first.
+
+    Args:
+        problem: The problem.
+        outer: The relations of the plan; those whose only step down is their last are nested.
+        depth: Steps of all levels together.
+        options: What may be offered.
+    """
+    rows = len(problem.rows("train"))
+    pairs = [
+        _Pair(problem, relation, inner)
+        for relation in outer
+        if _is_outer(relation) and relation.rates.mean * rows <= _MOST_PAIRS
+        for inner in _inner_routes(problem, relation.route[-1], depth - len(relation.route))
+        if not inner[0].down or relations_of(problem, [(*relation.route, *inner)], options)
+    ]
+    order = [step for step in _ORDER if step[0] in options.aggregates and step[1] in options.aggregates]
+    yield from by_promise(pairs, lambda pair: pair.lanes, order, _made)
+
+
+def _is_outer(relation: Relation) -> bool:
+    _, down, then = relation.parts
+    return len(down) == 1 and not then and relation.table != LABELS and relation.rates.most > 1
+
+
+def _inner_routes(problem: Problem, last: Hop, steps: int) -> Iterator[Route]:
+    """Yield the routes from the rows that `last` leads down to: down, or over another parent to its other children."""
+    if steps < 1:
+        return
+    below = [(hop,) for hop in down_from(problem, last.table)]
+    yield from below
+    if steps < 2:
+        return
+    for (hop,) in below:
+        yield from ((hop, further) for further in down_from(problem, hop.table))
+    for key in problem.database[last.table].foreign_keys:
+        if key.name != last.key:
+            up = Hop(key.table, key.name, down=False)
+            yield from ((up, hop) for hop in down_from(problem, key.table))
+
+
+def _made(pair: _Pair, source: Source, step: tuple[Aggregate, Aggregate, bool]) -> Iterator[Feature]:
+    outer, inner, windowed = step
+    allowed = _INNER_OF_ROWS if source.column is None else _INNER[source.kind]
+    role = 0 if windowed else None
+    if inner not in allowed or not pair.outer.offers(outer, role) or (inner == A.SINCE_LAST and not pair.timed):
+        return
+    base = Feature(inner, pair.inner, source.column, source.kind)
+    yield Feature(outer, pair.outer.route, window=pair.outer.windows[0] if windowed else None, base=base)

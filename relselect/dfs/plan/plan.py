@@ -1,0 +1,305 @@
+"""A plan: which features of an entity, in order of priority. Nothing here computes or chooses them.
+
+A saved plan is one JSON file that carries what it needs of the database's schema, so it can be checked against fresh data
+and printed as SQL where no data are at hand.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from relselect.dfs.plan.checks import declaration_problems, plan_problems
+from relselect.dfs.plan.feature import Aggregate, Feature
+from relselect.dfs.plan.groups import group_of
+from relselect.dfs.plan.schema import Schema
+from relselect.errors import ConfigError, DataNotFound, PlanError
+
+if TYPE_CHECKING:
+    from relselect.problem import Problem
+
+__all__ = ["Plan", "parse_bytes"]
+
+#: Format of saved plans; files from before it was written down are of format 1.
+_FORMAT = 1
+_SIZE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(B|kB|MB|GB|TB)?\s*$", re.IGNORECASE)
+_UNITS = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """An ordered list of features of one entity table; names are unique.
+
+    Attributes:
+        entity: The table asked about.
+        features: In order of priority.
+        schema: What the features are read from, where the plan was made for a database.
+    """
+
+    entity: str
+    features: tuple[Feature, ...]
+    schema: Schema | None = field(default=None, compare=False)
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    def __iter__(self) -> Iterator[Feature]:
+        return iter(self.features)
+
+    def __repr__(self) -> str:
+        return f"Plan({len(self)} features of {self.entity})"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The features' names, in order."""
+        return tuple(feature.name for feature in self.features)
+
+    def where(self, keep: Callable[[Feature], bool]) -> list[int]:
+        """Return the places of the features that `keep` accepts."""
+        return [place for place, feature in enumerate(self.features) if keep(feature)]
+
+    def take(self, places: Sequence[int]) -> Plan:
+        """Return the plan with only those places, in that order."""
+        return replace(self, features=tuple(self.features[place] for place in places))
+
+    def filter(
+        self,
+        keep: Callable[[Feature], bool] | None = None,
+        *,
+        aggregates: Iterable[str] | str | None = None,
+        tables: Iterable[str] | str | None = None,
+        columns: Iterable[str] | str | None = None,
+    ) -> Plan:
+        """Return the plan with the features that meet everything asked for.
+
+        Args:
+            keep: Says of a feature whether it stays.
+            aggregates: Keep features of these aggregates, such as "mean".
+            tables: Keep features whose path (or nested path) touches one of these tables; the entity's own columns and
+                the task row touch none.
+            columns: Keep features that read one of these columns.
+
+        Raises:
+            ConfigError: A name occurs nowhere in the plan.
+
+        >>> from relselect.dfs.plan.feature import Hop
+        >>> path = (Hop("orders", "customer", True),)
+        >>> plan = Plan("customers", (Feature(Aggregate.COUNT, path), Feature(Aggregate.MEAN, path, "total")))
+        >>> plan.filter(aggregates="mean").names
+        ('MEAN(orders[customer].total)',)
+        >>> len(plan.filter(lambda feature: feature.column is None, tables=["orders"]))
+        1
+        """
+        wanted: dict[str, tuple[set[str] | None, Callable[[Feature], set[str]]]] = {
+            "aggregates": (_words(aggregates), lambda feature: {str(feature.aggregate)}),
+            "tables": (_words(tables), lambda feature: set(feature.tables)),
+            "columns": (_words(columns), _columns_of),
+        }
+        for argument, (words, said_by) in wanted.items():
+            self._refuse_unknown(argument, words, said_by)
+        chosen = [
+            feature
+            for feature in self.features
+            if all(words is None or words & said_by(feature) for words, said_by in wanted.values())
+            and (keep is None or keep(feature))
+        ]
+        return replace(self, features=tuple(chosen))
+
+    def _refuse_unknown(self, argument: str, words: set[str] | None, said_by: Callable[[Feature], set[str]]) -> None:
+        if not words:
+            return
+        there = set().union(*(said_by(feature) for feature in self.features))
+        if words - there:
+            fix = f"Use some of: {', '.join(sorted(there))}"
+            raise ConfigError(argument, sorted(words - there), "occur in no feature of the plan", fix)
+
+    def capped(self, features: int | None = None, *, memory: int | str | None = None, rows: int | None = None) -> Plan:
+        """Return the first features of the plan, as many as are allowed.
+
+        Args:
+            features: Features at most.
+            memory: Size of their matrix at most: bytes, or text such as "2GB"; needs `rows`. A value takes 8 bytes.
+            rows: Rows of the matrix.
+
+        Raises:
+            ConfigError: A limit is not understood, or leaves no feature.
+
+        >>> plan = Plan("users", tuple(Feature(Aggregate.DIRECT, column=f"c{n}") for n in range(100)))
+        >>> len(plan.capped(40)), len(plan.capped(memory="1MB", rows=10_000))
+        (40, 12)
+        """
+        most = len(self) if features is None else features
+        if memory is not None:
+            if rows is None or rows < 0:
+                raise ConfigError("rows", rows, "is needed to turn memory into features", "Give the number of rows")
+            most = min(most, parse_bytes(memory) // (8 * max(1, rows)))
+        if most < 1 <= len(self):
+            raise ConfigError("features, memory", (features, memory), "leave no feature", "Allow more")
+        return replace(self, features=self.features[:most])
+
+    def describe(self) -> str:
+        """Return the plan in English: one line per feature, its name and what it is."""
+        return "\n".join(f"{feature.name}: {feature.describe(self.entity)}" for feature in self.features)
+
+    def summary(self) -> dict[str, int]:
+        """Return how many features there are of each group, the groups in the order in which they first occur."""
+        return dict(Counter(group_of(feature) for feature in self.features))
+
+    def check(self, schema: Schema | None = None, further: Sequence[str] = ()) -> None:
+        """Check every definition and, given a schema, that it offers all that the plan reads.
+
+        Args:
+            schema: What the database at hand offers.
+            further: Problems found elsewhere, told with the others.
+
+        Raises:
+            PlanError: With every problem.
+        """
+        problems = plan_problems(self.entity, self.features, schema)
+        if schema is not None and self.schema is not None:
+            problems += declaration_problems(self.features, self.entity, self.schema, schema)
+        if problems or further:
+            raise PlanError([*problems, *further])
+
+    def bound(self, problem: Problem) -> Plan:
+        """Return the plan for a problem's database, carrying that database's schema.
+
+        Raises:
+            PlanError: With everything that the database lacks.
+        """
+        if self.entity != problem.entity:
+            rule = f"the plan is about {self.entity}, the task asks about {problem.entity}. Use a plan for it."
+            raise PlanError([rule])
+        schema = Schema.of(problem)
+        declared = set(problem.task.feature_columns)
+        lost = [f for f in self.features if f.aggregate == Aggregate.ROW and f.column not in declared]
+        self.check(schema, [f"{f.name}: is no feature of the task's rows. Declare it: features=[...]." for f in lost])
+        return replace(self, schema=schema)
+
+    def to_sql(self, dialect: str = "duckdb", **options: Any) -> str:
+        """Return the plan as one SQL statement; see `relselect.dfs.sql.to_sql` for the options.
+
+        Raises:
+            PlanError: The plan carries no schema, or a definition is wrong.
+        """
+        from relselect.dfs.sql import to_sql
+
+        return to_sql(self, dialect, **options)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON-able dictionary that `from_json` understands."""
+        return {
+            "format": _FORMAT,
+            "entity": self.entity,
+            "features": [feature.to_json() for feature in self.features],
+            **({"schema": self.schema.to_json()} if self.schema is not None else {}),
+        }
+
+    @classmethod
+    def from_json(cls, data: Any, place: str = "the feature plan") -> Plan:
+        """Return the plan that `to_json` wrote.
+
+        Args:
+            data: The dictionary.
+            place: Where it came from, for errors.
+
+        Raises:
+            PlanError: With everything that is wrong with it.
+        """
+        if not isinstance(data, dict) or not isinstance(data.get("entity"), str) or not _is_list(data.get("features")):
+            raise PlanError(["it is no feature plan. Give a file that Plan.save wrote."], place)
+        if data.get("format", 1) != _FORMAT:
+            raise PlanError(
+                [f"its format is {data['format']!r}, not {_FORMAT}. Save it again with this version."], place
+            )
+        features, problems = [], []
+        for number, item in enumerate(data["features"], start=1):
+            try:
+                features.append(Feature.from_json(item))
+            except (ValueError, TypeError) as error:
+                problems.append(f"feature {number}: {error}.")
+        schema, wrong = _schema(data.get("schema"))
+        problems += [*plan_problems(data["entity"], features, schema), *wrong]
+        if problems:
+            raise PlanError(problems, place)
+        return cls(data["entity"], tuple(features), schema)
+
+    def save(self, path: str | Path) -> None:
+        """Write the plan as JSON; a reader sees the old file or the new one, never half of one.
+
+        Raises:
+            OSError: The path cannot be written to.
+        """
+        path = Path(path)
+        draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        try:
+            draft.write_text(json.dumps(self.to_json(), indent=1, ensure_ascii=False), encoding="utf-8")
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Plan:
+        """Return the plan that `save` wrote.
+
+        Raises:
+            DataNotFound: There is no such file.
+            PlanError: It is damaged, of another format, or holds wrong definitions; with every problem.
+        """
+        try:
+            data = json.loads(Path(path).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise DataNotFound("path", str(path), f"cannot be read ({error.strerror})", "Give a saved plan") from None
+        except ValueError as error:
+            raise PlanError([f"the file is damaged: {error}. Save the plan again."], str(path)) from None
+        return cls.from_json(data, str(path))
+
+
+def parse_bytes(size: int | str, argument: str = "memory") -> int:
+    """Return a size in bytes.
+
+    Args:
+        size: Bytes, or text such as "512MB" or "2GB" (powers of 1000).
+        argument: The name used in the error.
+
+    Raises:
+        ConfigError: It is no positive size.
+
+    >>> parse_bytes("1.5GB")
+    1500000000
+    """
+    found = _SIZE.match(size) if isinstance(size, str) else None
+    number = float(found[1]) * _UNITS[(found[2] or "B").lower()] if found else size
+    if isinstance(number, str | bool) or number <= 0:
+        raise ConfigError(argument, size, "must be a positive size", 'Write bytes, or text such as "2GB"')
+    return int(number)
+
+
+def _words(given: Iterable[str] | str | None) -> set[str] | None:
+    if given is None:
+        return None
+    return {str(given)} if isinstance(given, str) else {str(word) for word in given}
+
+
+def _columns_of(feature: Feature) -> set[str]:
+    found = set() if feature.base is None else _columns_of(feature.base)
+    return found | ({feature.column} if feature.column is not None else set())
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, list)
+
+
+def _schema(data: Any) -> tuple[Schema | None, list[str]]:
+    if data is None:
+        return None, []
+    try:
+        return Schema.from_json(data), []
+    except (KeyError, TypeError, AttributeError, ValueError):
+        return None, ["its schema is damaged. Save the plan again."]

@@ -1,0 +1,152 @@
+"""Routes with what the enumeration needs to know of them, and the order in which their features are tried."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+from relselect.database.table import SemanticType
+from relselect.dfs.plan.feature import Aggregate, Route, split_path
+from relselect.dfs.plan.sources import columns_of
+from relselect.dfs.plan.windows import Rates, rates_of
+
+if TYPE_CHECKING:
+    from relselect.problem import Problem
+
+__all__ = ["Options", "Relation", "Source", "by_promise", "relations_of"]
+
+A, T = Aggregate, SemanticType
+Owner = TypeVar("Owner")
+Lane = TypeVar("Lane")
+Step = TypeVar("Step")
+Made = TypeVar("Made")
+
+#: Column k of a route waits for as many aggregates of the first column as k times this.
+_PATIENCE = 0.1
+#: What says something new where no training row sees more than one row of a relation.
+_OF_ONE = frozenset({A.COUNT, A.SINCE_LAST, A.MEAN, A.PERCENT_TRUE, A.MODE, A.MAX})
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the enumeration may offer.
+
+    Attributes:
+        aggregates: Aggregates of related rows.
+        windows: Windows in ticks; None to choose them from the data.
+        most_windows: Windows of a relation at most, where they are chosen.
+        where: Whether to aggregate rows under a condition.
+        nested: Whether to aggregate aggregates.
+    """
+
+    aggregates: frozenset[Aggregate]
+    windows: tuple[int, ...] | None
+    most_windows: int
+    where: bool
+    nested: bool
+
+
+class Source(NamedTuple):
+    """A column that is read, or None for the rows themselves (type NUMERICAL) and for different parents (type KEY)."""
+
+    column: str | None
+    kind: SemanticType
+
+
+@dataclass(frozen=True)
+class Relation:
+    """The rows at the end of a route with steps down.
+
+    Attributes:
+        problem: The problem.
+        route: The route.
+        rates: What training rows see of it.
+    """
+
+    problem: Problem
+    route: Route
+    rates: Rates
+
+    @cached_property
+    def parts(self) -> tuple[Route, Route, Route]:
+        """The steps up, down, and up again."""
+        return split_path(self.route)
+
+    @property
+    def table(self) -> str:
+        """The table that values are read from."""
+        return self.route[-1].table
+
+    @cached_property
+    def timed(self) -> bool:
+        """Whether the rows have an order in time."""
+        tables = self.problem.database.tables
+        return not self.problem.task.static and any(tables[hop.table].time is not None for hop in self.parts[1])
+
+    @cached_property
+    def sources(self) -> tuple[Source, ...]:
+        """What can be read: the rows themselves first, then the columns in their order."""
+        _, down, then = self.parts
+        rows = [] if then and len(down) > 1 else [Source(None, T.KEY if then else T.NUMERICAL)]
+        clock = self.problem.database[self.table].time
+        columns = [Source(*found) for found in columns_of(self.problem, self.table) if found[0] != clock]
+        return (*rows, *(source for source in columns if not (self.problem.task.static and source.kind == T.TIMESTAMP)))
+
+    @cached_property
+    def windows(self) -> tuple[int, ...]:
+        """The windows in ticks, the most promising first: the second shortest, the shortest, the longer ones."""
+        ticks = tuple(window.ticks for window in self.rates.windows)
+        return ticks if len(ticks) < 2 else (ticks[1], ticks[0], *ticks[2:])
+
+    def offers(self, aggregate: Aggregate, role: int | None) -> bool:
+        """Whether an aggregate makes sense here, over all history or the window of that rank."""
+        if role is not None and role >= len(self.windows):
+            return False
+        if self.rates.most <= 1 and aggregate not in _OF_ONE and not (aggregate == A.LAST and self.timed):
+            return False
+        return self.timed or aggregate not in _ORDERED
+
+
+#: Aggregates that need an order in time.
+_ORDERED = frozenset({A.SINCE_LAST, A.SINCE_FIRST, A.TIME_BETWEEN, A.LAST, A.FIRST, A.TREND})
+
+
+def relations_of(problem: Problem, found: Iterable[Route], options: Options) -> list[Relation]:
+    """Return the relations along routes, without those of which training rows see nothing."""
+    relations = []
+    for route in found:
+        up, down, _ = split_path(route)
+        if down:
+            rates = rates_of(problem, up, down, most=options.most_windows, given=options.windows)
+            if rates.seen > 0:
+                relations.append(Relation(problem, route, rates))
+    return relations
+
+
+def by_promise(
+    owners: Sequence[Owner],
+    lanes: Callable[[Owner], Sequence[Lane]],
+    order: Sequence[Step],
+    make: Callable[[Owner, Lane, Step], Iterable[Made]],
+) -> Iterator[Made]:
+    """Yield what every owner makes of each of its lanes in each step: first steps of first lanes of all owners first.
+
+    Args:
+        owners: Relations, say.
+        lanes: An owner's columns, say.
+        order: Aggregates, say, the most promising first.
+        make: Makes features.
+    """
+    widths = {number: lanes(owner) for number, owner in enumerate(owners)}
+    widest = max((len(found) for found in widths.values()), default=0)
+    waits = [round(_PATIENCE * place) for place in range(widest)]
+    for level in range(len(order) + max(waits, default=0)):
+        for place in range(widest):
+            rank = level - waits[place]
+            if not 0 <= rank < len(order):
+                continue
+            for number, owner in enumerate(owners):
+                if place < len(widths[number]):
+                    yield from make(owner, widths[number][place], order[rank])

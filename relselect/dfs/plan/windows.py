@@ -1,0 +1,172 @@
+"""How many related rows training rows see, and the windows that follow from it.
+
+A window earns its place when a typical training row sees enough rows in it and when it says something else than all
+history does. Everything is measured at training rows, as of their own moment, so rows that training cannot see change
+nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from relselect.database.clock import parse_duration
+from relselect.dfs.prefix.paths import Paths, route_name
+from relselect.errors import ConfigError
+
+if TYPE_CHECKING:
+    from relselect.dfs.plan.feature import Route
+    from relselect.problem import Problem
+    from relselect.tasks import Rows
+
+__all__ = ["Rates", "Window", "given_windows", "rates_of"]
+
+Ints = NDArray[np.int64]
+
+#: Training rows looked at, evenly spread.
+_SAMPLE = 1_000
+#: The shortest window is the shortest of horizon * 1, 2, 4, ... that shows enough; each next is at least so much longer.
+_DOUBLINGS, _NEXT = 10, 4
+#: Of the training rows that see anything, so many must see something in a window, and so many less than all history.
+_ENOUGH, _DIFFERENT = 0.5, 0.1
+
+
+@dataclass(frozen=True)
+class Window:
+    """A window in ticks, and how many rows a training row with any history sees in it (the median)."""
+
+    ticks: int
+    typical: float
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What training rows see of a relation.
+
+    Attributes:
+        seen: Share of training rows that see any row.
+        mean: Mean number of rows seen.
+        most: Largest number of rows seen.
+        windows: Windows worth reading, the shortest first.
+    """
+
+    seen: float
+    mean: float
+    most: int
+    windows: tuple[Window, ...]
+
+
+def given_windows(windows: Sequence[int | str] | None) -> tuple[int, ...] | None:
+    """Return windows in ticks, the shortest first; None stays None.
+
+    Raises:
+        ConfigError: One of them is no positive length.
+    """
+    if windows is None:
+        return None
+    ticks = sorted({parse_duration(window, "windows") for window in windows})
+    if ticks and ticks[0] <= 0:
+        raise ConfigError("windows", list(windows), "must all be longer than nothing", "Write e.g. windows=['60d']")
+    return tuple(ticks)
+
+
+def rates_of(problem: Problem, up: Route, down: Route, *, most: int, given: tuple[int, ...] | None = None) -> Rates:
+    """Return what training rows see of the rows reached by `up` and then `down`.
+
+    Args:
+        problem: The problem.
+        up: Steps up.
+        down: Steps down.
+        most: Windows at most.
+        given: The windows to use instead of those found.
+    """
+    key = f"dfs/rates/{route_name(up)}/{route_name(down)}/{most}/{given}"
+    return problem.cached(key, lambda: _measured(problem, up, down, most, given))
+
+
+def _measured(problem: Problem, up: Route, down: Route, most: int, given: tuple[int, ...] | None) -> Rates:
+    rows = _sample(problem)
+    owners = _owners(problem, up, rows)
+    visible = _visible(problem, up, down, owners)
+    seen = visible.number(owners, rows.asof)
+    some = seen > 0
+    found: list[Window] = []
+    if some.any() and _timed(problem, down):
+        some_rows, some_owners, counts = rows.take(some), owners[some], seen[some]
+        multiples = given if given is not None else _multiples(problem)
+        for ticks in multiples:
+            if given is None and (len(found) == most or (found and ticks < _NEXT * found[-1].ticks)):
+                continue
+            inside = visible.number(some_owners, some_rows.asof, some_rows.cutoff - ticks)
+            if given is not None or _is_worth(inside, counts):
+                found.append(Window(ticks, float(np.median(inside))))
+    return Rates(
+        float(np.mean(some)) if len(some) else 0.0,
+        float(np.mean(seen)) if len(seen) else 0.0,
+        int(seen.max(initial=0)),
+        tuple(found),
+    )
+
+
+def _is_worth(inside: Ints, counts: Ints) -> bool:
+    return bool((inside > 0).mean() >= _ENOUGH and (inside < counts).mean() >= _DIFFERENT)
+
+
+def _multiples(problem: Problem) -> tuple[int, ...]:
+    horizon = problem.task.horizon
+    if problem.task.static or horizon is None or horizon <= 0:
+        return ()
+    return tuple(horizon << doubling for doubling in range(_DOUBLINGS))
+
+
+def _timed(problem: Problem, down: Route) -> bool:
+    return not problem.task.static and any(problem.database[hop.table].time is not None for hop in down)
+
+
+def _sample(problem: Problem) -> Rows:
+    def take() -> Rows:
+        rows = problem.rows("train").unlabelled()
+        return rows.take(np.unique(np.linspace(0, len(rows) - 1, min(_SAMPLE, len(rows))).astype(np.int64)))
+
+    return problem.cached("dfs/rates/rows", take)
+
+
+def _owners(problem: Problem, up: Route, rows: Rows) -> Ints:
+    return problem.cached(f"dfs/rates/owners/{route_name(up)}", lambda: Paths(problem).owners(up, rows, problem.entity))
+
+
+@dataclass(frozen=True)
+class _Visible:
+    """Rows of some owners, sorted by (owner, time); plain NumPy, so that enumerating compiles nothing.
+
+    Attributes:
+        instants: The distinct times.
+        place: owner * (instants + 1) + rank of the time, sorted, shape (rows,).
+    """
+
+    instants: Ints
+    place: Ints
+
+    def number(self, owners: Ints, asof: Ints, after: Ints | None = None) -> Ints:
+        """Return how many rows of each owner (-1 for none) have `after < time <= asof`, shape (n,)."""
+        last = self._before(owners, np.searchsorted(self.instants, asof, side="right"))
+        first = self._before(owners, 0 if after is None else np.searchsorted(self.instants, after, side="right"))
+        return np.where(owners >= 0, np.maximum(last - first, 0), 0)
+
+    def _before(self, owners: Ints, rank: Ints | int) -> Ints:
+        return np.searchsorted(self.place, owners * (len(self.instants) + 1) + rank)
+
+
+def _visible(problem: Problem, up: Route, down: Route, owners: Ints) -> _Visible:
+    """Return the relation's rows that belong to the owners and are visible at the end of training."""
+    relation = Paths(problem).relation(down, up[-1].table if up else problem.entity)
+    wanted = np.zeros(int(max(relation.keys.max(initial=-1), owners.max(initial=-1))) + 2, dtype=bool)
+    wanted[owners] = True
+    wanted[-1] = False  # the place of -1: no owner, no key
+    rows = np.flatnonzero(wanted[relation.keys] & (relation.times <= problem.fit_asof))
+    instants, rank = np.unique(relation.times[rows], return_inverse=True)
+    return _Visible(instants, np.sort(relation.keys[rows].astype(np.int64) * (len(instants) + 1) + rank))

@@ -1,0 +1,1 @@
+"""The prefix engine: child rows sorted once by (key, time), every aggregate over a window a pair of binary searches."""

@@ -1,0 +1,113 @@
+"""What is fitted before a model sees the features: vocabularies.
+
+A vocabulary holds the values that are frequent among what is visible at the end of training, in value order; anything
+else is missing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from relselect.database.columns import as_strings
+from relselect.dfs.plan.feature import Aggregate, Feature
+
+if TYPE_CHECKING:
+    from relselect.problem import Problem
+
+__all__ = ["Vocabulary", "frequent", "known_in_training", "source_of"]
+
+#: Values per column that become categories of their own.
+MAX_CATEGORIES = 64
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+def frequent(problem: Problem, table: str, column: str, limit: int) -> tuple[list[str], int]:
+    """Return the most frequent values of a column visible at the end of training, and how many values there are.
+
+    Args:
+        problem: The problem; "" as `table` means the task rows of the training split.
+        table: The table.
+        column: The column.
+        limit: How many values at most; equally frequent ones by value.
+    """
+    codes, words = _codes(problem, table, column)
+    counts = np.bincount(codes[codes >= 0], minlength=len(words))
+    order = np.lexsort((np.arange(len(words)), -counts))[: int((counts > 0).sum())]
+    return [words[code] for code in order[:limit]], len(order)
+
+
+def _codes(problem: Problem, table: str, column: str) -> tuple[Ints, list[str]]:
+    if not table:
+        features = problem.rows("train").features
+        return (np.empty(0, dtype=np.int64), []) if features is None else as_strings(features[column])
+    codes, words = problem.cached(
+        f"dfs/codes/{table}/{column}", lambda: as_strings(problem.database[table].data[column])
+    )
+    return codes[known_in_training(problem, table, column)], words
+
+
+def known_in_training(problem: Problem, table: str, column: str) -> NDArray[np.bool_]:
+    """Return which rows' values of a column are known at the end of training, shape (rows,)."""
+    visible = problem.visible(table, problem.fit_asof)
+    known = problem.database.value_times(table, column)
+    return visible if known is None else visible & (known <= problem.fit_asof)
+
+
+def source_of(feature: Feature, entity: str) -> tuple[str, str]:
+    """Return the table and column whose values a feature hands on; the table of a task-row feature is ""."""
+    if feature.aggregate == Aggregate.ROW:
+        return "", feature.column or ""
+    if feature.base is not None:
+        return source_of(feature.base, feature.path[-1].table)
+    return feature.path[-1].table if feature.path else entity, feature.column or ""
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The categories of each column, in value order.
+
+    Attributes:
+        words: (table, column) -> categories; the number of a category is its place.
+    """
+
+    words: Mapping[tuple[str, str], tuple[str, ...]]
+
+    @classmethod
+    def fit(cls, problem: Problem, features: Iterable[Feature]) -> Vocabulary:
+        """Return the vocabulary of every column that some feature hands on as a category."""
+        sources = {source_of(feature, problem.entity) for feature in features if feature.categorical}
+        found = {source: frequent(problem, *source, MAX_CATEGORIES)[0] for source in sorted(sources)}
+        return cls({source: tuple(sorted(words)) for source, words in found.items()})
+
+    def encode(self, source: tuple[str, str], codes: Floats, words: list[str]) -> Floats:
+        """Return a column's own codes as category numbers, nan for missing and for values outside the vocabulary.
+
+        Args:
+            source: Table and column.
+            codes: Places in `words`, nan or negative for missing, shape (n,).
+            words: The column's values in the database at hand.
+        """
+        place = {word: number for number, word in enumerate(self.words.get(source, ()))}
+        lookup = np.array([*(place.get(word, np.nan) for word in words), np.nan], dtype=np.float64)
+        missing = np.isnan(codes) | (codes < 0)
+        return np.asarray(lookup[np.where(missing, len(words), codes).astype(np.int64)])
+
+    def save(self, path: Path) -> None:
+        """Write the vocabulary as JSON."""
+        data = [{"table": table, "column": column, "words": words} for (table, column), words in self.words.items()]
+        path.write_text(json.dumps(data, indent=1, ensure_ascii=False), encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: Path) -> Vocabulary:
+        """Return the vocabulary that `save` wrote."""
+        data = json.loads(path.read_text(encoding="utf-8"))
+        return cls({(item["table"], item["column"]): tuple(item["words"]) for item in data})

@@ -1,0 +1,225 @@
+"""Computes a plan for task rows: one pass per column read, whatever the number of windows and aggregates.
+
+Ages and times since are days in a timestamp database and plain units in an integer-time one, counted back from the
+cutoff. The matrix is column-major, so a trial that uses fewer features takes a view's cost, not a new computation.
+
+The work is cut into pieces, a few columns of one set of rows for a range of task rows each, which a few threads take one
+after another. A piece needs memory for the rows of the tables it reads and for its range, beside the finished matrix.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from relselect.dfs.plan.feature import Feature
+from relselect.dfs.plan.own import OWN, own_values
+from relselect.dfs.plan.plan import Plan
+from relselect.dfs.prefix.encoding import Vocabulary, source_of
+from relselect.dfs.prefix.reader import Reader, at_a_time, families, grouped
+
+if TYPE_CHECKING:
+    from relselect.problem import Problem
+    from relselect.tasks import Rows
+
+__all__ = ["FeatureMatrix", "blocks", "compute"]
+
+Floats = NDArray[np.float64]
+
+_MAX_THREADS = 8
+#: Task rows per piece; see `at_a_time`.
+SLICE = 250_000
+#: Task rows of nested features that are worth a thread of their own.
+_WORTH = 4_096
+#: Columns per piece, so that they share the ranges of their task rows and yet both threads have work.
+_COLUMNS = 8
+#: Seconds between two calls of `check` and `progress` while threads are at work.
+_PATIENCE = 0.1
+
+
+@dataclass(frozen=True)
+class FeatureMatrix:
+    """Features of n task rows.
+
+    Attributes:
+        values: float64 of shape (n, k), column-major; nan is missing, categories are numbers of a vocabulary.
+        names: The features' names, k of them.
+        categorical: Which columns hold categories, k flags.
+    """
+
+    values: Floats
+    names: tuple[str, ...]
+    categorical: tuple[bool, ...]
+
+    def take(self, places: Sequence[int]) -> FeatureMatrix:
+        """Return the matrix with only those columns, in that order."""
+        return FeatureMatrix(
+            np.asfortranarray(self.values[:, list(places)]),
+            tuple(self.names[place] for place in places),
+            tuple(self.categorical[place] for place in places),
+        )
+
+
+def compute(
+    problem: Problem,
+    plan: Plan,
+    rows: Rows,
+    vocabulary: Vocabulary,
+    check: Callable[[], None] = lambda: None,
+    *,
+    threads: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> FeatureMatrix:
+    """Return the features of task rows; the number of threads changes no bit of them.
+
+    Args:
+        problem: Supplies the database; sorted structures stay in its cache.
+        plan: k features.
+        rows: n task rows.
+        vocabulary: The categories, as fitted.
+        check: Called all the while, from the calling thread; may raise to stop.
+        threads: Threads at most; None for the cores this process may use, at most 8.
+        progress: Told cells done and cells in all, all the while, from the calling thread.
+
+    Raises:
+        TaskError: A declared task-row feature does not hold what training saw in it.
+    """
+    work = _Work(problem, plan, rows, vocabulary)
+    work.run(_cores() if threads is None else max(1, threads), check, progress or (lambda done, cells: None))
+    return FeatureMatrix(work.values, plan.names, tuple(feature.categorical for feature in plan))
+
+
+def blocks(
+    problem: Problem,
+    plan: Plan,
+    rows: Rows,
+    vocabulary: Vocabulary,
+    size: int,
+    *,
+    check: Callable[[], None] = lambda: None,
+    threads: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Iterator[FeatureMatrix]:
+    """Yield the features of `size` task rows at a time, for whoever must not hold all of them.
+
+    Args:
+        problem: As for `compute`.
+        plan: k features.
+        rows: n task rows.
+        vocabulary: The categories.
+        size: Rows per block; every block costs a pass over the tables.
+        check: As for `compute`.
+        threads: As for `compute`.
+        progress: Told cells done and cells in all, of all blocks.
+    """
+    size = max(1, size)
+    for start in range(0, len(rows), size):
+        told = None if progress is None else _shifted(progress, start * len(plan), len(rows) * len(plan))
+        part = rows.take(slice(start, start + size))
+        yield compute(problem, plan, part, vocabulary, check, threads=threads, progress=told)
+
+
+def _shifted(progress: Callable[[int, int], None], before: int, cells: int) -> Callable[[int, int], None]:
+    return lambda done, of: progress(before + done, cells)
+
+
+def _cores() -> int:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, _MAX_THREADS)
+
+
+class _Stopped(Exception):
+    """Another thread failed, or the caller wants no more."""
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """Groups of features (places in the plan, see `grouped`) of a range of task rows."""
+
+    groups: list[list[int]]
+    part: slice
+
+
+class _Work:
+    """Fills a matrix, piece by piece."""
+
+    def __init__(self, problem: Problem, plan: Plan, rows: Rows, vocabulary: Vocabulary) -> None:
+        self.problem, self.rows, self.vocabulary = problem, rows, vocabulary
+        self.features = list(plan.features)
+        self.values: Floats = np.empty((len(rows), len(plan)), order="F")
+        self.done = 0
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+
+    def run(self, threads: int, check: Callable[[], None], progress: Callable[[int, int], None]) -> None:
+        """Do all of it; `check` and `progress` are called from this thread."""
+        check()
+        pieces = self._pieces(threads)
+        ended: SimpleQueue[Future[None]] = SimpleQueue()
+        with ThreadPoolExecutor(threads, thread_name_prefix="relselect-dfs") as pool:
+            try:
+                for piece in pieces:
+                    pool.submit(self._fill, piece).add_done_callback(ended.put)
+                left = len(pieces)
+                while left:
+                    try:
+                        ended.get(timeout=_PATIENCE).result()
+                        left -= 1
+                    except Empty:
+                        pass
+                    check()
+                    progress(self.done, self.values.size)
+            finally:
+                self._stop.set()
+                pool.shutdown(wait=False, cancel_futures=True)
+
+    def _halt(self) -> None:
+        if self._stop.is_set():
+            raise _Stopped
+
+    def _pieces(self, threads: int) -> list[_Piece]:
+        """Return the work in pieces, the longest first."""
+        own = [place for place, feature in enumerate(self.features) if feature.aggregate in OWN]
+        others = [place for place, feature in enumerate(self.features) if feature.aggregate not in OWN]
+        found = [_Piece([own], slice(0, len(self.rows)))] if own else []
+        for (_, _, nested), places in families([self.features[place] for place in others]).items():
+            groups = grouped(self.features, [others[place] for place in places])
+            size = at_a_time(self.problem, (self.features[others[place]] for place in places), SLICE)
+            if nested:
+                size = min(size, max(_WORTH, -(-len(self.rows) // threads)))
+            many = min(_COLUMNS, -(-len(groups) // threads))
+            chosen = [groups[start : start + many] for start in range(0, len(groups), many)]
+            parts = [slice(start, start + size) for start in range(0, len(self.rows), size)]
+            pieces = [_Piece(few, part) for part in parts for few in chosen]
+            found = [*pieces, *found] if nested else [*found, *pieces]
+        return found
+
+    def _fill(self, piece: _Piece) -> None:
+        whole = piece.part.stop - piece.part.start >= len(self.rows)
+        rows = self.rows if whole else self.rows.take(piece.part)
+        reader = Reader(self.problem, self.problem.entity, rows, self._halt)
+        for places in piece.groups:
+            for place, values in zip(places, self._read(reader, [self.features[p] for p in places]), strict=True):
+                self.values[piece.part, place] = values
+                with self._lock:
+                    self.done += len(values)
+
+    def _read(self, reader: Reader, features: list[Feature]) -> Iterator[Floats]:
+        """Yield the values of features of one group, categories as numbers of the vocabulary."""
+        self._halt()
+        if features[0].aggregate in OWN:
+            yield from (own_values(feature, reader.rows, self.vocabulary, reader.unit) for feature in features)
+            return
+        for feature, (values, words) in zip(features, reader.read(features), strict=True):
+            if not feature.categorical:
+                yield values
+            else:
+                yield self.vocabulary.encode(source_of(feature, self.problem.entity), values, words or [])

@@ -1,0 +1,234 @@
+"""From routes to arrays: who a task row belongs to, which rows belong to it, what they say and since when.
+
+A value on a route exists from the latest time on that route: the row's own, every row passed on the way, the moment a
+masked value or key became known. Where a parent is missing the value never exists, so a parent that is hidden and a
+parent that is not there look the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from relselect.database.clock import NEVER
+from relselect.database.columns import as_float, as_strings
+from relselect.database.table import SemanticType
+from relselect.dfs.prefix.index import Index, Ties
+from relselect.dfs.prefix.ties import content_keys, value_ranks
+
+if TYPE_CHECKING:
+    from relselect.database import Database
+    from relselect.dfs.plan.feature import Condition, Hop, Route
+    from relselect.problem import Problem
+    from relselect.tasks import Rows
+
+__all__ = ["Paths", "Relation", "pick", "route_name"]
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Relation:
+    """The rows of a table that belong to the rows of another.
+
+    Attributes:
+        table: The table the rows are of.
+        keys: Row number of the owner, shape (rows,), -1 for none.
+        times: When the row was there for its owner, shape (rows,); `NEVER` where it has none.
+    """
+
+    table: str
+    keys: Ints
+    times: Ints
+
+
+def route_name(route: Route) -> str:
+    """Return a text that identifies a route from a given table, whatever characters names hold.
+
+    >>> from relselect.dfs.plan.feature import Hop
+    >>> route_name((Hop("orders", "customer", True), Hop("products", "product", False)))
+    "<'orders'['customer']/>'products'['product']"
+    """
+    return "/".join(f"{'<' if hop.down else '>'}{hop.table!r}[{hop.key!r}]" for hop in route)
+
+
+def _at(values: Ints, where: Ints, missing: int) -> Ints:
+    """Return `values[where]`, and `missing` where `where` is -1."""
+    if not len(values):
+        return np.full(len(where), missing, dtype=np.int64)
+    return np.where(where >= 0, values[np.maximum(where, 0)], missing)
+
+
+def pick(values: Floats, at: Ints, missing: float = np.nan) -> Floats:
+    """Return `values[at]`, and `missing` where `at` is -1."""
+    if not len(values):
+        return np.full(len(at), missing)
+    found = values[at]
+    found[at < 0] = missing
+    return found
+
+
+class Paths:
+    """Resolves the routes of one problem's database; sorted structures live in the problem's cache.
+
+    Args:
+        problem: The problem.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        self.database: Database = problem.database
+
+    def owners(self, up: Route, rows: Rows, table: str) -> Ints:
+        """Return the row reached from each row's own by steps up, shape (n,).
+
+        -1 where anything on the way, the row itself included, is missing or not visible at the row's asof.
+
+        Args:
+            up: The steps.
+            rows: `entity` numbers rows of `table`.
+            table: Where the steps start.
+        """
+        at = self._seen(table, rows.entity, rows.asof)
+        for hop in up:
+            number = self._key(table, hop)
+            link, parents = self._link_times(table, number), self._parents(table)[number]
+            at = np.where(_at(link, at, NEVER) <= rows.asof, at, -1)
+            at = self._seen(hop.table, _at(parents, at, -1), rows.asof)
+            table = hop.table
+        return at
+
+    def _seen(self, table: str, at: Ints, asof: Ints) -> Ints:
+        return np.where(_at(self.database.times(table), at, NEVER) <= asof, at, -1)
+
+    def table_at(self, route: Route, table: str) -> str:
+        """Return the table a route from `table` ends at."""
+        return route[-1].table if route else table
+
+    def direct(self, up: Route, column: str, rows: Rows, table: str) -> Ints:
+        """Return the row of `table_at(up, table)` whose `column` each row may read, shape (n,), -1 for none."""
+        at = self.owners(up, rows, table)
+        known = self.database.value_times(self.table_at(up, table), column)
+        return at if known is None else np.where(_at(known, at, NEVER) <= rows.asof, at, -1)
+
+    def relation(self, down: Route, table: str) -> Relation:
+        """Return the rows reached by steps down from a table, with the row they started from."""
+        key = f"dfs/relation/{table!r}/{route_name(down)}"
+        return self.problem.cached(key, lambda: self._relation(down, table))
+
+    def _relation(self, down: Route, table: str) -> Relation:
+        *before, hop = down
+        number = self._key(before[-1].table if before else table, hop)
+        link, parents = self._link_times(hop.table, number), self._parents(hop.table)[number]
+        if not before:
+            return Relation(hop.table, parents, np.where(parents >= 0, link, NEVER))
+        above = self.relation(tuple(before), table)
+        keys = _at(above.keys, parents, -1)
+        return Relation(hop.table, keys, np.maximum(link, _at(above.times, parents, NEVER)))
+
+    def index(
+        self,
+        table: str,
+        down: Route,
+        then: Route = (),
+        column: str | None = None,
+        where: Condition | None = None,
+    ) -> Index:
+        """Return the rows of a relation sorted by when `column`, at the end of `then`, came to exist.
+
+        Columns that come with their row share one index, and so do those of one clock where rows have a primary key:
+        without one, rows that tie are ordered by the masked value itself.
+
+        Args:
+            table: Where the steps start.
+            down: Steps down.
+            then: Steps up from there.
+            column: What is read there, None for the rows themselves.
+            where: Leaves out rows that do not meet it, and those of which that is not known yet.
+        """
+        end = self.database[self.table_at((*down, *then), table)]
+        clock = None if column is None else end.clock_of(column)
+        masked = None if clock is None else column
+        told = clock if self.database[down[-1].table].primary_key else masked
+        met = None if where is None else (where.column, where.value)
+        key = f"dfs/index/{table!r}/{route_name((*down, *then))}/{told!r}/{met!r}"
+        return self.problem.cached(key, lambda: self._index(table, down, then, masked, where))
+
+    def _index(self, table: str, down: Route, then: Route, masked: str | None, where: Condition | None) -> Index:
+        base = self.relation(down, table)
+        times = self._value_times(base, then, masked)
+        if then and masked is None and np.array_equal(times[base.keys >= 0], base.times[base.keys >= 0]):
+            return self.index(table, down, (), None, where)
+        keys = base.keys
+        if where is not None:
+            keys, times = self._meeting(base, where, times)
+        return Index(keys, times, self._ties(base.table, then, masked))
+
+    def _meeting(self, base: Relation, where: Condition, times: Ints) -> tuple[Ints, Ints]:
+        """Return the keys of rows that meet a condition, -1 for others, and from when on that is known."""
+        codes, words = self.codes(base.table, where.column)
+        wanted = words.index(where.value) if where.value in words else -2
+        known = self.database.value_times(base.table, where.column)
+        return np.where(codes == wanted, base.keys, -1), times if known is None else np.maximum(times, known)
+
+    def _ties(self, table: str, then: Route = (), masked: str | None = None) -> Ties:
+        """Return what orders rows of one key and time: their content, and last the masked value that is read of them."""
+        steps = content_keys(self.database, table)
+        if masked is None:
+            return steps
+        end = then[-1].table if then else table
+        return [*steps, lambda rows: value_ranks(self.database, end, masked, self.ascend(table, then)[rows])]
+
+    def ascend(self, table: str, then: Route) -> Ints:
+        """Return the row each row of `table` reaches by steps up, shape (rows,), -1 for none."""
+        at: Ints = np.arange(self.database[table].num_rows, dtype=np.int64)
+        for hop in then:
+            at = _at(self._parents(table)[self._key(table, hop)], at, -1)
+            table = hop.table
+        return at
+
+    def _value_times(self, base: Relation, then: Route, column: str | None) -> Ints:
+        times, table = base.times, base.table
+        at: Ints = np.arange(len(times), dtype=np.int64)
+        for hop in then:
+            number = self._key(table, hop)
+            times = np.maximum(times, _at(self._link_times(table, number), at, NEVER))
+            at = _at(self._parents(table)[number], at, -1)
+            table = hop.table
+            times = np.maximum(times, _at(self.database.times(table), at, NEVER))
+        known = self.database.value_times(table, column) if column else None
+        return times if known is None else np.maximum(times, _at(known, at, NEVER))
+
+    def floats(self, table: str, column: str, kind: SemanticType) -> Floats:
+        """Return a column as numbers, shape (rows,): text by its length, times as ticks, nan where missing."""
+        values = self.database[table].data[column]
+        if kind == SemanticType.TEXT:
+            values = pc.utf8_length(pc.cast(values, "string"))
+        return as_float(values)
+
+    def codes(self, table: str, column: str) -> tuple[Ints, list[str]]:
+        """Return a column as codes ordered by value, shape (rows,), -1 where missing, and the values."""
+        return self.problem.cached(f"dfs/codes/{table}/{column}", lambda: as_strings(self.database[table].data[column]))
+
+    def _key(self, table: str, hop: Hop) -> int:
+        """Return the place of a hop's foreign key among those of its table; the hop starts at `table`."""
+        child, parent = (hop.table, table) if hop.down else (table, hop.table)
+        keys = self.database[child].foreign_keys
+        return next(i for i, key in enumerate(keys) if key.name == hop.key and key.table == parent)
+
+    def _parents(self, table: str) -> tuple[Ints, ...]:
+        """As `Database.parents`; threads that ask at the same time wait for one."""
+        return self.problem.cached(f"dfs/parents/{table!r}", lambda: self.database.parents(table))
+
+    def _link_times(self, child: str, number: int) -> Ints:
+        """When the rows of a table are known to refer to anything by their foreign key of that number."""
+        times = self.database.times(child)
+        for column in self.database[child].foreign_keys[number].columns:
+            known = self.database.value_times(child, column)
+            times = times if known is None else np.maximum(times, known)
+        return times

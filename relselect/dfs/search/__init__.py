@@ -1,0 +1,1 @@
+"""Which features a model reads: matrices of a problem's splits, and the selection among their columns."""

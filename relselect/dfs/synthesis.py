@@ -1,0 +1,417 @@
+"""Feature synthesis as a table: the features of a task's rows, by themselves, for any model.
+
+`features()` plans (or takes a plan), computes, and returns Arrow: the entity's key, the cutoff, the label where it is known,
+and one column per feature. Nothing is fitted to the rows asked about: categories are text, missing values are null, so the
+same plan on fresh data gives the same columns, in the same order, of the same types.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from relselect.database.columns import as_strings
+from relselect.dfs.plan.enumeration import MAX_FEATURES, default_plan
+from relselect.dfs.plan.plan import Plan, parse_bytes
+from relselect.dfs.prefix.encoding import Vocabulary
+from relselect.errors import ConfigError, TaskError
+from relselect.events import Emit, FeatureProgress, Notice, StageFinished, StageStarted, silent
+from relselect.problem import Problem, Types, bind_frame
+from relselect.tasks import Rows
+from relselect.tasks.frames import as_label_values
+from relselect.tasks.splits import SPLITS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from relselect.database import Database
+    from relselect.dfs.prefix.matrix import FeatureMatrix
+    from relselect.tasks import Task
+
+__all__ = ["Engine", "Features", "features", "make_plan"]
+
+Engine = Literal["prefix", "sql", "featuretools"]
+
+#: Size of a block's matrix where the result goes to a file and no memory limit is given.
+_BLOCK = 256_000_000
+#: A block is held as a matrix and as Arrow, with some room between.
+_COPIES = 3
+#: Seconds between two progress events.
+_EVERY = 0.2
+
+
+class Features(NamedTuple):
+    """Features of task rows.
+
+    Attributes:
+        table: The entity's key columns, `cutoff` (unless the task is static), the label where known, then one column per
+            feature: float64, or text for categories. None where the result was written to a file.
+        plan: The features, with the schema they were read from: apply it again with `features(..., plan=plan)`.
+        path: The Parquet file, where the result was written to one.
+    """
+
+    table: pa.Table | None
+    plan: Plan
+    path: Path | None = None
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return the table as a pandas frame, read from its file if it was written to one."""
+        table = self.table if self.table is not None else pq.read_table(self.path)
+        return table.to_pandas()
+
+
+def features(
+    database: Database,
+    task: Task,
+    *,
+    plan: Plan | str | Path | None = None,
+    depth: int = 2,
+    max_features: int = MAX_FEATURES,
+    windows: Sequence[int | str] | None = None,
+    rich: bool = False,
+    split: str | None = None,
+    rows: Any = None,
+    at: object = None,
+    engine: Engine = "prefix",
+    primitives: Sequence[Any] | None = None,
+    memory_limit: int | str | None = None,
+    out: str | Path | None = None,
+    on_event: Emit | None = None,
+) -> Features:
+    """Compute features of a task's rows: those of a split, of given rows, or of everybody asked about at a date.
+
+    Args:
+        database: The database, the one the task was made for or a newer one.
+        task: The task; its cutoffs decide what every row may see.
+        plan: A plan, or the file of a saved one, to apply; None to make the default plan.
+        depth: Steps of a path at most, 1 to 3, for the default plan.
+        max_features: Features at most, for the default plan.
+        windows: Window lengths such as "60d" (units in integer-time databases), for the default plan; None to choose
+            them from the data.
+        rich: Whether the default plan also offers medians, quantiles, skewness, trends, entropies, times between rows, and
+            aggregates of rows under a condition.
+        split: "train", "val" or "test"; None for all labelled rows, with their split in a column of that name.
+        rows: A frame (pandas, Polars or Arrow) with the entity's key columns, the column `cutoff` (unless the task is
+            static) and the task's declared features. The task's target is handed on if it is there.
+        at: A date: everybody that the task's population query finds then.
+        engine: "prefix" (fastest), "sql" (DuckDB under the memory limit, spilling to disk) or "featuretools" (slow; what
+            it cannot say comes from "prefix").
+        primitives: featuretools primitives of your own; their features are appended, computed by featuretools.
+        memory_limit: Bytes, or text such as "2GB". The matrix must fit into it; with `out`, rows are computed in blocks
+            that do, and the rest of the limit is DuckDB's where it is the engine.
+        out: A Parquet file that the result is written to, block by block; it appears only when it is whole.
+        on_event: Called with every event.
+
+    Returns:
+        The features and the plan.
+
+    Raises:
+        PlanError: The plan reads what the database lacks; all of it is named.
+        TaskError: More than one of `split`, `rows` and `at`, or something that they need is missing.
+        ConfigError: An option is not understood, or the result does not fit into the memory limit.
+    """
+    if engine not in get_args(Engine):
+        raise ConfigError("engine", engine, "is unknown", f"Use one of: {', '.join(get_args(Engine))}")
+    emit = on_event or silent
+    limit = None if memory_limit is None else parse_bytes(memory_limit, "memory_limit")
+    given = _read(plan)
+    problem = _problem(database, task, given, fresh=rows is not None or at is not None)
+    asked = _asked(problem, split=split, rows=rows, at=at)
+    begun = time.monotonic()
+    emit(StageStarted("features"))
+    used = _planned(problem, given, depth, max_features, windows, rich)
+    work = _Work(
+        problem,
+        used,
+        asked,
+        compute=_engine(problem, used, engine, limit, emit),
+        custom=_custom(problem, primitives or (), depth, emit),
+        limit=limit,
+        emit=emit,
+    )
+    result = _in_memory(work) if out is None else _to_file(work, Path(out))
+    emit(StageFinished("features", time.monotonic() - begun, f"{len(asked.rows):,} rows, {len(used)} features"))
+    return result
+
+
+def make_plan(
+    database: Database,
+    task: Task,
+    *,
+    plan: Plan | str | Path | None = None,
+    depth: int = 2,
+    max_features: int = MAX_FEATURES,
+    windows: Sequence[int | str] | None = None,
+    rich: bool = False,
+) -> Plan:
+    """Return the plan that `features` would compute, without computing it; arguments as there.
+
+    Raises:
+        PlanError: The given plan reads what the database lacks; all of it is named.
+        ConfigError: An option is not understood.
+    """
+    given = _read(plan)
+    return _planned(_problem(database, task, given, fresh=False), given, depth, max_features, windows, rich)
+
+
+def _read(plan: Plan | str | Path | None) -> Plan | None:
+    return Plan.load(plan) if isinstance(plan, str | Path) else plan
+
+
+def _planned(
+    problem: Problem, given: Plan | None, depth: int, cap: int, windows: Sequence[int | str] | None, rich: bool
+) -> Plan:
+    if given is not None:
+        return given.bound(problem)
+    return default_plan(problem, depth=depth, cap=cap, windows=windows, rich=rich, where=rich)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """Rows with the columns that name them, n rows each."""
+
+    rows: Rows
+    lead: pa.Table
+
+
+def _problem(database: Database, task: Task, plan: Plan | None, *, fresh: bool) -> Problem:
+    asked = task.with_later_labels(database) if fresh else task
+    # A plan says itself how columns are read.
+    types: Types | None = None if plan is None else {name: {} for name in database.tables}
+    return Problem(database, asked, types=types)
+
+
+def _asked(problem: Problem, *, split: str | None, rows: Any, at: object) -> _Asked:
+    given = [name for name, value in (("split", split), ("rows", rows), ("at", at)) if value is not None]
+    if len(given) > 1:
+        raise TaskError("features", given, "needs at most one of split, rows and at", "Leave out the others")
+    if at is not None:
+        bound, keys = problem.at(at)
+        return _Asked(bound.unlabelled(), _lead(problem, bound, keys))
+    if rows is not None:
+        bound, keys, frame = bind_frame(problem, rows)
+        target = problem.task.target
+        label = frame[target] if target in frame.column_names else None
+        return _Asked(bound, _lead(problem, bound, keys, label))
+    if split is not None and split not in problem.task.splits:
+        known = ", ".join(problem.task.splits)
+        raise TaskError("split", split, f"the task has {known}", f"Use one of: {known}")
+    chosen = [name for name in SPLITS if name in problem.task.splits and split in (None, name)]
+    parts = [_of_split(problem, name) for name in chosen]
+    lead = _together([part.lead for part in parts])
+    if split is None:
+        names = np.repeat(chosen, [len(part.rows) for part in parts])
+        lead = lead.append_column("split", pa.array(names, pa.string()))
+    return _Asked(Rows.concat([part.rows for part in parts]), lead)
+
+
+def _of_split(problem: Problem, split: Any) -> _Asked:
+    task, rows = problem.task, problem.rows(split)
+    label = as_label_values(task.splits[split].label, task.kind, task.classes)
+    return _Asked(rows.unlabelled(), _lead(problem, rows, task.splits[split].keys, label))
+
+
+def _lead(problem: Problem, rows: Rows, keys: pa.Table, label: Any = None) -> pa.Table:
+    """Return the columns before the features: keys, cutoff, label; a key of another's name goes by its table."""
+    task = problem.task
+    fixed = {"cutoff", "split", task.target}
+    columns = {f"{task.entity}.{name}" if name in fixed else name: _plain(keys[name]) for name in keys.column_names}
+    if not task.static:
+        cutoff = pa.array(rows.cutoff)
+        columns["cutoff"] = cutoff if task.time_kind == "integer" else cutoff.cast(pa.timestamp("us"))
+    if label is not None:
+        columns[task.target] = label
+    return pa.table(columns)
+
+
+def _together(parts: list[pa.Table]) -> pa.Table:
+    """Put the splits together; keys that are numbers here and text there become text."""
+    try:
+        return pa.concat_tables(parts, promote_options="permissive")
+    except pa.ArrowException:
+        names = [field.name for field in parts[0].schema if len({part[field.name].type for part in parts}) > 1]
+        fields = [field.with_type(pa.string()) if field.name in names else field for field in parts[0].schema]
+        return pa.concat_tables([part.cast(pa.schema(fields)) for part in parts])
+
+
+def _plain(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    return values.cast(values.type.value_type) if pa.types.is_dictionary(values.type) else values
+
+
+_Compute = Callable[[Rows, Vocabulary, Callable[[int, int], None]], "FeatureMatrix"]
+_Custom = Callable[[Rows], pa.Table]
+
+
+class _Work:
+    """Computes blocks of rows as Arrow tables."""
+
+    def __init__(
+        self,
+        problem: Problem,
+        plan: Plan,
+        asked: _Asked,
+        *,
+        compute: _Compute,
+        custom: _Custom | None,
+        limit: int | None,
+        emit: Emit,
+    ) -> None:
+        self.plan, self.asked, self.limit, self.emit = plan, asked, limit, emit
+        self.compute, self.custom = compute, custom
+        self.vocabulary = _complete(problem, plan, asked.rows)
+        self._words = {source: pa.array(words, pa.string()) for source, words in self.vocabulary.words.items()}
+        self._begun = self._told = time.monotonic()
+
+    def __len__(self) -> int:
+        return len(self.asked.rows)
+
+    @property
+    def width(self) -> int:
+        """Bytes of one row's features."""
+        return 8 * max(1, len(self.plan))
+
+    def block(self, start: int, stop: int) -> pa.Table:
+        """Return rows `start` to `stop` with their features."""
+
+        def progress(done: int, cells: int) -> None:
+            self._tell(start * len(self.plan) + done * (stop - start) * len(self.plan) // max(1, cells))
+
+        rows = self.asked.rows.take(slice(start, stop))
+        table = self._with_features(
+            self.asked.lead.slice(start, stop - start), self.compute(rows, self.vocabulary, progress)
+        )
+        if self.custom is not None:
+            table = _beside(table, self.custom(rows), self.plan.entity)
+        self._tell(stop * len(self.plan), last=stop == len(self))
+        return table
+
+    def _with_features(self, lead: pa.Table, matrix: FeatureMatrix) -> pa.Table:
+        columns: dict[str, pa.Array] = {}
+        for place, feature in enumerate(self.plan):
+            values = matrix.values[:, place]
+            if feature.categorical:
+                columns[feature.name] = _texts(values, self._words[feature.source(self.plan.entity)])
+            else:
+                columns[feature.name] = _numbers(values)
+        return _beside(lead, pa.table(columns), self.plan.entity)
+
+    def _tell(self, done: int, *, last: bool = False) -> None:
+        now = time.monotonic()
+        if last or now - self._told >= _EVERY:
+            self._told = now
+            self.emit(FeatureProgress(done, len(self) * len(self.plan), now - self._begun))
+
+
+def _engine(problem: Problem, plan: Plan, engine: Engine, limit: int | None, emit: Emit) -> _Compute:
+    """Return what computes the plan's features of rows."""
+    if engine == "sql":
+        from relselect.dfs.sql import compute_sql
+
+        return lambda rows, vocabulary, _: compute_sql(problem, plan, rows, vocabulary, memory_limit=limit)
+    if engine == "featuretools":
+        return partial(_by_featuretools, problem, plan, emit)
+    from relselect.dfs.prefix.matrix import compute
+
+    return lambda rows, vocabulary, progress: compute(problem, plan, rows, vocabulary, progress=progress)
+
+
+def _by_featuretools(
+    problem: Problem, plan: Plan, emit: Emit, rows: Rows, vocabulary: Vocabulary, _: Callable[[int, int], None]
+) -> FeatureMatrix:
+    from relselect.dfs.featuretools.engine import compute_plan
+
+    matrix, said = compute_plan(problem, plan, rows, vocabulary)
+    if len(said) < len(plan):
+        rest = f"{len(plan) - len(said)} of {len(plan)} features cannot be said in featuretools"
+        emit(Notice("featuretools", f"{rest}; the prefix engine computed them."))
+    return matrix
+
+
+def _custom(problem: Problem, primitives: Sequence[Any], depth: int, emit: Emit) -> _Custom | None:
+    """Return what computes features of the user's own primitives, None if there are none."""
+    if not primitives:
+        return None
+    from featuretools.feature_base import DirectFeature, IdentityFeature
+
+    from relselect.dfs.featuretools import compute_featuretools, enumerate_featuretools
+
+    definitions = [
+        definition
+        for definition in enumerate_featuretools(problem, depth, primitives)
+        for parts in [[definition, *definition.get_dependencies(deep=True)]]
+        if not all(isinstance(part, DirectFeature | IdentityFeature) for part in parts)
+    ]
+    message = f"{len(definitions)} features of your own primitives are computed by featuretools, which is slow."
+    emit(Notice("featuretools", message))
+    return lambda rows: compute_featuretools(problem, definitions, rows)
+
+
+def _complete(problem: Problem, plan: Plan, rows: Rows) -> Vocabulary:
+    """Return every value of the columns that features hand on as categories: nothing is left out, nothing is fitted."""
+    words: dict[tuple[str, str], tuple[str, ...]] = {}
+    for table, column in sorted({feature.source(plan.entity) for feature in plan if feature.categorical}):
+        if table:
+            values = problem.database[table].data[column]
+            _, found = problem.cached(f"dfs/codes/{table}/{column}", partial(as_strings, values))
+        else:
+            found = [] if rows.features is None else as_strings(rows.features[column])[1]
+        words[table, column] = tuple(found)
+    return Vocabulary(words)
+
+
+def _beside(lead: pa.Table, columns: pa.Table, entity: str) -> pa.Table:
+    """Return tables side by side; a column of another's name goes by its table."""
+    taken = set(lead.column_names)
+    found = {name: lead[name] for name in lead.column_names}
+    found.update({f"{entity}.{name}" if name in taken else name: columns[name] for name in columns.column_names})
+    return pa.table(found)
+
+
+def _numbers(values: NDArray[np.float64]) -> pa.Array:
+    """Return numbers with null for nan; memory in one piece is shared, not copied."""
+    missing = np.isnan(values)
+    valid = pa.py_buffer(np.packbits(~missing, bitorder="little")) if missing.any() else None
+    return pa.Array.from_buffers(pa.float64(), len(values), [valid, pa.py_buffer(np.ascontiguousarray(values))])
+
+
+def _texts(codes: NDArray[np.float64], words: pa.Array) -> pa.Array:
+    missing = np.isnan(codes)
+    return words.take(pa.array(np.where(missing, 0, codes).astype(np.int64), mask=missing))
+
+
+def _in_memory(work: _Work) -> Features:
+    size = work.width * len(work)
+    if work.limit is not None and size > work.limit:
+        rule = f"is less than the {size:,} bytes of {len(work):,} rows with {len(work.plan)} features"
+        raise ConfigError("memory_limit", work.limit, rule, "Write to a file with out=, or ask for fewer features")
+    return Features(work.block(0, len(work)), work.plan)
+
+
+def _to_file(work: _Work, path: Path) -> Features:
+    if path.suffix.lower() != ".parquet":
+        raise ConfigError("out", str(path), "must end in .parquet", "Write e.g. out='features.parquet'")
+    step = max(1, (work.limit or _BLOCK * _COPIES) // _COPIES // work.width)
+    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        first = work.block(0, min(step, len(work)))
+        with pq.ParquetWriter(draft, first.schema) as writer:
+            writer.write_table(first)
+            for start in range(step, len(work), step):
+                writer.write_table(work.block(start, min(start + step, len(work))))
+        draft.replace(path)
+    except OSError as error:
+        raise ConfigError("out", str(path), f"cannot be written ({error.strerror})", "Give another file") from error
+    finally:
+        draft.unlink(missing_ok=True)
+    return Features(None, work.plan, path)

@@ -1,0 +1,1 @@
+"""What terminals show: progress lines, tables, and how the commands write to standard output and standard error."""

@@ -1,0 +1,167 @@
+"""How the commands speak: results on standard output, everything else on standard error, and the exit codes.
+
+With `--json` a command writes exactly one JSON object to standard output. Libraries that print (some do so from C)
+are sent to standard error while a command works.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout, suppress
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from relselect.errors import BudgetError, RelSelectError, SchemaError, SchemaProblem, UserError
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+__all__ = ["BAD_INPUT", "FAILED", "GOOD", "INTERRUPTED", "TOO_SMALL_BUDGET", "Session"]
+
+GOOD = 0
+#: Something went wrong that is not the caller's fault.
+FAILED = 1
+BAD_INPUT = 2
+TOO_SMALL_BUDGET = 3
+INTERRUPTED = 130
+
+_PLAIN_WIDTH = 120
+
+
+class Session:
+    """One command from its start to its exit code.
+
+    Args:
+        as_json: Whether the result is one JSON object.
+        verbose: Whether errors come with their traceback.
+
+    Attributes:
+        code: The exit code.
+        interrupted: Whether the user pressed Ctrl-C, even if the work could be finished with what there was.
+        way_on: What to do after an interrupt, for the message.
+    """
+
+    def __init__(self, as_json: bool = False, verbose: bool = False) -> None:
+        self.as_json, self.verbose = as_json, verbose
+        self.code = GOOD
+        self.interrupted = False
+        self.way_on = ""
+        self._result: Mapping[str, Any] | None = None
+        self._shown: list[RenderableType] = []
+
+    @contextmanager
+    def work(self) -> Iterator[Session]:
+        """Do the command's work inside: errors become messages and exit codes, the result is written at the end."""
+        try:
+            with self._noting_interrupts(), _output_to_stderr():
+                yield self
+        except BrokenPipeError:
+            raise
+        except KeyboardInterrupt:
+            self._fail(INTERRUPTED, "Interrupted", f"Interrupted. {self.way_on}".rstrip())
+        except RelSelectError as error:
+            self._refuse(error)
+        except Exception as error:
+            hint = "" if self.verbose else " Run the command again with --verbose to see where."
+            self._fail(FAILED, type(error).__name__, f"relselect failed: {type(error).__name__}: {error}.{hint}")
+        else:
+            self._write()
+            self.code = INTERRUPTED if self.interrupted else GOOD
+
+    def result(self, result: Mapping[str, Any], *shown: RenderableType) -> None:
+        """Say what the command found: `result` with `--json`, else what is to be `shown` to a person."""
+        self._result, self._shown = result, list(shown)
+
+    def _write(self) -> None:
+        if self.as_json:
+            _write_json(self._result or {})
+            return
+        console = _console(sys.stdout)
+        for item in self._shown:
+            console.print(item, markup=False, highlight=False, soft_wrap=isinstance(item, str))
+
+    def _refuse(self, error: RelSelectError) -> None:
+        code = TOO_SMALL_BUDGET if isinstance(error, BudgetError) else BAD_INPUT
+        code = code if isinstance(error, UserError) else FAILED
+        if isinstance(error, SchemaError):
+            self._fail(code, type(error).__name__, str(error), error.problems)
+        else:
+            self._fail(code, type(error).__name__, str(error))
+
+    def _fail(self, code: int, kind: str, message: str, problems: Sequence[SchemaProblem] = ()) -> None:
+        """Write one error to standard error and, with `--json`, as the one object."""
+        self.code = code
+        if self.verbose:
+            traceback.print_exc(file=sys.stderr)
+        if problems:
+            _console(sys.stderr).print(_problem_table(problems))
+        else:
+            print(f"error: {message}", file=sys.stderr)  # noqa: T201
+        if self.as_json:
+            told = [
+                {"table": p.table, "column": p.column, "value": p.value, "rule": p.rule, "fix": p.fix} for p in problems
+            ]
+            _write_json({"error": {"kind": kind, "message": message, "problems": told}, "exit_code": code})
+
+    @contextmanager
+    def _noting_interrupts(self) -> Iterator[None]:
+        """Note Ctrl-C and pass it on: a run that then ends with what it has still exits with 130."""
+
+        def noted(number: int, frame: FrameType | None) -> None:
+            self.interrupted = True
+            raise KeyboardInterrupt
+
+        try:
+            earlier = signal.signal(signal.SIGINT, noted)
+        except ValueError:  # not the main thread: nothing to note
+            yield
+            return
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, earlier)
+
+
+def _write_json(result: Mapping[str, Any]) -> None:
+    from relselect.report.record import plain
+
+    print(json.dumps(plain(result), indent=2, ensure_ascii=False, allow_nan=False))  # noqa: T201
+
+
+def _console(stream: Any) -> Console:
+    from rich.console import Console
+
+    return Console(file=stream, width=None if stream.isatty() else _PLAIN_WIDTH, highlight=False)
+
+
+def _problem_table(problems: Sequence[SchemaProblem]) -> RenderableType:
+    """Every problem of a database in one table."""
+    from relselect.display.terminal import sheet_table
+    from relselect.report.sheets import Column, Row, Sheet
+
+    columns = tuple(map(Column, ("Table", "Column", "Value", "Rule", "Way out")))
+    rows = tuple(Row((p.table, p.column or "–", p.value, p.rule, p.fix)) for p in problems)
+    count = f"{len(problems)} problem{'' if len(problems) == 1 else 's'} in the database"
+    return sheet_table(Sheet(count, columns, rows))
+
+
+@contextmanager
+def _output_to_stderr() -> Iterator[None]:
+    """Send what anything prints, from Python or from C, to standard error."""
+    sys.stdout.flush()
+    saved = None
+    with suppress(OSError):
+        saved = os.dup(1)
+        os.dup2(2, 1)
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        if saved is not None:
+            os.dup2(saved, 1)
+            os.close(saved)

@@ -1,0 +1,1 @@
+"""Families of models: the protocol that each follows, what a fit returns, and the registry of them all."""

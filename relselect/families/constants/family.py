@@ -1,0 +1,132 @@
+"""Global and per-entity constants as a family.
+
+The per-entity constant of a row is the mean (median under absolute error) of the entity's labels known at the row's
+`asof`, drawn towards the training constant by a prior weight; an entity without known labels gets the training constant.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from relselect.budget import Budget
+from relselect.events import Emit
+from relselect.families.constants.history import LabelHistory
+from relselect.families.protocol import Candidate, Config, Probe
+from relselect.problem import LABELS, Problem
+from relselect.tasks import Rows
+from relselect.tasks.scoring import interval_of
+
+if TYPE_CHECKING:
+    import optuna
+    from numpy.typing import NDArray
+
+__all__ = ["Constants"]
+
+
+class Constants:
+    """Predicts the training constant, or the constant of the entity's own known labels."""
+
+    name = "constants"
+
+    def default(self, problem: Problem) -> Config:
+        """Return the global constant."""
+        return {"scope": "global"}
+
+    def configs(self, problem: Problem) -> list[Config]:
+        """Return every configuration: the global constant and, with label history, the per-entity one."""
+        both: list[Config] = [{"scope": "global"}, {"scope": "entity", "prior": 1.0}]
+        return both if LABELS in problem.database.tables else both[:1]
+
+    def space(self, trial: optuna.Trial, problem: Problem) -> Config:
+        """Return the per-entity constant under a suggested prior weight."""
+        return {"scope": "entity", "prior": trial.suggest_float("prior", 0.1, 10.0, log=True)}
+
+    def fit(
+        self,
+        problem: Problem,
+        config: Config,
+        *,
+        seed: int,
+        number: int,
+        budget: Budget,
+        emit: Emit,
+        resume: Path | None = None,
+    ) -> Candidate:
+        """Take the constant from the training labels; see `Family.fit`."""
+        begun = time.monotonic()
+        constant = _constant(problem)
+        candidate = Candidate(
+            family=self.name,
+            config=config,
+            seed=seed,
+            number=number,
+            val_predictions=np.empty(0),
+            val_score=float("nan"),
+            val_interval=(float("nan"), float("nan")),
+            seconds=0.0,
+            peak_memory_mb=0.0,
+            device="cpu",
+            model=constant,
+        )
+        rows = problem.rows("val")
+        predictions = self.predict(candidate, problem, rows)
+        score, interval = interval_of(problem, rows, predictions, seed=seed)
+        return replace(
+            candidate,
+            val_predictions=predictions,
+            val_score=score,
+            val_interval=interval,
+            seconds=time.monotonic() - begun,
+            peak_memory_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        )
+
+    def predict(self, candidate: Candidate, problem: Problem, rows: Rows) -> NDArray[np.float64]:
+        """Return the constants; see `Family.predict`."""
+        constant = np.asarray(candidate.model, dtype=np.float64)
+        if candidate.config["scope"] == "global" or LABELS not in problem.database.tables:
+            return _spread(constant, len(rows))
+        history = problem.cached("constants/history", lambda: LabelHistory(problem))
+        return history.constants(rows, constant, prior=float(candidate.config["prior"]), median=_uses_median(problem))
+
+    def reads(self, candidate: Candidate) -> dict[str, set[str]]:
+        """Return nothing: a constant reads the labels alone."""
+        return {}
+
+    def choose(self, candidate: Candidate, checkpoint: int) -> Candidate:
+        """Return the candidate itself: a constant has no checkpoints."""
+        return candidate
+
+    def save(self, candidate: Candidate, folder: Path) -> None:
+        """Write `constant.json`."""
+        (folder / "constant.json").write_text(json.dumps(np.asarray(candidate.model).tolist()))
+
+    def load(self, folder: Path, header: Candidate) -> Candidate:
+        """Read `constant.json`."""
+        return replace(header, model=np.array(json.loads((folder / "constant.json").read_text()), dtype=np.float64))
+
+    def probe(self, candidate: Candidate, problem: Problem) -> Probe | None:
+        """Return None: a constant has no landscape."""
+        return None
+
+
+def _uses_median(problem: Problem) -> bool:
+    return problem.task.metric.name == "neg_mean_absolute_error"
+
+
+def _constant(problem: Problem) -> NDArray[np.float64]:
+    label = problem.task.splits["train"].label
+    if problem.task.kind == "multiclass":
+        counts = np.bincount(label.astype(int), minlength=len(problem.task.classes or ()))
+        return np.asarray(counts / counts.sum(), dtype=np.float64)
+    return np.asarray(np.median(label) if _uses_median(problem) else label.mean(), dtype=np.float64)
+
+
+def _spread(constant: NDArray[np.float64], rows: int) -> NDArray[np.float64]:
+    return np.broadcast_to(constant, (rows, *constant.shape)).copy()

@@ -1,0 +1,159 @@
+"""Columns that are written after their row: what they hold today would tell the past what it could not know."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import pyarrow.compute as pc
+
+from relselect.database.clock import ticks_of
+from relselect.database.columns import as_numpy
+from relselect.proposal.facts import ColumnFacts, TableFacts
+from relselect.proposal.finding import Finding
+from relselect.proposal.names import stem_of, table_words, words_of
+from relselect.proposal.times import mostly_after
+from relselect.proposal.words import BIRTH, END, PLANNED, SECRETS, STATES, TALLIES, is_update
+
+__all__ = ["clocks", "states", "tallies", "unusable"]
+
+#: Share of the rows that may differ where two columns are said to be missing together.
+_SLIP = 0.005
+_FEW = 20
+
+
+def unusable(table: TableFacts) -> Iterator[Finding]:
+    """Give the columns that are dropped before anything else is asked: secrets, marks of an update, empty ones.
+
+    Args:
+        table: A table.
+    """
+    for column in table.columns.values():
+        words = set(words_of(column.name))
+        evidence = {"rows": column.rows, "missing": column.null_share, "distinct": column.distinct}
+        if words & SECRETS and column.kind in ("text", "other"):
+            yield _drop(column, 0.95, "is a secret by its name", {})
+        elif is_update(column.name):
+            yield _drop(column, 0.85, "is written again whenever the row changes", evidence)
+        elif column.rows > 0 and column.present == 0:
+            yield _drop(column, 0.9, "never has a value", evidence)
+
+
+def clocks(table: TableFacts, time: str | None, taken: set[str]) -> Iterator[Finding]:
+    """Give the times that come after the row's own, with the columns that are known only from then on.
+
+    A column hangs on a clock if it is missing exactly where the clock is, or has other values there than elsewhere.
+
+    Args:
+        table: A table.
+        time: Its time column.
+        taken: Columns that are keys, references, dropped or settled.
+    """
+    masked: set[str] = set()
+    for clock in table.columns.values():
+        if clock.kind != "time" or clock.name in {*taken, time, *masked} or clock.present == 0:
+            continue
+        words = set(words_of(clock.name))
+        if words & BIRTH or words & PLANNED or not _comes_later(clock, table, time):
+            continue
+        hanging = [
+            c.name
+            for c in table.columns.values()
+            if c.name not in {*taken, time, clock.name, *masked} and _hangs(c, clock)
+        ]
+        evidence = {"missing": clock.null_share, "rows": clock.rows}
+        later = "" if time is None else f" never before {time}"
+        if hanging:
+            masked.update(hanging)
+            why = f"comes{later or ' later'} and is missing where they are: they are known only from then on"
+            yield Finding(table.name, (clock.name,), "known_at", ", ".join(hanging), 0.85, why, evidence)
+        else:
+            missing = f", missing in {clock.null_share:.0%} of the rows" if clock.nulls else ""
+            why = f"becomes known after its row:{later or ' named like an end'}{missing}"
+            yield _drop(clock, 0.75 if clock.nulls else 0.6, why, evidence)
+
+
+def _comes_later(clock: ColumnFacts, table: TableFacts, time: str | None) -> bool:
+    named = bool(set(words_of(clock.name)) & END)
+    if time is None or table.columns[time].kind != "time":
+        return named
+    later = mostly_after(clock, table.columns[time], 0.99)
+    return later and (named or clock.null_share > 10 * _SLIP) and not _same(clock, table.columns[time])
+
+
+def _same(one: ColumnFacts, other: ColumnFacts) -> bool:
+    return bool(np.array_equal(ticks_of(one.values), ticks_of(other.values)))
+
+
+def _hangs(column: ColumnFacts, clock: ColumnFacts) -> bool:
+    """Whether a column is missing exactly where the clock is, or its values there are values of that state alone."""
+    if not clock.nulls:
+        return False
+    if column.nulls:
+        differ = pc.xor(pc.is_null(column.values), pc.is_null(clock.values))
+        return column.null_share > _SLIP and pc.sum(differ).as_py() <= _SLIP * column.rows
+    if column.kind not in ("text", "integer", "boolean") or not 2 <= column.distinct <= _FEW:
+        return False
+    is_open = pc.is_null(clock.values)
+    before, after = (set(pc.unique(column.plain.filter(mask)).to_pylist()) for mask in (is_open, pc.invert(is_open)))
+    return bool(before) and bool(after) and not before & after
+
+
+def states(table: TableFacts, taken: set[str]) -> Iterator[Finding]:
+    """Give the columns that say how things stand today.
+
+    Args:
+        table: A table.
+        taken: Columns about which something is known already.
+    """
+    for column in table.columns.values():
+        named = set(words_of(column.name)) & STATES and stem_of(column.name)[1] != "id"
+        if named and column.name not in taken and column.kind != "time" and 2 <= column.distinct <= _FEW:
+            why = "is named like a state that is overwritten; it holds today's, for rows of any date"
+            yield _drop(column, 0.6, why, {"distinct": column.distinct})
+
+
+def tallies(
+    table: TableFacts, key: str, time: str | None, children: list[tuple[TableFacts, str, str]], taken: set[str]
+) -> Iterator[Finding]:
+    """Give the columns that count rows of other tables that come later.
+
+    Args:
+        table: A table.
+        key: Its key column.
+        time: Its time column.
+        children: Tables that refer to it, each with the referring column and its time column.
+        taken: Columns about which something is known already.
+    """
+    for column in table.columns.values():
+        words = set(words_of(column.name))
+        numeric = column.kind in ("integer", "number") and column.name not in taken and column.distinct > 1
+        if not numeric or not words & {*TALLIES, "n", "num", "total"}:
+            continue
+        equal = max(((_equal(column, table, key, *child[:2]), child[0].name) for child in children), default=(0.0, ""))
+        related = [
+            child.name for child, _, _ in children if set(table_words(child.name)) & set(stem_of(column.name)[0])
+        ]
+        if equal[0] >= 0.8:
+            why = f"counts the rows of {equal[1]} as of today, for rows of any date"
+            yield _drop(column, 0.9, why, {"equal": equal[0]})
+        elif words & TALLIES and (related or words & (TALLIES - {"count"})) and children:
+            about = f" rows of {related[0]}" if related else ""
+            yield _drop(column, 0.65, f"is named like a count{about} that goes on", {"equal": equal[0]})
+
+
+def _equal(column: ColumnFacts, table: TableFacts, key: str, child: TableFacts, reference: str) -> float:
+    """Return the share of the rows, of those with any, in which a column is the number of rows that refer to them."""
+    keys = table.columns[key]
+    if keys.kind != child.columns[reference].kind:
+        return 0.0
+    counted = child.columns[reference].plain.drop_null().value_counts()
+    numbers = dict(zip(counted.field("values").to_pylist(), counted.field("counts").to_pylist(), strict=True))
+    found = np.array([numbers.get(value, 0) for value in keys.plain.to_pylist()], dtype=np.float64)
+    told = as_numpy(pc.cast(column.plain, "float64", safe=False))
+    some = (found > 0) | (told > 0)
+    return float((found[some] == told[some]).mean()) if some.any() else 0.0
+
+
+def _drop(column: ColumnFacts, confidence: float, why: str, evidence: Mapping[str, float]) -> Finding:
+    return Finding(column.table, (column.name,), "drop", "", confidence, why, evidence)

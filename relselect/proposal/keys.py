@@ -1,0 +1,135 @@
+"""Primary keys: declared, else unique and complete columns, the likeliest by name and place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from relselect.proposal.containment import contained
+from relselect.proposal.facts import ColumnFacts, Facts, TableFacts
+from relselect.proposal.finding import DECLARED, GIVEN, Finding
+from relselect.proposal.given import Given
+from relselect.proposal.names import ID_WORDS, is_generic, stem_of, table_words, words_of
+
+__all__ = ["propose_keys"]
+
+#: Below this a column is not proposed.
+_LEAST = 0.5
+#: What every column of a table without rows would have.
+_UNSEEN = 0.6
+_LABELS = frozenset({"name", "title", "description", "label", "text", "email"})
+
+
+def propose_keys(facts: Facts, given: dict[str, Given]) -> dict[str, Finding]:
+    """Return the primary key of every table that seems to have one.
+
+    Args:
+        facts: The schema.
+        given: What the caller says.
+    """
+    found: dict[str, Finding] = {}
+    for name, table in facts.tables.items():
+        said = given.get(name, Given())
+        if said.key is not None:
+            if said.key:
+                found[name] = Finding(name, said.key, "primary_key", reason="was given", origin=GIVEN)
+        elif _declared(table, said):
+            found[name] = Finding(
+                name, table.entry.primary_key, "primary_key", reason="is the declared primary key", origin=DECLARED
+            )
+        else:
+            best = max(_candidates(table, facts, said), key=lambda each: each.confidence, default=None)
+            if best is not None and best.confidence >= _LEAST:
+                found[name] = best
+    return found
+
+
+def _declared(table: TableFacts, said: Given) -> bool:
+    key = table.entry.primary_key
+    return bool(key) and set(key) <= set(table.columns) and not set(key) & set(said.drop)
+
+
+def _candidates(table: TableFacts, facts: Facts, said: Given) -> Iterator[Finding]:
+    referring = {column for key in table.entry.foreign_keys for column in key.columns}
+    for column in table.columns.values():
+        if column.name in {*said.drop, *referring} or column.kind not in ("integer", "text"):
+            continue
+        score, why = _score(column, table, facts)
+        if score < _LEAST:
+            continue
+        if table.rows == 0:
+            yield Finding(
+                table.name, (column.name,), "primary_key", "", min(score, _UNSEEN), f"{why}; there are no rows"
+            )
+        elif column.nulls == 0 and column.unique:
+            score, why = _with_uniqueness(column, table, *_with_use(column, facts, score, why))
+            evidence = {"rows": column.rows, "distinct": column.distinct}
+            yield Finding(table.name, (column.name,), "primary_key", "", score, why, evidence)
+
+
+def _with_use(column: ColumnFacts, facts: Facts, score: float, why: str) -> tuple[float, str]:
+    """Raise the score of a column that other tables have too, all with its values."""
+    if is_generic(column.name):
+        return score, why
+    twins = [other.columns[column.name] for other in facts.tables.values() if column.name in other.columns]
+    values = [contained(twin, column, facts) for twin in twins if twin is not column]
+    if values and all(each is not None and each.share >= 0.95 for each in values):
+        return max(score, 0.93), f"{why}; other tables have its values under the same name"
+    return score, why
+
+
+def _with_uniqueness(column: ColumnFacts, table: TableFacts, score: float, why: str) -> tuple[float, str]:
+    if (column.name,) in table.entry.unique_keys and column.name not in table.entry.nullable:
+        return max(score, 0.95), f"{why}; is declared unique and never missing"
+    few = 0.9 if column.rows < 10 else 1.0
+    return score * few, f"{why}; is unique and never missing"
+
+
+def _score(column: ColumnFacts, table: TableFacts, facts: Facts) -> tuple[float, str]:
+    """Return how well name and place of a column fit a key, whatever its values."""
+    stem, sign = stem_of(column.name)
+    own = table_words(table.name)
+    if is_generic(column.name) and set(words_of(column.name)) & ID_WORDS:
+        return 0.98, "is called as keys are"
+    if stem == own or "".join(stem) == "".join(own):
+        return {"id": 0.97, "code": 0.85, "": 0.9}[sign], "is named after the table"
+    other = _named_after_another(column.name, table, facts)
+    if other is not None:
+        if column.position == 0 and not _is_bridge(table, facts):
+            return 0.6, f"is the first column, although named after {other}"
+        return 0.0, ""
+    if sign == "id" and _kin(stem, own):
+        return 0.88, "is named like a key of the table"
+    if column.position == 0:
+        return _first(column, sign)
+    return (0.5, "is named like a key") if sign == "id" else (0.0, "")
+
+
+def _first(column: ColumnFacts, sign: str) -> tuple[float, str]:
+    if sign == "id":
+        return 0.85, "is the first column and named like a key"
+    if set(words_of(column.name)) & _LABELS:
+        return 0.55, "is the first column"
+    return 0.68, "is the first column"
+
+
+def _kin(stem: tuple[str, ...], own: tuple[str, ...]) -> bool:
+    """Whether two names share their last or first word, or its beginning."""
+    if not stem or not own:
+        return False
+    pairs = ((stem[-1], own[-1]), (stem[0], own[0]))
+    return any(one == other or (len(one) > 3 and other.startswith(one[:5])) for one, other in pairs)
+
+
+def _named_after_another(column: str, table: TableFacts, facts: Facts) -> str | None:
+    stem, sign = stem_of(column)
+    if sign != "id" or not stem:
+        return None
+    return next((other for other in facts.tables if other != table.name and table_words(other) == stem), None)
+
+
+def _is_bridge(table: TableFacts, facts: Facts) -> bool:
+    """Whether a table does little but join others: its name or nearly all its columns are theirs."""
+    others = [_named_after_another(column, table, facts) for column in table.columns]
+    named = {other for other in others if other is not None}
+    plain = [c for c, other in zip(table.columns.values(), others, strict=True) if other is None and c.kind != "time"]
+    return len(named) > 1 and len(plain) <= 1

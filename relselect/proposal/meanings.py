@@ -1,0 +1,66 @@
+"""Semantic types where looking at the storage alone would be wrong: codes, identifiers, links, constants."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from relselect.proposal.facts import ColumnFacts, TableFacts
+from relselect.proposal.finding import Finding
+from relselect.proposal.names import stem_of, words_of
+from relselect.proposal.words import CODES, LINKS, POSTAL
+
+__all__ = ["propose_types"]
+
+#: A code has at most so many kinds; more, and it is taken for an identifier.
+_KINDS = 1000
+
+
+def propose_types(table: TableFacts, taken: set[str]) -> Iterator[Finding]:
+    """Give the semantic types that inference from the storage would miss.
+
+    Args:
+        table: A table.
+        taken: Columns that are keys, references, times, dropped or settled.
+    """
+    for column in table.columns.values():
+        if column.name in taken or column.present == 0:
+            continue
+        found = _constant(column) or _code(column) or _identifier(column)
+        if found is not None:
+            value, confidence, why = found
+            evidence = {"distinct": column.distinct, "missing": column.null_share}
+            yield Finding(table.name, (column.name,), "type", value, confidence, why, evidence)
+
+
+def _constant(column: ColumnFacts) -> tuple[str, float, str] | None:
+    if column.kind != "other" and column.rows > 1 and column.nulls == 0 and column.distinct == 1:
+        return "ignored", 0.8, "has the same value in every row"
+    return None
+
+
+def _code(column: ColumnFacts) -> tuple[str, float, str] | None:
+    """Whole numbers that stand for kinds."""
+    if column.kind != "integer" or column.distinct < 2:
+        return None
+    words = words_of(column.name)
+    few = column.distinct <= min(_KINDS, 0.5 * column.present)
+    if words and words[-1] in CODES and few:
+        return "categorical", 0.75, "holds codes as numbers, by its name"
+    if stem_of(column.name)[1] == "id" and few:
+        return "categorical", 0.7, "holds keys of no table that is read"
+    return None
+
+
+def _identifier(column: ColumnFacts) -> tuple[str, float, str] | None:
+    """Values that name a row or a place elsewhere."""
+    if column.kind not in ("integer", "text"):
+        return None
+    words = set(words_of(column.name))
+    many = column.distinct > max(50, 0.5 * column.present)
+    if column.kind == "integer" and words & POSTAL and many:
+        return "ignored", 0.75, "holds postal codes that hardly repeat, not amounts"
+    if words & LINKS and many:
+        return "ignored", 0.75, "holds links, numbers or addresses that hardly repeat"
+    if stem_of(column.name)[1] == "id" and many:
+        return "ignored", 0.7, "identifies rows, of no table that is read"
+    return None

@@ -1,0 +1,1 @@
+"""The database as a heterogeneous temporal graph: a node per row, two relations per foreign key, columns as tensors."""

@@ -1,0 +1,158 @@
+"""Column values as tensors, read through a fitted specification. Rows keep their places: row i of the table is row i here."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from relselect.database.clock import NEVER, ticks_of
+from relselect.database.columns import as_float, as_strings
+from relselect.rdl.graph.specification import LARGEST
+from relselect.rdl.graph.text import WIDTH, encode_texts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pyarrow as pa
+    from torch import Tensor
+
+    from relselect.problem import Problem
+    from relselect.rdl.graph.specification import CategoryColumn, TableSpec
+    from relselect.rdl.graph.text import TextColumn
+
+__all__ = ["MISSING", "RESERVED", "UNSEEN", "TableTensors", "TextTensors", "problem_features", "read_columns"]
+
+#: Category codes below the vocabulary: no value, and a value that the vocabulary lacks.
+MISSING = 0
+UNSEEN = 1
+RESERVED = 2
+
+
+@dataclass(frozen=True)
+class TextTensors:
+    """A text column of a table of n rows.
+
+    Attributes:
+        code: int64 (n,), which vector each row has.
+        vectors: float16 (distinct texts + 1, `relselect.rdl.graph.text.WIDTH`); the first, of zeros, is that of no text.
+    """
+
+    code: Tensor
+    vectors: Tensor
+
+    def take(self, index: Tensor) -> TextTensors:
+        """Return the rows at `index`, in that order."""
+        return TextTensors(self.code[index], self.vectors)
+
+    def to(self, device: torch.device) -> TextTensors:
+        """Return the tensors on `device`."""
+        return TextTensors(self.code.to(device), self.vectors.to(device))
+
+
+@dataclass(frozen=True)
+class TableTensors:
+    """The feature columns of a table of n rows.
+
+    Attributes:
+        numeric: float32 (n, numbers), scaled, nan where missing.
+        codes: int64 (n, categories), each column counting from 0.
+        moments: int64 (n, moments), ticks, `NEVER` where missing.
+        known: int64 (n, clocks), the ticks from which the values under each clock are known.
+        texts: The text columns.
+    """
+
+    numeric: Tensor
+    codes: Tensor
+    moments: Tensor
+    known: Tensor
+    texts: tuple[TextTensors, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.numeric)
+
+    def take(self, index: Tensor) -> TableTensors:
+        """Return the rows at `index`, in that order."""
+        texts = tuple(text.take(index) for text in self.texts)
+        return TableTensors(self.numeric[index], self.codes[index], self.moments[index], self.known[index], texts)
+
+    def to(self, device: torch.device) -> TableTensors:
+        """Return the tensors on `device`."""
+        numeric, codes, moments, known = (x.to(device) for x in (self.numeric, self.codes, self.moments, self.known))
+        return TableTensors(numeric, codes, moments, known, tuple(text.to(device) for text in self.texts))
+
+
+def read_columns(
+    data: pa.Table, spec: TableSpec, known: list[np.ndarray[tuple[int], np.dtype[np.int64]]]
+) -> TableTensors:
+    """Read a table through its specification.
+
+    Args:
+        data: n rows.
+        spec: The fitted columns.
+        known: Per clock of the specification, (n,) ticks from which its values are known.
+
+    Returns:
+        The tensors, on the CPU.
+    """
+    count = data.num_rows
+    numeric = np.empty((count, len(spec.numeric)), np.float32)
+    for place, number in enumerate(spec.numeric):
+        values = np.clip(as_float(data[number.name]), -LARGEST, LARGEST)
+        numeric[:, place] = np.arcsinh((values - number.center) / number.scale)
+    codes = np.empty((count, len(spec.categories)), np.int64)
+    for place, category in enumerate(spec.categories):
+        codes[:, place] = _codes(data[category.name], category)
+    moments = np.empty((count, len(spec.moments)), np.int64)
+    for place, moment in enumerate(spec.moments):
+        moments[:, place] = ticks_of(data[moment.name])
+    clocks = np.stack(known, axis=1) if known else np.empty((count, 0), np.int64)
+    texts = tuple(_texts(data[text.name], text) for text in spec.texts)
+    parts = [torch.from_numpy(part) for part in (numeric, codes, moments, clocks)]
+    return TableTensors(parts[0], parts[1], parts[2], parts[3], texts)
+
+
+def _texts(column: pa.ChunkedArray, spec: TextColumn) -> TextTensors:
+    codes, values = as_strings(column)
+    vectors = np.concatenate([np.zeros((1, WIDTH), np.float16), encode_texts(values, spec)])
+    return TextTensors(torch.from_numpy(codes + 1), torch.from_numpy(vectors))
+
+
+def _codes(column: pa.ChunkedArray, spec: CategoryColumn) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    codes, values = as_strings(column)
+    place = {value: code for code, value in enumerate(spec.values, RESERVED)}
+    lookup = np.array([*(place.get(value, UNSEEN) for value in values), MISSING], np.int64)
+    return lookup[codes]
+
+
+def problem_features(problem: Problem, specs: Mapping[str, TableSpec], device: torch.device) -> dict[str, TableTensors]:
+    """Return the tensors of all tables of a problem, read once per specification and device.
+
+    Args:
+        problem: The problem; its database may be another than the one the specifications were fitted on.
+        specs: The fitted specifications.
+        device: Where the tensors shall be.
+    """
+    text = json.dumps({name: spec.to_json() for name, spec in sorted(specs.items())}, sort_keys=True)
+    key = f"rdl/features/{sha256(text.encode()).hexdigest()}"
+    host: dict[str, TableTensors] = problem.cached(key, lambda: _read(problem, specs))
+    if device.type == "cpu":
+        return host
+    return problem.cached(f"{key}/{device}", lambda: {name: tensors.to(device) for name, tensors in host.items()})
+
+
+def _read(problem: Problem, specs: Mapping[str, TableSpec]) -> dict[str, TableTensors]:
+    tensors = {}
+    for name, spec in specs.items():
+        table = problem.database[name]
+        known = []
+        for clock in spec.clocks:
+            since = problem.database.value_times(name, clock)
+            # a database that no longer masks the column knows its values from the start
+            known.append(np.full(table.num_rows, -NEVER) if since is None else since)
+        tensors[name] = read_columns(table.data, spec, known)
+    return tensors

@@ -1,0 +1,184 @@
+"""What is fitted of a table before any training: its feature columns, their scales and vocabularies.
+
+Only values visible at the end of training are looked at. The result is plain data, so that a saved model carries it as JSON
+and a later database is read the same way.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from relselect.database import SemanticType
+from relselect.database.columns import as_float, as_strings
+from relselect.rdl.graph.text import TextColumn, fit_text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    from relselect.problem import Problem
+
+__all__ = ["LARGEST", "CategoryColumn", "MomentColumn", "NumericColumn", "TableSpec", "fit_columns", "fit_tables"]
+
+#: Categories kept per column, the most frequent ones; the rest share the bucket of unseen values.
+MAX_CATEGORIES = 500
+#: Numbers are cut to this size: differences of larger ones overflow.
+LARGEST = 1e100
+
+
+@dataclass(frozen=True)
+class NumericColumn:
+    """A number or boolean, scaled as asinh((value - center) / scale); `clock` numbers the mask it is under, -1 for none."""
+
+    name: str
+    center: float
+    scale: float
+    clock: int = -1
+
+
+@dataclass(frozen=True)
+class CategoryColumn:
+    """A category with its vocabulary; a value outside it, or a NULL, has a code of its own."""
+
+    name: str
+    values: tuple[str, ...]
+    clock: int = -1
+
+
+@dataclass(frozen=True)
+class MomentColumn:
+    """A point in time, read relative to the cutoff of the tree it stands in."""
+
+    name: str
+    clock: int = -1
+
+
+@dataclass(frozen=True)
+class TableSpec:
+    """The feature columns of a table.
+
+    Attributes:
+        numeric: Numbers and booleans.
+        categories: Categories.
+        moments: Points in time, the row's own time first where the table has one.
+        clocks: Columns that say when others become known; a column's `clock` is a place in this list.
+        texts: Texts.
+    """
+
+    numeric: tuple[NumericColumn, ...] = ()
+    categories: tuple[CategoryColumn, ...] = ()
+    moments: tuple[MomentColumn, ...] = ()
+    clocks: tuple[str, ...] = ()
+    texts: tuple[TextColumn, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the specification as JSON-able data."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> TableSpec:
+        """Read what `to_json` returned."""
+        return cls(
+            tuple(NumericColumn(**each) for each in data["numeric"]),
+            tuple(CategoryColumn(each["name"], tuple(each["values"]), each["clock"]) for each in data["categories"]),
+            tuple(MomentColumn(**each) for each in data["moments"]),
+            tuple(data["clocks"]),
+            tuple(TextColumn(**{**each, "counts": tuple(each["counts"])}) for each in data["texts"]),
+        )
+
+
+def fit_tables(problem: Problem) -> dict[str, TableSpec]:
+    """Fit the columns of every table of a problem on what is visible at the end of training."""
+    specs: dict[str, TableSpec] = problem.cached("rdl/specification", lambda: _fit_tables(problem))
+    return specs
+
+
+def _fit_tables(problem: Problem) -> dict[str, TableSpec]:
+    specs = {}
+    for name, table in problem.database.tables.items():
+        visible = problem.visible(name, problem.fit_asof)
+        clocks = tuple(sorted(table.known_at))
+        known = {}
+        for column in table.columns:
+            since = problem.database.value_times(name, column)
+            if since is not None:
+                known[column] = visible & (since <= problem.fit_asof)
+        place = {column: clocks.index(clock) for column in known if (clock := table.clock_of(column)) is not None}
+        specs[name] = fit_columns(
+            table.data, problem.types[name], visible, known=known, clock_of=place, clocks=clocks, time=table.time
+        )
+    return specs
+
+
+def fit_columns(
+    data: pa.Table,
+    types: Mapping[str, SemanticType],
+    visible: NDArray[np.bool_],
+    *,
+    known: Mapping[str, NDArray[np.bool_]] | None = None,
+    clock_of: Mapping[str, int] | None = None,
+    clocks: tuple[str, ...] = (),
+    time: str | None = None,
+) -> TableSpec:
+    """Fit the columns of one table.
+
+    Args:
+        data: The rows.
+        types: Semantic type per column.
+        visible: (rows,) mask of the rows that may be looked at.
+        known: For masked columns, the narrower mask of values that may be looked at.
+        clock_of: For masked columns, the place of their clock in `clocks`.
+        clocks: The clock columns.
+        time: The row's own time column.
+
+    Returns:
+        The specification. Columns that never vary are left out.
+    """
+    numeric, categories, moments, texts = [], [], [], []
+    if time is not None:
+        moments.append(MomentColumn(time))
+    for name in data.column_names:
+        clock = (clock_of or {}).get(name, -1)
+        mask = (known or {}).get(name, visible)
+        kind = types.get(name, SemanticType.IGNORED)
+        if kind in (SemanticType.NUMERICAL, SemanticType.BOOLEAN):
+            fitted = _fit_numeric(name, as_float(data[name])[mask], clock)
+            numeric.extend([fitted] if fitted else [])
+        elif kind == SemanticType.CATEGORICAL:
+            column = _fit_category(name, data[name], mask, clock)
+            categories.extend([column] if column else [])
+        elif kind == SemanticType.TIMESTAMP and name != time:
+            moments.append(MomentColumn(name, clock))
+        elif kind == SemanticType.TEXT:
+            text = fit_text(name, data[name], mask, clock)
+            texts.extend([text] if text else [])
+    return TableSpec(tuple(numeric), tuple(categories), tuple(moments), clocks, tuple(texts))
+
+
+def _fit_numeric(name: str, values: NDArray[np.float64], clock: int) -> NumericColumn | None:
+    # sorted, so that the order of the rows changes no bit of the deviation
+    present = np.sort(np.clip(values[~np.isnan(values)], -LARGEST, LARGEST))
+    if not len(present):
+        return None
+    low, center, high = (float(value) for value in np.quantile(present, [0.25, 0.5, 0.75]))
+    # an interquartile range of nothing (mostly zeros, booleans) falls back to the standard deviation
+    scale = (high - low) / 1.349 or float(present.std())
+    if scale == 0 and len(present) == len(values):
+        return None
+    return NumericColumn(name, center, scale or 1.0, clock)
+
+
+def _fit_category(name: str, column: pa.ChunkedArray, mask: NDArray[np.bool_], clock: int) -> CategoryColumn | None:
+    codes, values = as_strings(column)
+    seen = codes[mask]
+    counts = np.bincount(seen[seen >= 0], minlength=len(values))
+    if (counts > 0).sum() + (seen < 0).any() < 2:
+        return None
+    # by frequency, then by value: `values` is sorted, and a stable sort keeps that order among equals
+    order = np.argsort(-counts, kind="stable")[:MAX_CATEGORIES]
+    return CategoryColumn(name, tuple(values[code] for code in order if counts[code] > 0), clock)

@@ -1,0 +1,1 @@
+"""The network: row encoders, message passing layers, and their ensemble."""

@@ -1,0 +1,1 @@
+"""The temporal sampler: one computation tree per task row, of rows visible at the row's `asof`."""

@@ -1,0 +1,1 @@
+"""Training a network: steps, early stopping, the state on disk, the last training, and the loss that flatness is measured on."""

@@ -1,0 +1,118 @@
+"""A trained network with what it needs to read a database, and its predictions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from relselect.rdl.graph.features import TableTensors, problem_features, read_columns
+from relselect.rdl.graph.graph import problem_graph
+from relselect.rdl.network.level import Level, level_of
+from relselect.rdl.network.time_encoding import time_unit
+from relselect.rdl.sampling.batch import Batcher, RowTensors
+from relselect.rdl.sampling.sampler import TemporalSampler
+from relselect.rdl.training.pace import one_thread_if_small
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from relselect.budget import Budget
+    from relselect.problem import Problem
+    from relselect.rdl.network.ensemble import NetworkEnsemble
+    from relselect.rdl.network.model import Blueprint
+    from relselect.rdl.sampling.batch import Batch
+    from relselect.rdl.sampling.sampler import Strategy
+    from relselect.tasks import Rows
+
+__all__ = ["FittedNetwork", "batcher_of", "outputs_of", "row_tensors"]
+
+
+@dataclass
+class FittedNetwork:
+    """A network, what it was built from, and where it computes."""
+
+    blueprint: Blueprint
+    network: NetworkEnsemble
+    device: torch.device
+
+    def predict(self, problem: Problem, rows: Rows) -> NDArray[np.float64]:
+        """Predict task rows, (n,) or (n, classes); draws of the sampler are fixed, dropout is off."""
+        settings = self.blueprint.settings
+        batcher = batcher_of(self.blueprint, problem, self.device)
+        tensors = row_tensors(self.blueprint, rows, self.device)
+        with one_thread_if_small(settings, self.device):
+            output = outputs_of(self.network, batcher, tensors, settings.batch_size)
+        return self.blueprint.target.predictions(output)
+
+
+def row_tensors(blueprint: Blueprint, rows: Rows, device: torch.device) -> RowTensors:
+    """Turn task rows into tensors on `device`."""
+    nothing = torch.empty(len(rows), 0, dtype=torch.int64)
+    columns = TableTensors(nothing.float(), nothing, nothing, nothing)
+    if rows.features is not None:
+        columns = read_columns(rows.features, blueprint.task_spec, [])
+    entity, cutoff, asof, delay = (
+        torch.from_numpy(np.array(key, dtype=np.int64)).to(device)
+        for key in (rows.entity, rows.cutoff, rows.asof, rows.delay)
+    )
+    label = None if rows.label is None else torch.from_numpy(rows.label.astype(np.float64)).to(device)
+    return RowTensors(entity, cutoff, asof, delay, columns.to(device), label)
+
+
+def batcher_of(blueprint: Blueprint, problem: Problem, device: torch.device, *, seed: int = 0) -> Batcher:
+    """Return what builds batches of a problem's rows for a network; `seed` is that of the sampler's draws."""
+    settings = blueprint.settings
+    graph = problem_graph(problem, device, shortcuts=settings.edges == "shortcuts").only(blueprint.edge_types)
+    strategy: Strategy = "uniform" if settings.strategy == "uniform" else "last"
+    kind = problem.database.time_kind
+    window = max(1, round(settings.window * time_unit(kind))) if settings.window else None
+    return Batcher(
+        TemporalSampler(graph, settings.fan_outs, strategy, seed, window=window),
+        problem_features(problem, blueprint.specs, device),
+        blueprint.specs,
+        blueprint.task_spec,
+        blueprint.entity,
+        time_unit(kind),
+        kind,
+        _level(blueprint, problem, device),
+    )
+
+
+def _level(blueprint: Blueprint, problem: Problem, device: torch.device) -> Level | None:
+    if not blueprint.reads_level:
+        return None
+    target = blueprint.target
+    found: Level = problem.cached(f"rdl/level/{target}", lambda: level_of(problem, target))
+    return found.to(device)
+
+
+def _batches(batcher: Batcher, rows: RowTensors, size: int) -> Iterator[Batch]:
+    for index in torch.split(torch.arange(len(rows), device=rows.entity.device), size):
+        yield batcher.batch(rows, index)
+
+
+def outputs_of(
+    network: NetworkEnsemble, batcher: Batcher, rows: RowTensors, size: int, budget: Budget | None = None
+) -> torch.Tensor:
+    """Return a network's outputs in evaluation mode, (n, outputs), without gradients.
+
+    Raises:
+        BudgetExhausted: The budget ended between two batches.
+    """
+    was_training = network.training
+    network.eval()
+    parts = [torch.empty(0, network.outputs, device=rows.entity.device)]
+    try:
+        with torch.no_grad():
+            for batch in _batches(batcher, rows, size):
+                if budget is not None:
+                    budget.check()
+                parts.append(network(batch))
+    finally:
+        network.train(was_training)
+    return torch.cat(parts)

@@ -1,0 +1,70 @@
+"""The differentiable loss that flatness is measured on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch.func import functional_call
+
+from relselect.rdl.training.fitted import batcher_of, row_tensors
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from relselect.families.protocol import Checkpoint
+    from relselect.problem import Problem
+    from relselect.rdl.training.fitted import FittedNetwork
+
+__all__ = ["PROBE_ROWS", "NetworkProbe"]
+
+#: Validation rows in the probe.
+PROBE_ROWS = 256
+_ARCHITECTURE = (
+    *("channels", "layers", "fan_out", "strategy", "window", "edges"),
+    *("encoder", "encoder_blocks", "texts", "level", "convolution", "aggregation", "members"),
+)
+
+
+class NetworkProbe:
+    """The loss of a network on a fixed batch of validation rows and their fixed trees.
+
+    Regression under the absolute error is probed with Huber's loss, since the absolute error itself has no curvature.
+
+    Args:
+        fitted: The network.
+        checkpoints: The states to compare.
+        problem: The problem whose validation rows are probed.
+    """
+
+    def __init__(self, fitted: FittedNetwork, checkpoints: tuple[Checkpoint, ...], problem: Problem) -> None:
+        blueprint, device = fitted.blueprint, fitted.device
+        options = blueprint.settings.to_config()
+        self.architecture = json.dumps(
+            {"family": "rdl", **{name: options[name] for name in _ARCHITECTURE}}, sort_keys=True
+        )
+        rows = problem.rows("val")
+        if len(rows) > PROBE_ROWS:
+            rows = rows.take(np.sort(np.random.default_rng(0).choice(len(rows), PROBE_ROWS, replace=False)))
+        tensors = row_tensors(blueprint, rows, device)
+        self._batch = batcher_of(blueprint, problem, device).batch(tensors, torch.arange(len(rows), device=device))
+        self._label = tensors.label
+        self._fitted = fitted
+        self._checkpoints = checkpoints
+
+    def parameters(self, checkpoint: int) -> dict[str, Tensor]:
+        """Return the weights of a checkpoint, detached, on the network's device."""
+        state = self._checkpoints[checkpoint].state
+        names = [name for name, _ in self._fitted.network.named_parameters()]
+        return {name: state[name].detach().clone().to(self._fitted.device) for name in names}
+
+    def loss(self, parameters: Mapping[str, Tensor]) -> Tensor:
+        """Return the scalar loss at these weights, in evaluation mode."""
+        if self._label is None:
+            raise ValueError("validation rows have no labels")
+        network = self._fitted.network.eval()
+        output = functional_call(network, dict(parameters), (self._batch,))
+        return self._fitted.blueprint.target.smooth_loss(output, self._label)

@@ -1,0 +1,86 @@
+"""Saving and loading: weights as safetensors, everything else as JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from relselect.errors import BundleError
+from relselect.families.protocol import Checkpoint
+from relselect.rdl.graph.specification import TableSpec
+from relselect.rdl.network.ensemble import NetworkEnsemble
+from relselect.rdl.network.model import Blueprint
+from relselect.rdl.settings import Settings
+from relselect.rdl.training.fitted import FittedNetwork
+from relselect.rdl.training.target import Target
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    import torch
+
+__all__ = ["load_network", "save_network"]
+
+_FORMAT = 2
+
+
+def save_network(fitted: FittedNetwork, checkpoints: Sequence[Checkpoint], folder: Path) -> None:
+    """Write `network.json`, `network.safetensors` and a `checkpoint-<i>.safetensors` per checkpoint."""
+    blueprint = fitted.blueprint
+    header = {
+        "format": _FORMAT,
+        "entity": blueprint.entity,
+        "edge_types": blueprint.edge_types,
+        "tables": {name: spec.to_json() for name, spec in blueprint.specs.items()},
+        "task_row": blueprint.task_spec.to_json(),
+        "target": blueprint.target.to_json(),
+        "settings": blueprint.settings.to_config(),
+        "checkpoints": [{"step": each.step, "score": each.score} for each in checkpoints],
+    }
+    (folder / "network.json").write_text(json.dumps(header, indent=1), encoding="utf-8")
+    save_file(_plain(fitted.network.state_dict()), folder / "network.safetensors")
+    for place, each in enumerate(checkpoints):
+        save_file(_plain(each.state), folder / f"checkpoint-{place}.safetensors")
+
+
+def load_network(folder: Path, device: torch.device) -> tuple[FittedNetwork, tuple[Checkpoint, ...]]:
+    """Read what `save_network` wrote.
+
+    Raises:
+        BundleError: A file is missing or of another format version.
+    """
+    try:
+        header: dict[str, Any] = json.loads((folder / "network.json").read_text(encoding="utf-8"))
+        if header["format"] != _FORMAT:
+            raise BundleError(
+                "format", header["format"], f"must be {_FORMAT}", "Load it with the version that saved it"
+            )
+        blueprint = Blueprint(
+            header["entity"],
+            tuple((sender, name, receiver) for sender, name, receiver in header["edge_types"]),
+            {name: TableSpec.from_json(spec) for name, spec in header["tables"].items()},
+            TableSpec.from_json(header["task_row"]),
+            Target.from_json(header["target"]),
+            Settings.from_config(header["settings"]),
+        )
+        network = NetworkEnsemble(blueprint)
+        network.load_state_dict(load_file(folder / "network.safetensors"))
+        checkpoints = tuple(
+            Checkpoint(each["step"], each["score"], load_file(folder / f"checkpoint-{place}.safetensors"))
+            for place, each in enumerate(header["checkpoints"])
+        )
+    except FileNotFoundError as error:
+        raise BundleError("folder", folder, f"lacks a file of the network ({error})", "Copy the whole folder") from None
+    except (SafetensorError, KeyError, ValueError, TypeError, RuntimeError) as error:
+        if isinstance(error, BundleError):
+            raise
+        raise BundleError("folder", folder, f"holds a damaged network ({error})", "Save it again") from None
+    return FittedNetwork(blueprint, network.to(device).eval(), device), checkpoints
+
+
+def _plain(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}

@@ -1,0 +1,312 @@
+"""Training: early stopping on the task's own metric, the best states kept, the budget asked at every step.
+
+The state of an unfinished training is written now and then where a folder is given for it; training then goes on from there
+as if nothing had happened, on a CPU to the last bit.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from relselect.errors import BudgetExhausted
+from relselect.events import EpochDone
+from relselect.families.protocol import Checkpoint
+from relselect.rdl.training.fitted import batcher_of, outputs_of, row_tensors
+from relselect.rdl.training.pace import Pace, find_pace
+from relselect.rdl.training.snapshot import Snapshot, read_snapshot, write_snapshot
+from relselect.rdl.training.stepping import Order, Stepper
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from relselect.budget import Budget
+    from relselect.events import Emit
+    from relselect.problem import Problem
+    from relselect.rdl.network.ensemble import NetworkEnsemble
+    from relselect.rdl.network.model import Blueprint
+    from relselect.rdl.sampling.batch import Batcher
+    from relselect.tasks import Rows
+
+__all__ = ["SAVE_SECONDS", "STOPPING_ROWS", "Storage", "Trainer", "sampler_seed", "stopping_rows"]
+
+#: Most validation rows looked at after every epoch.
+STOPPING_ROWS = 5000
+#: Seconds between two writings of the state.
+SAVE_SECONDS = 20.0
+#: Share of the budget after which the first epoch is cut short, so that something has been validated early.
+_FIRST_EPOCH = 0.4
+#: A step's time is measured on these parts of a batch first, and may take at most this share of what is left.
+_PARTS, _LONGEST_STEP = (32, 8), 0.5
+
+
+def stopping_rows(rows: Rows) -> Rows:
+    """Return the validation rows used for early stopping: all of them, or a fixed draw of `STOPPING_ROWS`."""
+    if len(rows) <= STOPPING_ROWS:
+        return rows
+    drawn = np.random.default_rng(0).choice(len(rows), STOPPING_ROWS, replace=False)
+    return rows.take(np.sort(drawn))
+
+
+def sampler_seed(seed: int, epoch: int) -> int:
+    """Return the seed of the trees of one epoch: each epoch draws others."""
+    return 1 + seed + 1_000_003 * epoch
+
+
+@dataclass(frozen=True)
+class Storage:
+    """Where the state of a training is written.
+
+    Attributes:
+        path: The file.
+        identity: Of the training; the state of another is not taken up.
+    """
+
+    path: Path
+    identity: str
+
+
+@dataclass
+class Trainer:
+    """One training run of a network.
+
+    Attributes:
+        network: The network, on its device; trained in place.
+        blueprint: What it was built from.
+        problem: The problem.
+        seed: Seed of orders and draws.
+        number: The trial's number, for events.
+        budget: Asked at every step.
+        emit: Where events go.
+        storage: Where the state is kept and taken up from; None keeps none.
+        checkpoints: The best states so far, best first.
+        curve: Per epoch: steps, loss, score, seconds, factor of the learning rate.
+        predictions: Those of the best state for all validation rows, None when only a draw of them is looked at.
+        resumed: Steps that were taken before this process.
+    """
+
+    network: NetworkEnsemble
+    blueprint: Blueprint
+    problem: Problem
+    seed: int
+    number: int
+    budget: Budget
+    emit: Emit
+    storage: Storage | None = None
+    checkpoints: list[Checkpoint] = field(default_factory=list)
+    curve: list[dict[str, float]] = field(default_factory=list)
+    predictions: NDArray[np.float64] | None = None
+    resumed: int = 0
+
+    def run(self) -> None:
+        """Train until the score stops rising, the epochs are done or the budget nears its end.
+
+        Raises:
+            BudgetExhausted: The budget ended before the first validation.
+        """
+        self._prepare()
+        try:
+            while not self._done:
+                self._run_epoch()
+                self._store()
+        except BudgetExhausted:
+            if not self.checkpoints:
+                raise
+
+    @property
+    def training_rows(self) -> int:
+        """Training rows per pass, delayed copies included."""
+        return len(self._train)
+
+    @property
+    def pace(self) -> Pace:
+        """How steps are computed."""
+        return self._stepper.pace
+
+    @property
+    def step_seconds(self) -> float:
+        """Seconds that a step takes."""
+        return self._step_seconds
+
+    def _prepare(self) -> None:
+        settings, device = self.blueprint.settings, next(self.network.parameters()).device
+        self._train = row_tensors(self.blueprint, self.problem.training_rows(self.seed, settings.copies), device)
+        self._val = stopping_rows(self.problem.rows("val"))
+        self._val_rows = row_tensors(self.blueprint, self._val, device)
+        self._val_batcher = batcher_of(self.blueprint, self.problem, device)
+        self._stepper = Stepper(self.network, self.blueprint, self._train)
+        self._order = Order(len(self._train), settings.batch_size, self.seed)
+        self._epoch, self._done, self._spent = 0, False, 0.0
+        self._losses: list[Tensor] = []
+        self._step_seconds = 0.0
+        self._pass_seconds = 0.0
+        self._saved = time.monotonic()
+        self._take_up()
+
+    def _planned(self) -> int:
+        settings = self.blueprint.settings
+        return max(settings.fewest_steps, min(settings.steps_per_epoch, self._order.steps_per_pass))
+
+    def _run_epoch(self) -> None:
+        """Train one epoch, validate, and see whether to go on."""
+        begun, settings = time.monotonic() - self._spent, self.blueprint.settings
+        batcher = batcher_of(
+            self.blueprint, self.problem, self._train.entity.device, seed=sampler_seed(self.seed, self._epoch)
+        )
+        planned = self._planned()
+        allowance = self.budget.left() * (_FIRST_EPOCH if self._epoch == 0 else 1.0) + self._spent
+        self.network.train()
+        if self._step_seconds == 0.0:
+            self._measure_step(batcher)
+        while len(self._losses) < planned:
+            self.budget.check()
+            index = self._order.next().to(self._train.entity.device)
+            self._losses.append(self._stepper.step(batcher.batch(self._train, index)))
+            self._spent = time.monotonic() - begun
+            self._step_seconds = self._spent / len(self._losses)
+            if self._spent + self._reserve() > allowance:
+                break
+            if len(self._losses) < planned and time.monotonic() - self._saved > SAVE_SECONDS:
+                self._store()
+        finished = len(self._losses) >= planned
+        self._validate(float(torch.stack(self._losses).mean()), time.monotonic() - begun)
+        # a first epoch that was cut only so that something is validated early goes on with the next
+        time_left = finished or (self._epoch == 0 and self._reserve() < self.budget.left())
+        self._epoch += 1
+        self._done = not time_left or self._stale() > settings.patience or self._epoch >= settings.epochs
+        self._losses.clear()
+        self._spent = 0.0
+
+    def _measure_step(self, batcher: Batcher) -> None:
+        """Estimate a step's time on a few rows, so that no step is begun that would outlast the budget by itself.
+
+        Raises:
+            BudgetExhausted: A single step would take most of what is left.
+        """
+        index = self._order.next().to(self._train.entity.device)
+        sizes = [max(1, len(index) // part) for part in _PARTS]
+        few, more = (self._try_out(batcher, index[:size]) for size in sizes)
+        slope = max(0.0, more - few) / max(1, sizes[1] - sizes[0])
+        self._step_seconds = more + slope * (len(index) - sizes[1])
+        if self._step_seconds > _LONGEST_STEP * self.budget.left():
+            raise BudgetExhausted(
+                f"one training step takes about {self._step_seconds:.0f} s and {self.budget.left():.0f} s are left"
+            )
+        settings = self.blueprint.settings
+        batch = batcher.batch(self._train, index)
+        self._stepper.pace = find_pace(
+            settings,
+            index.device,
+            self.network,
+            lambda pace: self._stepper.gradients(batch, pace),
+            settings.epochs * self._planned(),
+        )
+
+    def _try_out(self, batcher: Batcher, index: Tensor) -> float:
+        """Return the seconds that forward and backward pass of some rows take; no weight moves."""
+        begun = time.monotonic()
+        self._stepper.gradients(batcher.batch(self._train, index), Pace())
+        return time.monotonic() - begun
+
+    def _reserve(self) -> float:
+        """Seconds to keep: a step, the validation of this epoch, and the passes that follow the training.
+
+        Those are all validation rows, unless every validation looks at them, and the test rows, which are scored after
+        the tuning in time that nobody else keeps for a slow model.
+        """
+        guess = 0.5 * self._step_seconds * len(self._val) / self.blueprint.settings.batch_size
+        one = max(self._pass_seconds, guess)
+        rows = len(self.problem.rows("val"))
+        final = 0 if rows == len(self._val) else rows
+        if self.problem.task.has_test:
+            final += len(self.problem.rows("test"))
+        return self._step_seconds + 1.2 * one * (1 + final / max(len(self._val), 1))
+
+    def _validate(self, loss: float, seconds: float) -> None:
+        begun, settings, steps = time.monotonic(), self.blueprint.settings, self._stepper.steps
+        output = outputs_of(self._stepper.mean, self._val_batcher, self._val_rows, settings.batch_size, self.budget)
+        self._pass_seconds = max(self._pass_seconds, time.monotonic() - begun)
+        predictions = self.blueprint.target.predictions(output)
+        score = self._score(predictions)
+        facts = {"epoch": self._epoch, "steps": steps, "loss": loss, "score": score, "seconds": seconds}
+        self.curve.append({**facts, "rate": self._stepper.rate})
+        self._keep(score)
+        if self.checkpoints[0].step == steps and len(self._val) == len(self.problem.rows("val")):
+            self.predictions = predictions
+        if self._stale():
+            self._stepper.rate *= settings.decay
+        self.emit(EpochDone("rdl", self.number, self._epoch, loss, score, seconds))
+
+    def _score(self, predictions: NDArray[np.float64]) -> float:
+        label = self._val.label
+        return float("nan") if label is None else self.problem.task.metric.score(label, predictions)
+
+    def _keep(self, score: float) -> None:
+        # an undefined score ranks below every other, but a state is kept all the same
+        state = {name: tensor.detach().cpu().clone() for name, tensor in self._stepper.mean.state_dict().items()}
+        self.checkpoints.append(Checkpoint(self._stepper.steps, score, state))
+        self.checkpoints.sort(key=lambda each: -each.score if np.isfinite(each.score) else np.inf)
+        del self.checkpoints[self.blueprint.settings.checkpoints :]
+
+    def _stale(self) -> int:
+        """Validations since the best score."""
+        scores = [-np.inf if np.isnan(each["score"]) else each["score"] for each in self.curve]
+        return len(scores) - 1 - int(np.argmax(scores))
+
+    def _store(self) -> None:
+        if self.storage is None:
+            return
+        tensors = self._stepper.tensors()
+        for place, each in enumerate(self.checkpoints):
+            tensors |= {f"checkpoint.{place}.{name}": tensor for name, tensor in each.state.items()}
+        if self.predictions is not None:
+            tensors["predictions"] = torch.from_numpy(self.predictions)
+        if self._losses:
+            tensors["losses"] = torch.stack(self._losses)
+        write_snapshot(self.storage.path, self.storage.identity, self._facts(), tensors)
+        self._saved = time.monotonic()
+
+    def _facts(self) -> dict[str, Any]:
+        return {
+            **self._stepper.facts(),
+            "position": self._order.position,
+            "epoch": self._epoch,
+            "done": self._done,
+            "spent": self._spent,
+            "step_seconds": self._step_seconds,
+            "pass_seconds": self._pass_seconds,
+            "curve": self.curve,
+            "checkpoints": [[each.step, each.score] for each in self.checkpoints],
+        }
+
+    def _take_up(self) -> None:
+        """Go on from the stored state, if there is one."""
+        stored = None if self.storage is None else read_snapshot(self.storage.path, self.storage.identity)
+        if stored is None:
+            return
+        self._stepper.restore(stored)
+        facts = stored.facts
+        self._order.position = facts["position"]
+        self._epoch, self._done, self._spent = facts["epoch"], facts["done"], facts["spent"]
+        self._step_seconds, self._pass_seconds = facts["step_seconds"], facts["pass_seconds"]
+        self.curve, self.resumed = facts["curve"], facts["steps"]
+        self._losses = (
+            list(stored.tensors["losses"].to(self._train.entity.device)) if "losses" in stored.tensors else []
+        )
+        self.checkpoints = self._stored_checkpoints(stored)
+        if "predictions" in stored.tensors:
+            self.predictions = stored.tensors["predictions"].numpy()
+
+    def _stored_checkpoints(self, stored: Snapshot) -> list[Checkpoint]:
+        steps_and_scores = stored.facts["checkpoints"]
+        return [
+            Checkpoint(step, score, stored.under(f"checkpoint.{place}"))
+            for place, (step, score) in enumerate(steps_and_scores)
+        ]

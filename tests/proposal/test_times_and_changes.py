@@ -1,0 +1,124 @@
+"""Times, columns that are written after their row, and what columns mean."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from relselect.proposal import facts_of, propose
+from relselect.proposal.words import is_update
+from tests.shop import days
+
+ROWS = 200
+DAYS = np.arange(ROWS) * 1.0
+LATER = [None if i % 5 == 0 else float(i + 3) for i in range(ROWS)]
+
+
+def findings(columns: dict[str, object], *overrides: str, **others: dict[str, object]) -> set[tuple[str, str, str]]:
+    tables = {"things": {"id": list(range(ROWS)), **columns}, **others}
+    proposal = propose(facts_of({name: pa.table(each) for name, each in tables.items()}), overrides)
+    return {(each.what, each.column, each.value) for each in proposal.findings if each.table == "things"}
+
+
+@pytest.mark.parametrize(
+    ("columns", "time"),
+    [
+        (("created_at", "shipped_at"), "created_at"),
+        (("birth_date", "joined"), "joined"),
+        (("updated_at", "event_date"), "event_date"),
+        (("transaction_date", "received"), "received"),
+        (("start_date", "end_date"), "start_date"),
+        (("birth_date", "last_login"), None),
+        (("expires",), "expires"),
+    ],
+)
+def test_the_time_of_a_row(columns: tuple[str, ...], time: str | None) -> None:
+    found = findings({name: days(DAYS + place) for place, name in enumerate(columns)})
+    assert {each[1] for each in found if each[0] == "time"} == ({time} if time else set())
+
+
+def test_a_time_that_is_missing_or_never_changes_is_none() -> None:
+    found = findings({"created": days(LATER), "loaded": days([5.0] * ROWS)})
+    assert not [each for each in found if each[0] == "time"]
+
+
+def test_whole_numbers_are_times_where_there_are_no_others() -> None:
+    years = [1990 + i % 30 for i in range(ROWS)]
+    assert ("time", "year", "") in findings({"year": years})
+    assert ("time", "ts", "") in findings({"ts": [1_600_000_000 + i for i in range(ROWS)]})
+    assert ("time", "year", "") not in findings({"year": [i % 30 for i in range(ROWS)]})
+    assert ("note", "year", "") in findings({"year": years}, other={"id": [1, 2], "created": days([1.0, 2.0])})
+
+
+def test_dates_as_text_are_told() -> None:
+    assert ("note", "opened", "") in findings({"opened": [f"{1 + i % 28:02}.01.2020" for i in range(ROWS)]})
+
+
+def test_what_hangs_on_a_later_time_is_masked_by_it() -> None:
+    outcome = [None if day is None else day % 3 for day in LATER]
+    status = ["open" if day is None else "done" for day in LATER]
+    found = findings({
+        "created": days(DAYS), "closed_at": days(LATER), "outcome": outcome, "status": status, "size": list(DAYS % 9),
+    })  # fmt: skip
+    assert ("known_at", "closed_at", "outcome, status") in found
+    assert not any(each[0] == "drop" for each in found)
+
+
+def test_a_later_time_on_which_nothing_hangs_is_dropped() -> None:
+    found = findings({"created": days(DAYS), "returned": days(LATER), "size": [i % 9 for i in range(ROWS)]})
+    assert ("drop", "returned", "") in found
+
+
+def test_plans_are_known_in_advance() -> None:
+    found = findings({"created": days(DAYS), "due_date": days([None if i % 9 == 0 else i + 7.0 for i in range(ROWS)])})
+    assert not any(each[0] in ("drop", "known_at") for each in found)
+
+
+@pytest.mark.parametrize(
+    "name", ["updated_at", "LastEditDate", "last_update", "lastLogin", "date_modified", "modified_by"]
+)
+def test_marks_of_an_update(name: str) -> None:
+    assert is_update(name)
+    assert ("drop", name, "") in findings({name: [f"v{i % 7}" for i in range(ROWS)]})
+
+
+@pytest.mark.parametrize("name", ["last_name", "nameLast", "date", "created_at", "first_date", "blast"])
+def test_names_that_are_no_marks_of_an_update(name: str) -> None:
+    assert not is_update(name)
+
+
+def test_counts_of_later_rows_are_dropped() -> None:
+    parents = np.random.default_rng(0).integers(0, ROWS, 900)
+    answers = {"id": list(range(900)), "thing_id": parents, "date": days(np.arange(900) + 500.0)}
+    counts = np.bincount(parents, minlength=ROWS)
+    found = findings({"created": days(DAYS), "answer_count": counts, "count_rooms": counts % 4}, answers=answers)
+    assert ("drop", "answer_count", "") in found
+    assert ("drop", "count_rooms", "") not in found
+
+
+def test_secrets_states_and_empty_columns_are_dropped() -> None:
+    found = findings({"password": ["x"] * ROWS, "status": ["a", "b"] * (ROWS // 2), "gone": pa.nulls(ROWS)})
+    assert {each[1] for each in found if each[0] == "drop"} == {"password", "status", "gone"}
+
+
+def test_meanings() -> None:
+    found = findings({
+        "colour_code": [i % 7 for i in range(ROWS)],
+        "session_id": [i * 37 + 5 for i in range(ROWS)],
+        "website": [f"http://x/{i}" for i in range(ROWS)],
+        "unit": ["kg"] * ROWS,
+        "height": [i % 40 for i in range(ROWS)],
+    })  # fmt: skip
+    types = {(column, value) for what, column, value in found if what == "type"}
+    assert types == {
+        ("colour_code", "categorical"), ("session_id", "ignored"), ("website", "ignored"), ("unit", "ignored"),
+    }  # fmt: skip
+
+
+def test_rows_that_are_seen_before_their_parents_are_told() -> None:
+    lines = {"line_id": list(range(400)), "thing_id": [i // 2 for i in range(400)]}
+    tables = {"things": {"id": list(range(ROWS)), "created": days(DAYS)}, "lines": lines}
+    proposal = propose(facts_of({name: pa.table(each) for name, each in tables.items()}))
+    note = next(each for each in proposal.of("lines", "note"))
+    assert "add created of things" in note.reason
