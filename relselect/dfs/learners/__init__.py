@@ -1,1 +1,3 @@
 """What learns from a feature matrix."""
+
+__all__: list[str] = []
