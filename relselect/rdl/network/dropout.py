@@ -55,7 +55,7 @@ class _Thin(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, seed: int, dropped: int) -> Tensor:
-        from relselect.rdl import kernels  # what runs on a GPU needs no compiler
+        from relselect.rdl.sampling import kernels  # what runs on a GPU needs no compiler
 
         ctx.seed, ctx.dropped = seed, dropped
         values = x.detach().contiguous()

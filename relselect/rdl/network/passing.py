@@ -63,7 +63,7 @@ class _PassAlong(torch.autograd.Function):
         ctx.rows = len(x)
         out = x.new_zeros(size, x.shape[1])
         if _compiled(x):
-            from relselect.rdl import kernels  # what runs on a GPU needs no compiler
+            from relselect.rdl.sampling import kernels  # what runs on a GPU needs no compiler
 
             values, near, far = (each.detach().contiguous().numpy() for each in (x, source, target))
             kernels.pass_along(values, near, far, out.numpy())
