@@ -7,7 +7,6 @@ more than a model that can be checked against them, and they have been used: for
 
 from __future__ import annotations
 
-import resource
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +20,7 @@ from relselect.dfs.search.selection import DRIFT, told
 from relselect.errors import BudgetExhausted, BundleError
 from relselect.events import Emit, EpochDone, Notice, StageFinished, StageStarted
 from relselect.families.protocol import Candidate, Checkpoint, Config, Probe
+from relselect.memory import peak_memory_mb
 from relselect.problem import Problem
 from relselect.tasks import Rows
 from relselect.tasks.scoring import interval_of
@@ -162,7 +162,7 @@ class DFS:
             val_score=score,
             val_interval=interval,
             seconds=time.monotonic() - begun,
-            peak_memory_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+            peak_memory_mb=peak_memory_mb(),
             device="cpu",
             model=model if again is None else replace(model, trees=again),
             checkpoints=(Checkpoint(fitted.rounds, score),),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ import torch
 from relselect.database import Table
 from relselect.database.inference import infer_types
 from relselect.families.protocol import Candidate, Config
+from relselect.memory import peak_memory_mb
 from relselect.rdl.graph.graph import problem_graph
 from relselect.rdl.graph.specification import TableSpec, fit_columns, fit_tables
 from relselect.rdl.network.encoders import ENCODERS
@@ -123,7 +123,7 @@ class RDL:
             val_score=score,
             val_interval=interval,
             seconds=time.monotonic() - begun,
-            peak_memory_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+            peak_memory_mb=peak_memory_mb(),
             device=self.device.type,
             model=fitted if again is None else replace(fitted, network=again.eval()),
             checkpoints=tuple(trainer.checkpoints),

@@ -7,7 +7,6 @@ The per-entity constant of a row is the mean (median under absolute error) of th
 from __future__ import annotations
 
 import json
-import resource
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from relselect.budget import Budget
 from relselect.events import Emit
 from relselect.families.constants.history import LabelHistory
 from relselect.families.protocol import Candidate, Config, Probe
+from relselect.memory import peak_memory_mb
 from relselect.problem import LABELS, Problem
 from relselect.tasks import Rows
 from relselect.tasks.scoring import interval_of
@@ -84,7 +84,7 @@ class Constants:
             val_score=score,
             val_interval=interval,
             seconds=time.monotonic() - begun,
-            peak_memory_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+            peak_memory_mb=peak_memory_mb(),
         )
 
     def predict(self, candidate: Candidate, problem: Problem, rows: Rows) -> NDArray[np.float64]:
