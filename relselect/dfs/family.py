@@ -6,7 +6,7 @@ as many rounds as were best.
 
 from __future__ import annotations
 
-import resource
+
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +21,7 @@ from relselect.dfs.search.selection import DRIFT, describe_drift
 from relselect.errors import BudgetExhausted, BundleError
 from relselect.events import Emit, EpochDone, Notice, StageFinished, StageStarted
 from relselect.families.candidate import Candidate, Checkpoint, Config, FeatureImportance, Importances
+from relselect.memory import peak_memory_mb
 from relselect.problem import Problem
 from relselect.tasks import Rows
 from relselect.tasks.metrics import interval_of
@@ -134,7 +135,7 @@ class DFS:
             interval=interval,
             stop_score=stop_score,
             seconds=time.monotonic() - begun,
-            peak_memory_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+            peak_memory_mb=peak_memory_mb(),
             device="cpu",
             ended=fitted.ended,
             checkpoints=(Checkpoint(fitted.rounds, stop_score),),

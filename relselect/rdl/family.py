@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import resource
+
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ import torch
 from relselect.database import Table
 from relselect.database.inference import infer_types
 from relselect.families.candidate import Candidate, Config
+from relselect.memory import peak_memory_mb
 from relselect.rdl.graph.graph import problem_graph
 from relselect.rdl.graph.specification import TableSpec, fit_columns, fit_tables
 from relselect.rdl.network.encoders import ENCODERS
@@ -121,7 +122,7 @@ class RDL:
             interval=interval,
             stop_score=trainer.checkpoints[0].score,
             seconds=time.monotonic() - begun,
-            peak_memory_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+            peak_memory_mb=peak_memory_mb(),
             device=self.device.type,
             ended=trainer.ended,
             checkpoints=tuple(trainer.checkpoints),

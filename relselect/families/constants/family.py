@@ -7,7 +7,7 @@ The per-entity constant of a row is the mean (median under absolute error) of th
 from __future__ import annotations
 
 import json
-import resource
+
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +20,7 @@ from relselect.events import Emit
 from relselect.families.constants.history import LabelHistory
 from relselect.families.candidate import Candidate, Config
 from relselect.families.protocol import Probe, RowSource
+from relselect.memory import peak_memory_mb
 from relselect.problem import LABELS, Problem
 from relselect.tasks import Rows
 from relselect.tasks.metrics import interval_of
@@ -75,7 +76,7 @@ class Constants:
             score=score,
             interval=interval,
             seconds=time.monotonic() - begun,
-            peak_memory_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+            peak_memory_mb=peak_memory_mb(),
         )
 
     def refit(
