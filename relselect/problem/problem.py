@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +14,7 @@ from relselect.database.clock import EVERYTHING, NEVER, format_time, parse_time
 from relselect.database.columns import combine_keys
 from relselect.database.inference import infer_types
 from relselect.errors import TaskError
+from relselect.problem.cache import ArtefactCache
 from relselect.tasks import Rows, Task
 from relselect.tasks.frames import as_label_values
 from relselect.tasks.splits import Split, asof_of
@@ -54,9 +54,7 @@ class Problem:
         self.entity = task.entity
         self.fit_asof = EVERYTHING if task.static else int(task.splits["train"].cutoff.max())
         self.database = _with_labels(_without_hidden(database, task), task)
-        self._cache: dict[str, Any] = {}
-        self._locks: dict[str, threading.RLock] = {}
-        self._guard = threading.Lock()
+        self.artefacts = ArtefactCache()
         self.types: Types = types if types is not None else self._infer()
         if types is None:
             _refuse_label_in_features(self)
@@ -85,7 +83,7 @@ class Problem:
         """
         if split not in self.task.splits:
             raise TaskError("split", split, f"the task has {', '.join(self.task.splits)}", "Give labelled rows for it")
-        return self.cached(f"rows/{split}", lambda: self._bind(split))
+        return self.cached(("rows", split), lambda: self._bind(split))
 
     def _bind(self, split: Split) -> Rows:
         frame = self.task.splits[split]
@@ -207,15 +205,9 @@ class Problem:
         )
         return Problem(database, self.task.with_later_labels(database), types=self.types)
 
-    def cached(self, key: str, build: Callable[[], T]) -> T:
-        """Return an artefact, built once per problem, by one thread: a graph, a feature matrix, an encoder."""
-        if key not in self._cache:
-            with self._guard:
-                lock = self._locks.setdefault(key, threading.RLock())
-            with lock:
-                if key not in self._cache:
-                    self._cache[key] = build()
-        return self._cache[key]  # type: ignore[no-any-return]
+    def cached(self, key: tuple[Hashable, ...], build: Callable[[], T]) -> T:
+        """Return an artefact of this problem, built by one thread if it is not there; see `ArtefactCache.get`."""
+        return self.artefacts.get(key, build)
 
 
 def _without_hidden(database: Database, task: Task) -> Database:

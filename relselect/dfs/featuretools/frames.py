@@ -70,7 +70,7 @@ def column_types(problem: Problem, table: str) -> Mapping[str, SemanticType]:
     """Return the columns' types: those that training resolved, else inferred from what is visible then."""
     if problem.types.get(table):
         return problem.types[table]
-    return problem.cached(f"dfs/featuretools/types/{table}", lambda: _inferred(problem, table))
+    return problem.cached(("featuretools", "types", table), lambda: _inferred(problem, table))
 
 
 def _inferred(problem: Problem, table: str) -> dict[str, SemanticType]:
@@ -90,7 +90,7 @@ def places(problem: Problem, table: str) -> Ints:
         found[np.lexsort([rows, *reversed(keys)])] = rows
         return found
 
-    return problem.cached(f"dfs/featuretools/places/{table}", order)
+    return problem.cached(("featuretools", "places", table), order)
 
 
 def moments(ticks: Ints) -> NDArray[Any]:

@@ -50,7 +50,7 @@ def _codes(problem: Problem, table: str, column: str) -> tuple[Ints, list[str]]:
         features = problem.rows("train").features
         return (np.empty(0, dtype=np.int64), []) if features is None else as_strings(features[column])
     codes, words = problem.cached(
-        f"dfs/codes/{table}/{column}", lambda: as_strings(problem.database[table].data[column])
+        ("dfs", "codes", table, column), lambda: as_strings(problem.database[table].data[column])
     )
     return codes[known_in_training(problem, table, column)], words
 

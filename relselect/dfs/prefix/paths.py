@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from relselect.problem import Problem
     from relselect.tasks import Rows
 
-__all__ = ["Paths", "Relation", "pick", "route_name"]
+__all__ = ["Paths", "Relation", "pick"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -45,16 +45,6 @@ class Relation:
     table: str
     keys: Ints
     times: Ints
-
-
-def route_name(route: Route) -> str:
-    """Return a text that identifies a route from a given table, whatever characters names hold.
-
-    >>> from relselect.dfs.plan.feature import Hop
-    >>> route_name((Hop("orders", "customer", True), Hop("products", "product", False)))
-    "<'orders'['customer']/>'products'['product']"
-    """
-    return "/".join(f"{'<' if hop.down else '>'}{hop.table!r}[{hop.key!r}]" for hop in route)
 
 
 def _at(values: Ints, where: Ints, missing: int) -> Ints:
@@ -118,8 +108,7 @@ class Paths:
 
     def relation(self, down: Route, table: str) -> Relation:
         """Return the rows reached by steps down from a table, with the row they started from."""
-        key = f"dfs/relation/{table!r}/{route_name(down)}"
-        return self.problem.cached(key, lambda: self._relation(down, table))
+        return self.problem.cached(("dfs", "relation", table, down), lambda: self._relation(down, table))
 
     def _relation(self, down: Route, table: str) -> Relation:
         *before, hop = down
@@ -156,7 +145,7 @@ class Paths:
         masked = None if clock is None else column
         told = clock if self.database[down[-1].table].primary_key else masked
         met = None if where is None else (where.column, where.value)
-        key = f"dfs/index/{table!r}/{route_name((*down, *then))}/{told!r}/{met!r}"
+        key = ("dfs", "index", table, (*down, *then), told, met)
         return self.problem.cached(key, lambda: self._index(table, down, then, masked, where))
 
     def _index(self, table: str, down: Route, then: Route, masked: str | None, where: Condition | None) -> Index:
@@ -213,7 +202,9 @@ class Paths:
 
     def codes(self, table: str, column: str) -> tuple[Ints, list[str]]:
         """Return a column as codes ordered by value, shape (rows,), -1 where missing, and the values."""
-        return self.problem.cached(f"dfs/codes/{table}/{column}", lambda: as_strings(self.database[table].data[column]))
+        return self.problem.cached(
+            ("dfs", "codes", table, column), lambda: as_strings(self.database[table].data[column])
+        )
 
     def _key(self, table: str, hop: Hop) -> int:
         """Return the place of a hop's foreign key among those of its table; the hop starts at `table`."""
@@ -223,7 +214,7 @@ class Paths:
 
     def _parents(self, table: str) -> tuple[Ints, ...]:
         """As `Database.parents`; threads that ask at the same time wait for one."""
-        return self.problem.cached(f"dfs/parents/{table!r}", lambda: self.database.parents(table))
+        return self.problem.cached(("dfs", "parents", table), lambda: self.database.parents(table))
 
     def _link_times(self, child: str, number: int) -> Ints:
         """When the rows of a table are known to refer to anything by their foreign key of that number."""

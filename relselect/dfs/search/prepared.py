@@ -69,7 +69,7 @@ class Offer:
         def build() -> Plan:
             return default_plan(problem, depth=self.depth, where=self.conditions, rich=self.rich)
 
-        return problem.cached(f"dfs/plan/{replace(self, copies=0)}", build)
+        return problem.cached(("dfs", "plan", replace(self, copies=0)), build)
 
 
 @dataclass(frozen=True)
@@ -165,13 +165,13 @@ def prepare(problem: Problem, check: Check = lambda: None, offer: Offer = Offer(
         check: Called often; may raise to stop, and then nothing is cached.
         offer: Which features, and how many delayed copies of each training row.
     """
-    return problem.cached(f"dfs/prepared/{offer}", lambda: _prepare(problem, check, offer))
+    return problem.cached(("dfs", "prepared", offer), lambda: _prepare(problem, check, offer))
 
 
 def _prepare(problem: Problem, check: Check, offer: Offer) -> Prepared:
     begun = time.monotonic()
     plan = offer.plan(problem)
-    vocabulary = problem.cached(f"dfs/vocabulary/{replace(offer, copies=0)}", lambda: Vocabulary.fit(problem, plan))
+    vocabulary = problem.cached(("dfs", "vocabulary", replace(offer, copies=0)), lambda: Vocabulary.fit(problem, plan))
     rows, sampled = _bounded(problem.training_rows(_COPIES_SEED, offer.copies), MAX_CELLS // max(1, len(plan)))
     train = features_of(problem, plan, rows, vocabulary, check)
     kept = informative(train.values)
@@ -214,7 +214,7 @@ def validation_as_training(
         rows, _ = _bounded(_shown(problem, offer.copies), MAX_CELLS // 4 // max(1, len(everything.plan)))
         return features_of(problem, everything.plan, rows, everything.vocabulary, check), _labels(rows)
 
-    matrix, label = problem.cached(f"dfs/later/{offer}", build)
+    matrix, label = problem.cached(("dfs", "validation as training", offer), build)
     place = {name: number for number, name in enumerate(everything.plan.names)}
     return matrix.take([place[name] for name in prepared.plan.names]), label
 

@@ -92,7 +92,7 @@ class Constants:
         constant = np.asarray(candidate.model, dtype=np.float64)
         if candidate.config["scope"] == "global" or LABELS not in problem.database.tables:
             return _spread(constant, len(rows))
-        history = problem.cached("constants/history", lambda: LabelHistory(problem))
+        history = problem.cached(("constants", "history"), lambda: LabelHistory(problem))
         return history.constants(rows, constant, prior=float(candidate.config["prior"]), median=_uses_median(problem))
 
     def reads(self, candidate: Candidate) -> dict[str, set[str]]:

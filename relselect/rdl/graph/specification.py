@@ -94,7 +94,7 @@ class TableSpec:
 
 def fit_tables(problem: Problem) -> dict[str, TableSpec]:
     """Fit the columns of every table of a problem on what is visible at the end of training."""
-    specs: dict[str, TableSpec] = problem.cached("rdl/specification", lambda: _fit_tables(problem))
+    specs: dict[str, TableSpec] = problem.cached(("rdl", "specification"), lambda: _fit_tables(problem))
     return specs
 
 
