@@ -88,7 +88,8 @@ def test_the_newest_artefact_stays_even_if_it_exceeds_the_bound():
     for _ in range(2):
         cache.get(("small",), lambda: np.zeros(5, dtype=np.uint8))
         assert len(cache.get(("large",), lambda: np.zeros(1_000, dtype=np.uint8))) == 1_000
-        assert ("small",) not in cache and ("large",) in cache
+        assert ("small",) not in cache
+        assert ("large",) in cache
     assert cache.nbytes == 1_000
 
 
