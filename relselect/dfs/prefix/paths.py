@@ -19,6 +19,7 @@ from relselect.database.columns import as_float, as_strings
 from relselect.database.table import SemanticType
 from relselect.dfs.prefix.index import Index, Ties
 from relselect.dfs.prefix.ties import content_keys, value_ranks
+from relselect.problem.visibility import key_times, visible_or_none
 
 if TYPE_CHECKING:
     from relselect.database import Database
@@ -84,17 +85,14 @@ class Paths:
             rows: `entity` numbers rows of `table`.
             table: Where the steps start.
         """
-        at = self._seen(table, rows.entity, rows.asof)
+        at = visible_or_none(self.database.times(table), rows.entity, rows.asof)
         for hop in up:
             number = self._key(table, hop)
-            link, parents = self._link_times(table, number), self._parents(table)[number]
-            at = np.where(_at(link, at, NEVER) <= rows.asof, at, -1)
-            at = self._seen(hop.table, _at(parents, at, -1), rows.asof)
+            link, parents = key_times(self.database, table, number), self._parents(table)[number]
+            at = visible_or_none(link, at, rows.asof)
+            at = visible_or_none(self.database.times(hop.table), _at(parents, at, -1), rows.asof)
             table = hop.table
         return at
-
-    def _seen(self, table: str, at: Ints, asof: Ints) -> Ints:
-        return np.where(_at(self.database.times(table), at, NEVER) <= asof, at, -1)
 
     def table_at(self, route: Route, table: str) -> str:
         """Return the table a route from `table` ends at."""
@@ -104,7 +102,7 @@ class Paths:
         """Return the row of `table_at(up, table)` whose `column` each row may read, shape (n,), -1 for none."""
         at = self.owners(up, rows, table)
         known = self.database.value_times(self.table_at(up, table), column)
-        return at if known is None else np.where(_at(known, at, NEVER) <= rows.asof, at, -1)
+        return at if known is None else visible_or_none(known, at, rows.asof)
 
     def relation(self, down: Route, table: str) -> Relation:
         """Return the rows reached by steps down from a table, with the row they started from."""
@@ -113,7 +111,7 @@ class Paths:
     def _relation(self, down: Route, table: str) -> Relation:
         *before, hop = down
         number = self._key(before[-1].table if before else table, hop)
-        link, parents = self._link_times(hop.table, number), self._parents(hop.table)[number]
+        link, parents = key_times(self.database, hop.table, number), self._parents(hop.table)[number]
         if not before:
             return Relation(hop.table, parents, np.where(parents >= 0, link, NEVER))
         above = self.relation(tuple(before), table)
@@ -186,7 +184,7 @@ class Paths:
         at: Ints = np.arange(len(times), dtype=np.int64)
         for hop in then:
             number = self._key(table, hop)
-            times = np.maximum(times, _at(self._link_times(table, number), at, NEVER))
+            times = np.maximum(times, _at(key_times(self.database, table, number), at, NEVER))
             at = _at(self._parents(table)[number], at, -1)
             table = hop.table
             times = np.maximum(times, _at(self.database.times(table), at, NEVER))
@@ -215,11 +213,3 @@ class Paths:
     def _parents(self, table: str) -> tuple[Ints, ...]:
         """As `Database.parents`; threads that ask at the same time wait for one."""
         return self.problem.cached(("dfs", "parents", table), lambda: self.database.parents(table))
-
-    def _link_times(self, child: str, number: int) -> Ints:
-        """When the rows of a table are known to refer to anything by their foreign key of that number."""
-        times = self.database.times(child)
-        for column in self.database[child].foreign_keys[number].columns:
-            known = self.database.value_times(child, column)
-            times = times if known is None else np.maximum(times, known)
-        return times
