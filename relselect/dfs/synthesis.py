@@ -362,7 +362,7 @@ def _complete(problem: Problem, plan: Plan, rows: Rows) -> Vocabulary:
     for table, column in sorted({feature.source(plan.entity) for feature in plan if feature.categorical}):
         if table:
             values = problem.database[table].data[column]
-            _, found = problem.cached(f"dfs/codes/{table}/{column}", partial(as_strings, values))
+            _, found = problem.cached(("dfs", "codes", table, column), partial(as_strings, values))
         else:
             found = [] if rows.features is None else as_strings(rows.features[column])[1]
         words[table, column] = tuple(found)

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from relselect.database.columns import as_strings
 from relselect.database.table import ForeignKey, SemanticType, Table
-from relselect.problem import told_declarations
+from relselect.problem import describe_declarations
 
 if TYPE_CHECKING:
     from relselect.database import Database
@@ -63,7 +63,7 @@ class Shape:
 
     def declared(self) -> list[str]:
         """Return what is declared, as text; see `relselect.problem.declarations`."""
-        return told_declarations(self.primary_key, self.time, self.foreign_keys, self.known_at)
+        return describe_declarations(self.primary_key, self.time, self.foreign_keys, self.known_at)
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON-able data that `from_json` understands."""
