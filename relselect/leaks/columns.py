@@ -40,7 +40,7 @@ def why_no_columns(problem: Problem) -> str | None:
     return "All training rows have the same label." if len(np.unique(label)) < 2 else None
 
 
-def check_columns(problem: Problem, seed: int, check: Callable[[], None] | None = None) -> list[Finding]:
+def check_columns(problem: Problem, seed: int, check: Callable[[], None]) -> list[Finding]:
     """Return the features of depth 0 and 1 that score at least 0.95 alone (see `score_alone`).
 
     At most 150 features of the default plan are scored, on at most 5,000 training rows.

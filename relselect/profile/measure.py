@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from relselect.leaks import Finding, LeakReport, UnrunCheck
@@ -58,7 +58,7 @@ class Profile:
     measures: tuple[Measure, ...]
     seconds: float
     version: int = VERSION
-    leaks: LeakReport = LeakReport()
+    leaks: LeakReport = field(default_factory=LeakReport)
 
     @property
     def findings(self) -> tuple[Finding, ...]:
