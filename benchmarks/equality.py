@@ -32,8 +32,8 @@ from relselect.dfs.featuretools import (
     enumerate_featuretools,
     to_featuretools,
 )
+from relselect.dfs.featuretools.delayed import dependencies
 from relselect.dfs.featuretools.reading import Reader
-from relselect.dfs.featuretools.referring import dependencies
 from relselect.dfs.plan.enumeration import default_plan
 from relselect.dfs.plan.plan import Plan
 from relselect.dfs.prefix.encoding import Vocabulary

@@ -107,7 +107,8 @@ class Feature:
         column: The column read; None for counts, times since and nested features. The calendar part for CALENDAR.
         type: The semantic type of what is read; KEY with NUM_UNIQUE counts different parents at the end of the path.
         category: The value whose share is taken.
-        window: Length in ticks of the window that ends at the cutoff; None for all history.
+        window: Length in ticks of the window that ends at the cutoff, or where the row's data end if they are older (see
+            `window_start`); None for all history.
         level: The quantile's level, in (0, 1); None for other aggregates.
         where: Aggregate only rows that meet it.
         base: Read instead of a column: this feature of each row at the end of the path, whose steps down are one. It is

@@ -1,8 +1,7 @@
 """The features of a problem's splits: planned, computed and judged once, shared by every trial.
 
 Trials that use fewer features take columns of the same matrix. Where evaluation is delayed, training rows are shown also
-under the delays of the evaluation rows, and a window of a delayed row ends where its data end: the last sixty days that
-are visible say how somebody was doing, the last sixty days before the cutoff are empty.
+under the delays of the evaluation rows.
 """
 
 from __future__ import annotations
@@ -241,7 +240,7 @@ def _shown(problem: Problem, copies: int) -> Rows:
 def features_of(
     problem: Problem, plan: Plan, rows: Rows, vocabulary: Vocabulary, check: Check = lambda: None
 ) -> FeatureMatrix:
-    """Return the features of task rows, the windows of delayed rows ended where their data end.
+    """Return the features of task rows.
 
     Args:
         problem: Supplies the database.
@@ -250,15 +249,7 @@ def features_of(
         vocabulary: The categories, as fitted.
         check: Called often; may raise to stop.
     """
-    windowed = plan.where(_windowed)
-    if not windowed or bool((rows.asof >= rows.cutoff).all()):
-        return compute(problem, plan, rows, vocabulary, check)
-    others = plan.where(lambda feature: not _windowed(feature))
-    ended = replace(rows, cutoff=np.minimum(rows.cutoff, rows.asof))
-    values = np.empty((len(rows), len(plan)), order="F")
-    for places, asked in ((others, rows), (windowed, ended)):
-        values[:, places] = compute(problem, plan.take(places), asked, vocabulary, check).values
-    return FeatureMatrix(values, plan.names, tuple(feature.categorical for feature in plan))
+    return compute(problem, plan, rows, vocabulary, check)
 
 
 def runs(rows: Rows, features: int) -> Iterator[Rows]:
