@@ -38,7 +38,7 @@ from relselect.dfs.plan.enumeration import default_plan
 from relselect.dfs.plan.plan import Plan
 from relselect.dfs.prefix.encoding import Vocabulary
 from relselect.dfs.prefix.matrix import FeatureMatrix, compute
-from relselect.dfs.sql import compute_sql
+from relselect.dfs.sql.compute import compute_sql
 from relselect.problem import Problem
 from relselect.tasks import Rows
 
