@@ -223,12 +223,12 @@ class DFS:
     def probe(self, candidate: Candidate, problem: Problem, rows: RowSource) -> Probe | None:
         """Return what the learner's model offers on the select rows; None where its loss has no gradient."""
         from relselect.dfs.learners.protocol import ProbedModel, TabularData
-        from relselect.dfs.search.prepared import features_of
+        from relselect.dfs.prefix.matrix import compute
 
         model: FeatureModel = candidate.model
         if not isinstance(model.learned, ProbedModel) or rows.select.label is None:
             return None
-        features = features_of(problem, model.plan, rows.select, model.vocabulary)
+        features = compute(problem, model.plan, rows.select, model.vocabulary)
         return model.learned.probe(TabularData(features, rows.select.label))
 
 
@@ -288,10 +288,11 @@ def _prepared(problem: Problem, rows: RowSource, config: Config, budget: Budget,
 
 
 def _predicted(problem: Problem, model: FeatureModel, rows: Rows) -> NDArray[np.float64]:
-    from relselect.dfs.search.prepared import features_of, runs
+    from relselect.dfs.prefix.matrix import compute
+    from relselect.dfs.search.prepared import runs
 
     found = [
-        model.learned.predict(features_of(problem, model.plan, run, model.vocabulary).values)
+        model.learned.predict(compute(problem, model.plan, run, model.vocabulary).values)
         for run in runs(rows, len(model.plan))
     ]
     return np.concatenate(found)

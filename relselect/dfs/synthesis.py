@@ -316,7 +316,7 @@ class _Work:
 def _engine(problem: Problem, plan: Plan, engine: Engine, limit: int | None, emit: Emit) -> _Compute:
     """Return what computes the plan's features of rows."""
     if engine == "sql":
-        from relselect.dfs.sql import compute_sql
+        from relselect.dfs.sql.compute import compute_sql
 
         return lambda rows, vocabulary, _: compute_sql(problem, plan, rows, vocabulary, memory_limit=limit)
     if engine == "featuretools":

@@ -20,6 +20,7 @@ from relselect.dfs.plan.feature import Aggregate, Feature
 from relselect.dfs.plan.groups import group_of
 from relselect.dfs.plan.schema import Schema
 from relselect.errors import ConfigError, DataNotFound, PlanError
+from relselect.problem import LABELS
 
 if TYPE_CHECKING:
     from relselect.problem import Problem
@@ -180,15 +181,60 @@ class Plan:
         self.check(schema, [f"{f.name}: is no feature of the task's rows. Declare it: features=[...]." for f in lost])
         return replace(self, schema=schema)
 
-    def to_sql(self, dialect: str = "duckdb", **options: Any) -> str:
-        """Return the plan as one SQL statement; see `relselect.dfs.sql.to_sql` for the options.
+    def to_sql(
+        self,
+        dialect: str = "duckdb",
+        *,
+        targets: str = "targets",
+        labels: str = LABELS,
+        row: str = "row_id",
+        cutoff: str = "cutoff",
+        asof: str | None = None,
+        namespace: str | None = None,
+    ) -> str:
+        """Return the plan as one SQL statement, made from its schema alone.
+
+        The table of task rows has the column `row`, the entity's key under the names it has in the entity's table,
+        `cutoff` (a timestamp, or an integer where the database's times are integers), and the declared task-row features
+        under their own names, booleans as 0 and 1. Static tasks need the cutoff only where a feature counts from it.
+
+        The statement returns `row` and one column per feature. DuckDB's carry the features' names; elsewhere they are
+        called f1, f2, ... and listed in the leading comment, because names may be longer than a database allows (63 bytes
+        in PostgreSQL). Categories are returned as text. DuckDB and PostgreSQL are verified; text for other dialects is
+        parsed by sqlglot, says "unverified" in its first line, and has run nowhere.
+
+        Args:
+            dialect: As sqlglot names it.
+            targets: The table of task rows.
+            labels: What the table of past labels is called: the entity's key as `entity_0`, `entity_1`, ..., then `label`,
+                `cutoff` and `known`, the moment from which the label is known.
+            row: The column of the task rows that names a row.
+            cutoff: The column that holds the cutoff.
+            asof: The column that says up to when rows are visible, never later than the cutoff; None for the cutoff
+                itself. Windows end at the asof, ages count from the cutoff.
+            namespace: The schema that holds the database's tables, None for the session's own.
 
         Raises:
-            PlanError: The plan carries no schema, or a definition is wrong.
+            PlanError: The plan carries no schema, or reads what the schema lacks.
+            ConfigError: The dialect is not known, or names collide.
         """
-        from relselect.dfs.sql import to_sql
+        from relselect.dfs.sql.statement import printed_statement
 
-        return to_sql(self, dialect, **options)
+        if self.schema is None:
+            raise PlanError(["the plan carries no schema. Bind it to a problem first: plan.bound(problem)."])
+        self.check(self.schema)
+        return printed_statement(
+            self.entity,
+            self.features,
+            self.schema,
+            dialect,
+            targets=targets,
+            labels=labels,
+            row=row,
+            cutoff=cutoff,
+            asof=asof,
+            namespace=namespace,
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-able dictionary that `from_json` understands."""

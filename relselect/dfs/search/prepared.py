@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from relselect.families.protocol import RowSource
     from relselect.problem import Problem
 
-__all__ = ["FeatureFilter", "FeatureSpace", "PreparedFeatures", "added_rows", "features_of", "prepare", "runs"]
+__all__ = ["FeatureFilter", "FeatureSpace", "PreparedFeatures", "added_rows", "prepare", "runs"]
 
 #: Cells of the training matrix at most; beyond it training rows are sampled. Of the stop and select matrices a quarter.
 MAX_CELLS = 120_000_000
@@ -183,16 +183,16 @@ def _prepare(problem: Problem, source: RowSource, check: Check, space: FeatureSp
     rows = source.train(seed=_COPIES_SEED, copies=space.copies)
     plan, vocabulary = _plan(problem, rows, space)
     rows, sampled = _bounded(rows, MAX_CELLS // max(1, len(plan)))
-    train = features_of(problem, plan, rows, vocabulary, check)
+    train = compute(problem, plan, rows, vocabulary, check)
     kept = informative(train.values)
     plan, train = plan.take(kept), train.take(kept)
     most = MAX_CELLS // 4 // max(1, len(plan))
     stop_rows, _ = _bounded(source.stop, most)
-    stop = features_of(problem, plan, stop_rows, vocabulary, check)
+    stop = compute(problem, plan, stop_rows, vocabulary, check)
     select = None
     if source.select is source.stop or len(source.select) <= most:
         shared = source.select is source.stop and stop_rows is source.stop
-        select = stop if shared else features_of(problem, plan, source.select, vocabulary, check)
+        select = stop if shared else compute(problem, plan, source.select, vocabulary, check)
     return PreparedFeatures(
         plan,
         vocabulary,
@@ -250,32 +250,9 @@ def added_rows(
     def build() -> TabularData:
         every = rows.added(seed=_COPIES_SEED, copies=space.copies)
         some, _ = _bounded(every, MAX_CELLS // 4 // max(1, len(prepared.plan)))
-        return TabularData(features_of(problem, prepared.plan, some, prepared.vocabulary, check), _labels(some))
+        return TabularData(compute(problem, prepared.plan, some, prepared.vocabulary, check), _labels(some))
 
     return problem.cached(("dfs", "added", space, rows.key, prepared.plan.names), build)
-
-
-def features_of(
-    problem: Problem, plan: Plan, rows: Rows, vocabulary: Vocabulary, check: Check = lambda: None
-) -> FeatureMatrix:
-    """Return the features of task rows, the windows of delayed rows ended where their data end.
-
-    Args:
-        problem: Supplies the database.
-        plan: k features.
-        rows: n task rows.
-        vocabulary: The categories, as fitted.
-        check: Called often; may raise to stop.
-    """
-    windowed = plan.where(_windowed)
-    if not windowed or bool((rows.asof >= rows.cutoff).all()):
-        return compute(problem, plan, rows, vocabulary, check)
-    others = plan.where(lambda feature: not _windowed(feature))
-    ended = replace(rows, cutoff=np.minimum(rows.cutoff, rows.asof))
-    values = np.empty((len(rows), len(plan)), order="F")
-    for places, asked in ((others, rows), (windowed, ended)):
-        values[:, places] = compute(problem, plan.take(places), asked, vocabulary, check).values
-    return FeatureMatrix(values, plan.names, tuple(feature.categorical for feature in plan))
 
 
 def runs(rows: Rows, features: int) -> Iterator[Rows]:
