@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +52,11 @@ class NearTie:
     def to_json(self) -> dict[str, Any]:
         """Return the row with null for nan."""
         return {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in asdict(self).items()}
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> NearTie:
+        """Return the row that `to_json` wrote."""
+        return cls(**{k: math.nan if v is None and k != "checkpoint" else v for k, v in stored.items()})
 
 
 @dataclass(frozen=True)

@@ -41,10 +41,9 @@ class Constants:
         """Return the global constant."""
         return {"scope": "global"}
 
-    def configs(self, problem: Problem) -> list[Config]:
-        """Return every configuration: the global constant and, with label history, the per-entity one."""
-        both: list[Config] = [{"scope": "global"}, {"scope": "entity", "prior": 1.0}]
-        return both if LABELS in problem.database.tables else both[:1]
+    def alternatives(self, problem: Problem) -> tuple[Config, ...]:
+        """Return, with label history, the per-entity constant."""
+        return ({"scope": "entity", "prior": 1.0},) if LABELS in problem.database.tables else ()
 
     def space(self, trial: optuna.Trial, problem: Problem) -> Config:
         """Return the per-entity constant under a suggested prior weight."""
