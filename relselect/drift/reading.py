@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from relselect.database.sources.catalog import Catalog, CatalogTable, Scan
-from relselect.database.sources.declarations import Declared, Wishes, declare
+from relselect.database import Database
+from relselect.database.schema import TableSchema, declared_types
+from relselect.database.sources.catalog import Catalog, CatalogTable, TableScan
+from relselect.database.sources.declarations import Declared, ReadOptions, declare
 from relselect.database.sources.reading import read_uri
 from relselect.drift.findings import Drift, Finding, changed_data, changed_shapes
 from relselect.drift.needs import Needs
@@ -16,7 +18,6 @@ from relselect.drift.snapshot import Shape, Snapshot, type_name
 from relselect.errors import SchemaError, SchemaProblem
 
 if TYPE_CHECKING:
-    from relselect.database import Database
     from relselect.database.manifest import Manifest
     from relselect.problem import Types
 
@@ -60,8 +61,8 @@ def read_for(
     comparison = _Comparison(snapshot, needs, types)
     kinds = {name: dict(shape.types) for name, shape in needs.items()}
     codes = {name: {**_as_text(shape), **kinds[name]} for name, shape in needs.items()}
-    wishes = Wishes(where=where or {}, types=codes)
-    database = read_uri(uri, wishes=wishes, declaring=comparison.declare, **options)
+    selected = ReadOptions(where=where or {}, types=codes)
+    database = Database.of(read_uri(uri, options=selected, declaring=comparison.declare, **options))
     findings = [*comparison.findings, *changed_data(snapshot, database, types)]
     return Reading(database, Drift.of(findings))
 
@@ -81,21 +82,21 @@ class _Comparison:
     findings: list[Finding] = field(default_factory=list)
 
     def declare(
-        self, catalog: Catalog, manifest: Manifest | None, wishes: Wishes
+        self, catalog: Catalog, manifest: Manifest | None, options: ReadOptions
     ) -> tuple[list[Declared], list[SchemaProblem], list[str]]:
-        """Return what to read, what is wrong with the wishes, and notes; see `declarations.declare`.
+        """Return what to read, what is wrong with the options, and notes; see `declarations.declare`.
 
         Raises:
             SchemaError: Something that is needed is not there.
         """
-        problems = _unknown(wishes.where, self.needs)
+        problems = _unknown(options.where, self.needs)
         now = _shapes(catalog, manifest, self.needs)
         self.findings = changed_shapes(self.snapshot, self.needs, now, self.types)
         problems += [each.as_problem() for each in self.findings if each.severity == "error"]
         if problems:
             raise SchemaError(problems)
         limits = {} if manifest is None else {name: spec.where for name, spec in manifest.tables.items()}
-        return [_declared(n, shape, {**limits, **wishes.where}.get(n)) for n, shape in self.needs.items()], [], []
+        return [_declared(n, shape, {**limits, **options.where}.get(n)) for n, shape in self.needs.items()], [], []
 
 
 def _unknown(where: Mapping[str, str], needs: Needs) -> list[SchemaProblem]:
@@ -106,19 +107,22 @@ def _unknown(where: Mapping[str, str], needs: Needs) -> list[SchemaProblem]:
 
 def _declared(name: str, shape: Shape, where: str | None) -> Declared:
     return Declared(
-        scan=Scan(name, tuple(shape.columns), where),
-        primary_key=shape.primary_key,
-        time=shape.time,
-        foreign_keys=shape.foreign_keys,
-        types=shape.types,
-        known_at=shape.known_at,
-        description="",
+        scan=TableScan(name, tuple(shape.columns), where),
+        schema=TableSchema(
+            name=name,
+            columns=shape.columns,
+            primary_key=shape.primary_key,
+            time=shape.time,
+            foreign_keys=shape.foreign_keys,
+            known_at=shape.known_at,
+            types=declared_types(shape.types),
+        ),
     )
 
 
 def _shapes(catalog: Catalog, manifest: Manifest | None, needs: Needs) -> dict[str, Shape]:
     """Return every table of a catalog as it would be declared today."""
-    declared = {each.scan.table: each for each in declare(catalog, manifest, Wishes())[0]}
+    declared = {each.scan.table: each for each in declare(catalog, manifest, ReadOptions())[0]}
     return {
         name: _shape(entry, declared.get(name), needs[name].columns if name in needs else ())
         for name, entry in catalog.tables.items()
@@ -131,4 +135,4 @@ def _shape(entry: CatalogTable, declared: Declared | None, needed: Collection[st
     if declared is None:
         return Shape(columns, entry.primary_key, None, entry.foreign_keys)
     columns = {name: dtype for name, dtype in columns.items() if name in declared.scan.columns or name in needed}
-    return Shape(columns, declared.primary_key, declared.time, declared.foreign_keys)
+    return Shape(columns, declared.schema.primary_key, declared.schema.time, declared.schema.foreign_keys)
