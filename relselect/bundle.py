@@ -1,6 +1,7 @@
 """A predictor on disk: JSON, Parquet, safetensors and LightGBM text; no pickle.
 
-Nothing that loading reads is an absolute path. The manifest is written last and carries the sha256 of every file, so a half-written or damaged bundle is recognised.
+Nothing that loading reads is an absolute path. The manifest is written last and carries the sha256 of every file, so that a
+half-written or damaged bundle is recognised.
 """
 
 from __future__ import annotations

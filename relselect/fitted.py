@@ -135,8 +135,8 @@ class Fitted:
         """Return all candidates, baselines included, the best first; every score is "higher is better".
 
         `score`, `low` and `high` are those of the select rows, which trained and stopped nothing, `test_score` is that of the
-        model as it was validated; the deployed model's stands in `result.scores`. `ended` says why the fit ended: one with "budget"
-        was cut off.
+        model as it was validated; the deployed model's stands in `result.scores`. `ended` says why the fit ended: "budget" means
+        that it was cut off.
         """
         import pandas as pd
 
