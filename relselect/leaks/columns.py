@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from relselect.database.hashing import mix
+from relselect.hashing import mix
 from relselect.leaks.finding import Finding
 
 if TYPE_CHECKING:

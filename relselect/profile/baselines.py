@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from relselect.database.hashing import mix
+from relselect.hashing import mix
 from relselect.profile.bootstrap import clusters_of, spread, sums_by_cluster
 from relselect.profile.measure import Measure
 from relselect.profile.skill import UNDEFINED, Scored

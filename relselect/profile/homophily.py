@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from relselect.database.hashing import key_hashes, mix
+from relselect.database.hashing import key_hashes
+from relselect.hashing import mix
 from relselect.profile.bootstrap import sums_by_cluster
 from relselect.profile.dyads import Estimate, Pairs, draws, estimate
 from relselect.profile.measure import Measure

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from relselect.database.hashing import mix, uniform
 from relselect.errors import BudgetExhausted
+from relselect.hashing import mix, uniform
 from relselect.profile.measure import Measure
 from relselect.profile.skill import UNDEFINED, Held, Scored, hold_out
 from relselect.profile.temporal import last_fifth

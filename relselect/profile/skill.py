@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from relselect.database.hashing import mix, uniform
+from relselect.hashing import mix, uniform
 from relselect.profile.bootstrap import clusters_of, draw_weights, spread, sums_by_cluster
 from relselect.profile.temporal import last_fifth
 

@@ -6,8 +6,6 @@ The folder appears whole or not at all: it is written beside its place and moved
 from __future__ import annotations
 
 import json
-import math
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +13,8 @@ import numpy as np
 
 from relselect.errors import BundleError
 from relselect.families.protocol import Candidate, Checkpoint
+from relselect.files import replacing_folder, write_json
+from relselect.serialization import number_of
 
 if TYPE_CHECKING:
     from relselect.families.protocol import Family
@@ -36,16 +36,10 @@ def save_candidate(family: Family, candidate: Candidate, folder: Path) -> None:
         candidate: What to write.
         folder: Its place; appears complete or not at all.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    draft = folder.parent / f".{folder.name}.partial"
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir()
-    family.save(candidate, draft)
-    np.save(draft / _PREDICTIONS, np.asarray(candidate.val_predictions, dtype=np.float64), allow_pickle=False)
-    (draft / HEADER).write_text(json.dumps(_header(candidate), indent=1, sort_keys=True), encoding="utf-8")
-    if folder.exists():
-        shutil.rmtree(folder)
-    draft.replace(folder)
+    with replacing_folder(folder) as draft:
+        family.save(candidate, draft)
+        np.save(draft / _PREDICTIONS, np.asarray(candidate.val_predictions, dtype=np.float64), allow_pickle=False)
+        write_json(draft / HEADER, _header(candidate), sort_keys=True)
 
 
 def load_candidate(family: Family, folder: Path) -> Candidate:
@@ -72,16 +66,16 @@ def read_header(folder: Path) -> Candidate:
         predictions = np.load(folder / _PREDICTIONS, allow_pickle=False)
         if stored["format"] != _FORMAT:
             raise ValueError(f"format {stored['format']}")
-        low, high = (_number(v) for v in stored["val_interval"])
+        low, high = (number_of(v) for v in stored["val_interval"])
         return Candidate(
             **{key: stored[key] for key in _PLAIN},
-            val_score=_number(stored["val_score"]),
-            seconds=_number(stored["seconds"]),
-            peak_memory_mb=_number(stored["peak_memory_mb"]),
+            val_score=number_of(stored["val_score"]),
+            seconds=number_of(stored["seconds"]),
+            peak_memory_mb=number_of(stored["peak_memory_mb"]),
             val_predictions=predictions,
             val_interval=(low, high),
             model=None,
-            checkpoints=tuple(Checkpoint(c["step"], _number(c["score"]), None) for c in stored["checkpoints"]),
+            checkpoints=tuple(Checkpoint(c["step"], number_of(c["score"]), None) for c in stored["checkpoints"]),
             notes=tuple(stored["notes"]),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -94,23 +88,4 @@ def _header(candidate: Candidate) -> dict[str, Any]:
     header["val_interval"] = list(candidate.val_interval)
     header["notes"] = list(candidate.notes)
     header["checkpoints"] = [{"step": c.step, "score": c.score} for c in candidate.checkpoints]
-    plain = _jsonable(header)
-    assert isinstance(plain, dict)
-    return plain
-
-
-def _jsonable(value: Any) -> Any:
-    """Return `value` in types of strict JSON: NumPy unpacked, nan and infinities as null."""
-    if isinstance(value, dict):
-        return {str(key): _jsonable(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_jsonable(item) for item in value]
-    if isinstance(value, np.ndarray | np.generic):
-        return _jsonable(value.tolist())
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
-
-
-def _number(value: float | None) -> float:
-    return math.nan if value is None else float(value)
+    return header

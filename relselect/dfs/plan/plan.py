@@ -7,7 +7,6 @@ and printed as SQL where no data are at hand.
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,6 +19,7 @@ from relselect.dfs.plan.feature import Aggregate, Feature
 from relselect.dfs.plan.groups import group_of
 from relselect.dfs.plan.schema import Schema
 from relselect.errors import ConfigError, DataNotFound, PlanError
+from relselect.files import write_json
 
 if TYPE_CHECKING:
     from relselect.problem import Problem
@@ -236,13 +236,7 @@ class Plan:
         Raises:
             OSError: The path cannot be written to.
         """
-        path = Path(path)
-        draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        try:
-            draft.write_text(json.dumps(self.to_json(), indent=1, ensure_ascii=False), encoding="utf-8")
-            draft.replace(path)
-        finally:
-            draft.unlink(missing_ok=True)
+        write_json(Path(path), self.to_json())
 
     @classmethod
     def load(cls, path: str | Path) -> Plan:
