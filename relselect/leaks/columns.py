@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from relselect.hashing import mix
+from relselect.hashing import mix, smallest
 from relselect.leaks.finding import Finding
 from relselect.tasks.ranking import auc, spearman
 
@@ -37,7 +37,7 @@ def check_columns(view: View) -> list[Finding]:
     problem = view.problem
     if len(view) < _LEAST_ROWS or len(np.unique(view.label)) < 2:
         return []
-    order = np.argsort(mix(view.key, view.cutoff, view.seed), kind="stable")[:_MOST_ROWS]
+    order = smallest(mix(view.key, view.cutoff, view.seed), _MOST_ROWS)
     plan = default_plan(problem, depth=1, cap=_MOST_FEATURES)
     rows = problem.rows("train").take(view.number[order])
     matrix = compute(problem, plan, rows, Vocabulary.fit(problem, plan))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from relselect.hashing import mix, uniform
+from relselect.hashing import mix, smallest, uniform
 from relselect.profile.bootstrap import clusters_of, draw_weights, spread, sums_by_cluster
 from relselect.profile.temporal import last_fifth
 from relselect.tasks.ranking import auc_of_levels, levels_of
@@ -70,8 +70,7 @@ def hold_out(view: View, most_fit: int, most_scored: int) -> Held | str:
 def _drawn(view: View, places: NDArray[np.int64], most: int) -> NDArray[np.int64]:
     if len(places) <= most:
         return places
-    order = np.argsort(mix(view.key[places], view.cutoff[places], view.seed), kind="stable")
-    return np.sort(places[order[:most]])
+    return np.sort(places[smallest(mix(view.key[places], view.cutoff[places], view.seed), most)])
 
 
 class Scored:

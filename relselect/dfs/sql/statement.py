@@ -62,13 +62,14 @@ def to_sql(
     Args:
         plan: Carries its schema.
         dialect: As sqlglot names it.
-        targets: The table of task rows.
+        targets: The table of task rows; `schema.table` in another schema.
         labels: What the table of past labels is called: the entity's key as `entity_0`, `entity_1`, ..., then `label`,
             `cutoff` and `known`, the moment from which the label is known.
         row: The column of the task rows that names a row.
         cutoff: The column that holds the cutoff.
         asof: The column that says up to when rows are visible, never later than the cutoff; None for the cutoff itself.
-        namespace: The schema that holds the database's tables, None for the session's own.
+        namespace: The schema that holds the database's tables. None for the session's own, and then tables called
+            `schema.table`, as where several schemas were read, are looked for in theirs.
 
     Raises:
         PlanError: The plan carries no schema, or reads what the schema lacks.
