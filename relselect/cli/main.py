@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
@@ -19,6 +19,7 @@ from relselect.budget import Budget, parse_seconds
 from relselect.display.console import Session
 from relselect.display.progress import Progress
 from relselect.errors import BudgetError, ConfigError
+from relselect.files import replacing, unwritable, write_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -523,37 +524,25 @@ def _written(frame: pd.DataFrame, out: Path | None) -> Iterator[None]:
     if out is None:
         yield
         return
-    draft = out.with_name(f".{out.name}.tmp")
-    try:
-        try:
-            out.parent.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        with unwritable("--out", out, "Give another file"):
+            draft = stack.enter_context(replacing(out))
             if out.suffix.lower() == ".csv":
                 frame.to_csv(draft, index=False)
             else:
                 frame.to_parquet(draft, index=False)
-        except OSError as error:
-            raise _unwritable(out, error) from error
         yield
-        try:
-            draft.replace(out)
-        except OSError as error:
-            raise _unwritable(out, error) from error
-    finally:
-        with suppress(OSError):
-            draft.unlink(missing_ok=True)
-
-
-def _unwritable(out: Path, error: OSError) -> ConfigError:
-    return ConfigError("--out", str(out), f"cannot be written ({error.strerror})", "Give another file")
+        with unwritable("--out", out, "Give another file"):
+            stack.close()
 
 
 def _write_report(record: Any, out: Path) -> str:
     """Write the record as a page, or as Markdown when the name says so."""
     from relselect.report import render_markdown, write_report
-    from relselect.report.write import write_text
 
     if out.suffix.lower() in {".md", ".markdown"}:
-        return str(write_text(out, render_markdown(record)))
+        with unwritable("path", out):
+            return str(write_text(out, render_markdown(record)))
     return str(write_report(record, out))
 
 

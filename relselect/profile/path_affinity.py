@@ -19,11 +19,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from relselect.database.hashing import mix, uniform
 from relselect.errors import BudgetExhausted
+from relselect.hashing import mix, uniform
 from relselect.profile.measure import Measure
 from relselect.profile.skill import UNDEFINED, Held, Scored, hold_out
 from relselect.profile.temporal import last_fifth
+from relselect.tasks.ranking import average_ranks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -140,9 +141,7 @@ def _normal_scores(label: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the normal scores of mid-ranks, shape (n,)."""
     from scipy.special import ndtri
 
-    _, level, count = np.unique(label, return_inverse=True, return_counts=True)
-    middle = np.cumsum(count) - (count - 1) / 2.0
-    return np.asarray(ndtri((middle - 0.5) / len(label))[level.reshape(-1)])
+    return np.asarray(ndtri((average_ranks(label) - 0.5) / len(label)))
 
 
 def _late(view: View, held: Held) -> NDArray[np.bool_]:

@@ -7,11 +7,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from relselect.database import Database
 from relselect.database.clock import TimeKind
-from relselect.database.fingerprint import fingerprint_json
+from relselect.hashing import fingerprint_json, sha256_of
 from relselect.tasks.frames import LabelFrame
 from relselect.tasks.metrics import Kind, Metric, metric_of
 from relselect.tasks.splits import Regime, Split
@@ -81,8 +79,6 @@ class Task:
     @property
     def fingerprint(self) -> str:
         """The sha256 of the task's rules and labelled rows."""
-        import hashlib
-
         rules = [
             self.name,
             self.entity,
@@ -100,15 +96,13 @@ class Task:
             self.starts[split] != frame.cutoff.min() for split, frame in self.splits.items()
         ):
             rules.append(fingerprint_json(self.starts))  # they decide what evaluation rows see
-        digest = hashlib.sha256(fingerprint_json(rules).encode())
+        parts: list[Any] = [fingerprint_json(rules)]
         for split, frame in self.splits.items():
-            digest.update(split.encode())
-            digest.update(repr(frame.keys.to_pydict()).encode())
+            parts += [split, repr(frame.keys.to_pydict())]
             if frame.features is not None:
-                digest.update(repr(frame.features.to_pydict()).encode())
-            for array in (frame.cutoff, frame.known_at, frame.label):
-                digest.update(np.ascontiguousarray(array).tobytes())
-        return digest.hexdigest()
+                parts.append(repr(frame.features.to_pydict()))
+            parts += [frame.cutoff, frame.known_at, frame.label]
+        return sha256_of(parts)
 
     @property
     def has_test(self) -> bool:

@@ -13,7 +13,7 @@ from sqlglot import exp
 
 from relselect.dfs.plan.schema import KeySchema, Schema
 from relselect.dfs.sql.dialects import Dialect
-from relselect.dfs.sql.nodes import Node, bigint, case, column, equal, relation
+from relselect.dfs.sql.nodes import Node, bigint, case, column, equal, stored
 from relselect.dfs.sql.readings import Reading, kind_of, read_as
 
 __all__ = ["Catalog", "Key", "Warehouse", "matches"]
@@ -103,7 +103,7 @@ class Warehouse(Catalog):
 
     def table(self, name: str, known_as: str) -> exp.Table:
         """Return a table for FROM."""
-        return relation(self._names.get(name, name), known_as, self._namespace)
+        return stored(self._names.get(name, name), known_as, self._namespace)
 
     def read(self, table: str, name: str, reading: Reading, known_as: str) -> Node:
         """Return a column, read as something."""
