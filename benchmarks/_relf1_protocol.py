@@ -18,7 +18,7 @@ from relselect.events import silent
 from relselect.families.protocol import Family
 from relselect.problem import Problem
 from relselect.tasks import Task
-from relselect.tasks.frames import LabelFrame
+from relselect.tasks.labels import LabelFrame
 from relselect.tasks.splits import purge
 
 DATABASE = "rel-f1"

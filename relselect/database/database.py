@@ -48,7 +48,7 @@ class Database:
         tables: The tables.
         name: A name for reports.
         source: The manifest name, folder or address it came from, if any; never with a password.
-        tasks: Task declarations that came with it (see `relselect.tasks.spec`).
+        tasks: Task declarations that came with it (see `relselect.database.task_spec`).
         data_folder: Where relative task files are looked for.
         description: What it holds, in words.
         notes: What reading it passed over, in words.

@@ -28,7 +28,7 @@ from relselect.errors import ConfigError, TaskError
 from relselect.events import Emit, FeatureProgress, Notice, StageFinished, StageStarted, silent
 from relselect.problem import Problem, Types, bind_frame
 from relselect.tasks import Rows
-from relselect.tasks.frames import as_label_values
+from relselect.tasks.labels import as_label_values
 from relselect.tasks.splits import SPLITS
 
 if TYPE_CHECKING:

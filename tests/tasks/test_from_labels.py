@@ -17,7 +17,7 @@ from relselect.fitted import _class_values as class_values
 from relselect.problem import Problem
 from relselect.problem.label_column import column_is_label
 from relselect.tasks import Task
-from relselect.tasks.frames import encode_labels
+from relselect.tasks.labels import encode_labels
 from relselect.tasks.splits import default_starts
 from tests.shop import days, labels, shop_problem, shop_task
 
