@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from relselect.configs import known_databases
 from relselect.database.sources.uri import is_uri, redact
 from relselect.database.table import SemanticType
-from relselect.drift import Snapshot
+from relselect.drift import TrainingSnapshot
 from relselect.errors import BundleError
 from relselect.families.registry import family_of
 from relselect.tasks import Task
@@ -98,7 +98,7 @@ def load_bundle(folder: Path) -> dict[str, Any]:
         "record": json.loads((folder / "record.json").read_text(encoding="utf-8")),
         "recommendation": Recommendation.from_json(facts["recommendation"]),
         "source": _resolved(facts["source"], folder),
-        "snapshot": None if facts.get("snapshot") is None else Snapshot.from_json(facts["snapshot"]),
+        "snapshot": None if facts.get("snapshot") is None else TrainingSnapshot.from_json(facts["snapshot"]),
     }
 
 

@@ -12,7 +12,17 @@ import numpy as np
 import pyarrow as pa
 
 from relselect.database import Database
-from relselect.drift import Drift, Needs, Reading, Shape, Snapshot, changed_data, changed_shapes, needs_of, read_for
+from relselect.database.schema import TableSchema
+from relselect.drift import (
+    DatabaseDrift,
+    Needs,
+    ScoringData,
+    TrainingSnapshot,
+    changed_data,
+    changed_schemas,
+    needs_of,
+    read_scoring_data,
+)
 from relselect.errors import BundleError, TaskError
 from relselect.events import Emit, silent
 from relselect.families.protocol import Candidate, Family
@@ -72,7 +82,7 @@ class Fitted:
         problem: Problem | None = None,
         source: str | None = None,
         declared: dict[str, list[str]] | None = None,
-        snapshot: Snapshot | None = None,
+        snapshot: TrainingSnapshot | None = None,
     ) -> None:
         self.task = task
         self.types = types
@@ -111,10 +121,10 @@ class Fitted:
         return pd.DataFrame(self.record["leaderboard"], columns=columns)
 
     @property
-    def snapshot(self) -> Snapshot | None:
+    def snapshot(self) -> TrainingSnapshot | None:
         """What training read, table by table; None for a predictor that was saved without it."""
         if self._snapshot is None and self._database is not None:
-            self._snapshot = Snapshot.of(self._database, self.types)
+            self._snapshot = TrainingSnapshot.of(self._database, self.types)
         return self._snapshot
 
     @property
@@ -126,7 +136,7 @@ class Fitted:
         """
         return needs_of(self.task, self.family, self.candidate, self._kept().tables)
 
-    def _kept(self) -> Snapshot:
+    def _kept(self) -> TrainingSnapshot:
         if self.snapshot is None:
             rule = "was saved without a note of what training read"
             raise BundleError(
@@ -144,7 +154,7 @@ class Fitted:
         memory_limit: int | str | None = None,
         statement_timeout: float | str = "10min",
         on_event: Emit | None = None,
-    ) -> Reading:
+    ) -> ScoringData:
         """Read what predicting needs from where the data are, declared as in training, and say what has changed.
 
         Args:
@@ -164,12 +174,12 @@ class Fitted:
             SourceError: The database cannot be read.
             BundleError: The predictor was saved without a note of what training read.
         """
-        return read_for(
+        return read_scoring_data(
             self._kept(), self.needs, self.types, uri, where, schema=schema, cache=cache, memory_limit=memory_limit,
             statement_timeout=statement_timeout, on_event=on_event or silent,
         )  # fmt: skip
 
-    def drift(self, database: Database) -> Drift:
+    def drift(self, database: Database) -> DatabaseDrift:
         """Return what has changed between the database trained on and another, the worst first.
 
         Args:
@@ -178,9 +188,9 @@ class Fitted:
         Raises:
             BundleError: The predictor was saved without a note of what training read.
         """
-        now = {name: Shape.of(table) for name, table in database.tables.items()}
-        shapes = changed_shapes(self._kept(), self.needs, now, self.types)
-        return Drift.of([*shapes, *changed_data(self._kept(), database, self.types)])
+        now = {name: TableSchema.of(table) for name, table in database.tables.items()}
+        schemas = changed_schemas(self._kept(), self.needs, now, self.types)
+        return DatabaseDrift.of([*schemas, *changed_data(self._kept(), database, self.types)])
 
     def predict(
         self,
@@ -318,7 +328,7 @@ class Fitted:
             for name, kinds in self.types.items()
             if name in needs
         }
-        check_schema(columns, database, {name: shape.declared() for name, shape in needs.items()}, types)
+        check_schema(columns, database, {name: schema.describe() for name, schema in needs.items()}, types)
 
     def _asked(
         self, *, at: object, rows: Any, split: str | None, database: Database | None, asof: object

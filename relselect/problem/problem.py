@@ -97,10 +97,10 @@ class Problem:
             features=frame.features,
             label=frame.label,
         )
-        return self._seen(rows)
+        return self.hide_later_entities(rows)
 
-    def _seen(self, rows: Rows) -> Rows:
-        """An entity whose own row is not visible at a row's asof looks like one that is not in the table."""
+    def hide_later_entities(self, rows: Rows) -> Rows:
+        """Return the rows, those whose entity's own row is not visible at their asof with entity -1, like one that is not there."""
         if self.database[self.entity].time is None:
             return rows
         times = self.database.times(self.entity)
@@ -108,26 +108,6 @@ class Problem:
 
     def _static_cutoff(self) -> int:
         return self.database.last_time or 0
-
-    def training_rows(self, seed: int, copies: int = 3) -> Rows:
-        """Return the training rows, shown also under the delay that the evaluation rows have.
-
-        A row that is scored with data `s` old should have been trained with data `s` old: each copy has
-        `asof = cutoff - s`, `s` drawn from the delays of the evaluation rows that are not zero. Without delays (the
-        rolling regime) these are the training rows themselves.
-
-        Args:
-            seed: Seed of the draw.
-            copies: Delayed copies of each row.
-        """
-        train = self.rows("train")
-        delays = self.evaluation_delays()
-        delays = delays[delays > 0]
-        if len(delays) == 0 or copies < 1:
-            return train
-        generator = np.random.default_rng(seed)
-        drawn = [train.delayed(generator.choice(delays, size=len(train))) for _ in range(copies)]
-        return self._seen(Rows.concat([train, *drawn]))
 
     def evaluation_delays(self) -> NDArray[np.int64]:
         """Return the ticks between date and visible data of all evaluation rows, one after another."""
@@ -195,7 +175,7 @@ class Problem:
             cutoff, asof = np.full(len(entity), self._static_cutoff()), np.full(len(entity), EVERYTHING)
         seen = cutoff if asof is None else asof if self.task.static else np.minimum(asof, cutoff)
         chosen = features.select(list(wanted)) if wanted and features is not None else None
-        return self._seen(Rows(entity, cutoff, seen, chosen))
+        return self.hide_later_entities(Rows(entity, cutoff, seen, chosen))
 
     def rebind(self, database: Database) -> Problem:
         """Return the same task over another database with the same schema, for prediction.

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from relselect.database.clock import parse_duration
+from relselect.dfs.plan.window_start import window_start
 from relselect.dfs.prefix.paths import Paths
 from relselect.errors import ConfigError
 
@@ -101,7 +102,7 @@ def _measured(problem: Problem, up: Route, down: Route, most: int, given: tuple[
         for ticks in multiples:
             if given is None and (len(found) == most or (found and ticks < _NEXT * found[-1].ticks)):
                 continue
-            inside = visible.number(some_owners, some_rows.asof, some_rows.cutoff - ticks)
+            inside = visible.number(some_owners, some_rows.asof, window_start(some_rows.cutoff, some_rows.asof, ticks))
             if given is not None or _is_worth(inside, counts):
                 found.append(Window(ticks, float(np.median(inside))))
     return Rates(
