@@ -6,7 +6,6 @@ as many rounds as were best.
 
 from __future__ import annotations
 
-
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -212,9 +211,7 @@ class DFS:
 
         try:
             learned = learner_of(header.config["learner"]).load(folder)
-            model = FeatureModel(
-                Plan.load(folder / "plan.json"), Vocabulary.load(folder / "vocabulary.json"), learned
-            )
+            model = FeatureModel(Plan.load(folder / "plan.json"), Vocabulary.load(folder / "vocabulary.json"), learned)
         except (OSError, ValueError, KeyError, TypeError) as error:
             rule = f"holds no readable feature synthesis model ({error})"
             raise BundleError("folder", str(folder), rule, "Save it again") from None

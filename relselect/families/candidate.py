@@ -235,9 +235,10 @@ class Candidate:
         if stored["ended"] not in ("converged", "limit", "budget", "constant"):
             raise ValueError(f"ended: {stored['ended']!r}")
         low, high = (_number(value) for value in stored["interval"])
+        plain: dict[str, Any] = {name: stored[name] for name in _SAME}
+        plain |= {name: _number(stored[name]) for name in _FLOATS}
         return cls(
-            **{name: stored[name] for name in _SAME},
-            **{name: _number(stored[name]) for name in _FLOATS},
+            **plain,
             model=None,
             predictions=np.empty(0) if predictions is None else predictions,
             interval=(low, high),

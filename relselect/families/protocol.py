@@ -38,7 +38,7 @@ class RowSource(Protocol):
         ...
 
     def train(self, *, seed: int, copies: int) -> Rows:
-        """Return the training rows, each followed by `copies` copies under the delays of the evaluation rows, if there are any."""
+        """Return the training rows, and `copies` copies of each under the delays of the evaluation rows, if there are any."""
         ...
 
     @property
@@ -57,7 +57,7 @@ class RowSource(Protocol):
 
     @property
     def awaiting(self) -> int:
-        """How many rows will be predicted after the studies (the test rows, where they are scored): families keep time for them."""
+        """Rows that will be predicted after the studies (test rows, where they are scored): families keep time for them."""
         ...
 
 

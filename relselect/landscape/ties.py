@@ -56,7 +56,8 @@ class NearTie:
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> NearTie:
         """Return the row that `to_json` wrote."""
-        return cls(**{k: math.nan if v is None and k != "checkpoint" else v for k, v in stored.items()})
+        plain: dict[str, Any] = {k: math.nan if v is None and k != "checkpoint" else v for k, v in stored.items()}
+        return cls(**plain)
 
 
 @dataclass(frozen=True)

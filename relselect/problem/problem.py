@@ -100,7 +100,7 @@ class Problem:
         return self.hide_later_entities(rows)
 
     def hide_later_entities(self, rows: Rows) -> Rows:
-        """Return the rows, those whose entity's own row is not visible at their asof with entity -1, like one that is not there."""
+        """Return the rows with entity -1, as for an unknown key, where the entity's own row is not visible at their asof."""
         if self.database[self.entity].time is None:
             return rows
         times = self.database.times(self.entity)

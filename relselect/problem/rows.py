@@ -18,6 +18,7 @@ from relselect.tasks import Rows
 if TYPE_CHECKING:
     from relselect.problem.problem import Problem
     from relselect.problem.validation import ValidationSplit
+    from relselect.tasks.splits import Split
 
 __all__ = ["ExtendedRows", "SplitRows"]
 
@@ -45,7 +46,7 @@ class SplitRows:
     @property
     def stop(self) -> Rows:
         """The rows that end training."""
-        split = "train" if self.validation.way == "train_tail" else "val"
+        split: Split = "train" if self.validation.way == "train_tail" else "val"
         return self._once("stop", lambda: self.problem.rows(split).take(self.validation.stop))
 
     @property
@@ -73,7 +74,7 @@ class SplitRows:
         return self._shown(rows if chosen is None else rows.take(chosen), seed, copies)
 
     def added(self, *, seed: int, copies: int) -> Rows:
-        """Return the validation rows, and training rows that only stopped, as training rows are shown: as of their own cutoff, and delayed.
+        """Return the validation rows, and training rows that only stopped, as training rows are shown: fresh, and delayed.
 
         Args:
             seed: Seed of the delays.
@@ -82,7 +83,9 @@ class SplitRows:
         task, frame = self.problem.task, self.problem.task.splits["val"]
         fresh = self.problem.rows("val")
         if not task.static:
-            fresh = replace(self.problem.bind(frame.keys, frame.cutoff, frame.cutoff, frame.features), label=frame.label)
+            fresh = replace(
+                self.problem.bind(frame.keys, frame.cutoff, frame.cutoff, frame.features), label=frame.label
+            )
         if self.validation.train is not None:
             held = np.setdiff1d(np.arange(len(self.problem.rows("train"))), self.validation.train)
             fresh = Rows.concat([self.problem.rows("train").take(held), fresh])

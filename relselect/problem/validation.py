@@ -86,7 +86,9 @@ def split_validation(problem: Problem, way: ValidationWay | Literal["auto"] = "a
     dates = np.unique(rows.cutoff)
     if way == "cutoffs" or (way == "auto" and not problem.task.static and len(dates) >= _MIN_CUTOFFS):
         stops = (len(dates) - np.searchsorted(dates, rows.cutoff)) % 2 == 0
-        found = _halves("cutoffs", stops, f"The {len(dates)} validation cutoffs alternate between stop and select rows.")
+        found = _halves(
+            "cutoffs", stops, f"The {len(dates)} validation cutoffs alternate between stop and select rows."
+        )
         if way == "cutoffs" or _usable(problem, found):
             return found
     stops = (mix(_key_hashes(problem)) & np.uint64(1)).astype(bool)
@@ -121,7 +123,9 @@ def _by_train_tail(problem: Problem, everything: NDArray[np.int64]) -> Validatio
     rows, known = problem.rows("train"), problem.task.splits["train"].known_at
     if problem.task.static:
         keys = problem.task.splits["train"].keys
-        late = mix(hashes_of(combine_keys([keys[name] for name in keys.column_names]))) % np.uint64(round(1 / _TAIL)) == 0
+        late = (
+            mix(hashes_of(combine_keys([keys[name] for name in keys.column_names]))) % np.uint64(round(1 / _TAIL)) == 0
+        )
         stay = ~late
     else:
         dates, counts = np.unique(rows.cutoff, return_counts=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import optuna
+    import pyarrow as pa
     from numpy.typing import NDArray
 
     from relselect.budget import Budget
@@ -97,7 +97,7 @@ class RDL:
         """
         begun = time.monotonic()
         settings = Settings.from_config(config)
-        blueprint = blueprint_of(problem, settings, rows)
+        blueprint = blueprint_of(problem, settings, rows.train(seed=0, copies=0).features)
         # the global generator draws initial weights and dropout: seed it for this fit only
         generators = torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else [])
         with generators, one_thread_if_small(settings, self.device):
@@ -187,11 +187,17 @@ class RDL:
         return NetworkProbe(candidate.model, candidate.checkpoints, problem, rows.select)
 
 
-def blueprint_of(problem: Problem, settings: Settings, rows: RowSource) -> Blueprint:
-    """Fit columns and target of a problem and say what network to build."""
+def blueprint_of(problem: Problem, settings: Settings, features: pa.Table | None = None) -> Blueprint:
+    """Fit columns and target of a problem and return what network to build.
+
+    Args:
+        problem: The problem.
+        settings: The options.
+        features: The columns of the training rows themselves; None without any.
+    """
     graph = problem_graph(problem, torch.device("cpu"), shortcuts=settings.edges == "shortcuts")
     tables = {name: read_of(spec, settings) for name, spec in fit_tables(problem).items()}
-    task_row = read_of(_task_spec(rows), settings)
+    task_row = read_of(_task_spec(features), settings)
     return Blueprint(problem.entity, graph.edge_types, tables, task_row, Target.of(problem), settings)
 
 
@@ -201,8 +207,7 @@ def read_of(spec: TableSpec, settings: Settings) -> TableSpec:
     return replace(spec, texts=() if settings.texts == "none" else texts)
 
 
-def _task_spec(rows: RowSource) -> TableSpec:
-    features = rows.train(seed=0, copies=0).features
+def _task_spec(features: pa.Table | None) -> TableSpec:
     if features is None:
         return TableSpec()
     everything = np.ones(features.num_rows, dtype=bool)

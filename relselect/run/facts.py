@@ -121,7 +121,10 @@ def database_facts(problem: Problem) -> DatabaseFacts:
             null_times=counts.null_times.get(name, 0),
             foreign_keys=tuple(
                 ForeignKeyFacts(
-                    tuple(key.columns), key.table, counts.null_keys[name, key.name], counts.dangling_keys[name, key.name]
+                    tuple(key.columns),
+                    key.table,
+                    counts.null_keys[name, key.name],
+                    counts.dangling_keys[name, key.name],
                 )
                 for key in table.foreign_keys
             ),
@@ -201,4 +204,6 @@ def _delay(problem: Problem) -> str:
         return "none: every row sees the database as of its cutoff"
     middle = _length(int(np.median(delays)), problem.task.time_kind)
     longest = _length(int(delays.max()), problem.task.time_kind)
-    return f"evaluation rows see data that are {middle} old (median; at most {longest}); training rows are also shown so"
+    return (
+        f"evaluation rows see data that are {middle} old (median; at most {longest}); training rows are also shown so"
+    )

@@ -189,9 +189,7 @@ class RunResult:
     @property
     def ranked(self) -> tuple[Candidate, ...]:
         """All candidates, the best score on the select rows first; undefined scores last."""
-        return tuple(
-            sorted(self.candidates, key=lambda c: (math.isnan(c.score), -_zero(c.score), c.family, c.number))
-        )
+        return tuple(sorted(self.candidates, key=lambda c: (math.isnan(c.score), -_zero(c.score), c.family, c.number)))
 
     def score_of(self, split: str, candidate: str) -> Score | None:
         """Return the score of a candidate, or of `DEPLOYED`, on a split; None where it was not scored."""

@@ -295,7 +295,9 @@ class _Run:
         """Return every family that the result names."""
         names = [*found.recommendation.families, *found.recommendation.margins]
         if tuned is not None:
-            names += [each.family for each in (*tuned.candidates, *tuned.failures, *tuned.unfinished)]
+            names += [each.family for each in tuned.candidates]
+            names += [each.family for each in tuned.failures]
+            names += [each.family for each in tuned.unfinished]
         return names
 
     def _family(self, name: str) -> Family:

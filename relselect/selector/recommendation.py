@@ -89,7 +89,9 @@ class Recommendation:
         """
         if self.write is None:
             rule = "was read without its measurement"
-            raise ConfigError("recommendation", self.family, rule, "Use the report of the predictor, or recommend again")
+            raise ConfigError(
+                "recommendation", self.family, rule, "Use the report of the predictor, or recommend again"
+            )
         return self.write(Path(path))
 
     def to_json(self) -> dict[str, Any]:

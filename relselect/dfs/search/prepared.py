@@ -208,9 +208,7 @@ def _prepare(problem: Problem, source: RowSource, check: Check, space: FeatureSp
 def _plan(problem: Problem, rows: Rows, space: FeatureSpace) -> tuple[Plan, Vocabulary]:
     """Return the default plan, with the columns of the rows beyond the declared ones in front, and its vocabulary."""
     plan = space.plan(problem)
-    vocabulary = problem.cached(
-        ("dfs", "vocabulary", replace(space, copies=0)), lambda: Vocabulary.fit(problem, plan)
-    )
+    vocabulary = problem.cached(("dfs", "vocabulary", replace(space, copies=0)), lambda: Vocabulary.fit(problem, plan))
     further = [] if rows.features is None else [*rows.features.column_names]
     further = [name for name in further if name not in problem.task.feature_columns]
     if not further or rows.features is None:

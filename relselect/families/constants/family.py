@@ -7,7 +7,6 @@ The per-entity constant of a row is the mean (median under absolute error) of th
 from __future__ import annotations
 
 import json
-
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -17,8 +16,8 @@ import numpy as np
 
 from relselect.budget import Budget
 from relselect.events import Emit
-from relselect.families.constants.history import LabelHistory
 from relselect.families.candidate import Candidate, Config
+from relselect.families.constants.history import LabelHistory
 from relselect.families.protocol import Probe, RowSource
 from relselect.memory import peak_memory_mb
 from relselect.problem import LABELS, Problem

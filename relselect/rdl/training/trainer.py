@@ -249,7 +249,9 @@ class Trainer:
 
     def _validate(self, loss: float, seconds: float) -> None:
         begun, settings, steps = time.monotonic(), self.blueprint.settings, self._stepper.steps
-        output = outputs_of(self._stepper.mean, self._stop_batcher, self._stop_tensors, settings.batch_size, self.budget)
+        output = outputs_of(
+            self._stepper.mean, self._stop_batcher, self._stop_tensors, settings.batch_size, self.budget
+        )
         self._pass_seconds = max(self._pass_seconds, time.monotonic() - begun)
         score = self._score(self.blueprint.target.predictions(output))
         facts = {"epoch": self._epoch, "steps": steps, "loss": loss, "score": score, "seconds": seconds}
