@@ -19,7 +19,7 @@ from relselect.families.protocol import Family
 from relselect.problem import Problem
 from relselect.problem.rows import fit_rows
 from relselect.tasks import Task
-from relselect.tasks.frames import LabelFrame
+from relselect.tasks.labels import LabelFrame
 from relselect.tasks.splits import purge
 
 DATABASE = "rel-f1"
