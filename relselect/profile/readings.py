@@ -102,7 +102,7 @@ def train_rows(rows: int) -> str:
 
 def entity_rows(table: str, rows: int) -> str:
     """Read `log10_entities`."""
-    return f"{table} has {rows:,} rows at the end of training."
+    return f"The entity table {table} has {rows:,} rows at the end of training."
 
 
 def rows_per_entity(ratio: float) -> str:
