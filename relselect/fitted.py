@@ -23,9 +23,11 @@ from relselect.drift import (
     needs_of,
     read_scoring_data,
 )
-from relselect.errors import BundleError, TaskError
+from relselect.errors import BundleError, ConfigError, TaskError
 from relselect.events import Emit, silent
-from relselect.families.protocol import Candidate, Family
+from relselect.families.candidate import Candidate
+from relselect.families.protocol import Family
+from relselect.families.registry import family_infos
 from relselect.problem import Problem, Types, bind_frame, check_schema
 from relselect.tasks import Rows, Task
 from relselect.tasks.splits import SPLITS
@@ -35,12 +37,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from relselect.database.sources.writing import Written
+    from relselect.run import RunResult
     from relselect.selector import Recommendation
 
 __all__ = ["Fitted"]
 
 #: The date that is the present moment.
 NOW = "now"
+_LEADERBOARD = [
+    "rank", "candidate", "family", "score", "low", "high", "test_score", "seconds", "device", "ended", "default", "chosen",
+]  # fmt: skip
 #: Columns that written predictions begin with.
 _RUN = ("run_id", "scored_at")
 
@@ -48,14 +54,15 @@ _RUN = ("run_id", "scored_at")
 class Fitted:
     """A trained predictor with its leaderboard, recommendation and report.
 
+    It keeps two states of the chosen model: the *validated* one, which has seen no validation row, and the *deployed* one, which
+    was refitted on training and validation rows where there was time for it.
+
     Args:
         task: The task it was trained for.
         types: Column types that training resolved.
         schema: Table -> columns that training saw.
         family: The family of the chosen candidate.
-        candidate: The chosen candidate.
-        record: Everything the report says.
-        recommendation: What was recommended before training.
+        result: What the run found, with its decision.
         database: The database it was trained on, if at hand.
         problem: The problem it was trained on, if at hand.
         source: The known name or folder of the database it was trained on, if it came from one.
@@ -63,9 +70,11 @@ class Fitted:
         snapshot: What training read; taken from `database` if None.
 
     Attributes:
-        record: The run record, JSON-able.
-        recommendation: The recommendation.
+        result: What the run found.
         task: The task.
+
+    Raises:
+        ConfigError: The result holds no decision.
     """
 
     def __init__(
@@ -75,22 +84,21 @@ class Fitted:
         types: Types,
         schema: dict[str, list[str]],
         family: Family,
-        candidate: Candidate,
-        record: dict[str, Any],
-        recommendation: Recommendation,
+        result: RunResult,
         database: Database | None = None,
         problem: Problem | None = None,
         source: str | None = None,
         declared: dict[str, list[str]] | None = None,
         snapshot: TrainingSnapshot | None = None,
     ) -> None:
+        if result.decision is None:
+            raise ConfigError("result", task.name, "holds no decision", "Pass the result of a run that trained")
         self.task = task
         self.types = types
         self.schema = schema
         self.family = family
-        self.candidate = candidate
-        self.record = record
-        self.recommendation = recommendation
+        self.result = result
+        self.decision = result.decision
         self._database = database
         self._problem = problem
         self.source = source
@@ -98,27 +106,61 @@ class Fitted:
         self._snapshot = snapshot
 
     def __repr__(self) -> str:
-        score = f"{self.task.metric.name}={self.candidate.val_score:.4f}"
+        score = f"{self.task.metric.name}={self.candidate.score:.4f}"
         return f"Fitted({self.task.name!r}: {self.candidate.id}, validation {score})"
 
+    @property
+    def candidate(self) -> Candidate:
+        """What was validated: its model has seen no validation row."""
+        return self.decision.candidate
+
+    @property
+    def deployed(self) -> Candidate:
+        """What predicts: the candidate after its refit, or the candidate itself."""
+        return self.decision.deployed
+
+    @property
+    def recommendation(self) -> Recommendation:
+        """What was recommended before training."""
+        return self.result.recommendation
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """Everything the report says, JSON-able."""
+        from relselect.report import record_of
+
+        return record_of(self.result)
+
     def leaderboard(self) -> pd.DataFrame:
-        """Return all candidates, constants included, the best first; every score is "higher is better"."""
+        """Return all candidates, baselines included, the best first; every score is "higher is better".
+
+        `score`, `low` and `high` are those of the select rows, which trained and stopped nothing, `test_score` is that of the
+        model as it was validated; the deployed model's stands in `result.scores`. `ended` says why the fit ended: "budget" means
+        that it was cut off.
+        """
         import pandas as pd
 
-        columns = [
-            "rank",
-            "candidate",
-            "family",
-            "score",
-            "low",
-            "high",
-            "test_score",
-            "seconds",
-            "device",
-            "default",
-            "chosen",
+        default = {candidate.id for candidate in self.result.candidates if candidate.number == 0}
+        baseline = {info.name for info in family_infos() if info.baseline}
+        tested = self.result.scores.get("test", {})
+        rows = [
+            {
+                "rank": rank,
+                "candidate": each.id,
+                "family": each.family,
+                "score": each.score,
+                "low": each.interval[0],
+                "high": each.interval[1],
+                "test_score": tested[each.id].value if each.id in tested else None,
+                "seconds": each.seconds,
+                "device": each.device,
+                "ended": each.ended,
+                "default": each.id in default and each.family not in baseline,
+                "chosen": each.id == self.candidate.id,
+            }
+            for rank, each in enumerate(self.result.ranked, 1)
         ]
-        return pd.DataFrame(self.record["leaderboard"], columns=columns)
+        return pd.DataFrame(rows, columns=_LEADERBOARD)
 
     @property
     def snapshot(self) -> TrainingSnapshot | None:
@@ -134,7 +176,7 @@ class Fitted:
         Raises:
             BundleError: The predictor was saved without them.
         """
-        return needs_of(self.task, self.family, self.candidate, self._kept().tables)
+        return needs_of(self.task, self.family, self.deployed, self._kept().tables)
 
     def _kept(self) -> TrainingSnapshot:
         if self.snapshot is None:
@@ -208,7 +250,8 @@ class Fitted:
             at: A date, or "now": the population query runs on the database and says who is asked about.
             rows: A frame with the entity's key columns, the column `cutoff` (unless the task is static) and the task's
                 declared features.
-            split: "train", "val" or "test": the task's own rows.
+            split: "train", "val" or "test": the task's own rows. Training and validation rows are predicted by the validated
+                state, which has not seen the validation rows; all others by the deployed one.
             asof: With `at`: what is visible, if the data are older than the date.
 
         Returns:
@@ -222,7 +265,7 @@ class Fitted:
         import pandas as pd
 
         problem, bound, keys = self._asked(at=at, rows=rows, split=split, database=database, asof=asof)
-        values = self.family.predict(self.candidate, problem, bound.unlabelled())
+        values = self.family.predict(self.state_for(split), problem, bound.unlabelled())
         taken = {"cutoff", "prediction", "probability", *(f"probability_{name}" for name in self.task.classes or ())}
         names = {name: f"{self.task.entity}.{name}" if name in taken else name for name in keys.column_names}
         frame = pd.DataFrame({names[name]: keys[name].to_pandas() for name in keys.column_names})
@@ -256,13 +299,17 @@ class Fitted:
             rows = rows.add_column(place, name, column)
         return append_rows(uri, table, rows)
 
+    def state_for(self, split: str | None) -> Candidate:
+        """Return the state that predicts the rows of a split: the validated one for "train" and "val", else the deployed one."""
+        return self.candidate if split in ("train", "val") else self.deployed
+
     def predict_proba(
         self,
+        database: Database | None = None,
         *,
         at: object = None,
         rows: Any = None,
         split: str | None = None,
-        database: Database | None = None,
         asof: object = None,
     ) -> NDArray[np.float64]:
         """Return class probabilities of shape (n, classes), in the order of `task.classes`; arguments as in `predict`.
@@ -273,7 +320,7 @@ class Fitted:
         if self.task.kind == "regression":
             raise TaskError("predict_proba", self.task.name, "is a regression, which has no classes", "Use predict")
         problem, bound, _ = self._asked(at=at, rows=rows, split=split, database=database, asof=asof)
-        values = self.family.predict(self.candidate, problem, bound.unlabelled())
+        values = self.family.predict(self.state_for(split), problem, bound.unlabelled())
         return values if values.ndim == 2 else np.stack([1 - values, values], axis=1)
 
     def save(self, path: str | Path) -> Path:
@@ -297,7 +344,7 @@ class Fitted:
         """
         from relselect.report import write_report
 
-        return write_report(self.record, Path(path))
+        return write_report(self.record, path)
 
     def problem(self, database: Database | None = None) -> Problem:
         """Return the task bound to a database: the given one, or the one trained on.

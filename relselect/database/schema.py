@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from relselect.database.table import Declarations, ForeignKey, SemanticType, Table
 
-__all__ = ["TableSchema", "as_columns", "declared_types", "type_name"]
+__all__ = ["TableSchema", "as_columns", "column_types", "declared_types", "type_name"]
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class TableSchema(Declarations):
         """
         return cls(
             name=table.name,
-            columns={name: type_name(table.data.schema.field(name).type) for name in table.columns},
+            columns=column_types(table.data.schema),
             primary_key=table.primary_key,
             time=table.time,
             foreign_keys=tuple(_resolved(key, tables) for key in table.foreign_keys),
@@ -127,6 +127,11 @@ def type_name(dtype: pa.DataType) -> str:
     'string'
     """
     return str(dtype.value_type if pa.types.is_dictionary(dtype) else dtype)
+
+
+def column_types(schema: pa.Schema) -> dict[str, str]:
+    """Return column -> name of its Arrow type, in order; see `type_name`."""
+    return {field.name: type_name(field.type) for field in schema}
 
 
 def declared_types(types: Mapping[str, str]) -> dict[str, SemanticType]:

@@ -10,7 +10,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from relselect.database.schema import TableSchema
-from relselect.families.protocol import Candidate, Family, ReadsSome
+from relselect.families.candidate import Candidate
+from relselect.families.protocol import Family, ReadsSome
 
 if TYPE_CHECKING:
     from relselect.tasks import Task

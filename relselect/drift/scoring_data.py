@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from relselect.database import Database
 from relselect.database.schema import TableSchema, type_name
-from relselect.database.sources.catalog import Catalog, CatalogTable, Scan
-from relselect.database.sources.declarations import Declared, Wishes, declare
+from relselect.database.sources.catalog import Catalog, CatalogTable, TableScan
+from relselect.database.sources.declarations import Declared, ReadOptions, declare
 from relselect.database.sources.reading import read_uri
 from relselect.drift.changes import Change, DatabaseDrift, changed_data, changed_schemas
 from relselect.drift.needs import Needs
@@ -20,7 +21,6 @@ from relselect.drift.snapshot import TrainingSnapshot
 from relselect.errors import SchemaError, SchemaProblem
 
 if TYPE_CHECKING:
-    from relselect.database import Database
     from relselect.database.manifest import Manifest
     from relselect.problem import Types
 
@@ -64,8 +64,8 @@ def read_scoring_data(
     comparison = _Comparison(snapshot, needs, types)
     kinds = {name: dict(schema.types) for name, schema in needs.items()}
     codes = {name: {**_as_text(schema), **kinds[name]} for name, schema in needs.items()}
-    wishes = Wishes(where=where or {}, types=codes)
-    database = read_uri(uri, wishes=wishes, declaring=comparison.declare, **options)
+    selected = ReadOptions(where=where or {}, types=codes)
+    database = Database.of(read_uri(uri, options=selected, declaring=comparison.declare, **options))
     findings = [*comparison.findings, *changed_data(snapshot, database, types)]
     return ScoringData(database, DatabaseDrift.of(findings))
 
@@ -85,21 +85,21 @@ class _Comparison:
     findings: list[Change] = field(default_factory=list)
 
     def declare(
-        self, catalog: Catalog, manifest: Manifest | None, wishes: Wishes
+        self, catalog: Catalog, manifest: Manifest | None, options: ReadOptions
     ) -> tuple[list[Declared], list[SchemaProblem], list[str]]:
-        """Return what to read, what is wrong with the wishes, and notes; see `declarations.declare`.
+        """Return what to read, what is wrong with the options, and notes; see `declarations.declare`.
 
         Raises:
             SchemaError: A needed table or column is missing or of an unusable type.
         """
-        problems = _unknown(wishes.where, self.needs)
+        problems = _unknown(options.where, self.needs)
         now = _schemas(catalog, manifest, self.needs)
         self.findings = changed_schemas(self.snapshot, self.needs, now, self.types)
         problems += [each.as_problem() for each in self.findings if each.severity == "error"]
         if problems:
             raise SchemaError(problems)
         limits = {} if manifest is None else {name: spec.where for name, spec in manifest.tables.items()}
-        return [_declared(n, schema, {**limits, **wishes.where}.get(n)) for n, schema in self.needs.items()], [], []
+        return [_declared(n, schema, {**limits, **options.where}.get(n)) for n, schema in self.needs.items()], [], []
 
 
 def _unknown(where: Mapping[str, str], needs: Needs) -> list[SchemaProblem]:
@@ -109,20 +109,12 @@ def _unknown(where: Mapping[str, str], needs: Needs) -> list[SchemaProblem]:
 
 
 def _declared(name: str, schema: TableSchema, where: str | None) -> Declared:
-    return Declared(
-        scan=Scan(name, tuple(schema.columns), where),
-        primary_key=schema.primary_key,
-        time=schema.time,
-        foreign_keys=schema.foreign_keys,
-        types=schema.types,
-        known_at=schema.known_at,
-        description="",
-    )
+    return Declared(scan=TableScan(name, tuple(schema.columns), where), schema=schema)
 
 
 def _schemas(catalog: Catalog, manifest: Manifest | None, needs: Needs) -> dict[str, TableSchema]:
     """Return the schema of every table of a catalog as it is declared now."""
-    declared = {each.scan.table: each for each in declare(catalog, manifest, Wishes())[0]}
+    declared = {each.scan.table: each for each in declare(catalog, manifest, ReadOptions())[0]}
     return {
         name: _schema(name, entry, declared.get(name), needs[name].columns if name in needs else ())
         for name, entry in catalog.tables.items()
@@ -135,4 +127,5 @@ def _schema(name: str, entry: CatalogTable, declared: Declared | None, needed: C
     if declared is None:
         return TableSchema(name, columns, entry.primary_key, None, entry.foreign_keys)
     columns = {column: dtype for column, dtype in columns.items() if column in {*declared.scan.columns, *needed}}
-    return TableSchema(name, columns, declared.primary_key, declared.time, declared.foreign_keys)
+    schema = declared.schema
+    return TableSchema(name, columns, schema.primary_key, schema.time, schema.foreign_keys)

@@ -98,7 +98,7 @@ def _embeddings(view: View, held: HeldOut, layers: int, budget: Budget) -> list[
         texts="all",
         level=False,
     )
-    blueprint = blueprint_of(view.problem, settings)
+    blueprint = blueprint_of(view.problem, settings, view.problem.rows("train").features)
     device = torch.device("cpu")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(view.seed + layers)
