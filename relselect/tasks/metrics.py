@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from relselect.errors import TaskError
-from relselect.tasks.ranking import auc
 from relselect.tasks.kinds import TaskKind
+from relselect.tasks.ranking import auc
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
