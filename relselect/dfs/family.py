@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from relselect.budget import Budget
-from relselect.dfs.plan.own import OWN
+from relselect.dfs.plan.task_row import OWN
 from relselect.dfs.search.selection import DRIFT, told
 from relselect.errors import BudgetExhausted, BundleError
 from relselect.events import Emit, EpochDone, Notice, StageFinished, StageStarted

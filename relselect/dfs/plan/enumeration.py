@@ -21,13 +21,13 @@ import pyarrow as pa
 
 from relselect.database.clock import DAY
 from relselect.database.table import SemanticType
+from relselect.dfs.plan.column_facts import columns_of, conditions_of, looks_like_code, top_values
 from relselect.dfs.plan.feature import CALENDAR_PARTS, Aggregate, Condition, Feature, Route
 from relselect.dfs.plan.nesting import nested_features
 from relselect.dfs.plan.plan import Plan
-from relselect.dfs.plan.relations import Options, Relation, Source, by_promise, relations_of
+from relselect.dfs.plan.relations import EnumerationOptions, Relation, ValueSource, by_priority, relations_of
 from relselect.dfs.plan.routes import check_depth, routes
 from relselect.dfs.plan.schema import Schema
-from relselect.dfs.plan.sources import columns_of, conditions_of, looks_like_code, top_values
 from relselect.dfs.plan.windows import given_windows
 from relselect.errors import ConfigError
 from relselect.problem import LABELS
@@ -164,7 +164,7 @@ def default_plan(
     if cap < 1:
         raise ConfigError("max_features", cap, "must be one or more", "Allow more features")
     chosen = _aggregates(aggregates) if aggregates is not None else RICH if rich else DEFAULT
-    options = Options(chosen, given_windows(windows), _WINDOWS, where, nested)
+    options = EnumerationOptions(chosen, given_windows(windows), _WINDOWS, where, nested)
     features = islice(_unique(_merged(_streams(problem, depth, options))), cap)
     return Plan(problem.entity, tuple(features), Schema.of(problem))
 
@@ -178,7 +178,7 @@ def _aggregates(names: Collection[str]) -> frozenset[Aggregate]:
     return frozenset(Aggregate(str(name).lower()) for name in names)
 
 
-def _streams(problem: Problem, depth: int, options: Options) -> list[tuple[float, Iterator[Feature]]]:
+def _streams(problem: Problem, depth: int, options: EnumerationOptions) -> list[tuple[float, Iterator[Feature]]]:
     """Return streams of features with the shares at which they are merged; what the task row says comes first."""
     found = routes(problem, depth)
     relations = relations_of(problem, found, options)
@@ -263,17 +263,17 @@ def _columns(problem: Problem, ways: Sequence[Route]) -> Iterator[Feature]:
                     yield Feature(A.DIRECT, route, *columns[place])
 
 
-def _aggregated(relations: Sequence[Relation], options: Options) -> Iterator[Feature]:
+def _aggregated(relations: Sequence[Relation], options: EnumerationOptions) -> Iterator[Feature]:
     """Yield plain aggregates of relations."""
     most = max((len(relation.windows) for relation in relations), default=0)
     further = [(aggregate, role) for role in range(2, most) for aggregate in _FURTHER]
     order = [step for step in (*_ORDER, *further) if step[0] in options.aggregates]
-    return by_promise(relations, lambda relation: relation.sources, order, _made)
+    return by_priority(relations, lambda relation: relation.sources, order, _made)
 
 
-def _made(relation: Relation, source: Source, step: tuple[Aggregate, int | None]) -> Iterator[Feature]:
+def _made(relation: Relation, source: ValueSource, step: tuple[Aggregate, int | None]) -> Iterator[Feature]:
     aggregate, role = step
-    if not relation.offers(aggregate, role) or aggregate not in _offered(relation, source, role):
+    if not relation.allows(aggregate, role) or aggregate not in _offered(relation, source, role):
         return
     window = None if role is None else relation.windows[role]
     make = partial(Feature, aggregate, relation.route, source.column, source.kind, window=window)
@@ -286,7 +286,7 @@ def _made(relation: Relation, source: Source, step: tuple[Aggregate, int | None]
         yield make()
 
 
-def _offered(relation: Relation, source: Source, role: int | None) -> frozenset[Aggregate]:
+def _offered(relation: Relation, source: ValueSource, role: int | None) -> frozenset[Aggregate]:
     """Return the aggregates of a source, those of a rich plan included."""
     _, _, then = relation.parts
     if source.column is None:
@@ -297,7 +297,7 @@ def _offered(relation: Relation, source: Source, role: int | None) -> frozenset[
     return allowed - _NOT_OF_PARENTS if then else allowed
 
 
-def _conditional(problem: Problem, relations: Sequence[Relation], options: Options) -> Iterator[Feature]:
+def _conditional(problem: Problem, relations: Sequence[Relation], options: EnumerationOptions) -> Iterator[Feature]:
     """Yield numbers, times since and means of the rows of which a column has a frequent value."""
 
     def make(
@@ -305,14 +305,14 @@ def _conditional(problem: Problem, relations: Sequence[Relation], options: Optio
     ) -> Iterator[Feature]:
         aggregate, place, role = step
         numbers = [source for source in relation.sources if source.kind == T.NUMERICAL and source.column is not None]
-        if not relation.offers(aggregate, role) or (place is not None and place >= len(numbers)):
+        if not relation.allows(aggregate, role) or (place is not None and place >= len(numbers)):
             return
         column, kind = (None, T.NUMERICAL) if place is None else numbers[place]
         if column != found[0]:
             window = None if role is None else relation.windows[role]
             yield Feature(aggregate, relation.route, column, kind, window=window, where=Condition(*found))
 
-    several = [relation for relation in relations if relation.rates.most > 1]
+    several = [relation for relation in relations if relation.counts.most > 1]
     order = [step for step in _WHERE if step[0] in options.aggregates]
     lanes = {relation.route: conditions_of(problem, relation.table, _CONDITIONS) for relation in several}
-    return by_promise(several, lambda relation: lanes[relation.route], order, make)
+    return by_priority(several, lambda relation: lanes[relation.route], order, make)

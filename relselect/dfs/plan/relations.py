@@ -8,14 +8,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from relselect.database.table import SemanticType
+from relselect.dfs.plan.column_facts import columns_of
 from relselect.dfs.plan.feature import Aggregate, Route, split_path
-from relselect.dfs.plan.sources import columns_of
-from relselect.dfs.plan.windows import Rates, rates_of
+from relselect.dfs.plan.windows import RowCounts, row_counts
 
 if TYPE_CHECKING:
     from relselect.problem import Problem
 
-__all__ = ["Options", "Relation", "Source", "by_promise", "relations_of"]
+__all__ = ["EnumerationOptions", "Relation", "ValueSource", "by_priority", "relations_of"]
 
 A, T = Aggregate, SemanticType
 Owner = TypeVar("Owner")
@@ -30,7 +30,7 @@ _OF_ONE = frozenset({A.COUNT, A.SINCE_LAST, A.MEAN, A.PERCENT_TRUE, A.MODE, A.MA
 
 
 @dataclass(frozen=True)
-class Options:
+class EnumerationOptions:
     """What the enumeration may offer.
 
     Attributes:
@@ -48,7 +48,7 @@ class Options:
     nested: bool
 
 
-class Source(NamedTuple):
+class ValueSource(NamedTuple):
     """A column that is read, or None for the rows themselves (type NUMERICAL) and for different parents (type KEY)."""
 
     column: str | None
@@ -67,7 +67,7 @@ class Relation:
 
     problem: Problem
     route: Route
-    rates: Rates
+    counts: RowCounts
 
     @cached_property
     def parts(self) -> tuple[Route, Route, Route]:
@@ -86,25 +86,25 @@ class Relation:
         return not self.problem.task.static and any(tables[hop.table].time is not None for hop in self.parts[1])
 
     @cached_property
-    def sources(self) -> tuple[Source, ...]:
+    def sources(self) -> tuple[ValueSource, ...]:
         """What can be read: the rows themselves first, then the columns in their order."""
         _, down, then = self.parts
-        rows = [] if then and len(down) > 1 else [Source(None, T.KEY if then else T.NUMERICAL)]
+        rows = [] if then and len(down) > 1 else [ValueSource(None, T.KEY if then else T.NUMERICAL)]
         clock = self.problem.database[self.table].time
-        columns = [Source(*found) for found in columns_of(self.problem, self.table) if found[0] != clock]
+        columns = [ValueSource(*found) for found in columns_of(self.problem, self.table) if found[0] != clock]
         return (*rows, *(source for source in columns if not (self.problem.task.static and source.kind == T.TIMESTAMP)))
 
     @cached_property
     def windows(self) -> tuple[int, ...]:
         """The windows in ticks, the most promising first: the second shortest, the shortest, the longer ones."""
-        ticks = tuple(window.ticks for window in self.rates.windows)
+        ticks = tuple(window.ticks for window in self.counts.windows)
         return ticks if len(ticks) < 2 else (ticks[1], ticks[0], *ticks[2:])
 
-    def offers(self, aggregate: Aggregate, role: int | None) -> bool:
+    def allows(self, aggregate: Aggregate, role: int | None) -> bool:
         """Whether an aggregate makes sense here, over all history or the window of that rank."""
         if role is not None and role >= len(self.windows):
             return False
-        if self.rates.most <= 1 and aggregate not in _OF_ONE and not (aggregate == A.LAST and self.timed):
+        if self.counts.most <= 1 and aggregate not in _OF_ONE and not (aggregate == A.LAST and self.timed):
             return False
         return self.timed or aggregate not in _ORDERED
 
@@ -113,19 +113,19 @@ class Relation:
 _ORDERED = frozenset({A.SINCE_LAST, A.SINCE_FIRST, A.TIME_BETWEEN, A.LAST, A.FIRST, A.TREND})
 
 
-def relations_of(problem: Problem, found: Iterable[Route], options: Options) -> list[Relation]:
+def relations_of(problem: Problem, found: Iterable[Route], options: EnumerationOptions) -> list[Relation]:
     """Return the relations along routes, without those of which training rows see nothing."""
     relations = []
     for route in found:
         up, down, _ = split_path(route)
         if down:
-            rates = rates_of(problem, up, down, most=options.most_windows, given=options.windows)
-            if rates.seen > 0:
-                relations.append(Relation(problem, route, rates))
+            counts = row_counts(problem, up, down, most=options.most_windows, given=options.windows)
+            if counts.seen > 0:
+                relations.append(Relation(problem, route, counts))
     return relations
 
 
-def by_promise(
+def by_priority(
     owners: Sequence[Owner],
     lanes: Callable[[Owner], Sequence[Lane]],
     order: Sequence[Step],

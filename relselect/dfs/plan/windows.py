@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from relselect.problem import Problem
     from relselect.tasks import Rows
 
-__all__ = ["Rates", "Window", "given_windows", "rates_of"]
+__all__ = ["RowCounts", "Window", "given_windows", "row_counts"]
 
 Ints = NDArray[np.int64]
 
@@ -45,7 +45,7 @@ class Window:
 
 
 @dataclass(frozen=True)
-class Rates:
+class RowCounts:
     """What training rows see of a relation.
 
     Attributes:
@@ -75,7 +75,9 @@ def given_windows(windows: Sequence[int | str] | None) -> tuple[int, ...] | None
     return tuple(ticks)
 
 
-def rates_of(problem: Problem, up: Route, down: Route, *, most: int, given: tuple[int, ...] | None = None) -> Rates:
+def row_counts(
+    problem: Problem, up: Route, down: Route, *, most: int, given: tuple[int, ...] | None = None
+) -> RowCounts:
     """Return what training rows see of the rows reached by `up` and then `down`.
 
     Args:
@@ -89,7 +91,7 @@ def rates_of(problem: Problem, up: Route, down: Route, *, most: int, given: tupl
     return problem.cached(key, lambda: _measured(problem, up, down, most, given))
 
 
-def _measured(problem: Problem, up: Route, down: Route, most: int, given: tuple[int, ...] | None) -> Rates:
+def _measured(problem: Problem, up: Route, down: Route, most: int, given: tuple[int, ...] | None) -> RowCounts:
     rows = _sample(problem)
     owners = _owners(problem, up, rows)
     visible = _visible(problem, up, down, owners)
@@ -105,7 +107,7 @@ def _measured(problem: Problem, up: Route, down: Route, most: int, given: tuple[
             inside = visible.number(some_owners, some_rows.asof, window_start(some_rows.cutoff, some_rows.asof, ticks))
             if given is not None or _is_worth(inside, counts):
                 found.append(Window(ticks, float(np.median(inside))))
-    return Rates(
+    return RowCounts(
         float(np.mean(some)) if len(some) else 0.0,
         float(np.mean(seen)) if len(seen) else 0.0,
         int(seen.max(initial=0)),

@@ -1,7 +1,7 @@
 """From features to common table expressions.
 
 Whoever is asked about stands somewhere: a task row at its entity's row, a nested feature at a row that the outer feature
-aggregates. A `Stand` is a relation of such places with a cutoff and an asof each; features are evaluated on a stand, and a
+aggregates. A `Subjects` is a relation of such places with a cutoff and an asof each; features are evaluated on a stand, and a
 nested feature makes a new stand of the pairs of an old one and the rows it sees.
 """
 
@@ -16,8 +16,9 @@ from sqlglot import exp
 from relselect.database.clock import DAY
 from relselect.database.table import SemanticType
 from relselect.dfs.plan.feature import Aggregate, Feature, Route
-from relselect.dfs.sql.catalog import Catalog, Key, matches
-from relselect.dfs.sql.names import Names
+from relselect.dfs.sql.aggregates import PathAggregates
+from relselect.dfs.sql.catalog import KeyPart, SqlCatalog, matches
+from relselect.dfs.sql.names import UniqueNames
 from relselect.dfs.sql.nodes import (
     Node,
     alias,
@@ -34,13 +35,12 @@ from relselect.dfs.sql.nodes import (
     real,
     relation,
 )
-from relselect.dfs.sql.readings import Reading, reading_of
-from relselect.dfs.sql.scan import Scan
-from relselect.dfs.sql.source import Read, Source
-from relselect.dfs.sql.tally import tally
-from relselect.dfs.sql.walk import Clock, Part, Place, Walk
+from relselect.dfs.sql.path_rows import KeyColumn, MaskClock, ParentRow, PathRows
+from relselect.dfs.sql.readings import ColumnReading, reading_of
+from relselect.dfs.sql.value_counts import value_counts
+from relselect.dfs.sql.visible_rows import ReadColumns, VisibleRows
 
-__all__ = ["Builder", "Found", "Stand", "unit_of"]
+__all__ = ["Builder", "FeatureColumn", "Subjects", "unit_of"]
 
 A = Aggregate
 _ORDERED = (A.FIRST, A.LAST)
@@ -51,7 +51,7 @@ _CLOCKS = ("cutoff", "asof", "until")
 _TASK_ROW = ("r",)
 
 
-class Found(NamedTuple):
+class FeatureColumn(NamedTuple):
     """Where a feature stands: in a relation keyed like its stand, None for the stand itself."""
 
     relation: str | None
@@ -59,7 +59,7 @@ class Found(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Stand:
+class Subjects:
     """Rows that features are evaluated for.
 
     Attributes:
@@ -73,8 +73,8 @@ class Stand:
     relation: str
     table: str
     ids: tuple[str, ...]
-    places: Mapping[Route, Place]
-    values: Mapping[tuple[Route, str, Reading], tuple[str, str | None]]
+    places: Mapping[Route, ParentRow]
+    values: Mapping[tuple[Route, str, ColumnReading], tuple[str, str | None]]
 
 
 def unit_of(time_kind: str | None) -> int:
@@ -90,9 +90,9 @@ class Builder:
         taken: Names that they must not have.
     """
 
-    def __init__(self, catalog: Catalog, taken: Sequence[str]) -> None:
+    def __init__(self, catalog: SqlCatalog, taken: Sequence[str]) -> None:
         self.catalog = catalog
-        self.names = Names([*taken, "g", "i", "x"])
+        self.names = UniqueNames([*taken, "g", "i", "x"])
         self.unit = unit_of(catalog.schema.time_kind)
         self.expressions: list[tuple[str, exp.Select]] = []
 
@@ -105,7 +105,7 @@ class Builder:
 
     # stands
 
-    def entities(self, asked: str, keys: tuple[Part, ...], entity: str, features: Sequence[Feature]) -> Stand:
+    def entities(self, asked: str, keys: tuple[KeyColumn, ...], entity: str, features: Sequence[Feature]) -> Subjects:
         """Return the stand of task rows: those whose entity's row is there and visible.
 
         Args:
@@ -114,24 +114,24 @@ class Builder:
             entity: The entity's table.
             features: What will be evaluated.
         """
-        walk = Walk(self.catalog, entity, (), (), [*_TASK_ROW, *_CLOCKS])
+        walk = PathRows(self.catalog, entity, (), (), [*_TASK_ROW, *_CLOCKS])
         rows = self.names.new(f"rows_{entity}")
-        source = Source(
+        source = VisibleRows(
             self.catalog.dialect, rows, asked, _TASK_ROW, walk.time, tuple(zip(keys, walk.keys, strict=True))
         )
-        return self._stand(source, walk, features, "seen", f"{entity}, as far as visible")
+        return self._subjects(source, walk, features, "seen", f"{entity}, as far as visible")
 
-    def _stand(
+    def _subjects(
         self,
-        source: Source,
-        walk: Walk,
+        source: VisibleRows,
+        walk: PathRows,
         features: Sequence[Feature],
         stem: str,
         comment: str,
         *,
         further: tuple[str, ...] = (),
         window: int | None = None,
-    ) -> Stand:
+    ) -> Subjects:
         places = {feature.parts[0]: None for feature in features if feature.parts[1]}
         values = {
             (feature.path, feature.column or "", reading_of(feature)): None
@@ -148,70 +148,72 @@ class Builder:
         name = self.names.new(stem)
         select = exp.select(*columns, copy=False).from_(relation(source.asked), copy=False)
         self.put(name, select.join(relation(source.rows), on=every(source.visible(window)), copy=False))
-        return Stand(name, walk.table, (*source.ids, *further), found_places, found_values)
+        return Subjects(name, walk.table, (*source.ids, *further), found_places, found_values)
 
     # features
 
-    def evaluate(self, stand: Stand, features: Sequence[Feature]) -> dict[Feature, Found]:
+    def evaluate(self, subjects: Subjects, features: Sequence[Feature]) -> dict[Feature, FeatureColumn]:
         """Return where the features of a stand are found."""
-        found: dict[Feature, Found] = {}
+        found: dict[Feature, FeatureColumn] = {}
         groups: dict[tuple[Route, bool], list[Feature]] = {}
         for feature in features:
             if feature.aggregate == A.DIRECT:
-                found[feature] = Found(None, self._direct(stand, feature))
+                found[feature] = FeatureColumn(None, self._direct(subjects, feature))
             else:
                 groups.setdefault((feature.path, feature.base is not None), []).append(feature)
         for (route, nested), members in groups.items():
-            found |= self._nested(stand, route, members) if nested else self._plain(stand, route, members)
+            found |= self._nested(subjects, route, members) if nested else self._plain(subjects, route, members)
         return found
 
-    def _direct(self, stand: Stand, feature: Feature) -> Node:
-        value, time = stand.values[feature.path, feature.column or "", reading_of(feature)]
-        said: Node = column(stand.relation, value)
+    def _direct(self, subjects: Subjects, feature: Feature) -> Node:
+        value, time = subjects.values[feature.path, feature.column or "", reading_of(feature)]
+        said: Node = column(subjects.relation, value)
         if feature.type == SemanticType.TIMESTAMP:
-            said = minus(double(column(stand.relation, "cutoff")), said)
+            said = minus(double(column(subjects.relation, "cutoff")), said)
             said = said if self.unit == 1 else divided(said, real(self.unit))
         if time is None:
             return said
-        return case((at_most(column(stand.relation, time), column(stand.relation, "asof")), said))
+        return case((at_most(column(subjects.relation, time), column(subjects.relation, "asof")), said))
 
-    def _plain(self, stand: Stand, route: Route, features: list[Feature]) -> dict[Feature, Found]:
+    def _plain(self, subjects: Subjects, route: Route, features: list[Feature]) -> dict[Feature, FeatureColumn]:
         """All features of one path that read columns."""
         up, down, then = features[0].parts
-        walk = Walk(self.catalog, up[-1].table if up else stand.table, down, then, [*_CLOCKS, *stand.ids])
+        walk = PathRows(self.catalog, up[-1].table if up else subjects.table, down, then, [*_CLOCKS, *subjects.ids])
         reads = [(feature, self._read(walk, feature)) for feature in features]
         rows = self.names.new(f"rows_{walk.table}")
-        source = self._source(stand, up, walk, rows)
+        source = self._source(subjects, up, walk, rows)
         self.put(rows, walk.select(self._owned(source, walk)), _path(route))
         return self._scanned(source, reads)
 
-    def _owned(self, source: Source, walk: Walk) -> Node | None:
+    def _owned(self, source: VisibleRows, walk: PathRows) -> Node | None:
         """Whether a row's owner is asked about: what few task rows see is not sorted with all the rest.
 
         Pairs are many and ask about most rows, so they are not looked through.
         """
         if source.ids != _TASK_ROW:
             return None
-        theirs = [Key(column("o", mine.name), mine.kind) for mine, _ in source.keys]
+        theirs = [KeyPart(column("o", mine.name), mine.kind) for mine, _ in source.keys]
         met = every(matches(*sides, self.catalog.dialect) for sides in zip(theirs, walk.owner(), strict=True))
         asked = exp.select(integer(1), copy=False).from_(relation(source.asked, "o"), copy=False)
         return exp.Exists(this=asked.where(met, copy=False))
 
-    def _source(self, stand: Stand, up: Route, walk: Walk, rows: str) -> Source:
-        place = stand.places[up]
+    def _source(self, subjects: Subjects, up: Route, walk: PathRows, rows: str) -> VisibleRows:
+        place = subjects.places[up]
         keys = tuple(zip(place.keys, walk.keys, strict=True))
-        return Source(self.catalog.dialect, rows, stand.relation, stand.ids, walk.time, keys, place.time)
+        return VisibleRows(self.catalog.dialect, rows, subjects.relation, subjects.ids, walk.time, keys, place.time)
 
-    def _read(self, walk: Walk, feature: Feature) -> Read:
+    def _read(self, walk: PathRows, feature: Feature) -> ReadColumns:
         value: tuple[str, ...] = ()
         if feature.type == SemanticType.KEY:
             value = walk.parent()
         elif feature.column is not None:
             value = (walk.value(feature.column, reading_of(feature)),)
-        clocks: list[Clock | None] = [walk.clock(feature.column)] if feature.column is not None else []
+        clocks: list[MaskClock | None] = [walk.clock(feature.column)] if feature.column is not None else []
         return self._timed(walk, feature, value, clocks)
 
-    def _timed(self, walk: Walk, feature: Feature, value: tuple[str, ...], clocks: list[Clock | None]) -> Read:
+    def _timed(
+        self, walk: PathRows, feature: Feature, value: tuple[str, ...], clocks: list[MaskClock | None]
+    ) -> ReadColumns:
         condition = None
         if feature.where is not None:
             condition = walk.condition(feature.where.column, feature.where.value)
@@ -221,28 +223,30 @@ class Builder:
         sequence = walk.sequence(moment, masked) if feature.aggregate in _ORDERED else None
         plain = feature.aggregate == A.NUM_UNIQUE and feature.base is None
         previous = walk.previous(value, moment, condition) if plain else None
-        return Read(value, moment, condition, sequence, previous)
+        return ReadColumns(value, moment, condition, sequence, previous)
 
-    def _nested(self, stand: Stand, route: Route, features: list[Feature]) -> dict[Feature, Found]:
+    def _nested(self, subjects: Subjects, route: Route, features: list[Feature]) -> dict[Feature, FeatureColumn]:
         """All features of one path that aggregate a feature of its rows."""
         up, down, _ = features[0].parts
-        walk = Walk(self.catalog, up[-1].table if up else stand.table, down, (), [*_CLOCKS, *stand.ids])
+        walk = PathRows(self.catalog, up[-1].table if up else subjects.table, down, (), [*_CLOCKS, *subjects.ids])
         timed = {feature: self._timed(walk, feature, (), []) for feature in features}
         bases = list(dict.fromkeys(feature.base for feature in features if feature.base is not None))
         further = walk.number() if any(base.parts[1] for base in bases) else ()
-        source = self._source(stand, up, walk, self.names.new(f"rows_{walk.table}"))
+        source = self._source(subjects, up, walk, self.names.new(f"rows_{walk.table}"))
         window = source.widest([(feature, timed[feature]) for feature in features])
-        pairs = self._stand(source, walk, bases, "pairs", _path(route), further=further, window=window)
+        pairs = self._subjects(source, walk, bases, "pairs", _path(route), further=further, window=window)
         values = self._valued(pairs, self.evaluate(pairs, bases), walk.names)
-        paired = Source(self.catalog.dialect, values[0], values[0], stand.ids, walk.time, ())
+        paired = VisibleRows(self.catalog.dialect, values[0], values[0], subjects.ids, walk.time, ())
         reads = []
         for feature in features:
             read = timed[feature]
             name = values[1][feature.base] if feature.base is not None else ""
-            reads.append((feature, Read((name,), read.moment, read.condition, read.sequence)))
+            reads.append((feature, ReadColumns((name,), read.moment, read.condition, read.sequence)))
         return self._scanned(paired, reads)
 
-    def _valued(self, pairs: Stand, found: dict[Feature, Found], names: Names) -> tuple[str, dict[Feature | None, str]]:
+    def _valued(
+        self, pairs: Subjects, found: dict[Feature, FeatureColumn], names: UniqueNames
+    ) -> tuple[str, dict[Feature | None, str]]:
         """Return the pairs with the nested features beside them, and the names of these."""
         columns: dict[Feature | None, str] = {}
         said: list[Node] = [exp.Column(this=exp.Star(), table=exp.to_identifier(pairs.relation, quoted=True))]
@@ -256,30 +260,32 @@ class Builder:
         select = exp.select(*said, copy=False).from_(relation(pairs.relation), copy=False)
         return self.put(self.names.new("valued"), self.joined(select, pairs.relation, pairs.ids, found)), columns
 
-    def joined(self, select: exp.Select, to: str, ids: tuple[str, ...], found: Mapping[Feature, Found]) -> exp.Select:
+    def joined(
+        self, select: exp.Select, to: str, ids: tuple[str, ...], found: Mapping[Feature, FeatureColumn]
+    ) -> exp.Select:
         """Join the relations that features are found in to a relation with the same ids."""
         for name in dict.fromkeys(where.relation for where in found.values() if where.relation is not None):
             met = every(equal(column(name, key), column(to, key)) for key in ids)
             select = select.join(relation(name), on=met, join_type="left", copy=False)
         return select
 
-    def _scanned(self, source: Source, reads: list[tuple[Feature, Read]]) -> dict[Feature, Found]:
+    def _scanned(self, source: VisibleRows, reads: list[tuple[Feature, ReadColumns]]) -> dict[Feature, FeatureColumn]:
         """Compute features whose values stand in the rows."""
-        scan = Scan(source, self.names, self.unit)
+        scan = PathAggregates(source, self.names, self.unit)
         plain: dict[Feature, tuple[str, Node]] = {}
-        counted: dict[str, list[tuple[str, Feature, Read]]] = {}
+        counted: dict[str, list[tuple[str, Feature, ReadColumns]]] = {}
         for number, (feature, read) in enumerate(reads, start=1):
             if feature.aggregate in _TALLIED or (feature.aggregate == A.NUM_UNIQUE and source.paired):
                 counted.setdefault(read.value[0], []).append((f"f{number}", feature, read))
             else:
                 plain[feature] = (f"f{number}", scan.feature(feature, read))
-        found: dict[Feature, Found] = {}
+        found: dict[Feature, FeatureColumn] = {}
         if plain:
             name = self._put_all(scan.expressions(list(plain.values())))
-            found |= {feature: Found(name, column(name, known_as)) for feature, (known_as, _) in plain.items()}
+            found |= {feature: FeatureColumn(name, column(name, known_as)) for feature, (known_as, _) in plain.items()}
         for members in counted.values():
-            name = self._put_all(tally(source, self.names, members))
-            found |= {feature: Found(name, column(name, known_as)) for known_as, feature, _ in members}
+            name = self._put_all(value_counts(source, self.names, members))
+            found |= {feature: FeatureColumn(name, column(name, known_as)) for known_as, feature, _ in members}
         return found
 
     def _put_all(self, parts: list[tuple[str, exp.Select]]) -> str:

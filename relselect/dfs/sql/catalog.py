@@ -1,7 +1,7 @@
 """Where tables and columns are found, and how keys are compared.
 
-`Catalog` is what the builder of statements needs to know of a database; `Warehouse` knows it from a plan's schema alone,
-`relselect.dfs.sql.loaded` from Arrow tables.
+`SqlCatalog` is what the builder of statements needs to know of a database; `WarehouseCatalog` knows it from a plan's schema alone,
+`relselect.dfs.sql.arrow_catalog` from Arrow tables.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from sqlglot import exp
 from relselect.dfs.plan.schema import KeySchema, Schema
 from relselect.dfs.sql.dialects import Dialect
 from relselect.dfs.sql.nodes import Node, bigint, case, column, equal, relation
-from relselect.dfs.sql.readings import Reading, kind_of, read_as
+from relselect.dfs.sql.readings import ColumnReading, kind_of, read_as
 
-__all__ = ["Catalog", "Key", "Warehouse", "matches"]
+__all__ = ["SqlCatalog", "KeyPart", "WarehouseCatalog", "matches"]
 
 #: What columns of bytes, lists and structs are stored as: they order no rows.
 _NESTED = ("binary", "large_binary", "list", "large_list", "fixed_size_list", "struct", "map", "month", "day_time")
 
 
 @dataclass(frozen=True)
-class Key:
+class KeyPart:
     """One part of a key.
 
     Attributes:
@@ -35,7 +35,7 @@ class Key:
     kind: str
 
 
-def matches(left: Key, right: Key, dialect: Dialect) -> Node:
+def matches(left: KeyPart, right: KeyPart, dialect: Dialect) -> Node:
     """Whether two parts are there and equal: an integer equals the text that says it."""
     one, other = left.value, right.value
     if left.kind != right.kind and "text" in (left.kind, right.kind):
@@ -45,7 +45,7 @@ def matches(left: Key, right: Key, dialect: Dialect) -> Node:
     return equal(one, other)
 
 
-class Catalog(ABC):
+class SqlCatalog(ABC):
     """A database to build statements for.
 
     Args:
@@ -61,15 +61,15 @@ class Catalog(ABC):
         """Return a table for FROM."""
 
     @abstractmethod
-    def read(self, table: str, name: str, reading: Reading, known_as: str) -> Node:
+    def read(self, table: str, name: str, reading: ColumnReading, known_as: str) -> Node:
         """Return a column, read as something."""
 
     @abstractmethod
-    def identity(self, table: str, known_as: str) -> list[Key]:
+    def identity(self, table: str, known_as: str) -> list[KeyPart]:
         """Return what identifies a row of a table with a primary key."""
 
     @abstractmethod
-    def reference(self, table: str, key: KeySchema, known_as: str) -> list[Key]:
+    def reference(self, table: str, key: KeySchema, known_as: str) -> list[KeyPart]:
         """Return what a foreign key holds, in the order of the parent's `identity`."""
 
     def key(self, table: str, name: str, parent: str) -> KeySchema:
@@ -87,7 +87,7 @@ class Catalog(ABC):
         )
 
 
-class Warehouse(Catalog):
+class WarehouseCatalog(SqlCatalog):
     """A database whose tables and columns are called as in the schema.
 
     Args:
@@ -105,26 +105,26 @@ class Warehouse(Catalog):
         """Return a table for FROM."""
         return relation(self._names.get(name, name), known_as, self._namespace)
 
-    def read(self, table: str, name: str, reading: Reading, known_as: str) -> Node:
+    def read(self, table: str, name: str, reading: ColumnReading, known_as: str) -> Node:
         """Return a column, read as something."""
         return read_as(self.dialect, self.schema.tables[table].columns[name], column(known_as, name), reading)
 
-    def identity(self, table: str, known_as: str) -> list[Key]:
+    def identity(self, table: str, known_as: str) -> list[KeyPart]:
         """Return the primary key."""
         return [self._part(table, name, known_as) for name in self.schema.tables[table].primary_key]
 
-    def reference(self, table: str, key: KeySchema, known_as: str) -> list[Key]:
+    def reference(self, table: str, key: KeySchema, known_as: str) -> list[KeyPart]:
         """Return the key's columns in the order of the parent's primary key."""
         mine = dict(zip(key.referred, key.columns, strict=True))
         return [self._part(table, mine[name], known_as) for name in self.schema.tables[key.table].primary_key]
 
-    def _part(self, table: str, name: str, known_as: str) -> Key:
+    def _part(self, table: str, name: str, known_as: str) -> KeyPart:
         kind = kind_of(self.schema.tables[table].columns[name])
         value = column(known_as, name)
         if kind == "text":
-            return Key(self.dialect.words(value), kind)
+            return KeyPart(self.dialect.words(value), kind)
         if kind == "real":
             # Integer keys with gaps come as floats; whole floats are those integers again.
             whole = equal(column(known_as, name), exp.Floor(this=column(known_as, name)))
-            return Key(case((whole, bigint(value))), "integer")
-        return Key(value, kind)
+            return KeyPart(case((whole, bigint(value))), "integer")
+        return KeyPart(value, kind)

@@ -25,10 +25,10 @@ from relselect.dfs.plan.plan import Plan, parse_bytes
 from relselect.dfs.plan.schema import Schema
 from relselect.dfs.prefix.encoding import Vocabulary
 from relselect.dfs.prefix.matrix import FeatureMatrix
+from relselect.dfs.sql.arrow_catalog import ArrowCatalog
 from relselect.dfs.sql.dialects import dialect_of
-from relselect.dfs.sql.loaded import Loaded
 from relselect.dfs.sql.statement import statement
-from relselect.dfs.sql.targets import Targets
+from relselect.dfs.sql.task_rows import TaskRowTable
 from relselect.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ class _Run:
         self.folder = folder
         self.problem, self.rows, self.vocabulary = problem, rows, vocabulary
         self.connection, self.check, self.memory_limit = connection, check, memory_limit
-        self.catalog = Loaded(problem, Schema.of(problem), dialect_of("duckdb"))
+        self.catalog = ArrowCatalog(problem, Schema.of(problem), dialect_of("duckdb"))
         self._known: dict[str, list[str]] = {}
 
     def fill(self, values: Floats, places: Sequence[int], features: Sequence[Feature]) -> None:
@@ -153,7 +153,7 @@ class _Run:
             places, features = [places[i] for i in kept], [features[i] for i in kept]
         if not features:
             return
-        targets = Targets(_TARGETS, "r", (("entity", "integer"),), "cutoff", "asof", ticks=True)
+        targets = TaskRowTable(_TARGETS, "r", (("entity", "integer"),), "cutoff", "asof", ticks=True)
         names = [f"f{number}" for number in range(len(features))]
         query = statement(self.catalog, targets, self.problem.entity, features, names).sql(dialect="duckdb")
         for name, table in self.catalog.tables().items():

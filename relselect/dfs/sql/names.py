@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-__all__ = ["Names"]
+__all__ = ["UniqueNames"]
 
 _LONGEST = 40
 
 
-class Names:
+class UniqueNames:
     """Gives every name once; names that differ by case alone count as the same, as databases may fold them.
 
     Args:

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 from relselect.dfs.plan.feature import Hop, Route
-from relselect.dfs.sql.catalog import Catalog, Key, matches
-from relselect.dfs.sql.names import Names
+from relselect.dfs.sql.catalog import KeyPart, SqlCatalog, matches
+from relselect.dfs.sql.names import UniqueNames
 from relselect.dfs.sql.nodes import (
     ALWAYS_VISIBLE,
     NEVER,
@@ -33,16 +33,16 @@ from relselect.dfs.sql.nodes import (
     text,
     window,
 )
-from relselect.dfs.sql.readings import Reading
+from relselect.dfs.sql.readings import ColumnReading
 
-__all__ = ["Clock", "Part", "Place", "Walk"]
+__all__ = ["MaskClock", "KeyColumn", "ParentRow", "PathRows"]
 
 #: The rows' own table in FROM.
 _ROWS = "x"
 
 
 @dataclass(frozen=True)
-class Part:
+class KeyColumn:
     """A column of a key: its name and what it is compared as."""
 
     name: str
@@ -50,7 +50,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Place:
+class ParentRow:
     """A row above one that stands for an entity.
 
     Attributes:
@@ -58,12 +58,12 @@ class Place:
         time: The column that says since when it is visible from there; None where it comes with the row itself.
     """
 
-    keys: tuple[Part, ...]
+    keys: tuple[KeyColumn, ...]
     time: str | None
 
 
 @dataclass(frozen=True)
-class Clock:
+class MaskClock:
     """The column that says when a masked value of the row at `known_as` became known."""
 
     known_as: str
@@ -71,7 +71,7 @@ class Clock:
     name: str
 
 
-class Walk:
+class PathRows:
     """The rows at the end of a path, and the columns asked of them.
 
     Args:
@@ -82,9 +82,9 @@ class Walk:
         taken: Names that columns must not have.
     """
 
-    def __init__(self, catalog: Catalog, owner: str, down: Route, then: Route, taken: list[str]) -> None:
+    def __init__(self, catalog: SqlCatalog, owner: str, down: Route, then: Route, taken: list[str]) -> None:
         self.catalog = catalog
-        self.names = Names(taken)
+        self.names = UniqueNames(taken)
         self.table = down[-1].table if down else owner
         self.end, self.end_table = _ROWS, self.table
         self._joins: list[tuple[exp.Table, Node, bool]] = []
@@ -93,7 +93,7 @@ class Walk:
         self._columns: dict[object, tuple[str, Node]] = {}
         self._windows: dict[object, tuple[str, Node]] = {}
         self._climbed: dict[Route, tuple[str, list[Node]]] = {}
-        self._aliases = Names([_ROWS])
+        self._aliases = UniqueNames([_ROWS])
         self.keys = self._descend(owner, down)
         self._ascend(then)
         self.time = self._column("time", self._time, "t")
@@ -103,7 +103,7 @@ class Walk:
 
     # FROM
 
-    def _descend(self, owner: str, down: Route) -> tuple[Part, ...]:
+    def _descend(self, owner: str, down: Route) -> tuple[KeyColumn, ...]:
         """Join the tables between the rows and their owner, from the rows upwards; return the owner's key."""
         here = _ROWS
         self._pass(self.table, here)
@@ -139,7 +139,7 @@ class Walk:
     def _pass(self, table: str, known_as: str) -> None:
         time = self.catalog.schema.tables[table].time
         if time is not None:
-            ticks = self.catalog.read(table, time, Reading.TICKS, known_as)
+            ticks = self.catalog.read(table, time, ColumnReading.TICKS, known_as)
             self._times.append(ticks)
             self._filters.append(present(ticks.copy()))
 
@@ -149,7 +149,7 @@ class Walk:
         return [self._clock(table, known_as, clocks[name]) for name in columns if name in clocks]
 
     def _clock(self, table: str, known_as: str, name: str) -> Node:
-        return or_else(self.catalog.read(table, name, Reading.TICKS, known_as), integer(NEVER))
+        return or_else(self.catalog.read(table, name, ColumnReading.TICKS, known_as), integer(NEVER))
 
     # columns
 
@@ -162,17 +162,17 @@ class Walk:
             among[key] = (self.names.new(stem), make())
         return among[key][0]
 
-    def _read(self, table: str, name: str, reading: Reading, known_as: str) -> str:
+    def _read(self, table: str, name: str, reading: ColumnReading, known_as: str) -> str:
         key = (known_as, name, reading)
         return self._column(key, lambda: self.catalog.read(table, name, reading, known_as), name)
 
-    def _parts(self, known_as: str, keys: list[Key]) -> tuple[Part, ...]:
+    def _parts(self, known_as: str, keys: list[KeyPart]) -> tuple[KeyColumn, ...]:
         return tuple(self._part((known_as, "key", key.value.sql()), key) for key in keys)
 
-    def _part(self, known: object, key: Key) -> Part:
-        return Part(self._column(known, lambda: key.value, "k"), key.kind)
+    def _part(self, known: object, key: KeyPart) -> KeyColumn:
+        return KeyColumn(self._column(known, lambda: key.value, "k"), key.kind)
 
-    def value(self, name: str, reading: Reading) -> str:
+    def value(self, name: str, reading: ColumnReading) -> str:
         """Return the column of a value at the end of the path."""
         return self._read(self.end_table, name, reading, self.end)
 
@@ -184,16 +184,18 @@ class Walk:
         """Return the column that says whether a column of the rows equals a text."""
         key = (name, "equals", value)
         return self._column(
-            key, lambda: equal(self.catalog.read(self.table, name, Reading.TEXT, _ROWS), text(value)), f"is_{name}"
+            key,
+            lambda: equal(self.catalog.read(self.table, name, ColumnReading.TEXT, _ROWS), text(value)),
+            f"is_{name}",
         )
 
-    def clock(self, name: str, *, of_rows: bool = False) -> Clock | None:
+    def clock(self, name: str, *, of_rows: bool = False) -> MaskClock | None:
         """Return what masks a column: of the rows themselves, or of the table at the end of the path."""
         table, known_as = (self.table, _ROWS) if of_rows else (self.end_table, self.end)
         found = self.catalog.schema.tables[table].clocks.get(name)
-        return None if found is None else Clock(known_as, table, found)
+        return None if found is None else MaskClock(known_as, table, found)
 
-    def moment(self, clocks: frozenset[Clock]) -> str:
+    def moment(self, clocks: frozenset[MaskClock]) -> str:
         """Return the column of the effective time of a value that is masked by these clocks."""
         if not clocks:
             return self.time
@@ -204,7 +206,7 @@ class Walk:
     def _content(self) -> list[str]:
         """Return the columns that order rows of one time."""
         names = self.catalog.content(self.table)
-        return [self._read(self.table, name, Reading.ORDER, _ROWS) for name in names]
+        return [self._read(self.table, name, ColumnReading.ORDER, _ROWS) for name in names]
 
     def sequence(self, moment: str, name: str | None) -> str:
         """Return the column of the row's number among its owner's, by effective time, then by content.
@@ -215,7 +217,7 @@ class Walk:
         """
         order = [moment, *self._content()]
         if name is not None and not self.catalog.schema.tables[self.table].primary_key:
-            order.append(self._read(self.end_table, name, Reading.ORDER, self.end))
+            order.append(self._read(self.end_table, name, ColumnReading.ORDER, self.end))
         by = [part.name for part in self.keys]
         return self._window("seq", exp.RowNumber(), by, order)
 
@@ -231,7 +233,7 @@ class Walk:
         if declared.primary_key:
             return tuple(part.name for part in self._parts(_ROWS, self.catalog.identity(self.table, _ROWS)))
         # Rows that are equal in everything, masked values included, may change places: they say the same.
-        masked = [self._read(self.table, name, Reading.ORDER, _ROWS) for name in declared.clocks]
+        masked = [self._read(self.table, name, ColumnReading.ORDER, _ROWS) for name in declared.clocks]
         return (self._window("row", exp.RowNumber(), [], [*self._content(), *masked]),)
 
     def previous(self, values: tuple[str, ...], moment: str, condition: str | None) -> str:
@@ -241,16 +243,16 @@ class Walk:
 
     # rows above one that stands for an entity
 
-    def place(self, up: Route) -> Place:
+    def place(self, up: Route) -> ParentRow:
         """Return the row that steps up lead to."""
         there, times = self._climb(up)
         parts = self._parts(there, self.catalog.identity(self._table_at(up), there))
-        return Place(parts, self._column((there, "seen"), lambda: greatest(times), "seen") if times else None)
+        return ParentRow(parts, self._column((there, "seen"), lambda: greatest(times), "seen") if times else None)
 
     def _table_at(self, up: Route) -> str:
         return up[-1].table if up else self.table
 
-    def direct(self, up: Route, name: str, reading: Reading) -> tuple[str, str | None]:
+    def direct(self, up: Route, name: str, reading: ColumnReading) -> tuple[str, str | None]:
         """Return the columns of a value above, and of the time from which it is known (None for at once)."""
         there, times = self._climb(up)
         table = self._table_at(up)
@@ -287,10 +289,10 @@ class Walk:
         """The names of all columns asked for."""
         return [name for among in (self._columns, self._windows) for name, _ in among.values()]
 
-    def owner(self) -> list[Key]:
+    def owner(self) -> list[KeyPart]:
         """Return the owner's key in terms of the tables."""
         said = dict(self._columns.values())
-        return [Key(said[part.name].copy(), part.kind) for part in self.keys]
+        return [KeyPart(said[part.name].copy(), part.kind) for part in self.keys]
 
     def select(self, only: Node | None = None) -> exp.Select:
         """Return the rows, those that meet a condition where one is given."""

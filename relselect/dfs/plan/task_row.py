@@ -15,7 +15,7 @@ from relselect.dfs.prefix.encoding import Vocabulary
 from relselect.errors import TaskError
 from relselect.tasks import Rows
 
-__all__ = ["OWN", "own_values"]
+__all__ = ["OWN", "task_row_values"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -24,7 +24,7 @@ Ints = NDArray[np.int64]
 OWN = (Aggregate.CALENDAR, Aggregate.DELAY, Aggregate.ROW)
 
 
-def own_values(feature: Feature, rows: Rows, vocabulary: Vocabulary, unit: int) -> Floats:
+def task_row_values(feature: Feature, rows: Rows, vocabulary: Vocabulary, unit: int) -> Floats:
     """Return what n task rows themselves say, shape (n,), nan for missing.
 
     Args:

@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 from relselect.dfs.plan.feature import Feature
-from relselect.dfs.sql.catalog import Key, matches
+from relselect.dfs.sql.catalog import KeyPart, matches
 from relselect.dfs.sql.dialects import Dialect
 from relselect.dfs.sql.nodes import Node, at_most, both, column, every, integer, later, minus, relation
-from relselect.dfs.sql.walk import Part
+from relselect.dfs.sql.path_rows import KeyColumn
 
-__all__ = ["Read", "Source"]
+__all__ = ["ReadColumns", "VisibleRows"]
 
 
 @dataclass(frozen=True)
-class Read:
+class ReadColumns:
     """What a feature reads of the rows, as names of their columns.
 
     Attributes:
@@ -36,7 +36,7 @@ class Read:
 
 
 @dataclass(frozen=True)
-class Source:
+class VisibleRows:
     """Rows and who sees them.
 
     Attributes:
@@ -54,7 +54,7 @@ class Source:
     asked: str
     ids: tuple[str, ...]
     time: str
-    keys: tuple[tuple[Part, Part], ...]
+    keys: tuple[tuple[KeyColumn, KeyColumn], ...]
     seen: str | None = None
 
     @property
@@ -91,10 +91,12 @@ class Source:
 
     def met(self, other: str) -> Node:
         """Whether the key of who asks equals that of a relation with the rows' keys."""
-        parts = [(Key(column(self.asked, a.name), a.kind), Key(column(other, b.name), b.kind)) for a, b in self.keys]
+        parts = [
+            (KeyPart(column(self.asked, a.name), a.kind), KeyPart(column(other, b.name), b.kind)) for a, b in self.keys
+        ]
         return every(matches(mine, theirs, self.dialect) for mine, theirs in parts)
 
-    def when(self, read: Read, window: int | None, *more: Node) -> Node | None:
+    def when(self, read: ReadColumns, window: int | None, *more: Node) -> Node | None:
         """Whether a row counts, given that it is visible; None for always."""
         found = list(more)
         if read.moment != self.time:
@@ -138,7 +140,7 @@ class Source:
             found.append(later(self.row(self.time), self.since(window)))
         return found
 
-    def widest(self, asked: Sequence[tuple[Feature, Read]]) -> int | None:
+    def widest(self, asked: Sequence[tuple[Feature, ReadColumns]]) -> int | None:
         """Return the longest window of some features, None where one reads all history."""
         longest = 0
         for feature, read in asked:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from sqlglot import exp
 
 from relselect.dfs.plan.feature import Aggregate, Feature
-from relselect.dfs.sql.names import Names
+from relselect.dfs.sql.names import UniqueNames
 from relselect.dfs.sql.nodes import (
     Node,
     alias,
@@ -30,12 +30,14 @@ from relselect.dfs.sql.nodes import (
     relation,
     times,
 )
-from relselect.dfs.sql.source import Read, Source
+from relselect.dfs.sql.visible_rows import ReadColumns, VisibleRows
 
-__all__ = ["tally"]
+__all__ = ["value_counts"]
 
 
-def tally(source: Source, names: Names, asked: Sequence[tuple[str, Feature, Read]]) -> list[tuple[str, exp.Select]]:
+def value_counts(
+    source: VisibleRows, names: UniqueNames, asked: Sequence[tuple[str, Feature, ReadColumns]]
+) -> list[tuple[str, exp.Select]]:
     """Return common table expressions; the last holds the features.
 
     Args:
@@ -68,7 +70,7 @@ def tally(source: Source, names: Names, asked: Sequence[tuple[str, Feature, Read
     ]
 
 
-def _feature(source: Source, feature: Feature, value: str, number: str) -> Node:
+def _feature(source: VisibleRows, feature: Feature, value: str, number: str) -> Node:
     there = present(column("g", value))
     some = later(column("g", number), integer(0))
     rows = double(exp.Sum(this=column("g", number)))

@@ -12,7 +12,7 @@ from sqlglot import exp
 
 from relselect.database.table import SemanticType
 from relselect.dfs.plan.feature import Aggregate, Feature
-from relselect.dfs.sql.names import Names
+from relselect.dfs.sql.names import UniqueNames
 from relselect.dfs.sql.nodes import (
     Node,
     alias,
@@ -35,17 +35,17 @@ from relselect.dfs.sql.nodes import (
     text,
     times,
 )
-from relselect.dfs.sql.source import Read, Source
+from relselect.dfs.sql.visible_rows import ReadColumns, VisibleRows
 
-__all__ = ["Scan"]
+__all__ = ["PathAggregates"]
 
 A = Aggregate
 
 
-class _Asked:
+class _Request:
     """A feature and what it reads."""
 
-    def __init__(self, feature: Feature, read: Read) -> None:
+    def __init__(self, feature: Feature, read: ReadColumns) -> None:
         self.feature, self.read, self.window = feature, read, feature.window
         self.value = read.value[0] if read.value else ""
         #: Which rows are aggregated, and with the value read: what tells aggregates of one scan apart.
@@ -53,7 +53,7 @@ class _Asked:
         self.key = (self.value, *self.rows)
 
 
-class Scan:
+class PathAggregates:
     """The aggregates of one path.
 
     Args:
@@ -62,14 +62,14 @@ class Scan:
         unit: Ticks of one day, or 1 for integer times.
     """
 
-    def __init__(self, source: Source, names: Names, unit: int) -> None:
+    def __init__(self, source: VisibleRows, names: UniqueNames, unit: int) -> None:
         self.source, self.unit = source, unit
         self.dialect = source.dialect
         self._names = names
         self._aggregates: dict[object, tuple[str, Node]] = {}
         self._anchors: dict[str, dict[object, tuple[str, Node]]] = {}
-        self._near: list[tuple[Feature, Read]] = []
-        self._asked: list[tuple[Feature, Read]] = []
+        self._near: list[tuple[Feature, ReadColumns]] = []
+        self._asked: list[tuple[Feature, ReadColumns]] = []
         self._first_name, self._near_name = names.new("firsts"), names.new("means")
 
     # pieces
@@ -80,11 +80,11 @@ class Scan:
             self._aggregates[key] = (f"a{len(self._aggregates) + 1}", make())
         return column("g", self._aggregates[key][0])
 
-    def _count(self, asked: _Asked, *more: Node, of: str = "rows") -> Node:
+    def _count(self, asked: _Request, *more: Node, of: str = "rows") -> Node:
         when = self.source.when(asked.read, asked.window, *more)
         return self._aggregate((of, asked.rows), lambda: self.dialect.count(when))
 
-    def _of(self, kind: str, make: Callable[[Node], Node], name: str, asked: _Asked, *more: Node) -> Node:
+    def _of(self, kind: str, make: Callable[[Node], Node], name: str, asked: _Request, *more: Node) -> Node:
         """Return an aggregate of a column; further conditions go by the kind."""
         return self._aggregate(
             (kind, name, asked.rows),
@@ -93,10 +93,10 @@ class Scan:
             ),
         )
 
-    def _least(self, name: str, asked: _Asked) -> Node:
+    def _least(self, name: str, asked: _Request) -> Node:
         return self._of("least", lambda node: exp.Min(this=node), name, asked)
 
-    def _most(self, name: str, asked: _Asked) -> Node:
+    def _most(self, name: str, asked: _Request) -> Node:
         return self._of("most", lambda node: exp.Max(this=node), name, asked)
 
     def _age(self, ticks: Node) -> Node:
@@ -109,7 +109,7 @@ class Scan:
 
     # anchors
 
-    def _anchor(self, asked: _Asked, *, of_time: bool) -> Node:
+    def _anchor(self, asked: _Request, *, of_time: bool) -> Node:
         """Return a value, or a moment, that lies among those aggregated."""
         read, row = asked.read, self.source.row
         there = present(row(read.value[0]))
@@ -126,20 +126,20 @@ class Scan:
         known_as, _ = among.setdefault((of_time, *asked.key), (f"c{len(among) + 1}", value))
         return column(name, known_as)
 
-    def _deviation(self, asked: _Asked) -> Node:
+    def _deviation(self, asked: _Request) -> Node:
         return minus(self.source.row(asked.value), self._anchor(asked, of_time=False))
 
     # features
 
-    def feature(self, feature: Feature, read: Read) -> Node:
+    def feature(self, feature: Feature, read: ReadColumns) -> Node:
         """Return a feature in terms of the aggregates, which it puts among those to compute."""
-        asked = _Asked(feature, read)
+        asked = _Request(feature, read)
         self._asked.append((feature, read))
         found = self._of_rows(asked) or self._of_shares(asked) or self._of_values(asked)
         aged = feature.type == SemanticType.TIMESTAMP and feature.aggregate in (A.MIN, A.MAX, A.FIRST, A.LAST)
         return self._age(found) if aged else found
 
-    def _of_rows(self, asked: _Asked) -> Node | None:
+    def _of_rows(self, asked: _Request) -> Node | None:
         moment = asked.read.moment
         match asked.feature.aggregate:
             case A.COUNT:
@@ -155,7 +155,7 @@ class Scan:
                 return case((later(number, integer(1)), self._scaled(divided(double(span), gaps))))
         return None
 
-    def _of_shares(self, asked: _Asked) -> Node | None:
+    def _of_shares(self, asked: _Request) -> Node | None:
         match asked.feature.aggregate:
             case A.PERCENT_TRUE:
                 hits = self._count(asked, equal(self.source.row(asked.value), real(1)), of=f"true {asked.value}")
@@ -171,11 +171,11 @@ class Scan:
                 return case((later(self._count(asked), integer(0)), double(number)))
         return None
 
-    def _values(self, asked: _Asked) -> Node:
+    def _values(self, asked: _Request) -> Node:
         """Return the number of values that are there."""
         return self._count(asked, present(self.source.row(asked.value)), of=f"there {asked.value}")
 
-    def _new(self, asked: _Asked) -> Node:
+    def _new(self, asked: _Request) -> Node:
         """Whether a row says something for the first time in its window."""
         previous = asked.read.previous or ""
         first: Node = exp.Is(this=self.source.row(previous), expression=exp.Null())
@@ -187,7 +187,7 @@ class Scan:
     def _ratio(self, part: Node, whole: Node) -> Node:
         return divided(double(part), exp.Nullif(this=double(whole), expression=real(0)))
 
-    def _of_values(self, asked: _Asked) -> Node:
+    def _of_values(self, asked: _Request) -> Node:
         feature = asked.feature
         when = self.source.when(asked.read, asked.window)
         value = self.source.row(asked.value)
@@ -221,7 +221,7 @@ class Scan:
                 return self._trend(asked)
         raise NotImplementedError(f"no SQL for {feature.name}")
 
-    def _skew(self, asked: _Asked) -> Node:
+    def _skew(self, asked: _Request) -> Node:
         """The bias-corrected Fisher-Pearson coefficient G1 (Joanes and Gill 1998), from power sums around the anchor."""
 
         def power(degree: int) -> Node:
@@ -247,7 +247,7 @@ class Scan:
         flat = equal(self._least(asked.value, asked), self._most(asked.value, asked))
         return self._from_three(number.copy(), flat, skew)
 
-    def _trend(self, asked: _Asked) -> Node:
+    def _trend(self, asked: _Request) -> Node:
         moment = asked.read.moment
 
         def there() -> Node:

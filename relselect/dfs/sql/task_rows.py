@@ -11,7 +11,7 @@ from relselect.database.clock import EVERYTHING
 from relselect.database.table import SemanticType
 from relselect.dfs.plan.feature import Aggregate, Feature
 from relselect.dfs.sql.builder import unit_of
-from relselect.dfs.sql.catalog import Catalog
+from relselect.dfs.sql.catalog import SqlCatalog
 from relselect.dfs.sql.dialects import Dialect
 from relselect.dfs.sql.nodes import (
     Node,
@@ -29,9 +29,9 @@ from relselect.dfs.sql.nodes import (
     real,
     relation,
 )
-from relselect.dfs.sql.readings import Reading, read_as
+from relselect.dfs.sql.readings import ColumnReading, read_as
 
-__all__ = ["OF_TASK_ROW", "Targets", "asked_rows", "of_task_row"]
+__all__ = ["OF_TASK_ROW", "TaskRowTable", "task_rows", "of_task_row"]
 
 A = Aggregate
 #: What the task row itself says.
@@ -40,7 +40,7 @@ _PARTS = {"month": "MONTH", "day_of_year": "DOY", "weekday": "DOW", "hour": "HOU
 
 
 @dataclass(frozen=True)
-class Targets:
+class TaskRowTable:
     """The table of task rows.
 
     Attributes:
@@ -63,7 +63,7 @@ class Targets:
     static: bool = False
 
 
-def asked_rows(catalog: Catalog, targets: Targets, features: Sequence[Feature]) -> exp.Select:
+def task_rows(catalog: SqlCatalog, targets: TaskRowTable, features: Sequence[Feature]) -> exp.Select:
     """Return the task rows under names of our own."""
     columns = [alias(column(targets.table, targets.row), "r")]
     columns += [
@@ -81,7 +81,7 @@ def _key(dialect: Dialect, value: Node, kind: str) -> Node:
     return dialect.words(value) if kind == "text" else value
 
 
-def _moments(catalog: Catalog, targets: Targets, features: Sequence[Feature]) -> dict[str, Node]:
+def _moments(catalog: SqlCatalog, targets: TaskRowTable, features: Sequence[Feature]) -> dict[str, Node]:
     """Return the clocks of task rows in ticks; `until`, where their windows end, is `min(cutoff, asof)` as in `window_start`."""
 
     def ticks(name: str) -> Node:
@@ -89,7 +89,7 @@ def _moments(catalog: Catalog, targets: Targets, features: Sequence[Feature]) ->
         if targets.ticks:
             return value
         kind = "int64" if catalog.schema.time_kind == "integer" else "timestamp[us]"
-        return read_as(catalog.dialect, kind, value, Reading.TICKS)
+        return read_as(catalog.dialect, kind, value, ColumnReading.TICKS)
 
     needed = not targets.static or any(map(_counts_from_cutoff, features))
     cutoff = ticks(targets.cutoff) if targets.cutoff is not None and needed else bigint(integer(0))
@@ -115,15 +115,15 @@ def _declared(features: Sequence[Feature]) -> dict[str, Feature]:
     return {f"d{place}": feature for place, feature in enumerate(found)}
 
 
-def _declared_value(catalog: Catalog, feature: Feature, value: Node) -> Node:
+def _declared_value(catalog: SqlCatalog, feature: Feature, value: Node) -> Node:
     if feature.type == SemanticType.CATEGORICAL:
         return catalog.dialect.words(value)
     if feature.type == SemanticType.TIMESTAMP:
-        return read_as(catalog.dialect, "timestamp[us]", value, Reading.NUMBER)
-    return read_as(catalog.dialect, "double", value, Reading.NUMBER)
+        return read_as(catalog.dialect, "timestamp[us]", value, ColumnReading.NUMBER)
+    return read_as(catalog.dialect, "double", value, ColumnReading.NUMBER)
 
 
-def of_task_row(catalog: Catalog, asked: str, feature: Feature, features: Sequence[Feature]) -> Node:
+def of_task_row(catalog: SqlCatalog, asked: str, feature: Feature, features: Sequence[Feature]) -> Node:
     """Return what the task row itself says."""
     unit = unit_of(catalog.schema.time_kind)
     cutoff = column(asked, "cutoff")
