@@ -1,4 +1,4 @@
-"""A problem's Arrow tables as DuckDB sees them: columns of plain types as they lie in memory, others converted as elsewhere.
+"""A problem's Arrow tables for DuckDB: columns of plain types without a copy, others converted as the prefix engine does.
 
 Keys are row numbers, as `Database.parents` and `Database.rows_of` find them, so that both engines agree on which keys are
 equal, whatever their types. Tables and columns go by numbers: no name of the database reaches DuckDB.
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ArrowCatalog"]
 
-#: Types that DuckDB reads from Arrow without a copy and the same way as we do.
+#: Types that DuckDB reads from Arrow without a copy and with the same meaning.
 _PLAIN = frozenset(
     [
         *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "float", "double"),
@@ -67,11 +67,11 @@ class ArrowCatalog(SqlCatalog):
         return f"table{self._place[table]}"
 
     def tables(self) -> dict[str, pa.Table]:
-        """Return what has been asked for so far, by the names that statements call it."""
+        """Return the tables and columns that statements have used so far, by their names in statements."""
         return {self._called(name): pa.table(columns) for name, columns in self._columns.items() if columns}
 
     def read(self, table: str, name: str, reading: ColumnReading, known_as: str) -> Node:
-        """Return a column, read as something."""
+        """Return a column converted to what it is read as."""
         values = self._database[table].data[name]
         dtype = str(values.type)
         place = list(self.schema.tables[table].columns).index(name)
@@ -122,5 +122,5 @@ class ArrowCatalog(SqlCatalog):
 def _as_it_is(dtype: str, reading: ColumnReading) -> bool:
     if dtype not in _PLAIN:
         return False
-    # The text of floats and moments is Python's.
+    # DuckDB writes floats and timestamps as text in another way.
     return kind_of(dtype) in ("integer", "boolean", "text") or reading not in (ColumnReading.TEXT, ColumnReading.LENGTH)

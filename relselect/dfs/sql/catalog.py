@@ -1,7 +1,7 @@
-"""Where tables and columns are found, and how keys are compared.
+"""Maps tables, columns and keys of a schema to SQL expressions.
 
-`SqlCatalog` is what the builder of statements needs to know of a database; `WarehouseCatalog` knows it from a plan's schema alone,
-`relselect.dfs.sql.arrow_catalog` from Arrow tables.
+`SqlCatalog` is what the builder of statements needs to know of a database. `WarehouseCatalog` works from a plan's schema
+alone, `relselect.dfs.sql.arrow_catalog.ArrowCatalog` from Arrow tables.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from relselect.dfs.sql.readings import ColumnReading, kind_of, read_as
 
 __all__ = ["SqlCatalog", "KeyPart", "WarehouseCatalog", "matches"]
 
-#: What columns of bytes, lists and structs are stored as: they order no rows.
+#: Arrow types of columns that cannot order rows: bytes, lists, structs.
 _NESTED = ("binary", "large_binary", "list", "large_list", "fixed_size_list", "struct", "map", "month", "day_time")
 
 
 @dataclass(frozen=True)
 class KeyPart:
-    """One part of a key.
+    """One column of a key.
 
     Attributes:
-        value: The part.
-        kind: What it is compared as: "integer", "text", or the kind of another type.
+        value: Its value.
+        kind: The kind of type that it is compared as, see `kind_of`.
     """
 
     value: Node
@@ -36,7 +36,7 @@ class KeyPart:
 
 
 def matches(left: KeyPart, right: KeyPart, dialect: Dialect) -> Node:
-    """Whether two parts are there and equal: an integer equals the text that says it."""
+    """Return the condition that two parts are equal and not NULL: an integer equals its decimal text."""
     one, other = left.value, right.value
     if left.kind != right.kind and "text" in (left.kind, right.kind):
         one, other = (
@@ -62,15 +62,15 @@ class SqlCatalog(ABC):
 
     @abstractmethod
     def read(self, table: str, name: str, reading: ColumnReading, known_as: str) -> Node:
-        """Return a column, read as something."""
+        """Return a column converted to what it is read as."""
 
     @abstractmethod
     def identity(self, table: str, known_as: str) -> list[KeyPart]:
-        """Return what identifies a row of a table with a primary key."""
+        """Return the primary key of a row."""
 
     @abstractmethod
     def reference(self, table: str, key: KeySchema, known_as: str) -> list[KeyPart]:
-        """Return what a foreign key holds, in the order of the parent's `identity`."""
+        """Return the values of a foreign key, in the order of the parent's `identity`."""
 
     def key(self, table: str, name: str, parent: str) -> KeySchema:
         """Return a table's foreign key by its name and the table it refers to."""
@@ -88,12 +88,12 @@ class SqlCatalog(ABC):
 
 
 class WarehouseCatalog(SqlCatalog):
-    """A database whose tables and columns are called as in the schema.
+    """A database whose tables and columns have the names of the schema.
 
     Args:
         schema: Its tables.
         dialect: Its dialect.
-        names: Names of tables that are called otherwise.
+        names: Table -> its name in the warehouse, where that differs.
         namespace: The database schema that holds the tables, None for the session's own.
     """
 
@@ -106,7 +106,7 @@ class WarehouseCatalog(SqlCatalog):
         return relation(self._names.get(name, name), known_as, self._namespace)
 
     def read(self, table: str, name: str, reading: ColumnReading, known_as: str) -> Node:
-        """Return a column, read as something."""
+        """Return a column converted to what it is read as."""
         return read_as(self.dialect, self.schema.tables[table].columns[name], column(known_as, name), reading)
 
     def identity(self, table: str, known_as: str) -> list[KeyPart]:

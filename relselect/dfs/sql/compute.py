@@ -1,8 +1,8 @@
-"""Runs a plan on DuckDB: the way to databases and task rows that do not fit into memory.
+"""Computes a plan on DuckDB, for databases and task rows whose intermediate results do not fit into memory.
 
-Each path is one statement over the Arrow tables (several if it has very many features), the very one that `to_sql` prints
-but for the names. Results are equal to
-the prefix engine's to about ten digits and not bit for bit: DuckDB adds in the order in which its threads happen to work.
+Each path is one statement over the Arrow tables (several if it has very many features), the same that `Plan.to_sql` prints but
+for the names. Results equal the prefix engine's to about ten digits and not bit for bit: DuckDB adds in the order in which its
+threads happen to work.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ __all__ = ["compute_sql"]
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-#: Task rows that are not halved any further when memory runs out.
+#: Blocks of so few task rows are not halved any further when memory runs out.
 _FEWEST = 16
 _TARGETS = "asked_rows"
 #: Features of one statement: DuckDB takes twice as long for 226 aggregates at once as for the same in four parts.
@@ -62,7 +62,7 @@ def compute_sql(
 ) -> FeatureMatrix:
     """Return the features of task rows, computed by DuckDB.
 
-    Where DuckDB can do with its memory no longer, task rows are asked about in halves.
+    Where DuckDB runs out of memory, the task rows are halved until their results fit.
 
     Args:
         problem: Supplies the database.
@@ -128,7 +128,7 @@ def _opened(
 
 
 class _Run:
-    """Statements over one set of task rows."""
+    """Computes features of one set of task rows on one connection."""
 
     def __init__(
         self,
@@ -192,7 +192,7 @@ class _Run:
         return pa.table(columns)
 
     def _ask(self, query: str, asked: pa.Table) -> pa.Table | None:
-        """Return a statement's result, None where memory runs out."""
+        """Return a statement's result, None where DuckDB runs out of memory."""
         import duckdb
 
         self.connection.register(_TARGETS, asked)
@@ -225,7 +225,7 @@ class _Run:
 
 
 def _declared(column: pa.ChunkedArray, kind: SemanticType) -> pa.Array:
-    """Return a declared task-row feature as what it is read as."""
+    """Return a declared task-row feature converted to what it is read as."""
     if kind == SemanticType.CATEGORICAL:
         codes, words = as_strings(column)
         return pa.array(words, pa.string()).take(pa.array(codes, mask=codes < 0))

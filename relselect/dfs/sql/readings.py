@@ -1,4 +1,4 @@
-"""How a column of some stored type is read: as a number, a category's text, a length, ticks, or something to order by."""
+"""Conversions of a column by its stored type: to a number, a category's text, a length, ticks, or a sort key."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def kind_of(dtype: str) -> str:
 
 
 def read_as(dialect: Dialect, dtype: str, value: Node, reading: ColumnReading) -> Node:
-    """Return a column's value as what it is read as.
+    """Return a column's value converted to what it is read as.
 
     Args:
         dialect: The database.

@@ -32,7 +32,7 @@ from relselect.problem import LABELS
 __all__ = ["printed_statement", "statement"]
 
 A = Aggregate
-#: Columns that PostgreSQL allows in a result, with room for the row's own.
+#: Features of one statement at most: PostgreSQL returns 1,664 columns at most.
 _MOST = {"postgres": 1600}
 
 
@@ -150,7 +150,7 @@ def statement(
     if related:
         subjects = builder.entities(asked, keys, entity, related)
         found = builder.evaluate(subjects, related)
-        # Rows at the stand itself are reached through it, rows of other relations by their own number.
+        # Values of the subjects' own relation need a join to it; other relations are joined by the task row's number.
         met = equal(column(subjects.relation, "r"), column(asked, "r"))
         if any(where.relation is None for where in found.values()):
             select = select.join(relation(subjects.relation), on=met, join_type="left", copy=False)

@@ -1,4 +1,4 @@
-"""The task rows that a statement is about, and the features that they say themselves."""
+"""The table of task rows of a statement, and the features of the task row itself: calendar, delay, declared columns."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ class TaskRowTable:
 
     Attributes:
         table: Its name.
-        row: The column that names a row.
-        keys: The columns that hold the entity's key, and what they are compared as.
+        row: The column that identifies a row.
+        keys: The columns that hold the entity's key, and the kinds of type that they are compared as.
         cutoff: The column of cutoffs; None where no feature counts from them.
-        asof: The column that says what is visible; None where that is the cutoff.
-        ticks: Whether moments are stored as ticks already, declared features as what they are read as, and `asof` says
-            all; else they are timestamps, or integers in an integer-time database.
+        asof: The column of asofs; None where every asof is the cutoff.
+        ticks: Whether times are stored as ticks, declared features already converted, and `asof` is never NULL. Otherwise
+            times are timestamps, or integers in an integer-time database.
         static: Whether everything is visible.
     """
 
@@ -64,7 +64,7 @@ class TaskRowTable:
 
 
 def task_rows(catalog: SqlCatalog, targets: TaskRowTable, features: Sequence[Feature]) -> exp.Select:
-    """Return the task rows under names of our own."""
+    """Return the task rows as the columns r, k0, k1, ..., cutoff, asof, until, and d0, d1, ... for declared features."""
     columns = [alias(column(targets.table, targets.row), "r")]
     columns += [
         alias(_key(catalog.dialect, column(targets.table, name), kind), f"k{place}")
@@ -124,7 +124,7 @@ def _declared_value(catalog: SqlCatalog, feature: Feature, value: Node) -> Node:
 
 
 def of_task_row(catalog: SqlCatalog, asked: str, feature: Feature, features: Sequence[Feature]) -> Node:
-    """Return what the task row itself says."""
+    """Return the value of a feature of the task row itself."""
     unit = unit_of(catalog.schema.time_kind)
     cutoff = column(asked, "cutoff")
     if feature.aggregate == A.CALENDAR:
