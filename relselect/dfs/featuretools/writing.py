@@ -100,7 +100,7 @@ class _Writer:
 
     def _made(self, feature: Feature, node: str) -> Any:
         timed = feature.type == T.TIMESTAMP or feature.aggregate in (*_OF_TIMES, A.TREND) or feature.window is not None
-        if feature.aggregate in (A.CALENDAR, A.DELAY, A.ROW) or (timed and self.schema.time_kind != "timestamp"):
+        if feature.of_task_row or (timed and self.schema.time_kind != "timestamp"):
             raise Inexpressible
         up, down, _ = feature.parts
         climbed = self._walk(node, up)

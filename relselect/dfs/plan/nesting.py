@@ -1,7 +1,7 @@
-"""Aggregates of aggregates: the mean over a customer's orders of their number of lines.
+"""Enumerates nested features: aggregates of aggregates, such as the mean over a customer's orders of their number of lines.
 
-The inner feature is read for each child row as if it were the entity. Reached through a bridge table, it also tells what
-becomes of the other side: the mean, over a user's ratings, of the mean rating that each rated film has.
+The inner feature is computed for each child row as if that row were the entity. Through a bridge table it reads the other
+side: the mean, over a user's ratings, of the mean rating of each rated film.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ __all__ = ["nested_features"]
 
 A, T = Aggregate, SemanticType
 
-#: (outer, inner) aggregates, the most promising first; True for the first window of the outer rows.
+#: (outer, inner) aggregates by priority; True to aggregate the outer rows over their first window.
 _ORDER: tuple[tuple[Aggregate, Aggregate, bool], ...] = (
     (A.MEAN, A.COUNT, False),
     (A.MEAN, A.MEAN, False),
@@ -53,7 +53,7 @@ _INNER = {
 _INNER_OF_ROWS = frozenset({A.COUNT, A.SINCE_LAST})
 #: Columns read by inner features.
 _COLUMNS = 4
-#: Pairs of training rows and children at most; beyond it a relation is not nested.
+#: A relation with more pairs of training rows and children is not nested.
 _MOST_PAIRS = 20_000_000
 
 
@@ -82,13 +82,13 @@ class _Pair:
 def nested_features(
     problem: Problem, outer: Sequence[Relation], depth: int, options: EnumerationOptions
 ) -> Iterator[Feature]:
-    """Yield nested features, the most promising first.
+    """Yield nested features by priority.
 
     Args:
         problem: The problem.
         outer: The relations of the plan; those whose only step down is their last are nested.
         depth: Steps of all levels together.
-        options: What may be offered.
+        options: Options of the enumeration.
     """
     rows = len(problem.rows("train"))
     pairs = [
@@ -108,7 +108,7 @@ def _is_outer(relation: Relation) -> bool:
 
 
 def _inner_routes(problem: Problem, last: Hop, steps: int) -> Iterator[Route]:
-    """Yield the routes from the rows that `last` leads down to: down, or over another parent to its other children."""
+    """Yield the routes from the rows that `last` leads down to: to their children, and to other children of other parents."""
     if steps < 1:
         return
     below = [(hop,) for hop in down_from(problem, last.table)]

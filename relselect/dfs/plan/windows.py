@@ -1,8 +1,7 @@
-"""How many related rows training rows see, and the windows that follow from it.
+"""Measures how many related rows training rows see, and chooses windows from it.
 
-A window earns its place when a typical training row sees enough rows in it and when it says something else than all
-history does. Everything is measured at training rows, as of their own moment, so rows that training cannot see change
-nothing.
+A window is chosen when enough training rows see a row in it and it differs from all history for enough of them. Only what
+training rows see at their own asof is measured. Where a window begins is decided in `window_start`.
 """
 
 from __future__ import annotations
@@ -32,13 +31,13 @@ Ints = NDArray[np.int64]
 _SAMPLE = 1_000
 #: The shortest window is the shortest of horizon * 1, 2, 4, ... that shows enough; each next is at least so much longer.
 _DOUBLINGS, _NEXT = 10, 4
-#: Of the training rows that see anything, so many must see something in a window, and so many less than all history.
+#: Shares of the training rows that see any row: at least this share sees one in the window, and this share not all of them.
 _ENOUGH, _DIFFERENT = 0.5, 0.1
 
 
 @dataclass(frozen=True)
 class Window:
-    """A window in ticks, and how many rows a training row with any history sees in it (the median)."""
+    """A window in ticks, and the median number of rows that training rows with any history see in it."""
 
     ticks: int
     typical: float
@@ -46,13 +45,13 @@ class Window:
 
 @dataclass(frozen=True)
 class RowCounts:
-    """What training rows see of a relation.
+    """How many rows of a relation training rows see.
 
     Attributes:
         seen: Share of training rows that see any row.
         mean: Mean number of rows seen.
         most: Largest number of rows seen.
-        windows: Windows worth reading, the shortest first.
+        windows: The windows chosen, the shortest first.
     """
 
     seen: float
@@ -62,10 +61,10 @@ class RowCounts:
 
 
 def given_windows(windows: Sequence[int | str] | None) -> tuple[int, ...] | None:
-    """Return windows in ticks, the shortest first; None stays None.
+    """Return windows in ticks, the shortest first; None for None.
 
     Raises:
-        ConfigError: One of them is no positive length.
+        ConfigError: A window has no positive length.
     """
     if windows is None:
         return None
@@ -78,14 +77,14 @@ def given_windows(windows: Sequence[int | str] | None) -> tuple[int, ...] | None
 def row_counts(
     problem: Problem, up: Route, down: Route, *, most: int, given: tuple[int, ...] | None = None
 ) -> RowCounts:
-    """Return what training rows see of the rows reached by `up` and then `down`.
+    """Return how many of the rows reached by `up` and then `down` training rows see.
 
     Args:
         problem: The problem.
         up: Steps up.
         down: Steps down.
         most: Windows at most.
-        given: The windows to use instead of those found.
+        given: Windows in ticks to use instead; None to choose them.
     """
     key = f"dfs/rates/{route_name(up)}/{route_name(down)}/{most}/{given}"
     return problem.cached(key, lambda: _measured(problem, up, down, most, given))

@@ -215,7 +215,7 @@ class PathRows:
 
         Args:
             moment: The effective time.
-            name: The masked column that is read, None for a value without a mask; rows without a primary key may differ in it alone.
+            name: The masked column that is read, None for a value without a mask: keyless rows may differ in it alone.
         """
         order = [moment, *self._content()]
         if name is not None and not self.catalog.schema.tables[self.table].primary_key:

@@ -25,7 +25,7 @@ from relselect.dfs.sql.nodes import (
     relation,
 )
 from relselect.dfs.sql.path_rows import KeyColumn
-from relselect.dfs.sql.task_rows import OF_TASK_ROW, TaskRowTable, of_task_row, task_rows
+from relselect.dfs.sql.task_rows import TaskRowTable, of_task_row, task_rows
 from relselect.errors import ConfigError
 from relselect.problem import LABELS
 
@@ -144,7 +144,7 @@ def statement(
     builder = Builder(catalog, [*catalog.schema.tables, targets.table])
     asked = builder.put(builder.names.new("asked"), task_rows(catalog, targets, features), "task rows")
     keys = tuple(KeyColumn(f"k{place}", kind) for place, (_, kind) in enumerate(targets.keys))
-    related = [feature for feature in features if feature.aggregate not in OF_TASK_ROW]
+    related = [feature for feature in features if not feature.of_task_row]
     found: dict[Feature, FeatureColumn] = {}
     select = exp.select(copy=False).from_(relation(asked), copy=False)
     if related:
@@ -157,7 +157,7 @@ def statement(
         select = builder.joined(select, asked, ("r",), found)
     columns: list[Node] = [alias(column(asked, "r"), targets.row)]
     for feature, name in zip(features, names, strict=True):
-        own = feature.aggregate in OF_TASK_ROW
+        own = feature.of_task_row
         value = of_task_row(catalog, asked, feature, features) if own else filled(feature, found[feature].value.copy())
         columns.append(alias(value, name))
     select = select.select(*columns, copy=False)

@@ -31,11 +31,9 @@ from relselect.dfs.sql.nodes import (
 )
 from relselect.dfs.sql.readings import ColumnReading, read_as
 
-__all__ = ["OF_TASK_ROW", "TaskRowTable", "task_rows", "of_task_row"]
+__all__ = ["TaskRowTable", "of_task_row", "task_rows"]
 
 A = Aggregate
-#: What the task row itself says.
-OF_TASK_ROW = (A.CALENDAR, A.DELAY, A.ROW)
 _PARTS = {"month": "MONTH", "day_of_year": "DOY", "weekday": "DOW", "hour": "HOUR"}
 
 
