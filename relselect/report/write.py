@@ -25,7 +25,7 @@ def write_report(record: Mapping[str, Any], path: str | Path) -> Path:
         The path of the page.
 
     Raises:
-        ConfigError: When the path cannot be written to, or the record is too new.
+        ConfigError: The path cannot be written to, the record is of another version, or it differs from its schema.
     """
     page = Path(path)
     if page.is_dir():
@@ -41,7 +41,7 @@ def write_text(path: Path, text: str) -> Path:
     """Writes a text file atomically, making its folder where there is none.
 
     Raises:
-        ConfigError: When the path cannot be written to.
+        ConfigError: The path cannot be written to.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
