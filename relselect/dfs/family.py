@@ -23,7 +23,7 @@ from relselect.events import Emit, EpochDone, Notice, StageFinished, StageStarte
 from relselect.families.protocol import Candidate, Checkpoint, Config, Probe
 from relselect.problem import Problem
 from relselect.tasks import Rows
-from relselect.tasks.scoring import interval_of
+from relselect.tasks.metrics import interval_of
 
 if TYPE_CHECKING:
     import optuna
@@ -151,7 +151,7 @@ class DFS:
         )
         model = Model(prepared.plan, prepared.vocabulary, fitted.trees)
         predictions = _validated(problem, prepared, model)
-        score, interval = interval_of(problem, problem.rows("val"), predictions, seed=seed)
+        score, interval = interval_of(problem.task.metric, problem.rows("val"), predictions, seed=seed)
         again = _fitted_again(problem, prepared, config, fitted, seed, training) if config["refit"] else None
         return Candidate(
             family=self.name,

@@ -1,18 +1,127 @@
-"""The families by name. The one place that knows which there are; a fourth is added here."""
+"""The registry of families: the one place that says which there are.
+
+Another family is made known by `register(FamilyInfo(...))`; nothing else has to be changed for it to be trained, reported,
+saved and loaded.
+"""
 
 from __future__ import annotations
 
+import importlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from relselect.errors import ConfigError
+from relselect.families.info import FamilyInfo
 
 if TYPE_CHECKING:
     from relselect.families.protocol import Family
 
-__all__ = ["TRAINED", "family_of", "trained_names"]
+__all__ = [
+    "baselines",
+    "family_infos",
+    "family_of",
+    "info_of",
+    "register",
+    "registered",
+    "trained",
+    "trained_names",
+    "unregister",
+]
 
-#: Families that are tuned, in the order in which they are; the constants always run first.
-TRAINED = ("dfs", "rdl")
+
+def _from(module: str, name: str) -> Callable[[], Family]:
+    """Return what makes a family of this package; its module is imported when the family is made."""
+
+    def make() -> Family:
+        family: Family = getattr(importlib.import_module(module), name)()
+        return family
+
+    return make
+
+
+_FAMILIES: dict[str, FamilyInfo] = {
+    info.name: info
+    for info in (
+        FamilyInfo(
+            name="constants",
+            title="constant baseline",
+            phrase="the constant baseline",
+            short="constant",
+            colours=("#747b86", "#98a0ab"),
+            make=_from("relselect.families.constants", "Constants"),
+            baseline=True,
+        ),
+        FamilyInfo(
+            name="dfs",
+            title="feature synthesis",
+            phrase="feature synthesis",
+            short="DFS",
+            colours=("#0a7468", "#45cdb9"),
+            make=_from("relselect.dfs", "DFS"),
+        ),
+        FamilyInfo(
+            name="rdl",
+            title="graph neural network",
+            phrase="a graph neural network",
+            short="RDL",
+            colours=("#3a56c5", "#8ea4ff"),
+            make=_from("relselect.rdl", "RDL"),
+        ),
+    )
+}
+
+
+def register(info: FamilyInfo) -> None:
+    """Make a family known.
+
+    Args:
+        info: Its description.
+
+    Raises:
+        ConfigError: A family of that name is known already, or the name cannot stand in a file name or an option.
+    """
+    if info.name in _FAMILIES:
+        raise ConfigError("family", info.name, "is registered already", "Give it another name, or unregister the first")
+    if not info.name.isidentifier() or info.name == "both":
+        raise ConfigError("family", info.name, "must be a word of letters, digits and underscores", "Rename the family")
+    _FAMILIES[info.name] = info
+
+
+def unregister(name: str) -> None:
+    """Forget a family.
+
+    Raises:
+        ConfigError: There is no family of that name.
+    """
+    info_of(name)
+    del _FAMILIES[name]
+
+
+@contextmanager
+def registered(info: FamilyInfo) -> Iterator[FamilyInfo]:
+    """Make a family known within a `with` block."""
+    register(info)
+    try:
+        yield info
+    finally:
+        unregister(info.name)
+
+
+def family_infos() -> tuple[FamilyInfo, ...]:
+    """Return the descriptions of all families, in the order of their registration."""
+    return tuple(_FAMILIES.values())
+
+
+def info_of(name: str) -> FamilyInfo:
+    """Return the description of a family.
+
+    Raises:
+        ConfigError: There is no family of that name.
+    """
+    if name not in _FAMILIES:
+        raise ConfigError("family", name, "is no family", f"Use one of: {', '.join(_FAMILIES)}")
+    return _FAMILIES[name]
 
 
 def family_of(name: str) -> Family:
@@ -21,34 +130,38 @@ def family_of(name: str) -> Family:
     Raises:
         ConfigError: There is no family of that name.
     """
-    if name == "dfs":
-        from relselect.dfs import DFS
+    return info_of(name).make()
 
-        return DFS()
-    if name == "rdl":
-        from relselect.rdl import RDL
 
-        return RDL()
-    if name == "constants":
-        from relselect.families.constants import Constants
+def trained() -> tuple[str, ...]:
+    """Return the names of the families that are tuned, in the order in which they are."""
+    return tuple(info.name for info in _FAMILIES.values() if not info.baseline)
 
-        return Constants()
-    raise ConfigError("family", name, "is no family", f"Use one of: {', '.join(TRAINED)}")
+
+def baselines() -> tuple[str, ...]:
+    """Return the names of the baselines, which are fitted in every run."""
+    return tuple(info.name for info in _FAMILIES.values() if info.baseline)
 
 
 def trained_names(names: object) -> tuple[str, ...]:
-    """Return the names of families to train, checked, in the order of `TRAINED`.
+    """Return the names of families to train, checked, in the order of `trained`.
+
+    Args:
+        names: A text with commas, or a list, tuple or set of names.
 
     Raises:
-        ConfigError: A name is unknown, or none is given.
+        ConfigError: A name is unknown or that of a baseline, or none is given.
     """
     listed = (
         names.split(",") if isinstance(names, str) else list(names) if isinstance(names, list | tuple | set) else []
     )
     wanted = [str(name).strip() for name in listed]
-    unknown = [name for name in wanted if name not in TRAINED]
-    if unknown or not wanted:
-        raise ConfigError(
-            "families", names, f"must name some of {', '.join(TRAINED)}", "Write e.g. families=('dfs', 'rdl')"
-        )
-    return tuple(name for name in TRAINED if name in wanted)
+    known = trained()
+    if not wanted or any(name not in known for name in wanted):
+        example = "families=(" + ", ".join(repr(name) for name in known[:2]) + ")"
+        raise ConfigError("families", names, f"must name some of {', '.join(known)}", f"Write e.g. {example}")
+    return tuple(name for name in known if name in wanted)
+
+
+#: Names of the families that are tuned; see `trained`.
+TRAINED = trained()

@@ -109,7 +109,7 @@ def choose_checkpoint(
 
 def load_choice(choice: FinalChoice, problem: Problem, families: Mapping[str, Family]) -> Candidate:
     """Return the chosen candidate with the chosen checkpoint loaded, its validation figures computed anew."""
-    from relselect.tasks.scoring import interval_of
+    from relselect.tasks.metrics import interval_of
 
     candidate = choice.candidate
     if choice.checkpoint is None or choice.checkpoint == loaded(candidate):
@@ -117,7 +117,7 @@ def load_choice(choice: FinalChoice, problem: Problem, families: Mapping[str, Fa
     family, rows = families[candidate.family], problem.rows("val")
     other = family.choose(candidate, choice.checkpoint)
     predictions = family.predict(other, problem, rows)
-    score, interval = interval_of(problem, rows, predictions, seed=candidate.seed)
+    score, interval = interval_of(problem.task.metric, rows, predictions, seed=candidate.seed)
     return replace(other, val_predictions=predictions, val_score=score, val_interval=interval)
 
 

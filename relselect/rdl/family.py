@@ -27,7 +27,7 @@ from relselect.rdl.training.snapshot import identity_of
 from relselect.rdl.training.storage import load_network, save_network
 from relselect.rdl.training.target import Target
 from relselect.rdl.training.trainer import Storage, Trainer
-from relselect.tasks.scoring import interval_of
+from relselect.tasks.metrics import interval_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -113,7 +113,7 @@ class RDL:
             rows = problem.rows("val")
             predictions = fitted.predict(problem, rows) if trainer.predictions is None else trainer.predictions
             again = None if settings.refit == "none" else train_again(trainer, budget, stored[1])
-        score, interval = interval_of(problem, rows, predictions, seed=seed)
+        score, interval = interval_of(problem.task.metric, rows, predictions, seed=seed)
         return Candidate(
             family=self.name,
             config=dict(config),

@@ -24,7 +24,7 @@ from relselect.problem import Problem
 from relselect.profile import Profile, profile_task
 from relselect.selector import Recommendation, recommend_from_profile
 from relselect.tasks import Rows
-from relselect.tasks.scoring import interval_of
+from relselect.tasks.metrics import interval_of
 from relselect.tuning import Plan, plan_budget, tune
 
 if TYPE_CHECKING:
@@ -277,7 +277,7 @@ def _score_test(outcome: Outcome) -> None:
             continue
         begun = time.monotonic()
         predictions = outcome.families[candidate.family].predict(candidate, outcome.problem, rows.unlabelled())
-        score, interval = interval_of(outcome.problem, rows, predictions, seed=outcome.settings.seed)
+        score, interval = interval_of(outcome.problem.task.metric, rows, predictions, seed=outcome.settings.seed)
         outcome.test_scores[candidate.id] = (score, *interval)
         slowest = max(slowest, time.monotonic() - begun)
 

@@ -13,7 +13,9 @@ from relselect.errors import TaskError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Kind", "Metric", "bootstrap_scores", "default_metric", "metric_of", "skill"]
+    from relselect.tasks.rows import Rows
+
+__all__ = ["Kind", "Metric", "bootstrap_scores", "default_metric", "interval_of", "metric_of", "skill"]
 
 Kind = Literal["binary", "multiclass", "regression"]
 Scorer = Callable[[Any, Any], float]
@@ -181,6 +183,32 @@ def bootstrap_scores(
         scores.append(metric.score(label[drawn], prediction[drawn]))
     values = np.array(scores, dtype=np.float64)
     return values[np.isfinite(values)]
+
+
+def interval_of(
+    metric: Metric, rows: Rows, predictions: NDArray[np.float64], *, seed: int = 0, level: float = 0.9
+) -> tuple[float, tuple[float, float]]:
+    """Return the score of labelled rows and its bootstrap interval, clustered by entity.
+
+    Args:
+        metric: The score.
+        rows: Labelled rows, n of them; rows of one entity are one cluster, a row without an entity is its own.
+        predictions: Shape (n,) or (n, classes).
+        seed: Seed of the bootstrap.
+        level: Coverage of the interval, between 0 and 1.
+
+    Returns:
+        The score (higher is better) and (low, high); nan where undefined.
+    """
+    if rows.label is None:
+        return float("nan"), (float("nan"), float("nan"))
+    score = metric.score(rows.label, predictions)
+    clusters = np.where(rows.entity >= 0, rows.entity, -1 - np.arange(len(rows)))
+    draws = bootstrap_scores(metric, rows.label, predictions, clusters, seed=seed)
+    if len(draws) < 10:
+        return score, (float("nan"), float("nan"))
+    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
+    return score, (float(low), float(high))
 
 
 def skill(metric: Metric, score: float, reference: float) -> float:

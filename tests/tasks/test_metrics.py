@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from relselect.errors import TaskError
-from relselect.tasks.metrics import bootstrap_scores, default_metric, metric_of, skill
-from relselect.tasks.scoring import interval_of
+from relselect.tasks.metrics import bootstrap_scores, default_metric, interval_of, metric_of, skill
 
 BINARY = {
     "roc_auc": sk.roc_auc_score,
@@ -130,9 +129,9 @@ def test_undefined_draws_are_left_out():
 def test_an_interval_holds_its_score(problem):
     rows = problem.rows("val")
     prediction = np.random.default_rng(0).random(len(rows)) * 0.5 + rows.label * 0.3
-    score, (low, high) = interval_of(problem, rows, prediction)
+    score, (low, high) = interval_of(problem.task.metric, rows, prediction)
     assert low < score < high
-    wider = interval_of(problem, rows, prediction, level=0.99)[1]
+    wider = interval_of(problem.task.metric, rows, prediction, level=0.99)[1]
     assert wider[0] <= low
     assert wider[1] >= high
-    assert np.isnan(interval_of(problem, rows.unlabelled(), prediction)[0])
+    assert np.isnan(interval_of(problem.task.metric, rows.unlabelled(), prediction)[0])

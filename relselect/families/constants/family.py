@@ -21,7 +21,7 @@ from relselect.families.constants.history import LabelHistory
 from relselect.families.protocol import Candidate, Config, Probe
 from relselect.problem import LABELS, Problem
 from relselect.tasks import Rows
-from relselect.tasks.scoring import interval_of
+from relselect.tasks.metrics import interval_of
 
 if TYPE_CHECKING:
     import optuna
@@ -77,7 +77,7 @@ class Constants:
         )
         rows = problem.rows("val")
         predictions = self.predict(candidate, problem, rows)
-        score, interval = interval_of(problem, rows, predictions, seed=seed)
+        score, interval = interval_of(problem.task.metric, rows, predictions, seed=seed)
         return replace(
             candidate,
             val_predictions=predictions,

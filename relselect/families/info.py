@@ -1,0 +1,42 @@
+"""What the rest of the package knows of a family: its names, its colour and where its code is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from relselect.families.protocol import Family
+
+__all__ = ["FamilyInfo"]
+
+
+@dataclass(frozen=True)
+class FamilyInfo:
+    """The description of one family of models.
+
+    Attributes:
+        name: Its name in configurations, files and options, such as "dfs".
+        title: Its name in sentences, such as "feature synthesis".
+        phrase: The title as the object of a sentence, such as "a graph neural network".
+        short: Its short title in tables, such as "DFS".
+        colours: Its colour in pictures on a light and on a dark page, as CSS hexadecimal colours.
+        make: Returns the family; imports its code when it is called, not before.
+        baseline: Whether it is a baseline: always fitted, never tuned, deployed only where nothing beats it.
+    """
+
+    name: str
+    title: str
+    phrase: str
+    short: str
+    colours: tuple[str, str]
+    make: Callable[[], Family]
+    baseline: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the description as JSON-able values, without the code."""
+        plain = asdict(self)
+        light, dark = plain.pop("colours")
+        del plain["make"]
+        return plain | {"colour_light": light, "colour_dark": dark}
