@@ -32,7 +32,7 @@ _SHOWN = 8
 
 
 def leaderboard_table(record: RunRecord) -> Table:
-    """Returns the leaderboard of a record as a rich table, without the columns that do not fit a terminal."""
+    """Returns the leaderboard of a record as a rich table; of many candidates the first ones and those that matter."""
     rows = record["leaderboard"]
     families = [row["family"] for row in rows]
     kept = [
@@ -43,7 +43,7 @@ def leaderboard_table(record: RunRecord) -> Table:
         or is_baseline(record, row["family"])
         or families.index(row["family"]) == place
     ]
-    table = leaderboard({**record, "leaderboard": kept}, short=True)
+    table = leaderboard({**record, "leaderboard": kept})
     if len(kept) < len(rows):
         table = replace(table, caption=f"{table.caption}: {len(kept)} of {len(rows)}, the report has all")
     return rich_table(table)

@@ -52,7 +52,7 @@ def render_html(record: Mapping[str, Any]) -> str:
         "margin": figures.margin_figure(whole),
     }
     page = _environment().get_template("report.html.j2")
-    return page.render(
+    text = page.render(
         record=whole,
         verdict=found,
         drawn=drawn,
@@ -61,6 +61,7 @@ def render_html(record: Mapping[str, Any]) -> str:
         style=Markup(f"{_template('style.css')}\n{colour_style(whole)}"),
         accent=family_class(whole, found.family),
     )
+    return text.replace(" %", "\u00a0%")  # no line ends between a number and its unit
 
 
 def _captions(record: RunRecord, drawn: Mapping[str, Markup | None]) -> dict[str, str]:

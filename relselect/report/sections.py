@@ -112,12 +112,11 @@ def _leaderboard(record: RunRecord) -> Section:
     if rows:
         tried = len(trained(record))
         regime = "" if task["regime"] == "static" else f", in the {task['regime']} regime"
-        beside = " and the baselines" if baselines(record) else ""
-        paragraphs.append(
-            f"{tried} trained {plural(tried, 'candidate')}{beside}, by {task['metric_title']} on the "
-            f"validation rows{regime}. {explain_metric(task['metric'])}".rstrip()
-        )
-        paragraphs.append(_validation(record))
+        known = [f"{tried} trained {plural(tried, 'candidate')}"] if tried else []
+        known += ["the baselines"] if baselines(record) else []
+        by = f"{' and '.join(known)}, by {task['metric_title']} on the validation rows{regime}"
+        paragraphs.append(f"{sentence(by)} {explain_metric(task['metric'])}".rstrip())
+        paragraphs += [_validation(record)] if tried else []
     if any(row["test_score"] is not None for row in rows):
         paragraphs.append("Test scores in this table are those of the validated models, before any refit.")
     return Section(
@@ -125,7 +124,12 @@ def _leaderboard(record: RunRecord) -> Section:
         "Leaderboard",
         tuple(paragraphs),
         figures=("board",),
-        tables=(tables.leaderboard(record), tables.notes(record), tables.configurations(record)),
+        tables=(
+            tables.leaderboard(record),
+            tables.notes(record),
+            tables.further_scores(record),
+            tables.configurations(record),
+        ),
     )
 
 

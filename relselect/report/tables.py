@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -20,6 +19,7 @@ __all__ = [
     "database_tables",
     "features",
     "findings",
+    "further_scores",
     "leaderboard",
     "measures",
     "near_ties",
@@ -29,9 +29,6 @@ __all__ = [
     "stages",
     "unrun_checks",
 ]
-
-#: Columns of the leaderboard that a terminal has no room for.
-_WIDE = ("Stop rows", "Test interval", "Peak memory", "Device")
 
 
 @dataclass(frozen=True)
@@ -61,51 +58,63 @@ class TextTable:
     fold: int = 15
 
 
-def leaderboard(record: RunRecord, short: bool = False) -> TextTable:
-    """Returns every candidate with its scores and costs.
-
-    Args:
-        record: The record.
-        short: Whether to leave out the columns that a terminal has no room for; columns without any value always are.
-    """
+def leaderboard(record: RunRecord) -> TextTable:
+    """Every candidate with its scores and its time; columns without any value are left out."""
+    metric = record["task"]["metric"]
     columns = (
         TextColumn("#", "number"),
         TextColumn("Candidate", "name"),
         TextColumn("Family", "family"),
         TextColumn("Validation", "number"),
         TextColumn("Interval", "number"),
-        TextColumn("Stop rows", "number"),
         TextColumn("Test", "number"),
-        TextColumn("Test interval", "number"),
         TextColumn("Time", "number"),
-        TextColumn("Peak memory", "number"),
-        TextColumn("Device"),
         TextColumn("Note"),
     )
-    rows = tuple(_leader(record, row) for row in record["leaderboard"])
-    one_device = len({row["device"] for row in record["leaderboard"]}) < 2  # stands under reproduction then
-    dropped = {*(_WIDE if short else ()), *(("Device",) if one_device else ())}
-    hidden = [index for index, column in enumerate(columns) if column.name in dropped]
-    return _without_empty(TextTable(f"Candidates by {record['task']['metric_title']}", columns, rows), hidden)
+    rows = [
+        TextRow(
+            (
+                count(row["rank"]),
+                row["candidate"],
+                family_info(record, row["family"])["short"],
+                score(row["score"], metric),
+                _interval(row["low"], row["high"], metric),
+                score(row["test_score"], metric),
+                seconds(row["seconds"]),
+                _remark(record, row),
+            ),
+            row["chosen"],
+            family_class(record, row["family"]),
+        )
+        for row in record["leaderboard"]
+    ]
+    return _without_empty(TextTable(f"Candidates by {record['task']['metric_title']}", columns, tuple(rows)))
 
 
-def _leader(record: RunRecord, row: LeaderboardRecord) -> TextRow:
+def further_scores(record: RunRecord) -> TextTable:
+    """What the leaderboard has no room for: scores of the stop rows, intervals of the test scores, memory and devices."""
     metric = record["task"]["metric"]
-    cells = (
-        count(row["rank"]),
-        row["candidate"],
-        family_info(record, row["family"])["short"],
-        score(row["score"], metric),
-        _interval(row["low"], row["high"], metric),
-        score(row["stop_score"], metric),
-        score(row["test_score"], metric),
-        _interval(row["test_low"], row["test_high"], metric),
-        seconds(row["seconds"]),
-        _megabytes(row["peak_memory_mb"]),
-        row["device"],
-        _remark(record, row),
+    columns = (
+        TextColumn("Candidate", "name"),
+        TextColumn("Stop rows", "number"),
+        TextColumn("Test interval", "number"),
+        TextColumn("Peak memory", "number"),
+        TextColumn("Device"),
     )
-    return TextRow(cells, row["chosen"], family_class(record, row["family"]))
+    rows = [
+        TextRow(
+            (
+                row["candidate"],
+                score(row["stop_score"], metric),
+                _interval(row["test_low"], row["test_high"], metric),
+                MISSING if row["peak_memory_mb"] is None else f"{count(row['peak_memory_mb'])} MB",
+                row["device"],
+            ),
+            row["chosen"],
+        )
+        for row in record["leaderboard"]
+    ]
+    return _without_empty(TextTable("Stop rows, test intervals, memory and devices", columns, tuple(rows), fold=0))
 
 
 def configurations(record: RunRecord) -> TextTable:
@@ -321,19 +330,14 @@ def _remark(record: RunRecord, row: LeaderboardRecord) -> str:
     return "; ".join([*words, *([note] if note else [])]) or MISSING
 
 
-def _megabytes(value: float | None) -> str:
-    return MISSING if value is None else f"{count(value)} MB"
-
-
 def _text(value: Any) -> str:
     if value is None:
         return MISSING
     return number(value) if isinstance(value, float) else str(value)
 
 
-def _without_empty(table: TextTable, dropped: Sequence[int] = ()) -> TextTable:
-    """The table without the columns that have no value, and without the `dropped` ones."""
-    known = [i for i in range(len(table.columns)) if any(row.cells[i] != MISSING for row in table.rows)]
-    kept = [i for i in known if i not in dropped]
+def _without_empty(table: TextTable) -> TextTable:
+    """The table without the columns that have no value."""
+    kept = [i for i in range(len(table.columns)) if any(row.cells[i] != MISSING for row in table.rows)]
     rows = tuple(TextRow(tuple(row.cells[i] for i in kept), row.chosen, row.css) for row in table.rows)
     return TextTable(table.caption, tuple(table.columns[i] for i in kept), rows, table.fold)
