@@ -32,13 +32,13 @@ from relselect.dfs.featuretools import (
     enumerate_featuretools,
     to_featuretools,
 )
+from relselect.dfs.featuretools.delayed import dependencies
 from relselect.dfs.featuretools.reading import Reader
-from relselect.dfs.featuretools.referring import dependencies
 from relselect.dfs.plan.enumeration import default_plan
 from relselect.dfs.plan.plan import Plan
 from relselect.dfs.prefix.encoding import Vocabulary
 from relselect.dfs.prefix.matrix import FeatureMatrix, compute
-from relselect.dfs.sql import compute_sql
+from relselect.dfs.sql.compute import compute_sql
 from relselect.problem import Problem
 from relselect.tasks import Rows
 

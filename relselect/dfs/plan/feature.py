@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from relselect.database.table import SemanticType
-from relselect.dfs.plan.english import length, sentence
+from relselect.dfs.plan import english
 
 __all__ = ["CALENDAR_PARTS", "Aggregate", "Condition", "Feature", "Hop", "Route", "split_path"]
 
@@ -107,7 +107,8 @@ class Feature:
         column: The column read; None for counts, times since and nested features. The calendar part for CALENDAR.
         type: The semantic type of what is read; KEY with NUM_UNIQUE counts different parents at the end of the path.
         category: The value whose share is taken.
-        window: Length in ticks of the window that ends at the cutoff; None for all history.
+        window: Length in ticks of the window that ends at the cutoff, or where the row's data end if they are older (see
+            `window_start`); None for all history.
         level: The quantile's level, in (0, 1); None for other aggregates.
         where: Aggregate only rows that meet it.
         base: Read instead of a column: this feature of each row at the end of the path, whose steps down are one. It is
@@ -155,7 +156,7 @@ class Feature:
         inside += f"={self.category}" if self.category is not None else ""
         inside += f" WHERE {self.where.column} = {self.where.value}" if self.where is not None else ""
         inside += f", q={self.level:g}" if self.level is not None else ""
-        inside += f", {length(self.window)}" if self.window is not None else ""
+        inside += f", {english.length(self.window)}" if self.window is not None else ""
         return f"{self.aggregate.upper()}({inside})"
 
     @property
@@ -198,7 +199,7 @@ class Feature:
         >>> Feature(Aggregate.MAX, (orders,), base=Feature(Aggregate.COUNT, (lines,))).describe("customers")
         'largest value, over the orders (by customer) of the customers row, of the number of lines (by order) of each'
         """
-        return sentence(self, f"the {entity} row")
+        return _sentence(self, f"the {entity} row")
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-able dictionary that `from_json` understands."""
@@ -226,6 +227,67 @@ class Feature:
             base=cls.from_json(data["base"]) if "base" in data else None,
             **values,
         )
+
+
+def _sentence(feature: Feature, owner: str) -> str:
+    """Return what a feature of some row is, the row named by words such as "the customers row"."""
+    own = english.OF_TASK_ROW.get(feature.aggregate)
+    if own is not None:
+        return own.format(feature.column)
+    up, down, then = feature.parts
+    for hop in up:
+        owner = english.parent(hop.table, hop.key, owner)
+    if not down:
+        return f"{_value_read(feature, ())} of {owner}"
+    rows = _rows_aggregated(feature, down, owner)
+    if feature.aggregate in english.OF_ROWS:
+        return english.OF_ROWS[feature.aggregate].format(rows + (f" that have {_ascent(then)}" if then else ""))
+    if feature.base is not None:
+        return f"{_noun(feature)}, over the {rows}, of the {_sentence(feature.base, 'each')}"
+    if feature.column is None:
+        return f"number of different {then[-1].table} rows (by {then[-1].key}) over the {rows}"
+    age = feature.type == SemanticType.TIMESTAMP and feature.aggregate in ("first", "last", "min", "max")
+    return f"{'time since the ' if age else ''}{_noun(feature)} of {_value_read(feature, then)} over the {rows}"
+
+
+def _ascent(path: Route) -> str:
+    """Return the row at the end of steps up from rows called "them"."""
+    if len(path) == 1:
+        return f"a {path[0].table} row (by {path[0].key})"
+    found = "them"
+    for hop in path:
+        found = english.parent(hop.table, hop.key, found)
+    return found
+
+
+def _rows_aggregated(feature: Feature, down: Route, owner: str) -> str:
+    """Return the rows aggregated, without an article: "lines (by order) with kind = gift of the orders (by customer) of ..."."""
+    *before, last = down
+    for hop in before:
+        owner = f"the {english.children(hop.table, hop.key)} of {owner}"
+    which = f" with {feature.where.column} = {feature.where.value}" if feature.where is not None else ""
+    when = f" in the {english.window(feature.window)} before the cutoff" if feature.window is not None else ""
+    return f"{english.children(last.table, last.key)}{which} of {owner}{when}"
+
+
+def _value_read(feature: Feature, then: Route) -> str:
+    """Return the column read, and where from as seen from the rows aggregated."""
+    words = {SemanticType.TEXT: "the length of {}", SemanticType.TIMESTAMP: "{}"}
+    direct = not then and feature.aggregate == "direct" and feature.type == SemanticType.TIMESTAMP
+    text = ("time since {}" if direct else words.get(feature.type, "{}")).format(feature.column)
+    if feature.aggregate in ("num_unique", "mode", "entropy", "share"):
+        text = str(feature.column)
+    for number, hop in enumerate(reversed(then)):
+        text += f" of {'their' if number == len(then) - 1 else 'the'} {hop.table} row (by {hop.key})"
+    return text + (f" = {feature.category}" if feature.category is not None else "")
+
+
+def _noun(feature: Feature) -> str:
+    if feature.aggregate == "quantile":
+        return f"{feature.level:g} quantile"
+    if feature.aggregate == "share":
+        return "share" if feature.base is None else f"share of {feature.category}"
+    return english.OF_VALUES[feature.aggregate]
 
 
 #: Fields as JSON holds them.

@@ -8,28 +8,27 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from relselect.database.byte_sizes import parse_bytes
 from relselect.dfs.plan.checks import declaration_problems, plan_problems
 from relselect.dfs.plan.feature import Aggregate, Feature
 from relselect.dfs.plan.groups import group_of
 from relselect.dfs.plan.schema import Schema
 from relselect.errors import ConfigError, DataNotFound, PlanError
+from relselect.problem import LABELS
 
 if TYPE_CHECKING:
     from relselect.problem import Problem
 
-__all__ = ["Plan", "parse_bytes"]
+__all__ = ["Plan"]
 
 #: Format of saved plans; files from before it was written down are of format 1.
 _FORMAT = 1
-_SIZE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(B|kB|MB|GB|TB)?\s*$", re.IGNORECASE)
-_UNITS = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
 
 
 @dataclass(frozen=True)
@@ -138,7 +137,7 @@ class Plan:
         if memory is not None:
             if rows is None or rows < 0:
                 raise ConfigError("rows", rows, "is needed to turn memory into features", "Give the number of rows")
-            most = min(most, parse_bytes(memory) // (8 * max(1, rows)))
+            most = min(most, parse_bytes(memory, "memory") // (8 * max(1, rows)))
         if most < 1 <= len(self):
             raise ConfigError("features, memory", (features, memory), "leave no feature", "Allow more")
         return replace(self, features=self.features[:most])
@@ -182,15 +181,60 @@ class Plan:
         self.check(schema, [f"{f.name}: is no feature of the task's rows. Declare it: features=[...]." for f in lost])
         return replace(self, schema=schema)
 
-    def to_sql(self, dialect: str = "duckdb", **options: Any) -> str:
-        """Return the plan as one SQL statement; see `relselect.dfs.sql.to_sql` for the options.
+    def to_sql(
+        self,
+        dialect: str = "duckdb",
+        *,
+        targets: str = "targets",
+        labels: str = LABELS,
+        row: str = "row_id",
+        cutoff: str = "cutoff",
+        asof: str | None = None,
+        namespace: str | None = None,
+    ) -> str:
+        """Return the plan as one SQL statement, made from its schema alone.
+
+        The table of task rows has the column `row`, the entity's key under the names it has in the entity's table,
+        `cutoff` (a timestamp, or an integer where the database's times are integers), and the declared task-row features
+        under their own names, booleans as 0 and 1. Static tasks need the cutoff only where a feature counts from it.
+
+        The statement returns `row` and one column per feature. DuckDB's carry the features' names; elsewhere they are
+        called f1, f2, ... and listed in the leading comment, because names may be longer than a database allows (63 bytes
+        in PostgreSQL). Categories are returned as text. DuckDB and PostgreSQL are verified; text for other dialects is
+        parsed by sqlglot, says "unverified" in its first line, and has run nowhere.
+
+        Args:
+            dialect: As sqlglot names it.
+            targets: The table of task rows.
+            labels: What the table of past labels is called: the entity's key as `entity_0`, `entity_1`, ..., then `label`,
+                `cutoff` and `known`, the moment from which the label is known.
+            row: The column of the task rows that names a row.
+            cutoff: The column that holds the cutoff.
+            asof: The column that says up to when rows are visible, never later than the cutoff; None for the cutoff
+                itself. Windows end at the asof, ages count from the cutoff.
+            namespace: The schema that holds the database's tables, None for the session's own.
 
         Raises:
-            PlanError: The plan carries no schema, or a definition is wrong.
+            PlanError: The plan carries no schema, or reads what the schema lacks.
+            ConfigError: The dialect is not known, or names collide.
         """
-        from relselect.dfs.sql import to_sql
+        from relselect.dfs.sql.statement import printed_statement
 
-        return to_sql(self, dialect, **options)
+        if self.schema is None:
+            raise PlanError(["the plan carries no schema. Bind it to a problem first: plan.bound(problem)."])
+        self.check(self.schema)
+        return printed_statement(
+            self.entity,
+            self.features,
+            self.schema,
+            dialect,
+            targets=targets,
+            labels=labels,
+            row=row,
+            cutoff=cutoff,
+            asof=asof,
+            namespace=namespace,
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-able dictionary that `from_json` understands."""
@@ -259,26 +303,6 @@ class Plan:
         except ValueError as error:
             raise PlanError([f"the file is damaged: {error}. Save the plan again."], str(path)) from None
         return cls.from_json(data, str(path))
-
-
-def parse_bytes(size: int | str, argument: str = "memory") -> int:
-    """Return a size in bytes.
-
-    Args:
-        size: Bytes, or text such as "512MB" or "2GB" (powers of 1000).
-        argument: The name used in the error.
-
-    Raises:
-        ConfigError: It is no positive size.
-
-    >>> parse_bytes("1.5GB")
-    1500000000
-    """
-    found = _SIZE.match(size) if isinstance(size, str) else None
-    number = float(found[1]) * _UNITS[(found[2] or "B").lower()] if found else size
-    if isinstance(number, str | bool) or number <= 0:
-        raise ConfigError(argument, size, "must be a positive size", 'Write bytes, or text such as "2GB"')
-    return int(number)
 
 
 def _words(given: Iterable[str] | str | None) -> set[str] | None:

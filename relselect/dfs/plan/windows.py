@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from relselect.database.clock import parse_duration
-from relselect.dfs.prefix.paths import Paths, route_name
+from relselect.dfs.plan.window_start import window_start
+from relselect.dfs.prefix.paths import Paths
 from relselect.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def rates_of(problem: Problem, up: Route, down: Route, *, most: int, given: tupl
         most: Windows at most.
         given: The windows to use instead of those found.
     """
-    key = f"dfs/rates/{route_name(up)}/{route_name(down)}/{most}/{given}"
+    key = ("dfs", "rates", up, down, most, given)
     return problem.cached(key, lambda: _measured(problem, up, down, most, given))
 
 
@@ -101,7 +102,7 @@ def _measured(problem: Problem, up: Route, down: Route, most: int, given: tuple[
         for ticks in multiples:
             if given is None and (len(found) == most or (found and ticks < _NEXT * found[-1].ticks)):
                 continue
-            inside = visible.number(some_owners, some_rows.asof, some_rows.cutoff - ticks)
+            inside = visible.number(some_owners, some_rows.asof, window_start(some_rows.cutoff, some_rows.asof, ticks))
             if given is not None or _is_worth(inside, counts):
                 found.append(Window(ticks, float(np.median(inside))))
     return Rates(
@@ -132,11 +133,11 @@ def _sample(problem: Problem) -> Rows:
         rows = problem.rows("train").unlabelled()
         return rows.take(np.unique(np.linspace(0, len(rows) - 1, min(_SAMPLE, len(rows))).astype(np.int64)))
 
-    return problem.cached("dfs/rates/rows", take)
+    return problem.cached(("dfs", "rate rows"), take)
 
 
 def _owners(problem: Problem, up: Route, rows: Rows) -> Ints:
-    return problem.cached(f"dfs/rates/owners/{route_name(up)}", lambda: Paths(problem).owners(up, rows, problem.entity))
+    return problem.cached(("dfs", "rate owners", up), lambda: Paths(problem).owners(up, rows, problem.entity))
 
 
 @dataclass(frozen=True)

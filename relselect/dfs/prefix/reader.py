@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from relselect.database.clock import DAY
 from relselect.database.table import SemanticType
 from relselect.dfs.plan.feature import Aggregate, Condition, Feature, Route
+from relselect.dfs.plan.window_start import window_start
 from relselect.dfs.prefix.column import Coded, Column, Values
 from relselect.dfs.prefix.index import Index, Spans
 from relselect.dfs.prefix.kernels_pairs import distinct_rows
@@ -155,7 +156,7 @@ class Reader:
     def _span(self, index: Index, window: int | None) -> Spans:
         if (index, window) not in self._ranges:
             owners = self.paths.owners((), self.rows, self.table)
-            after = None if window is None else self.rows.cutoff - window
+            after = None if window is None else window_start(self.rows.cutoff, self.rows.asof, window)
             self._ranges[index, window] = index.spans(owners, self.rows.asof, after)
         return self._ranges[index, window]
 

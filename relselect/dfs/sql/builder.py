@@ -45,6 +45,8 @@ __all__ = ["Builder", "Found", "Stand", "unit_of"]
 A = Aggregate
 _ORDERED = (A.FIRST, A.LAST)
 _TALLIED = (A.MODE, A.ENTROPY)
+#: When who asks asks, up to when they see, and where their windows end.
+_CLOCKS = ("cutoff", "asof", "until")
 #: The column that identifies a task row.
 _TASK_ROW = ("r",)
 
@@ -61,7 +63,7 @@ class Stand:
     """Rows that features are evaluated for.
 
     Attributes:
-        relation: Its common table expression, with the columns `cutoff` and `asof`.
+        relation: Its common table expression, with the columns `cutoff`, `asof` and `until`.
         table: The table whose rows stand for the entity.
         ids: The columns that identify a row.
         places: The rows above that features start from, by steps up.
@@ -107,12 +109,12 @@ class Builder:
         """Return the stand of task rows: those whose entity's row is there and visible.
 
         Args:
-            asked: The relation of task rows, with the columns `r`, `cutoff` and `asof`.
+            asked: The relation of task rows, with the columns `r`, `cutoff`, `asof` and `until`.
             keys: Its columns that identify the entity.
             entity: The entity's table.
             features: What will be evaluated.
         """
-        walk = Walk(self.catalog, entity, (), (), [*_TASK_ROW, "cutoff", "asof"])
+        walk = Walk(self.catalog, entity, (), (), [*_TASK_ROW, *_CLOCKS])
         rows = self.names.new(f"rows_{entity}")
         source = Source(
             self.catalog.dialect, rows, asked, _TASK_ROW, walk.time, tuple(zip(keys, walk.keys, strict=True))
@@ -141,7 +143,7 @@ class Builder:
         # The entity's own rows are met once.
         rows = walk.select() if stem == "seen" else walk.select(self._owned(source, walk))
         self.put(source.rows, rows, comment)
-        columns: list[Node] = [*source.identified(), source.cutoff, source.asof]
+        columns: list[Node] = [*source.identified(), source.cutoff, source.asof, source.until]
         columns += [column(source.rows, name) for name in walk.given]
         name = self.names.new(stem)
         select = exp.select(*columns, copy=False).from_(relation(source.asked), copy=False)
@@ -176,7 +178,7 @@ class Builder:
     def _plain(self, stand: Stand, route: Route, features: list[Feature]) -> dict[Feature, Found]:
         """All features of one path that read columns."""
         up, down, then = features[0].parts
-        walk = Walk(self.catalog, up[-1].table if up else stand.table, down, then, ["cutoff", "asof", *stand.ids])
+        walk = Walk(self.catalog, up[-1].table if up else stand.table, down, then, [*_CLOCKS, *stand.ids])
         reads = [(feature, self._read(walk, feature)) for feature in features]
         rows = self.names.new(f"rows_{walk.table}")
         source = self._source(stand, up, walk, rows)
@@ -224,7 +226,7 @@ class Builder:
     def _nested(self, stand: Stand, route: Route, features: list[Feature]) -> dict[Feature, Found]:
         """All features of one path that aggregate a feature of its rows."""
         up, down, _ = features[0].parts
-        walk = Walk(self.catalog, up[-1].table if up else stand.table, down, (), ["cutoff", "asof", *stand.ids])
+        walk = Walk(self.catalog, up[-1].table if up else stand.table, down, (), [*_CLOCKS, *stand.ids])
         timed = {feature: self._timed(walk, feature, (), []) for feature in features}
         bases = list(dict.fromkeys(feature.base for feature in features if feature.base is not None))
         further = walk.number() if any(base.parts[1] for base in bases) else ()

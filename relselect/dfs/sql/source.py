@@ -76,9 +76,14 @@ class Source:
         """What who asks may see."""
         return column(self.asked, "asof")
 
+    @property
+    def until(self) -> Node:
+        """The end of the windows of who asks."""
+        return column(self.asked, "until")
+
     def since(self, window: int) -> Node:
         """Return the moment after which a window starts."""
-        return minus(self.cutoff, integer(window))
+        return minus(self.until, integer(window))
 
     def identified(self) -> list[Node]:
         """Return the columns that identify who asks."""

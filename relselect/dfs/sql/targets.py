@@ -82,6 +82,8 @@ def _key(dialect: Dialect, value: Node, kind: str) -> Node:
 
 
 def _moments(catalog: Catalog, targets: Targets, features: Sequence[Feature]) -> dict[str, Node]:
+    """Return the clocks of task rows in ticks; `until`, where their windows end, is `min(cutoff, asof)` as in `window_start`."""
+
     def ticks(name: str) -> Node:
         value = column(targets.table, name)
         if targets.ticks:
@@ -92,13 +94,14 @@ def _moments(catalog: Catalog, targets: Targets, features: Sequence[Feature]) ->
     needed = not targets.static or any(map(_counts_from_cutoff, features))
     cutoff = ticks(targets.cutoff) if targets.cutoff is not None and needed else bigint(integer(0))
     if targets.static:
-        return {"cutoff": cutoff, "asof": bigint(integer(EVERYTHING))}
+        return {"cutoff": cutoff, "asof": bigint(integer(EVERYTHING)), "until": cutoff.copy()}
     if targets.asof is None:
-        return {"cutoff": cutoff, "asof": cutoff.copy()}
+        return {"cutoff": cutoff, "asof": cutoff.copy(), "until": cutoff.copy()}
     if targets.ticks:
-        return {"cutoff": cutoff, "asof": ticks(targets.asof)}
-    seen = or_else(ticks(targets.asof), cutoff.copy())
-    return {"cutoff": cutoff, "asof": call("LEAST", seen, cutoff.copy())}
+        until = call("LEAST", ticks(targets.asof), cutoff.copy())
+        return {"cutoff": cutoff, "asof": ticks(targets.asof), "until": until}
+    asof = call("LEAST", or_else(ticks(targets.asof), cutoff.copy()), cutoff.copy())
+    return {"cutoff": cutoff, "asof": asof, "until": asof.copy()}
 
 
 def _counts_from_cutoff(feature: Feature) -> bool:

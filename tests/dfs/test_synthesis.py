@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -288,3 +291,20 @@ def test_a_plan_is_made_and_printed_without_computing(database, task, found):
     own = Plan("users", (Feature(A.COUNT, (ORDERS,)), Feature(A.MODE, (ORDERS,), "state", T.CATEGORICAL)))
     table = rs.features(database, task, plan=own, split="val").table
     assert set(table["MODE(orders[user_id].state)"].to_pylist()) <= {"kept", "returned", None}
+
+
+def test_features_never_import_torch():
+    code = (
+        "import sys\n"
+        "import relselect as rs\n"
+        "from tests.shop import shop, shop_tables, shop_task\n"
+        "tables = shop_tables()\n"
+        "database = shop(tables)\n"
+        "task = shop_task(database, tables)\n"
+        "for engine in ('prefix', 'sql', 'featuretools'):\n"
+        "    found = rs.features(database, task, split='test', max_features=12, engine=engine)\n"
+        "found.plan.to_sql('postgres')\n"
+        "print([name for name in sys.modules if name.partition('.')[0] == 'torch'])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout.strip() == "[]"

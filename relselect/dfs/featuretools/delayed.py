@@ -1,7 +1,8 @@
-"""Definitions as they are to be computed for rows that see data of a certain age.
+"""Copies of featuretools' definitions that are right for rows whose data end some time before their cutoff.
 
-featuretools knows one moment, the cutoff time; here a row has two, the `asof` up to which it sees and the cutoff that ages
-and windows count from. featuretools is given the `asof`, and copies of the definitions that count from so much later.
+featuretools knows one moment, its cutoff time; here a row has two: the `asof` up to which it sees data, and the cutoff that
+ages count from. featuretools is given the `asof` as its cutoff time, and copies of the definitions whose ages count from
+`delay` ticks later. Windows end at the earlier of both, see `relselect.dfs.plan.window_start`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from woodwork.logical_types import BooleanNullable
 from relselect.database.columns import as_text
 from relselect.dfs.featuretools.writing import typed
 
-__all__ = ["Referred", "dependencies", "needs_delay"]
+__all__ = ["DelayedDefinitions", "dependencies", "needs_delay"]
 
 _UNITS = (p.TimeSince, p.TimeSinceLast, p.TimeSinceFirst, p.AvgTimeBetween)
 _DAY = 86_400
@@ -40,21 +41,26 @@ def needs_delay(definition: Any) -> bool:
 
 
 class Within(TransformPrimitive):  # type: ignore[misc]
-    """Whether a time lies in a window that ends at the cutoff, and a condition holds."""
+    """Whether a time lies in a window, and all conditions hold.
+
+    Args:
+        length: The window's length, a `pandas.Timedelta`.
+        shift: How long after featuretools' cutoff time the window ends; negative for before.
+    """
 
     name = "within"
     input_types = None
     return_type = ColumnSchema(logical_type=BooleanNullable)
     uses_calc_time = True
 
-    def __init__(self, length: Any, delay: pd.Timedelta) -> None:
-        self.length, self.delay = length, delay
+    def __init__(self, length: Any, shift: pd.Timedelta) -> None:
+        self.length, self.shift = length, shift
 
     def get_function(self) -> Callable[..., Any]:
-        """Return the function of times, perhaps conditions, and the moment that rows see up to."""
+        """Return a function of times, any conditions, and the moment up to which rows see (featuretools' cutoff time)."""
 
         def within(times: pd.Series, *conditions: pd.Series, time: Any) -> pd.Series:
-            found = times > time + self.delay - self.length
+            found = times > time + self.shift - self.length
             for condition in conditions:
                 found &= condition.fillna(False).astype(bool)
             return found
@@ -62,13 +68,13 @@ class Within(TransformPrimitive):  # type: ignore[misc]
         return within
 
 
-class Referred:
-    """Copies definitions for rows of one delay; what several share stays shared.
+class DelayedDefinitions:
+    """Copies definitions for rows of one delay; parts that several definitions share stay shared.
 
     Args:
-        delay: Ticks from `asof` to the cutoff.
-        plain: Whether times and trends are to come out per day, as a plan has them, whatever units are asked for.
-        kinds: (dataframe, column) -> logical type, to which the values of conditions are brought.
+        delay: Ticks from `asof` to the cutoff; negative where rows see beyond their cutoff.
+        plain: Whether times and trends are returned in days, as in a plan, whatever unit the definition asks for.
+        kinds: (dataframe, column) -> logical type, to which the values of conditions are converted.
     """
 
     def __init__(self, delay: int, *, plain: bool, kinds: dict[tuple[str, str], str]) -> None:
@@ -104,7 +110,8 @@ class Referred:
         """
         frame = definition.entityset[definition.child_dataframe_name]
         time = IdentityFeature(frame.ww[frame.ww.time_index])
-        primitive = Within(definition.use_previous.delta_obj, pd.Timedelta(self.delay, "us"))
+        # Data that end before the cutoff end the window; only a row that sees beyond its cutoff has a window that ends there.
+        primitive = Within(definition.use_previous.delta_obj, pd.Timedelta(min(self.delay, 0), "us"))
         name = f"within {definition.use_previous.get_name()}" + (
             f" and {where.get_name()}" if where is not None else ""
         )
@@ -133,13 +140,13 @@ class Referred:
         return found
 
     def _later(self, made: Callable[..., Any]) -> Callable[..., Any]:
-        """Tell a function the cutoff in place of the moment it looks from."""
+        """Return a function that is given the cutoff in place of the moment up to which rows see."""
         delay = pd.Timedelta(self.delay, "us")
 
-        def told(*values: Any, time: Any = None) -> Any:
+        def from_cutoff(*values: Any, time: Any = None) -> Any:
             return made(*values, time=time + delay)
 
-        return told
+        return from_cutoff
 
 
 def _with_function(primitive: Any, change: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Any:
@@ -150,14 +157,14 @@ def _with_function(primitive: Any, change: Callable[[Callable[..., Any]], Callab
 
 
 def _per_day(made: Callable[..., Any]) -> Callable[..., Any]:
-    """Bring a slope to days: featuretools counts in the largest unit that the first time is a whole number of."""
+    """Convert a slope to days: featuretools counts in the largest unit that the first time is a whole number of."""
 
-    def told(values: pd.Series, times: pd.Series) -> Any:
+    def per_day(values: pd.Series, times: pd.Series) -> Any:
         slope = made(values, times)
         first = times[(values.notna() & times.notna()).to_numpy()]
         return slope * _DAY / _unit(first.iloc[:1]) if len(first) else slope
 
-    return told
+    return per_day
 
 
 def _unit(first: pd.Series) -> int:

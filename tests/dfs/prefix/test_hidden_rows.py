@@ -14,7 +14,7 @@ from relselect.dfs.prefix.encoding import Vocabulary
 from relselect.dfs.prefix.matrix import compute
 from relselect.problem import Problem
 from tests.dfs import worlds
-from tests.dfs.test_matrix import some_features
+from tests.dfs.prefix.test_matrix import some_features
 
 CLOCKS = {"shops": "opened", "orders": "at", "products": "listed", "lines": "seen"}
 
