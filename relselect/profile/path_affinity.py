@@ -79,11 +79,11 @@ def _embeddings(view: View, held: Held, layers: int, budget: Budget) -> list[NDA
 
     from relselect.rdl.family import blueprint_of
     from relselect.rdl.network.model import RelationalNetwork
-    from relselect.rdl.settings import Settings
+    from relselect.rdl.settings import NetworkSettings
     from relselect.rdl.training.fitted import batcher_of, row_tensors
 
     budget.check()
-    settings = Settings(
+    settings = NetworkSettings(
         channels=_CHANNELS,
         layers=layers,
         fan_out=_FAN_OUT[layers],

@@ -16,9 +16,9 @@ from relselect.errors import BudgetExhausted
 from relselect.rdl.network.ensemble import NetworkEnsemble
 from relselect.rdl.training import trainer as training
 from relselect.rdl.training.fitted import batcher_of, row_tensors
-from relselect.rdl.training.snapshot import read_snapshot, write_snapshot
-from relselect.rdl.training.stepping import Order, Stepper
+from relselect.rdl.training.stepping import ShuffledBatches, Stepper
 from relselect.rdl.training.trainer import sampler_seed
+from relselect.rdl.training.training_state import read_training_state, write_training_state
 from relselect.tasks import Rows
 
 if TYPE_CHECKING:
@@ -97,8 +97,8 @@ class _Again:
         if not self.anew:
             network.load_state_dict(best.state)
         self.stepper = Stepper(network, trainer.blueprint, self.rows)
-        self.stepper.pace = trainer.pace
-        self.order = Order(len(self.rows), settings.batch_size, seed + _LATER)
+        self.stepper.plan = trainer.precision_plan
+        self.order = ShuffledBatches(len(self.rows), settings.batch_size, seed + _LATER)
         self._take_up()
 
     def run(self, budget: Budget) -> NetworkEnsemble:
@@ -135,10 +135,10 @@ class _Again:
     def _store(self) -> None:
         if self.storage is not None:
             facts = {**self.stepper.facts(), "position": self.order.position}
-            write_snapshot(self.storage.path, self.storage.identity, facts, self.stepper.tensors())
+            write_training_state(self.storage.path, self.storage.identity, facts, self.stepper.tensors())
 
     def _take_up(self) -> None:
-        stored = None if self.storage is None else read_snapshot(self.storage.path, self.storage.identity)
+        stored = None if self.storage is None else read_training_state(self.storage.path, self.storage.identity)
         if stored is not None:
             self.stepper.restore(stored)
             self.order.position = stored.facts["position"]
