@@ -29,7 +29,7 @@ from relselect.events import Emit, FeatureProgress, Notice, StageFinished, Stage
 from relselect.files import replacing, unwritable
 from relselect.problem import Problem, Types, bind_frame
 from relselect.tasks import Rows
-from relselect.tasks.frames import as_label_values
+from relselect.tasks.labels import as_label_values
 from relselect.tasks.splits import SPLITS
 
 if TYPE_CHECKING:

@@ -39,6 +39,11 @@ class Measure:
     reading: str
     seconds: float = 0.0
 
+    @classmethod
+    def undefined(cls, name: str, group: str, why: str, seconds: float = 0.0) -> Measure:
+        """Return a measure that is undefined for the task: nan, with the reason as its reading."""
+        return cls(name, math.nan, math.nan, group, why, seconds)
+
     @property
     def exists(self) -> bool:
         """Whether the value is defined for this task."""

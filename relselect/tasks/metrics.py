@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from relselect.errors import TaskError
+from relselect.tasks.kinds import TaskKind
 from relselect.tasks.ranking import auc
 
 if TYPE_CHECKING:
@@ -16,9 +17,8 @@ if TYPE_CHECKING:
 
     from relselect.tasks.rows import Rows
 
-__all__ = ["Kind", "Metric", "bootstrap_scores", "default_metric", "interval_of", "metric_of", "skill"]
+__all__ = ["Metric", "bootstrap_scores", "default_metric", "interval_of", "metric_of", "skill"]
 
-Kind = Literal["binary", "multiclass", "regression"]
 Scorer = Callable[[Any, Any], float]
 
 
@@ -34,7 +34,7 @@ class Metric:
     """
 
     name: str
-    kind: Kind
+    kind: TaskKind
     title: str
     sign: int = 1
 
@@ -98,7 +98,7 @@ _SCORERS: dict[str, Scorer] = {
     "neg_root_mean_squared_error": lambda label, prediction: -float(np.sqrt(np.mean((label - prediction) ** 2))),
     "r2": _r2,
 }
-_BY_KIND: dict[Kind, tuple[tuple[str, str, int], ...]] = {
+_BY_KIND: dict[TaskKind, tuple[tuple[str, str, int], ...]] = {
     "binary": (
         ("roc_auc", "AUROC", 1),
         ("average_precision", "average precision", 1),
@@ -120,13 +120,13 @@ _BY_KIND: dict[Kind, tuple[tuple[str, str, int], ...]] = {
 }
 
 
-def default_metric(kind: Kind) -> Metric:
+def default_metric(kind: TaskKind) -> Metric:
     """Return the metric of a kind of task: AUROC, one-against-rest AUROC, or mean absolute error."""
     name, title, sign = _BY_KIND[kind][0]
     return Metric(name, kind, title, sign)
 
 
-def metric_of(name: str | None, kind: Kind) -> Metric:
+def metric_of(name: str | None, kind: TaskKind) -> Metric:
     """Return the metric called `name`, or the kind's default for None.
 
     Raises:

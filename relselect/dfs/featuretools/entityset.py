@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import featuretools as ft
 
-from relselect.dfs.featuretools.frames import column_types, sheet
+from relselect.dfs.featuretools.frames import column_types, featuretools_table
 from relselect.dfs.featuretools.layout import INDEX, TABLE, Edge, Layout, Node, layout_of
 from relselect.dfs.plan.routes import check_depth
 from relselect.dfs.plan.schema import Schema
@@ -70,7 +70,7 @@ def filled(
 def _add(
     found: Any, problem: Problem, node: Node, wanted: Collection[str] | None, edges: list[Edge], data: bool
 ) -> None:
-    made = sheet(problem, node.table, wanted, data=data)
+    made = featuretools_table(problem, node.table, wanted, data=data)
     keys = {edge.column for edge in edges}
     spare = [column for column in made.keys if column not in keys]
     names = {INDEX: node.index}

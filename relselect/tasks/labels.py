@@ -1,4 +1,7 @@
-"""Labelled rows before they are bound to a database: keys rather than row numbers, checked once."""
+"""Label frames: checks the labelled rows of a split and encodes their labels as numbers.
+
+Rows are identified by the entity's key here; a `Problem` binds them to row numbers. Nothing here reads a database.
+"""
 
 from __future__ import annotations
 
@@ -13,17 +16,25 @@ import pyarrow.compute as pc
 from relselect.database.clock import NEVER, TimeKind, is_time_type, kind_of, ticks_of
 from relselect.database.columns import as_float, as_strings, as_text
 from relselect.errors import TaskError
-from relselect.tasks.metrics import Kind
+from relselect.tasks.kinds import TaskKind
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Columns", "LabelFrame", "encode_known", "encode_labels", "read_frame"]
+__all__ = ["LabelColumns", "LabelFrame", "as_label_values", "encode_known", "encode_labels", "read_frame"]
 
 
 @dataclass(frozen=True)
-class Columns:
-    """Which column of a label frame is what."""
+class LabelColumns:
+    """Which column of a label frame holds what.
+
+    Attributes:
+        entity: The entity's key, in the order of the primary key.
+        target: The label.
+        time: The cutoff; None for static tasks.
+        known_at: When the label became known, if a column says so.
+        features: Declared task-row features.
+    """
 
     entity: tuple[str, ...]
     target: str
@@ -59,13 +70,39 @@ class LabelFrame:
         features = None if self.features is None else self.features.filter(keep)
         return LabelFrame(self.keys.filter(keep), self.cutoff[mask], self.known_at[mask], self.label[mask], features)
 
+    def to_arrow(self) -> pa.Table:
+        """Return the rows as one table, to be saved."""
+        columns = {f"key_{n}": self.keys[name] for n, name in enumerate(self.keys.column_names)}
+        columns |= {name: pa.chunked_array([pa.array(getattr(self, name))]) for name in ("cutoff", "known_at", "label")}
+        if self.features is not None:
+            columns |= {f"feature_{name}": self.features[name] for name in self.features.column_names}
+        return pa.table(columns)
+
+    @classmethod
+    def from_arrow(cls, table: pa.Table, key_columns: Sequence[str], feature_columns: Sequence[str]) -> LabelFrame:
+        """Return the rows that `to_arrow` wrote.
+
+        Args:
+            table: What it returned.
+            key_columns: Names of the key's columns, in order.
+            feature_columns: Names of the declared task-row features.
+        """
+        features = {name: table[f"feature_{name}"] for name in feature_columns}
+        return cls(
+            keys=pa.table({name: table[f"key_{number}"] for number, name in enumerate(key_columns)}),
+            cutoff=np.asarray(table["cutoff"].to_numpy(), dtype=np.int64),
+            known_at=np.asarray(table["known_at"].to_numpy(), dtype=np.int64),
+            label=np.asarray(table["label"].to_numpy(), dtype=np.float64),
+            features=pa.table(features) if features else None,
+        )
+
     def with_known_at(self, known_at: NDArray[np.int64]) -> LabelFrame:
         """Return the frame with other times at which the labels became known."""
         return replace(self, known_at=known_at)
 
 
 def read_frame(
-    frame: pa.Table, columns: Columns, kind: TimeKind | None, split: str
+    frame: pa.Table, columns: LabelColumns, kind: TimeKind | None, split: str
 ) -> tuple[LabelFrame, pa.ChunkedArray]:
     """Check one split's frame and take it apart.
 
@@ -119,7 +156,7 @@ def _check_time(dtype: pa.DataType, kind: TimeKind | None, place: str) -> None:
 
 
 def encode_labels(
-    raw: Sequence[pa.ChunkedArray], kind: Kind, classes: Sequence[str] | None = None
+    raw: Sequence[pa.ChunkedArray], kind: TaskKind, classes: Sequence[str] | None = None
 ) -> tuple[list[NDArray[np.float64]], tuple[str, ...] | None]:
     """Return labels as floats, and the class names of a classification task.
 
@@ -151,7 +188,7 @@ def encode_labels(
     return [codes[a:b] for a, b in zip(sizes[:-1], sizes[1:], strict=True)], found
 
 
-def encode_known(raw: pa.ChunkedArray, kind: Kind, classes: tuple[str, ...] | None) -> NDArray[np.float64]:
+def encode_known(raw: pa.ChunkedArray, kind: TaskKind, classes: tuple[str, ...] | None) -> NDArray[np.float64]:
     """Return labels as floats, nan for a class that training did not know."""
     if kind == "regression":
         return _numbers(raw)
@@ -189,7 +226,7 @@ def _order(names: set[str]) -> tuple[str, ...]:
         return tuple(sorted(names))
 
 
-def as_label_values(label: NDArray[np.float64], kind: Kind, classes: tuple[str, ...] | None) -> Any:
+def as_label_values(label: NDArray[np.float64], kind: TaskKind, classes: tuple[str, ...] | None) -> Any:
     """Return encoded labels as an Arrow array for a reader: numbers, booleans for binary tasks, class names."""
     if kind == "regression":
         return pa.array(label)

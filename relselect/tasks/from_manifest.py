@@ -1,29 +1,35 @@
-"""From a task's declaration in a manifest to a `Task`."""
+"""Tasks from their declaration in a manifest, and from RelBench's folders, whose tasks are declared on reading."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import pyarrow as pa
 
 from relselect.database import Database
+from relselect.database.task_spec import TaskSpec
 from relselect.errors import ConfigError, DataNotFound, SchemaError, TaskError
-from relselect.tasks.building import Asking, Draft, task_completing, task_from_labels, task_from_sql
-from relselect.tasks.spec import TaskSpec
-from relselect.tasks.splits import Regime
-from relselect.tasks.task import Task
+from relselect.tasks.fields import TaskFields
+from relselect.tasks.from_column import task_completing
+from relselect.tasks.from_frames import task_from_labels
+from relselect.tasks.from_queries import task_from_sql
+from relselect.tasks.options import TaskOptions
+from relselect.tasks.regimes import Regime
 
 __all__ = ["task_from_relbench", "task_from_spec"]
 
+TaskT = TypeVar("TaskT", bound=TaskFields)
 
-def task_from_spec(database: Database, spec: TaskSpec, name: str, folder: Path | None) -> Task:
+
+def task_from_spec(build: type[TaskT], database: Database, spec: TaskSpec, name: str, folder: Path | None) -> TaskT:
     """Build a task from its declaration; see `Task.from_spec`."""
-    task = _built(database, spec, name, folder)
+    task = _built(build, database, spec, name, folder)
     return _hiding(database, task, tuple(spec.hide)) if spec.hide else task
 
 
-def _hiding(database: Database, task: Task, columns: tuple[str, ...]) -> Task:
+def _hiding(database: Database, task: TaskT, columns: tuple[str, ...]) -> TaskT:
     table = database[task.entity]
     for column in columns:
         if column not in table.columns:
@@ -34,7 +40,9 @@ def _hiding(database: Database, task: Task, columns: tuple[str, ...]) -> Task:
     return replace(task, hidden_columns=tuple(dict.fromkeys((*task.hidden_columns, *columns))))
 
 
-def task_from_relbench(database: Database, name: str, folder: str | Path | None, regime: Regime) -> Task:
+def task_from_relbench(
+    build: type[TaskT], database: Database, name: str, folder: str | Path | None, regime: Regime
+) -> TaskT:
     """Build a task of a RelBench dataset; see `Task.from_relbench`."""
     from relselect.database.sources.relbench import task_spec
 
@@ -42,47 +50,29 @@ def task_from_relbench(database: Database, name: str, folder: str | Path | None,
         spec, why = task_spec(Path(folder), database.tables)
         if spec is None:
             raise TaskError("folder", str(folder), f"holds no task that can be asked: {why}", "Choose another task")
-        return task_from_spec(database, spec, name, Path(folder)).in_regime(regime)
+        return task_from_spec(build, database, spec, name, Path(folder)).in_regime(regime)
     if name not in database.tasks:
         known = ", ".join(sorted(database.tasks)) or "none"
         passed = next(
             (note for note in database.notes if note.startswith(f"task {name} ")), "is no task of the dataset"
         )
         raise TaskError("task", name, passed, f"Use one of: {known}")
-    return task_from_spec(database, database.tasks[name], name, database.data_folder).in_regime(regime)
+    return task_from_spec(build, database, database.tasks[name], name, database.data_folder).in_regime(regime)
 
 
-def _built(database: Database, spec: TaskSpec, name: str, folder: Path | None) -> Task:
-    draft = Draft(
-        name=name,
-        entity=spec.entity,
-        kind=spec.kind,
-        target=spec.target,
-        time=spec.time,
-        entity_columns=spec.key_columns or None,
-        horizon=spec.horizon,
-        known_after=spec.known_after,
-        known_at=spec.known_at,
-        val_start=spec.val_start,
-        test_start=spec.test_start,
-        fold_column=spec.fold_column,
-        features=tuple(spec.features),
-        metric=spec.metric,
-        regime=spec.regime,
-        population=spec.population,
-        description=spec.description,
-        every=spec.every,
-    )
+def _built(build: type[TaskT], database: Database, spec: TaskSpec, name: str, folder: Path | None) -> TaskT:
+    options = TaskOptions.of_spec(spec, name)
     if spec.completes is not None:
-        return task_completing(database, draft)
+        return task_completing(build, database, options)
     if spec.label is not None:
-        return task_from_sql(database, draft, Asking(label=spec.label, every=spec.every))
+        return task_from_sql(build, database, options)
     if spec.folds is not None:
-        return task_from_labels(database, _read(spec.folds, folder, name), draft)
-    assert spec.files is not None  # the spec's own validation: exactly one origin
+        return task_from_labels(build, database, _read(spec.folds, folder, name), options)
+    if spec.files is None:
+        raise TaskError("task", name, "says nothing of where its labels come from", "Declare files, folds or label")
     paths = {"train": spec.files.train, "val": spec.files.val, "test": spec.files.test}
     frames = {split: _read(path, folder, name) for split, path in paths.items() if path is not None}
-    return task_from_labels(database, frames, draft)
+    return task_from_labels(build, database, frames, options)
 
 
 def _read(path: str, folder: Path | None, name: str) -> pa.Table:
