@@ -21,7 +21,7 @@ from relselect.tasks import Task
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from relselect.tasks.frames import LabelFrame
+    from relselect.tasks.labels import LabelFrame
     from relselect.tasks.splits import Split
 
 __all__ = ["Planted", "Signal", "planted", "synthetic"]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from relselect.database.hashing import mix
+from relselect.hashing import mix, smallest
 from relselect.profile import readings
 from relselect.profile.bootstrap import clusters_of, spread, sums_by_cluster
 from relselect.profile.measure import Measure
@@ -66,7 +66,7 @@ def _measured(view: View, start: int) -> list[Measure]:
     scored = np.flatnonzero(view.cutoff >= start)
     if len(scored) > _MOST_SCORED:
         drawn = mix(view.key[scored], view.cutoff[scored], view.seed)
-        scored = np.sort(scored[np.argsort(drawn, kind="stable")[:_MOST_SCORED]])
+        scored = np.sort(scored[smallest(drawn, _MOST_SCORED)])
     fitted = _Constants(view, start, view.entity[scored])
     clusters = clusters_of(view.key[scored])
     seen = (fitted.count > 0).astype(np.float64)

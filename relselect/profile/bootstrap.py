@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from relselect.database.hashing import mix
+from relselect.hashing import mix
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -8,13 +8,13 @@ deleted.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from relselect._version import __version__
+from relselect.files import write_json
+from relselect.hashing import fingerprint_json
 from relselect.profile.feature_affinity import tabpfn_weights
 from relselect.profile.measure import VERSION, Profile
 
@@ -47,8 +47,7 @@ class ProfileCache:
             "hops": hops,
             "tabpfn": None if weights is None else weights.name,
         }
-        digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-        return self.folder / f"{digest[:32]}.json"
+        return self.folder / f"{fingerprint_json(parts)[:32]}.json"
 
     def read(self, place: Path) -> Profile | None:
         """Return the profile stored in a file; None where the file is absent or cannot be read."""
@@ -59,11 +58,5 @@ class ProfileCache:
 
     def write(self, place: Path, profile: Profile) -> None:
         """Store a profile; a folder that cannot be written to is no error, because the profile can be measured again."""
-        draft = place.with_name(f".{place.name}.{os.getpid()}")
-        try:
-            place.parent.mkdir(parents=True, exist_ok=True)
-            draft.write_text(json.dumps(profile.to_json()), encoding="utf-8")
-            draft.replace(place)
-        except OSError:
-            with contextlib.suppress(OSError):
-                draft.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            write_json(place, profile.to_json())

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from relselect.database.hashing import key_hashes, mix
+from relselect.database.hashing import key_hashes
+from relselect.hashing import mix, smallest
 from relselect.profile import readings
 from relselect.profile.bootstrap import sums_by_cluster
 from relselect.profile.dyads import Estimate, Pairs, draws, estimate
@@ -218,7 +219,7 @@ class _Static:
         counts = np.bincount(place)[:, None]
         own = sums_by_cluster(place, len(key), list(labels.T)) / counts
         entity = view.entity[first]
-        chosen = np.argsort(mix(key, view.seed), kind="stable")[:_MOST_SOURCES]
+        chosen = smallest(mix(key, view.seed), _MOST_SOURCES)
         self.view, self.own, self.chosen = view, own, chosen
         self.number = np.full(view.problem.database[view.problem.entity].num_rows, -1, dtype=np.int64)
         self.number[entity] = np.arange(len(key))

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from relselect.database.hashing import mix, uniform
 from relselect.errors import BudgetExhausted
+from relselect.hashing import mix, uniform
 from relselect.profile import readings
 from relselect.profile.measure import Measure
 from relselect.profile.skill import HeldOut, SkillScorer, hold_out
 from relselect.profile.temporal import last_fifth
+from relselect.tasks.ranking import average_ranks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -85,11 +86,11 @@ def _embeddings(view: View, held: HeldOut, layers: int, budget: Budget) -> list[
 
     from relselect.rdl.family import blueprint_of
     from relselect.rdl.network.model import RelationalNetwork
-    from relselect.rdl.settings import Settings
+    from relselect.rdl.settings import NetworkSettings
     from relselect.rdl.training.fitted import batcher_of, row_tensors
 
     budget.check()
-    settings = Settings(
+    settings = NetworkSettings(
         channels=_CHANNELS,
         layers=layers,
         fan_out=_FAN_OUT[layers],
@@ -144,9 +145,7 @@ def _normal_scores(label: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the normal scores of mid-ranks, shape (n,)."""
     from scipy.special import ndtri
 
-    _, level, count = np.unique(label, return_inverse=True, return_counts=True)
-    middle = np.cumsum(count) - (count - 1) / 2.0
-    return np.asarray(ndtri((middle - 0.5) / len(label))[level.reshape(-1)])
+    return np.asarray(ndtri((average_ranks(label) - 0.5) / len(label)))
 
 
 def _late(view: View, held: HeldOut) -> NDArray[np.bool_]:

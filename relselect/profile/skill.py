@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from relselect.database.hashing import mix, uniform
+from relselect.hashing import mix, smallest, uniform
 from relselect.profile import readings
 from relselect.profile.bootstrap import clusters_of, draw_weights, spread, sums_by_cluster
 from relselect.profile.temporal import last_fifth
+from relselect.tasks.ranking import auc_of_levels, levels_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -69,8 +70,7 @@ def hold_out(view: View, most_fit: int, most_scored: int) -> HeldOut | str:
 def _drawn(view: View, places: NDArray[np.int64], most: int) -> NDArray[np.int64]:
     if len(places) <= most:
         return places
-    order = np.argsort(mix(view.key[places], view.cutoff[places], view.seed), kind="stable")
-    return np.sort(places[order[:most]])
+    return np.sort(places[smallest(mix(view.key[places], view.cutoff[places], view.seed), most)])
 
 
 class SkillScorer:
@@ -115,9 +115,10 @@ class SkillScorer:
         return spread(sums, _one_minus_ratio, self.seed)
 
     def _ranked(self, prediction: NDArray[np.float64]) -> tuple[float, float]:
-        value = _gini(self.label, prediction, np.ones(len(self.label)))
+        level = levels_of(prediction)
+        value = 2 * auc_of_levels(self.label, level) - 1
         weights = draw_weights(int(self.clusters.max()) + 1, self.seed)[:_AUC_DRAWS]
-        drawn = np.array([_gini(self.label, prediction, row[self.clusters]) for row in weights])
+        drawn = 2 * np.array([auc_of_levels(self.label, level, row[self.clusters]) for row in weights]) - 1
         drawn = drawn[np.isfinite(drawn)]
         return value, float(drawn.std(ddof=1)) if len(drawn) > 10 else float("nan")
 
@@ -125,16 +126,3 @@ class SkillScorer:
 def _one_minus_ratio(sums: NDArray[np.float64]) -> NDArray[np.float64]:
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(sums[:, 1] > 0, 1.0 - sums[:, 0] / sums[:, 1], np.nan)
-
-
-def _gini(label: NDArray[np.float64], prediction: NDArray[np.float64], weight: NDArray[np.float64]) -> float:
-    """Return 2*AUC - 1 of weighted rows, ties counted half; nan with one class."""
-    _, level = np.unique(prediction, return_inverse=True)
-    level = level.reshape(-1)
-    positive = np.bincount(level, weights=weight * label)
-    negative = np.bincount(level, weights=weight * (1.0 - label))
-    pairs = positive.sum() * negative.sum()
-    if pairs <= 0:
-        return float("nan")
-    below = np.cumsum(negative) - negative
-    return float(2.0 * (positive * (below + negative / 2.0)).sum() / pairs - 1.0)

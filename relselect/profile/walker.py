@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from relselect.database.hashing import key_hashes, mix, uniform
+from relselect.database.hashing import key_hashes
+from relselect.hashing import mix, uniform
 from relselect.problem.visibility import key_times
 
 if TYPE_CHECKING:
