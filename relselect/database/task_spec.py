@@ -1,6 +1,6 @@
-"""What a manifest says about one task, as a strict pydantic model.
+"""The declaration of one task in a manifest, as a strict pydantic model.
 
-A spec is text: it names tables, columns and files but reads none of them. `Task.from_spec` turns it into a task.
+A declaration names tables, columns and files but reads none of them; `Task.from_spec` builds the task.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ __all__ = ["LabelFiles", "TaskSpec"]
 
 
 def _iso(value: Any) -> Any:
-    """YAML reads an unquoted 2005-01-01 as a date; keep it as text, so that a spec stays JSON."""
+    """Return a date as ISO text: YAML reads an unquoted 2005-01-01 as a date, and a declaration is JSON."""
     return value.isoformat() if isinstance(value, dt.date) else value
 
 
@@ -22,7 +22,7 @@ Moment = Annotated[str | int, BeforeValidator(_iso)]
 
 
 class LabelFiles(BaseModel):
-    """The label frames of the three splits, Parquet or CSV, relative to the data folder."""
+    """The label files of the three splits, Parquet or CSV, relative to the data folder."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -107,8 +107,7 @@ class TaskSpec(BaseModel):
     sql: str | None = Field(default=None, description="How the label frames were made, for readers; never executed.")
     accept: dict[str, str] = Field(
         default_factory=dict,
-        description="Findings of the leak checks that are let stand: the check, or the check and its subject, to the "
-        "reason why.",
+        description="Accepted findings of the leak checks: the check, or the check and its subject, to the reason.",
     )
     quality: str | None = Field(default=None, description="A remark on how much signal the task has.")
 

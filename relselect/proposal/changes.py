@@ -37,7 +37,7 @@ def unusable(table: TableFacts) -> Iterator[ProposedLine]:
         if words & SECRETS and column.kind in ("text", "other"):
             yield _drop(column, 0.95, "is a secret by its name", {})
         elif is_update(column.name):
-            yield _drop(column, 0.85, "is written again whenever the row changes", evidence)
+            yield _drop(column, 0.85, "is updated whenever the row changes", evidence)
         elif column.rows > 0 and column.present == 0:
             yield _drop(column, 0.9, "never has a value", evidence)
 
@@ -69,7 +69,7 @@ def clocks(table: TableFacts, time: str | None, taken: set[str]) -> Iterator[Pro
         later = "" if time is None else f" never before {time}"
         if masked_here:
             masked.update(masked_here)
-            why = f"comes{later or ' later'} and is missing where they are: they are known only from then on"
+            why = f"comes{later or ' later'} and is missing in the same rows: they are known only from then on"
             yield ProposedLine(table.name, (clock.name,), "known_at", ", ".join(masked_here), 0.85, why, evidence)
         else:
             missing = f", missing in {clock.null_share:.0%} of the rows" if clock.nulls else ""
@@ -113,7 +113,7 @@ def states(table: TableFacts, taken: set[str]) -> Iterator[ProposedLine]:
     for column in table.columns.values():
         named = set(words_of(column.name)) & STATES and stem_of(column.name)[1] != "id"
         if named and column.name not in taken and column.kind != "time" and 2 <= column.distinct <= _FEW:
-            why = "is named like a state that is overwritten; it holds today's, for rows of any date"
+            why = "is named like a state that is overwritten; it holds the current one, for rows of any date"
             yield _drop(column, 0.6, why, {"distinct": column.distinct})
 
 
@@ -143,7 +143,7 @@ def tallies(
             yield _drop(column, 0.9, why, {"equal": equal[0]})
         elif words & TALLIES and (related or words & (TALLIES - {"count"})) and children:
             about = f" rows of {related[0]}" if related else ""
-            yield _drop(column, 0.65, f"is named like a count{about} that goes on", {"equal": equal[0]})
+            yield _drop(column, 0.65, f"is named like a count{about} that keeps growing", {"equal": equal[0]})
 
 
 def _equal(column: ColumnFacts, table: TableFacts, key: str, child: TableFacts, reference: str) -> float:

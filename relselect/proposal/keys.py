@@ -92,7 +92,7 @@ def _score(column: ColumnFacts, table: TableFacts, facts: Facts) -> tuple[float,
     stem, sign = stem_of(column.name)
     own = table_words(table.name)
     if is_generic(column.name) and set(words_of(column.name)) & ID_WORDS:
-        return 0.98, "is called as keys are"
+        return 0.98, "has a usual name of a key"
     if stem == own or "".join(stem) == "".join(own):
         return {"id": 0.97, "code": 0.85, "": 0.9}[sign], "is named after the table"
     other = _named_after_another(column.name, table, facts)

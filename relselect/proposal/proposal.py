@@ -212,7 +212,7 @@ class _Proposer:
             if name not in times and parents and self._override(name).time is None:
                 key = parents[0]
                 why = (
-                    f"has no time, so its rows are seen always, though {key.value} has one: "
+                    f"has no time, so its rows are always visible, though {key.value} has one: "
                     f"add {times[key.value].column} of {key.value} in a view if they belong to it"
                 )
                 yield ProposedLine(name, key.columns, "note", key.value, 0.6, why)

@@ -193,4 +193,4 @@ def _by_values(match: NameMatch, values: Containment, column: ColumnFacts, share
     else:
         rare = values.share >= 0.99 and values.surprise >= _NUMBERS and values.coverage >= 0.3
         rare = rare and values.distinct >= 10
-    return (0.6, f"{telling}, which chance would not do") if rare else (0.0, "")
+    return (0.6, f"{telling}, which is improbable by chance") if rare else (0.0, "")

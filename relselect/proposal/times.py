@@ -123,11 +123,11 @@ def _by_words(words: tuple[str, ...], table: TableFacts) -> tuple[float, str]:
     if set(words) & PLANNED:
         return 0.55, "is the only time, although it is named like a plan"
     if set(words) & CREATED:
-        return 0.9, "says when the row came to be"
+        return 0.9, "says when the row was created"
     if words and set(words) <= PLAIN_TIMES:
-        return 0.9, "is simply called a time"
+        return 0.9, "has a plain name of a time"
     if set(words[:-1]) & set(table_words(table.name)) and words[-1] in PLAIN_TIMES:
-        return 0.9, "is the time of the table's own things"
+        return 0.9, "is named as the time of the table's rows"
     if words and (words[-1] in PLAIN_TIMES or words[0] in PLAIN_TIMES):
         return 0.8, "is named like a time"
     return 0.65, "holds times"
