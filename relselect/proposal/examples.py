@@ -13,6 +13,7 @@ import pyarrow as pa
 from relselect.database.clock import DAY, format_time
 from relselect.database.database import Database
 from relselect.database.inference import infer_types
+from relselect.database.quoting import quote_name
 from relselect.database.table import SemanticType, Table
 from relselect.database.task_spec import TaskSpec
 from relselect.proposal.activity import LOOKBACK, Activity, TaskTiming, activities, task_timings
@@ -57,16 +58,16 @@ def _pair(database: Database, activity: Activity, timing: TaskTiming) -> tuple[E
     amount = _amount(database[activity.child])
     queries = _ExampleQueries(database, activity, timing)
     name = "-".join([*words_of(activity.entity), *words_of(activity.child)])
-    x, key = queries.x, f"p.{_quoted(activity.key)}"
-    returns = f"COUNT({x}.{_quoted(activity.reference)}) > 0"
+    x, key = queries.x, f"p.{quote_name(activity.key)}"
+    returns = f"COUNT({x}.{quote_name(activity.reference)}) > 0"
     again = queries.spec(
         "binary", "returns", returns, f"Will it have a row in {activity.child} within {queries.length}?", key
     )
     if amount is None:
-        count, question = f"COUNT({x}.{_quoted(activity.reference)})", f"How many rows in {activity.child}"
+        count, question = f"COUNT({x}.{quote_name(activity.reference)})", f"How many rows in {activity.child}"
         number = queries.spec("regression", "rows", count, f"{question} will it have within {queries.length}?", key)
         return (f"{name}-next", again), (f"{name}-count", number)
-    total = f"COALESCE(SUM({x}.{_quoted(amount)}), 0)"
+    total = f"COALESCE(SUM({x}.{quote_name(amount)}), 0)"
     question = f"What sum of {amount} in {activity.child}"
     number = queries.spec("regression", "total", total, f"{question} will it have within {queries.length}?", key)
     return (f"{name}-next", again), (f"{name}-{'-'.join(words_of(amount))}", number)
@@ -105,8 +106,8 @@ class _ExampleQueries:
         return TaskSpec.model_validate(values)
 
     def _population(self) -> str:
-        entity, child = _quoted(self.activity.entity), _quoted(self.activity.child)
-        key, reference, time = map(_quoted, (self.activity.key, self.activity.reference, self.activity.time))
+        entity, child = quote_name(self.activity.entity), quote_name(self.activity.child)
+        key, reference, time = map(quote_name, (self.activity.key, self.activity.reference, self.activity.time))
         return (
             f"SELECT DISTINCT c.cutoff, e.{key}\n"
             f"FROM cutoffs c\n"
@@ -115,7 +116,7 @@ class _ExampleQueries:
         )
 
     def _label(self, answer: str, target: str, key: str) -> str:
-        child, reference, time = map(_quoted, (self.activity.child, self.activity.reference, self.activity.time))
+        child, reference, time = map(quote_name, (self.activity.child, self.activity.reference, self.activity.time))
         return (
             f"SELECT p.cutoff, {key}, {answer} AS {target}\n"
             f"FROM population p\n"
@@ -193,7 +194,3 @@ def _completion(table: str, column: str, kind: str) -> TaskSpec:
     return TaskSpec.model_validate(
         {"description": described, "entity": table, "kind": kind, "target": column, "completes": column}
     )
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

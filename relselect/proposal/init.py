@@ -5,10 +5,7 @@ The tables are read and the example tasks built before anything is written; the 
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -21,6 +18,7 @@ from relselect.database.manifest import MANIFEST_NAME, load_manifest
 from relselect.database.sources.uri import HIDDEN
 from relselect.errors import ConfigError, UserError
 from relselect.events import Emit, silent
+from relselect.files import replacing, unwritable
 from relselect.proposal import Origin, Proposal, propose, read_facts
 from relselect.proposal.examples import Example, completion_examples, timed_examples
 from relselect.tasks import Task
@@ -169,21 +167,7 @@ def _needed(origin: Origin) -> Iterable[str]:
 
 
 def _write(place: Path, text: str) -> None:
-    """Check the text and write it atomically."""
-    draft = None
-    try:
-        with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=place.parent, suffix=".yaml", delete=False) as file:
-            draft = Path(file.name)
-            file.write(text)
+    """Put a manifest in its place, whole and checked, or not at all."""
+    with unwritable("--out", place, "Give another file with --out"), replacing(place) as draft:
+        draft.write_text(text, encoding="utf-8")
         load_manifest(draft)
-        umask = os.umask(0)
-        os.umask(umask)
-        draft.chmod(0o666 & ~umask)
-        draft.replace(place)
-    except OSError as error:
-        rule = f"cannot be written ({error.strerror})"
-        raise ConfigError("--out", str(place), rule, "Give another file with --out") from None
-    finally:
-        if draft is not None:
-            with suppress(OSError):
-                draft.unlink(missing_ok=True)
