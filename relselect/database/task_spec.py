@@ -61,7 +61,8 @@ class TaskSpec(BaseModel):
         "Null: never, so there is no label history.",
     )
     known_at: str | None = Field(
-        default=None, description="Column of the frames that says when the label was known; goes before known_after."
+        default=None,
+        description="Column of the frames that says when the label was known; takes precedence over known_after.",
     )
     metric: str | None = Field(default=None, description="The metric; null for the default of the kind.")
     regime: Literal["rolling", "frozen"] = Field(
@@ -73,7 +74,7 @@ class TaskSpec(BaseModel):
         default=None, description="First moment of validation; from the frames when left out."
     )
     test_start: Moment | None = Field(default=None, description="First moment of test; from the frames when left out.")
-    files: LabelFiles | None = Field(default=None, description="Label frames that stand ready, one file per split.")
+    files: LabelFiles | None = Field(default=None, description="Label files, one per split.")
     folds: str | None = Field(default=None, description="One file with all label rows and a fold number in each.")
     fold_column: str | None = Field(default=None, description="The fold column of the folds file.")
     completes: str | None = Field(
@@ -126,9 +127,9 @@ class TaskSpec(BaseModel):
             "label": self.label is not None,
             "completes": self.completes is not None,
         }
-        given = [name for name, present in origins.items() if present]
-        if len(given) != 1:
-            named = " and ".join(given) or "none of them"
+        present = [name for name, used in origins.items() if used]
+        if len(present) != 1:
+            named = " and ".join(present) or "none of them"
             raise ValueError(
                 f"labels come from exactly one of files, folds, label (with population), completes; got {named}"
             )
@@ -147,7 +148,7 @@ class TaskSpec(BaseModel):
                 raise ValueError(f"{field} names {clash}, which are the key, the time or the target of the task")
         both = sorted(set(self.features) & set(self.drop_columns))
         if both:
-            raise ValueError(f"{both} stand in features and in drop_columns; keep each in one of them")
+            raise ValueError(f"{both} are in both features and drop_columns; keep each in one of them")
         return self
 
     @property

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from relselect.database.clock import ticks_of
 from relselect.database.columns import as_numpy
-from relselect.proposal.facts import ColumnFacts, TableFacts
+from relselect.proposal.facts import ColumnFacts, InspectedTable
 from relselect.proposal.names import stem_of, table_words, words_of
 from relselect.proposal.proposed_line import ProposedLine
 from relselect.proposal.times import mostly_after
@@ -25,7 +25,7 @@ _SLIP = 0.005
 _FEW = 20
 
 
-def unusable(table: TableFacts) -> Iterator[ProposedLine]:
+def unusable(table: InspectedTable) -> Iterator[ProposedLine]:
     """Yield drops of secrets, of update times and of columns without values.
 
     Args:
@@ -42,7 +42,7 @@ def unusable(table: TableFacts) -> Iterator[ProposedLine]:
             yield _drop(column, 0.9, "never has a value", evidence)
 
 
-def clocks(table: TableFacts, time: str | None, taken: set[str]) -> Iterator[ProposedLine]:
+def clocks(table: InspectedTable, time: str | None, taken: set[str]) -> Iterator[ProposedLine]:
     """Yield clocks (times later than the row's own) with the columns that they mask, and drops of other later times.
 
     A column is masked by a clock if it is NULL exactly where the clock is, or if its values in those rows do not occur in
@@ -77,7 +77,7 @@ def clocks(table: TableFacts, time: str | None, taken: set[str]) -> Iterator[Pro
             yield _drop(clock, 0.75 if clock.nulls else 0.6, why, evidence)
 
 
-def _comes_later(clock: ColumnFacts, table: TableFacts, time: str | None) -> bool:
+def _comes_later(clock: ColumnFacts, table: InspectedTable, time: str | None) -> bool:
     named = bool(set(words_of(clock.name)) & END)
     if time is None or table.columns[time].kind != "time":
         return named
@@ -103,7 +103,7 @@ def _is_masked(column: ColumnFacts, clock: ColumnFacts) -> bool:
     return bool(before) and bool(after) and not before & after
 
 
-def states(table: TableFacts, taken: set[str]) -> Iterator[ProposedLine]:
+def states(table: InspectedTable, taken: set[str]) -> Iterator[ProposedLine]:
     """Yield drops of columns that hold a current state, by their names.
 
     Args:
@@ -118,7 +118,7 @@ def states(table: TableFacts, taken: set[str]) -> Iterator[ProposedLine]:
 
 
 def tallies(
-    table: TableFacts, key: str, time: str | None, children: list[tuple[TableFacts, str, str]], taken: set[str]
+    table: InspectedTable, key: str, time: str | None, children: list[tuple[InspectedTable, str, str]], taken: set[str]
 ) -> Iterator[ProposedLine]:
     """Yield drops of columns that count rows of other tables, which keep arriving later.
 
@@ -146,7 +146,7 @@ def tallies(
             yield _drop(column, 0.65, f"is named like a count{about} that keeps growing", {"equal": equal[0]})
 
 
-def _equal(column: ColumnFacts, table: TableFacts, key: str, child: TableFacts, reference: str) -> float:
+def _equal(column: ColumnFacts, table: InspectedTable, key: str, child: InspectedTable, reference: str) -> float:
     """Return the share of rows, of those with a count or children, whose count is the number of their children."""
     keys = table.columns[key]
     if keys.kind != child.columns[reference].kind:

@@ -171,8 +171,8 @@ class PostgresSource(Source):
 def with_defaults(uri: str) -> str:
     """Return an address with the connection parameters that it does not set itself."""
     place, _, query = uri.partition("?")
-    given = {part.partition("=")[0] for part in query.split("&")}
-    extra = [f"{name}={value}" for name, value in _CONNECTION.items() if name not in given]
+    present = {part.partition("=")[0] for part in query.split("&")}
+    extra = [f"{name}={value}" for name, value in _CONNECTION.items() if name not in present]
     return f"{place}?{'&'.join(filter(None, [query, *extra]))}"
 
 

@@ -47,7 +47,7 @@ class Address:
 
     Attributes:
         kind: "postgresql", "sqlite", "duckdb" or "file" (a folder, a data file or a glob).
-        shown: The address as it was given, without its password.
+        shown: The address as the caller wrote it, without its password.
         name: A short name for the database.
         path: The file or folder; None for a server.
         secret_uri: The address with all variables resolved, for the driver alone; never shown.
@@ -130,12 +130,12 @@ def parse_uri(uri: str | Path, base: Path | None = None) -> Address:
         ConfigError: It is none of these.
         DataNotFound: An environment variable is not set, or a file does not exist.
     """
-    given = os.fspath(uri)
-    shown = redact(given)
-    resolved = _resolve(given, shown)
+    text = os.fspath(uri)
+    shown = redact(text)
+    resolved = _resolve(text, shown)
     found = _SCHEME.match(resolved)
     if found is None:
-        if not isinstance(uri, Path) and re.search(r"\b(host|dbname|user)\s*=", resolved) and not Path(given).exists():
+        if not isinstance(uri, Path) and re.search(r"\b(host|dbname|user)\s*=", resolved) and not Path(text).exists():
             raise ConfigError("uri", shown, "is a connection string of keywords", _POSTGRES_FIX)
         return _of_path(Path(resolved), shown, base, None)
     scheme = found[1].lower()

@@ -116,8 +116,8 @@ class Writer(ABC):
     def as_user_error(self, error: Exception) -> UserError | None:
         """Return the error to raise for an error of the driver; None for any other error."""
 
-    def _refused(self, said: object) -> SourceError:
-        line = " ".join(str(said).split())
+    def _refused(self, message: object) -> SourceError:
+        line = " ".join(str(message).split())
         return SourceError("table", ".".join(self.place), f"cannot be written ({line})", _WAY_OUT)
 
 
