@@ -1,7 +1,7 @@
 """A predictor on disk: JSON, Parquet, safetensors and LightGBM text; no pickle.
 
-Nothing that loading reads is an absolute path; the report's record keeps the data path as the user wrote it. The
-manifest is written last and carries the sha256 of every file, so a half-written or damaged bundle is recognised.
+Nothing that loading reads is an absolute path. The manifest is written last and carries the sha256 of every file, so that a
+half-written or damaged bundle is recognised.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,9 +21,10 @@ import pyarrow.parquet as pq
 from relselect.configs import known_databases
 from relselect.database.sources.uri import is_uri, redact
 from relselect.database.table import SemanticType
-from relselect.drift import Snapshot
+from relselect.drift import TrainingSnapshot
 from relselect.errors import BundleError
 from relselect.families.registry import family_of
+from relselect.run import RunResult
 from relselect.tasks import Task
 from relselect.tasks.frames import LabelFrame
 from relselect.tasks.metrics import metric_of
@@ -30,13 +32,15 @@ from relselect.tasks.splits import SPLITS
 from relselect.tuning import load_candidate, save_candidate
 
 if TYPE_CHECKING:
+    from relselect.families.protocol import Family
     from relselect.fitted import Fitted
 
 __all__ = ["LEFTOVERS", "load_bundle", "save_bundle"]
 
-_FORMAT = 1
+_FORMAT = 2
 _MANIFEST = "manifest.json"
-_PARTS = ("model", "task", "record.json", "fitted.json")
+#: The validated model, the deployed one where it is another, the task, the result and what else `Fitted` needs.
+_PARTS = ("model", "deployed", "task", "result.json", "fitted.json")
 #: What a kill during `save_bundle` may leave before the manifest is written.
 LEFTOVERS = (".partial", f".{_MANIFEST}", *_PARTS)
 _TASK_FIELDS = (
@@ -53,8 +57,10 @@ def save_bundle(fitted: Fitted, folder: Path) -> Path:
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir()
     save_candidate(fitted.family, fitted.candidate, draft / "model")
+    if fitted.decision.refitted:
+        save_candidate(fitted.family, replace(fitted.deployed, checkpoints=(), checkpoint=None), draft / "deployed")
     _save_task(fitted.task, draft / "task")
-    _write_json(draft / "record.json", fitted.record)
+    _write_json(draft / "result.json", fitted.result.to_json())
     facts = {
         "types": {
             table: {column: str(kind) for column, kind in kinds.items()} for table, kinds in fitted.types.items()
@@ -62,19 +68,19 @@ def save_bundle(fitted: Fitted, folder: Path) -> Path:
         "schema": fitted.schema,
         "declared": fitted.declared,
         "family": fitted.family.name,
-        "database": fitted.record["database"]["name"],
+        "database": fitted.result.database.name,
         "source": _relative(fitted.source, folder),
-        "recommendation": fitted.recommendation.to_json(),
         "snapshot": None if fitted.snapshot is None else fitted.snapshot.to_json(),
     }
     _write_json(draft / "fitted.json", facts)
-    manifest = {"format": _FORMAT, "relselect": fitted.record["relselect"], "files": _hashes(draft)}
+    manifest = {"format": _FORMAT, "relselect": fitted.result.version, "files": _hashes(draft)}
     (folder / _MANIFEST).unlink(missing_ok=True)
     for part in _PARTS:
         target = folder / part
         if target.is_dir():
             shutil.rmtree(target)
-        os.replace(draft / part, target)
+        if (draft / part).exists():
+            os.replace(draft / part, target)
     draft.rmdir()
     partial = folder / f".{_MANIFEST}"
     _write_json(partial, manifest)
@@ -88,8 +94,6 @@ def load_bundle(folder: Path) -> dict[str, Any]:
     Raises:
         BundleError: Something is missing, damaged or of another format.
     """
-    from relselect.selector import Recommendation
-
     _check(folder)
     facts = json.loads((folder / "fitted.json").read_text(encoding="utf-8"))
     family = family_of(facts["family"])
@@ -102,12 +106,28 @@ def load_bundle(folder: Path) -> dict[str, Any]:
         "schema": facts["schema"],
         "declared": facts.get("declared"),
         "family": family,
-        "candidate": load_candidate(family, folder / "model"),
-        "record": json.loads((folder / "record.json").read_text(encoding="utf-8")),
-        "recommendation": Recommendation.from_json(facts["recommendation"]),
+        "result": _load_result(folder, family),
         "source": _resolved(facts["source"], folder),
-        "snapshot": None if facts.get("snapshot") is None else Snapshot.from_json(facts["snapshot"]),
+        "snapshot": None if facts.get("snapshot") is None else TrainingSnapshot.from_json(facts["snapshot"]),
     }
+
+
+def _load_result(folder: Path, family: Family) -> RunResult:
+    """Return the result with the models of its decision.
+
+    Raises:
+        BundleError: It cannot be read, or holds no decision.
+    """
+    again = "Save the predictor again"
+    try:
+        result = RunResult.from_json(json.loads((folder / "result.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BundleError("path", str(folder), f"its result.json cannot be read ({error})", again) from None
+    if result.decision is None:
+        raise BundleError("path", str(folder), "its result.json holds no decision", again)
+    candidate = load_candidate(family, folder / "model")
+    deployed = load_candidate(family, folder / "deployed") if result.decision.refitted else candidate
+    return replace(result, decision=replace(result.decision, candidate=candidate, deployed=deployed))
 
 
 def _relative(source: str | None, folder: Path) -> str | None:

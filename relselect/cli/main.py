@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from relselect.database.sources.writing import Written
     from relselect.dfs.plan.plan import Plan
     from relselect.dfs.synthesis import Features
-    from relselect.drift import Drift
+    from relselect.drift import DatabaseDrift
     from relselect.tasks import Task
 
 __all__ = ["app", "main"]
@@ -409,7 +409,7 @@ def _open(source: str, name: str) -> tuple[Database, Task]:
     return database, open_task(database, name)
 
 
-def _database_of(fitted: Fitted, given: str | None, schema: str | None = None) -> tuple[Database, Drift | None]:
+def _database_of(fitted: Fitted, given: str | None, schema: str | None = None) -> tuple[Database, DatabaseDrift | None]:
     """The data to read: the given ones, else those the predictor was trained on; and what has changed since."""
     from relselect.configs import open_database, place_of
 
@@ -444,7 +444,7 @@ def _target(fitted: Fitted, given: str | None, table: str | None) -> str | Path 
 
 
 def _tell_predictions(
-    session: Session, frame: pd.DataFrame, out: Path | None, drift: Drift | None, written: Written | None
+    session: Session, frame: pd.DataFrame, out: Path | None, drift: DatabaseDrift | None, written: Written | None
 ) -> None:
     """Say what has changed and where the predictions are, or give them as the result."""
     import sys

@@ -20,9 +20,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from relselect.database.byte_sizes import parse_bytes
 from relselect.database.columns import as_strings
 from relselect.dfs.plan.enumeration import MAX_FEATURES, default_plan
-from relselect.dfs.plan.plan import Plan, parse_bytes
+from relselect.dfs.plan.plan import Plan
 from relselect.dfs.prefix.encoding import Vocabulary
 from relselect.errors import ConfigError, TaskError
 from relselect.events import Emit, FeatureProgress, Notice, StageFinished, StageStarted, silent
@@ -362,7 +363,7 @@ def _complete(problem: Problem, plan: Plan, rows: Rows) -> Vocabulary:
     for table, column in sorted({feature.source(plan.entity) for feature in plan if feature.categorical}):
         if table:
             values = problem.database[table].data[column]
-            _, found = problem.cached(f"dfs/codes/{table}/{column}", partial(as_strings, values))
+            _, found = problem.cached(("dfs", "codes", table, column), partial(as_strings, values))
         else:
             found = [] if rows.features is None else as_strings(rows.features[column])[1]
         words[table, column] = tuple(found)

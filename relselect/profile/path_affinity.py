@@ -92,7 +92,7 @@ def _embeddings(view: View, held: Held, layers: int, budget: Budget) -> list[NDA
         texts="all",
         level=False,
     )
-    blueprint = blueprint_of(view.problem, settings)
+    blueprint = blueprint_of(view.problem, settings, view.problem.rows("train").features)
     device = torch.device("cpu")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(view.seed + layers)

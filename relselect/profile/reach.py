@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from relselect.database.hashing import key_hashes, mix, uniform
+from relselect.problem.visibility import key_times
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,33 +29,22 @@ __all__ = ["Adjacency", "Reach", "half_edges", "link_edges"]
 
 def half_edges(database: Database, entity: str, half: Half) -> Edges:
     """Return the edges of half a path: entity row, row of the end table, and when the edge became visible."""
-    times = database.times(half.table)
     end = database.parents(half.table)[half.to_end]
-    own = np.arange(len(times)) if half.direct else database.parents(half.table)[half.to_entity]
-    time = _key_times(database, half.table, half.to_end, times)
+    own = np.arange(len(end)) if half.direct else database.parents(half.table)[half.to_entity]
+    time = key_times(database, half.table, half.to_end)
     if not half.direct:
-        time = _key_times(database, half.table, half.to_entity, time)
+        time = np.maximum(time, key_times(database, half.table, half.to_entity))
     return _complete(own, end, time, database.times(entity), database.times(half.end))
 
 
 def link_edges(database: Database, entity: str, link: Link) -> Edges:
     """Return the edges of a link: entity row, other entity row, and when the edge became visible."""
-    times = database.times(link.table)
     other = database.parents(link.table)[link.other]
-    own = np.arange(len(times)) if link.one < 0 else database.parents(link.table)[link.one]
-    time = _key_times(database, link.table, link.other, times)
+    own = np.arange(len(other)) if link.one < 0 else database.parents(link.table)[link.one]
+    time = key_times(database, link.table, link.other)
     if link.one >= 0:
-        time = _key_times(database, link.table, link.one, time)
+        time = np.maximum(time, key_times(database, link.table, link.one))
     return _complete(own, other, time, database.times(entity), database.times(entity))
-
-
-def _key_times(database: Database, table: str, key: int, time: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return when a foreign key's value is known: with its row, or later where the column is masked."""
-    for column in database[table].foreign_keys[key].columns:
-        known = database.value_times(table, column)
-        if known is not None:
-            time = np.maximum(time, known)
-    return time
 
 
 def _complete(

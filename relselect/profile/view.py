@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow.compute as pc
 
-from relselect.database.clock import NEVER, ticks_of
+from relselect.database.clock import ticks_of
 from relselect.database.columns import as_float, as_strings, combine_keys
 from relselect.database.hashing import hashes_of, key_hashes
 from relselect.problem import LABELS
@@ -136,7 +136,7 @@ def _history(problem: Problem) -> History:
     known, entity = database.times(LABELS), database.parents(LABELS)[0]
     # An entity whose own row comes after training looks like one that is not there.
     seen = np.append(problem.visible(problem.entity, problem.fit_asof), False)[entity]
-    keep = seen & (known <= problem.fit_asof) & (known != NEVER)
+    keep = seen & problem.visible(LABELS, problem.fit_asof)
     table = database[LABELS].data
     label = _labels(problem)[keep]
     cutoff, known, entity = ticks_of(table["cutoff"])[keep], known[keep], entity[keep]

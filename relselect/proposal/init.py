@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 
 from relselect.database import Database
-from relselect.database.manifest import load_manifest
-from relselect.database.sources.folder import MANIFEST_NAME
+from relselect.database.manifest import MANIFEST_NAME, load_manifest
 from relselect.database.sources.uri import HIDDEN
 from relselect.errors import ConfigError, UserError
 from relselect.events import Emit, silent

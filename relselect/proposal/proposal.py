@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from relselect.database.database import Database
-from relselect.database.manifest import ForeignKeySpec, TableSpec
-from relselect.database.table import ForeignKey, SemanticType, Table
+from relselect.database.manifest import ForeignKeySpec, TableSpec, schema_of
+from relselect.database.schema import column_types
+from relselect.database.table import Table
 from relselect.proposal.changes import clocks, states, tallies, unusable
 from relselect.proposal.facts import Facts, TableFacts
 from relselect.proposal.finding import GIVEN, Finding, What
@@ -99,7 +100,7 @@ class Proposal:
     def tables(self) -> list[Table]:
         """Return the tables with what is proposed about them; columns that hold bytes or lists are kept as they are."""
         specs = {name: self.spec(name) for name in self.facts.tables}
-        return [_table(self.facts.tables[name], spec, specs) for name, spec in specs.items()]
+        return [_table(self.facts.tables[name], specs) for name in specs]
 
     def to_manifest(self, origin: Origin | None = None, folder: Path | None = None) -> str:
         """Return a manifest as text, with the reason of every line and without any password.
@@ -223,26 +224,10 @@ def _said(table: str, said: Given) -> Iterator[Finding]:
         yield Finding(table, (clock,), "known_at", ", ".join(masked), reason="was given", origin=GIVEN)
 
 
-def _table(table: TableFacts, spec: TableSpec, specs: Mapping[str, TableSpec]) -> Table:
-    return Table(
-        name=table.name,
-        data=table.data.drop_columns(spec.drop),
-        primary_key=_many(spec.primary_key),
-        time=spec.time,
-        foreign_keys=tuple(
-            ForeignKey(_many(key.columns), key.table, _many(specs[key.table].primary_key)) for key in spec.foreign_keys
-        ),
-        types={column: SemanticType(semantic) for column, semantic in spec.types.items()},
-        known_at={clock: tuple(columns) for clock, columns in spec.known_at.items()},
-        description=table.entry.comment,
-    )
-
-
 def _one_or_many(columns: tuple[str, ...]) -> str | list[str]:
     return columns[0] if len(columns) == 1 else list(columns)
 
 
-def _many(columns: str | list[str] | None) -> tuple[str, ...]:
-    if columns is None:
-        return ()
-    return (columns,) if isinstance(columns, str) else tuple(columns)
+def _table(table: TableFacts, specs: Mapping[str, TableSpec]) -> Table:
+    schema = schema_of(specs, table.name, column_types(table.data.schema))
+    return schema.with_rows(table.data.drop_columns(specs[table.name].drop), table.entry.comment)

@@ -39,7 +39,7 @@ def task_from_relbench(database: Database, name: str, folder: str | Path | None,
     from relselect.database.sources.relbench import task_spec
 
     if folder is not None:
-        spec, why = task_spec(Path(folder), database)
+        spec, why = task_spec(Path(folder), database.tables)
         if spec is None:
             raise TaskError("folder", str(folder), f"holds no task that can be asked: {why}", "Choose another task")
         return task_from_spec(database, spec, name, Path(folder)).in_regime(regime)

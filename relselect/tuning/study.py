@@ -14,6 +14,7 @@ import re
 import shutil
 import statistics
 import time
+import traceback
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,12 +41,13 @@ from relselect.tuning.store import HEADER, load_candidate, read_header, save_can
 if TYPE_CHECKING:
     import optuna
 
-    from relselect.families.protocol import Candidate, Config, Family
+    from relselect.families.candidate import Candidate, Config
+    from relselect.families.protocol import Family, RowSource
     from relselect.problem import Problem
 
 __all__ = ["tune"]
 
-_FORMAT = 1
+_FORMAT = 2
 _SAME_ERRORS = 3
 _SAME_CONFIGS = 25
 _USEFUL_PART = 0.5
@@ -55,6 +57,7 @@ _USEFUL_PART = 0.5
 def tune(
     family: Family,
     problem: Problem,
+    rows: RowSource,
     *,
     budget: Budget,
     emit: Emit = silent,
@@ -72,6 +75,7 @@ def tune(
     Args:
         family: What to fit.
         problem: What to fit it to.
+        rows: The rows to train on, to stop on and to score.
         budget: The study's clock; each fit sees it.
         emit: Listener.
         seed: One seed; those of the trials derive from it and their numbers.
@@ -95,30 +99,32 @@ def tune(
         "seed": seed,
         "task": problem.task.fingerprint,
         "database": problem.database.fingerprint,
+        "rows": [str(part) for part in rows.key],
     }
     stage = f"tuning {family.name}"
     emit(StageStarted(stage))
     with open_study(Path(folder), identity) as study:
-        run = _Run(family, problem, budget, emit, seed, Path(folder) / "trials", study)
+        run = _StudyRun(family, problem, rows, budget, emit, seed, Path(folder) / "trials", study)
         result = run.go(max_trials)
     emit(StageFinished(stage, result.seconds, result.stopped))
     return result
 
 
-class _Run:
+class _StudyRun:
     """One opening of a study."""
 
     def __init__(
         self,
         family: Family,
         problem: Problem,
+        rows: RowSource,
         budget: Budget,
         emit: Emit,
         seed: int,
         home: Path,
         study: optuna.Study,
     ) -> None:
-        self.family, self.problem, self.budget, self.emit = family, problem, budget, emit
+        self.family, self.problem, self.rows, self.budget, self.emit = family, problem, rows, budget, emit
         self.seed, self.home, self.study = seed, home, study
         self.candidates: list[Candidate] = []
         self.failures: list[Failure] = []
@@ -174,7 +180,7 @@ class _Run:
             trial.set_user_attr("in_space", in_space)
             candidate = self._fit(config, number)
             seconds = time.monotonic() - start
-            self._settle(trial, "done", candidate.val_score if in_space else None, seconds=seconds)
+            self._settle(trial, "done", candidate.score if in_space else None, seconds=seconds)
         except BudgetExhausted:
             self._settle(trial, "cut", None)
             self.cut = "The budget ended during a trial that had nothing useful yet."
@@ -184,7 +190,7 @@ class _Run:
             self.candidates.append(candidate)
             self.durations.append(seconds)
             self.errors.clear()
-            self.emit(TrialFinished(self.family.name, number, candidate.val_score, seconds))
+            self.emit(TrialFinished(self.family.name, number, candidate.score, seconds))
 
     def _ask(self, number: int) -> optuna.Trial:
         from optuna.trial import TrialState
@@ -226,6 +232,7 @@ class _Run:
         seed = derive_seed(self.seed, number)
         candidate = self.family.fit(
             self.problem,
+            self.rows,
             config,
             seed=seed,
             number=number,
@@ -238,13 +245,13 @@ class _Run:
         return candidate
 
     def _fail(self, trial: optuna.Trial, number: int, config: Config, error: Exception, seconds: float) -> None:
-        text = f"{type(error).__name__}: {error}"
-        self._settle(trial, "failed", None, seconds=seconds, error=text, config=config)
+        text, trace = f"{type(error).__name__}: {error}", "".join(traceback.format_exception(error))
+        self._settle(trial, "failed", None, seconds=seconds, error=text, config=config, traceback=trace)
         # what failed would fail again from there
         shutil.rmtree(self._unfinished(number), ignore_errors=True)
-        self.failures.append(Failure(number, config, text, seconds))
+        self.failures.append(Failure(self.family.name, number, config, text, seconds, trace))
         self.errors.append(re.sub(r"\d+", "#", text))
-        self.emit(TrialFailed(self.family.name, number, text))
+        self.emit(TrialFailed(self.family.name, number, text, trace))
 
     def _settle(self, trial: optuna.Trial | int, outcome: str, score: float | None, **facts: Any) -> None:
         """Tell the outcome; the facts go first, because a told trial can no longer be written to."""
@@ -274,7 +281,9 @@ class _Run:
                 self._reload(number, trial.user_attrs.get("seconds"))
             elif outcome == "failed":
                 facts = trial.user_attrs
-                self.failures.append(Failure(number, facts["config"], facts["error"], facts["seconds"]))
+                trace = facts.get("traceback", "")
+                failure = Failure(self.family.name, number, facts["config"], facts["error"], facts["seconds"], trace)
+                self.failures.append(failure)
                 self.seen.add(_canonical(facts["config"]))
 
     def _recover_running(self, trial: optuna.trial.FrozenTrial) -> str:
@@ -283,7 +292,7 @@ class _Run:
         outcome, score = facts.get("outcome", "cut"), None
         if outcome in ("cut", "done") and "in_space" in facts and (self._place(facts["number"]) / HEADER).exists():
             outcome = "done"
-            score = read_header(self._place(facts["number"])).val_score if facts["in_space"] else None
+            score = read_header(self._place(facts["number"])).score if facts["in_space"] else None
         self._settle(trial.number, outcome, score)
         return str(outcome)
 

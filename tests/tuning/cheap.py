@@ -17,7 +17,7 @@ from relselect.budget import Budget
 from relselect.database import Database
 from relselect.errors import BudgetExhausted
 from relselect.events import Emit
-from relselect.families.protocol import Candidate, Config
+from relselect.families.candidate import Candidate, Config
 from relselect.problem import Problem
 from relselect.tasks import Rows, Task
 

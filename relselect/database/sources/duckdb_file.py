@@ -17,7 +17,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from relselect.database.sources.catalog import Catalog, CatalogColumn, CatalogTable, Scan, Source, Stream
+from relselect.database.sources.catalog import Catalog, CatalogColumn, CatalogTable, Source, Stream, TableScan
 from relselect.database.sources.keys import groups_of, usable_keys
 from relselect.database.sources.uri import Address
 from relselect.database.table import ForeignKey
@@ -111,7 +111,7 @@ class DuckDBSource(Source):
         """End the transaction and the connection."""
         self._connection.close()
 
-    def stream(self, scan: Scan) -> Stream:
+    def stream(self, scan: TableScan) -> Stream:
         """Return rows batch by batch; see `Source.stream`."""
         self.catalog()
         readings = self._readings[scan.table]
@@ -123,13 +123,13 @@ class DuckDBSource(Source):
         schema = pa.schema([(name, dtype) for name, _, dtype in asked])
         return Stream(schema, self._batches(self._reader(query, scan), schema, scan))
 
-    def _reader(self, query: str, scan: Scan) -> Any:
+    def _reader(self, query: str, scan: TableScan) -> Any:
         with self._within_time(scan):
             relation = self._connection.sql(query)
             fetch = getattr(relation, "to_arrow_reader", None) or relation.fetch_arrow_reader
             return fetch(_ROWS)
 
-    def _batches(self, reader: Any, schema: pa.Schema, scan: Scan) -> Iterator[pa.RecordBatch]:
+    def _batches(self, reader: Any, schema: pa.Schema, scan: TableScan) -> Iterator[pa.RecordBatch]:
         while True:
             with self._within_time(scan):
                 try:
@@ -140,7 +140,7 @@ class DuckDBSource(Source):
             yield pa.RecordBatch.from_arrays(columns, schema=schema)
 
     @contextmanager
-    def _within_time(self, scan: Scan | None = None) -> Iterator[None]:
+    def _within_time(self, scan: TableScan | None = None) -> Iterator[None]:
         """Interrupt what takes too long, and tell what goes wrong."""
         import duckdb
 
@@ -222,7 +222,7 @@ class DuckDBSource(Source):
     def _called(self, schema: str, table: str) -> str:
         return table if len(self._schemas) == 1 else f"{schema}.{table}"
 
-    def _failure(self, error: Exception, scan: Scan | None = None) -> UserError:
+    def _failure(self, error: Exception, scan: TableScan | None = None) -> UserError:
         said = " ".join(str(error).split("\n\nLINE")[0].split())
         name = type(error).__name__
         if "interrupt" in said.lower() or name == "InterruptException":

@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from relselect.database.sources.catalog import Catalog, Scan, Source, Stream
+from relselect.database.sources.catalog import Catalog, Source, Stream, TableScan
 from relselect.database.sources.postgres_catalog import PgTable, read_catalog, schemas_with_tables
 from relselect.database.sources.postgres_errors import as_source_error
 from relselect.database.sources.uri import Address
@@ -89,7 +89,7 @@ class PostgresSource(Source):
             with suppress(Exception):  # the connection may be gone already
                 each.close()
 
-    def stream(self, scan: Scan) -> Stream:
+    def stream(self, scan: TableScan) -> Stream:
         """Return rows batch by batch; see `Source.stream`."""
         self.catalog()
         place = self._tables[scan.table]
@@ -97,14 +97,14 @@ class PostgresSource(Source):
         schema = pa.schema([(name, reading.type) for name, reading in zip(scan.columns, readings, strict=True)])
         return Stream(schema, self._batches(scan, self._query(scan, place), schema))
 
-    def _query(self, scan: Scan, place: PgTable) -> str:
+    def _query(self, scan: TableScan, place: PgTable) -> str:
         columns = ", ".join(f"{place.readings[name].select(quoted(name))} AS {quoted(name)}" for name in scan.columns)
         query = f"SELECT {columns} FROM {quoted(place.schema, place.name)}"
         # the line break ends a comment at the end of the predicate
         query += f" WHERE ({scan.where}\n)" if scan.where else ""
         return query if scan.limit is None else f"{query} LIMIT {int(scan.limit)}"
 
-    def _batches(self, scan: Scan, query: str, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    def _batches(self, scan: TableScan, query: str, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
         try:
             self._cursor.execute(query)
             for batch in self._cursor.fetch_record_batch():

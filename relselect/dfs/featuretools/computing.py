@@ -151,7 +151,8 @@ def _mirrored(problem: Problem, definitions: list[Any]) -> Any:
     )
     read = {name: frozenset(kept) for name, kept in columns.items()}
     return problem.cached(
-        f"dfs/featuretools/{identifier(problem, small, read, True)}", lambda: _let_go(filled(problem, small, read))
+        ("featuretools", "entityset", identifier(problem, small, read, True)),
+        lambda: _let_go(filled(problem, small, read)),
     )
 
 

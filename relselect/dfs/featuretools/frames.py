@@ -24,6 +24,7 @@ from relselect.database.table import SemanticType
 from relselect.dfs.featuretools.layout import INDEX, key_columns
 from relselect.dfs.plan.schema import Schema
 from relselect.dfs.prefix.ties import content_keys
+from relselect.problem.visibility import visible_masked
 
 if TYPE_CHECKING:
     from relselect.problem import Problem
@@ -70,13 +71,12 @@ def column_types(problem: Problem, table: str) -> Mapping[str, SemanticType]:
     """Return the columns' types: those that training resolved, else inferred from what is visible then."""
     if problem.types.get(table):
         return problem.types[table]
-    return problem.cached(f"dfs/featuretools/types/{table}", lambda: _inferred(problem, table))
+    return problem.cached(("featuretools", "types", table), lambda: _inferred(problem, table))
 
 
 def _inferred(problem: Problem, table: str) -> dict[str, SemanticType]:
     visible = problem.visible(table, problem.fit_asof)
-    since = {column: problem.database.value_times(table, column) for column in problem.database[table].columns}
-    known = {column: visible & (times <= problem.fit_asof) for column, times in since.items() if times is not None}
+    known = visible_masked(problem.database, table, problem.fit_asof)
     return infer_types(problem.database[table], visible, known)
 
 
@@ -90,7 +90,7 @@ def places(problem: Problem, table: str) -> Ints:
         found[np.lexsort([rows, *reversed(keys)])] = rows
         return found
 
-    return problem.cached(f"dfs/featuretools/places/{table}", order)
+    return problem.cached(("featuretools", "places", table), order)
 
 
 def moments(ticks: Ints) -> NDArray[Any]:

@@ -50,7 +50,7 @@ class Trees:
         found = sum(np.asarray(booster.predict(data), dtype=np.float64) for booster in self.boosters)
         return np.asarray(found / len(self.boosters) * self.scale + self.centre)
 
-    def gains(self) -> Floats | None:
+    def importances(self) -> Floats | None:
         """Return each feature's share of the total gain, shape (k,), or None for a constant."""
         if not self.boosters:
             return None

@@ -32,7 +32,7 @@ _RARE, _COMMON = 0.02, 0.95
 
 def columns_of(problem: Problem, table: str) -> list[tuple[str, SemanticType]]:
     """Return the columns that features read, with their types; not keys, ignored and constant columns."""
-    return problem.cached(f"dfs/columns/{table}", lambda: _varied(problem, table))
+    return problem.cached(("dfs", "columns", table), lambda: _varied(problem, table))
 
 
 def _varied(problem: Problem, table: str) -> list[tuple[str, SemanticType]]:
@@ -51,12 +51,12 @@ def _has_two_values(problem: Problem, table: str, column: str) -> bool:
 
 def top_values(problem: Problem, table: str, column: str) -> list[tuple[str, float]]:
     """Return the most frequent values of a column with their shares of all known values; equally frequent values by value."""
-    return problem.cached(f"dfs/top/{table}/{column}", lambda: _top(problem, table, column))
+    return problem.cached(("dfs", "top values", table, column), lambda: _top(problem, table, column))
 
 
 def _top(problem: Problem, table: str, column: str) -> list[tuple[str, float]]:
     codes, words = problem.cached(
-        f"dfs/codes/{table}/{column}", lambda: as_strings(problem.database[table].data[column])
+        ("dfs", "codes", table, column), lambda: as_strings(problem.database[table].data[column])
     )
     known = codes[known_in_training(problem, table, column)]
     counts = np.bincount(known[known >= 0], minlength=len(words))
@@ -66,7 +66,7 @@ def _top(problem: Problem, table: str, column: str) -> list[tuple[str, float]]:
 
 def looks_like_code(problem: Problem, table: str, column: str) -> bool:
     """Whether a numerical column looks like a code or a small count: few distinct whole numbers, often repeated."""
-    return problem.cached(f"dfs/few/{table}/{column}", lambda: _is_code(problem, table, column))
+    return problem.cached(("dfs", "looks like code", table, column), lambda: _is_code(problem, table, column))
 
 
 def _is_code(problem: Problem, table: str, column: str) -> bool:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from relselect.database.byte_sizes import parse_bytes
 from relselect.dfs.plan.checks import declaration_problems, plan_problems
 from relselect.dfs.plan.feature import Aggregate, Feature
 from relselect.dfs.plan.groups import group_of
@@ -25,12 +25,10 @@ from relselect.problem import LABELS
 if TYPE_CHECKING:
     from relselect.problem import Problem
 
-__all__ = ["Plan", "parse_bytes"]
+__all__ = ["Plan"]
 
 #: Format of saved plans; files from before it was written down are of format 1.
 _FORMAT = 1
-_SIZE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(B|kB|MB|GB|TB)?\s*$", re.IGNORECASE)
-_UNITS = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
 
 
 @dataclass(frozen=True)
@@ -139,7 +137,7 @@ class Plan:
         if memory is not None:
             if rows is None or rows < 0:
                 raise ConfigError("rows", rows, "is needed to turn memory into features", "Give the number of rows")
-            most = min(most, parse_bytes(memory) // (8 * max(1, rows)))
+            most = min(most, parse_bytes(memory, "memory") // (8 * max(1, rows)))
         if most < 1 <= len(self):
             raise ConfigError("features, memory", (features, memory), "leave no feature", "Allow more")
         return replace(self, features=self.features[:most])
@@ -305,26 +303,6 @@ class Plan:
         except ValueError as error:
             raise PlanError([f"the file is damaged: {error}. Save the plan again."], str(path)) from None
         return cls.from_json(data, str(path))
-
-
-def parse_bytes(size: int | str, argument: str = "memory") -> int:
-    """Return a size in bytes.
-
-    Args:
-        size: Bytes, or text such as "512MB" or "2GB" (powers of 1000).
-        argument: The name used in the error.
-
-    Raises:
-        ConfigError: It is no positive size.
-
-    >>> parse_bytes("1.5GB")
-    1500000000
-    """
-    found = _SIZE.match(size) if isinstance(size, str) else None
-    number = float(found[1]) * _UNITS[(found[2] or "B").lower()] if found else size
-    if isinstance(number, str | bool) or number <= 0:
-        raise ConfigError(argument, size, "must be a positive size", 'Write bytes, or text such as "2GB"')
-    return int(number)
 
 
 def _words(given: Iterable[str] | str | None) -> set[str] | None:

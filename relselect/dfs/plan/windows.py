@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from relselect.database.clock import parse_duration
 from relselect.dfs.plan.window_start import window_start
-from relselect.dfs.prefix.paths import Paths, route_name
+from relselect.dfs.prefix.paths import Paths
 from relselect.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def row_counts(
         most: Windows at most.
         given: Windows in ticks to use instead; None to choose them.
     """
-    key = f"dfs/rates/{route_name(up)}/{route_name(down)}/{most}/{given}"
+    key = ("dfs", "rates", up, down, most, given)
     return problem.cached(key, lambda: _measured(problem, up, down, most, given))
 
 
@@ -134,11 +134,11 @@ def _sample(problem: Problem) -> Rows:
         rows = problem.rows("train").unlabelled()
         return rows.take(np.unique(np.linspace(0, len(rows) - 1, min(_SAMPLE, len(rows))).astype(np.int64)))
 
-    return problem.cached("dfs/rates/rows", take)
+    return problem.cached(("dfs", "rate rows"), take)
 
 
 def _owners(problem: Problem, up: Route, rows: Rows) -> Ints:
-    return problem.cached(f"dfs/rates/owners/{route_name(up)}", lambda: Paths(problem).owners(up, rows, problem.entity))
+    return problem.cached(("dfs", "rate owners", up), lambda: Paths(problem).owners(up, rows, problem.entity))
 
 
 @dataclass(frozen=True)

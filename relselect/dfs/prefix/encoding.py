@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from relselect.database.columns import as_strings
 from relselect.dfs.plan.feature import Feature
+from relselect.problem.visibility import visible_values
 
 if TYPE_CHECKING:
     from relselect.problem import Problem
@@ -50,16 +51,14 @@ def _codes(problem: Problem, table: str, column: str) -> tuple[Ints, list[str]]:
         features = problem.rows("train").features
         return (np.empty(0, dtype=np.int64), []) if features is None else as_strings(features[column])
     codes, words = problem.cached(
-        f"dfs/codes/{table}/{column}", lambda: as_strings(problem.database[table].data[column])
+        ("dfs", "codes", table, column), lambda: as_strings(problem.database[table].data[column])
     )
     return codes[known_in_training(problem, table, column)], words
 
 
 def known_in_training(problem: Problem, table: str, column: str) -> NDArray[np.bool_]:
     """Return which rows' values of a column are known at the end of training, shape (rows,)."""
-    visible = problem.visible(table, problem.fit_asof)
-    known = problem.database.value_times(table, column)
-    return visible if known is None else visible & (known <= problem.fit_asof)
+    return visible_values(problem.database, table, column, problem.fit_asof)
 
 
 @dataclass(frozen=True)

@@ -17,11 +17,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from relselect.database.byte_sizes import parse_bytes
 from relselect.database.clock import ticks_of
 from relselect.database.columns import as_float, as_numpy, as_strings
 from relselect.database.table import SemanticType
 from relselect.dfs.plan.feature import Aggregate, Feature, Route
-from relselect.dfs.plan.plan import Plan, parse_bytes
+from relselect.dfs.plan.plan import Plan
 from relselect.dfs.plan.schema import Schema
 from relselect.dfs.prefix.encoding import Vocabulary
 from relselect.dfs.prefix.matrix import FeatureMatrix

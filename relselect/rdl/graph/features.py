@@ -138,11 +138,11 @@ def problem_features(problem: Problem, specs: Mapping[str, TableSpec], device: t
         device: Where the tensors shall be.
     """
     text = json.dumps({name: spec.to_json() for name, spec in sorted(specs.items())}, sort_keys=True)
-    key = f"rdl/features/{sha256(text.encode()).hexdigest()}"
+    key = ("rdl", "features", sha256(text.encode()).hexdigest())
     host: dict[str, TableTensors] = problem.cached(key, lambda: _read(problem, specs))
     if device.type == "cpu":
         return host
-    return problem.cached(f"{key}/{device}", lambda: {name: tensors.to(device) for name, tensors in host.items()})
+    return problem.cached((*key, str(device)), lambda: {name: tensors.to(device) for name, tensors in host.items()})
 
 
 def _read(problem: Problem, specs: Mapping[str, TableSpec]) -> dict[str, TableTensors]:

@@ -87,7 +87,7 @@ def _level(blueprint: Blueprint, problem: Problem, device: torch.device) -> Leve
     if not blueprint.reads_level:
         return None
     target = blueprint.target
-    found: Level = problem.cached(f"rdl/level/{target}", lambda: level_of(problem, target))
+    found: Level = problem.cached(("rdl", "level", target), lambda: level_of(problem, target))
     return found.to(device)
 
 

@@ -9,7 +9,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from relselect.errors import BundleError
-from relselect.families.protocol import Checkpoint
+from relselect.families.candidate import Checkpoint
 from relselect.rdl.graph.specification import TableSpec
 from relselect.rdl.network.ensemble import NetworkEnsemble
 from relselect.rdl.network.model import Blueprint

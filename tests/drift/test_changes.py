@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pytest
 
 from relselect.database import Database
-from relselect.drift import Snapshot
+from relselect.drift import TrainingSnapshot
 from tests.shop import shop, shop_tables
 
 
@@ -33,7 +33,7 @@ def with_column(table, name, values):
 def test_nothing_has_changed(fit, database):
     drift = fit.drift(database)
     assert drift.findings == ()
-    assert repr(drift) == "Drift(nothing has changed)"
+    assert repr(drift) == "DatabaseDrift(nothing has changed)"
     assert list(drift.table().columns)[:3] == ["severity", "table", "column"]
 
 
@@ -104,9 +104,31 @@ def test_many_new_tables_are_one_line(fit, database):
 
 
 def test_a_snapshot_is_json(fit):
-    again = Snapshot.from_json(json.loads(json.dumps(fit.snapshot.to_json(), sort_keys=True)))
+    again = TrainingSnapshot.from_json(json.loads(json.dumps(fit.snapshot.to_json(), sort_keys=True)))
     assert again == fit.snapshot
     for name, shape in fit.snapshot.tables.items():
         assert list(again.tables[name].columns) == list(shape.columns)
-    assert fit.snapshot.facts["users"]["city"].values == tuple(f"city {number}" for number in range(5))
-    assert fit.snapshot.facts["orders"]["state"].nulls == 0
+    assert fit.snapshot.columns["users"]["city"].values == tuple(f"city {number}" for number in range(5))
+    assert fit.snapshot.columns["orders"]["state"].nulls == 0
+
+
+def test_a_snapshot_of_an_older_bundle_is_read():
+    stored = {
+        "orders": {
+            "shape": {
+                "columns": [["id", "int64"], ["buyer", "string"]],
+                "primary_key": ["id"],
+                "time": None,
+                "foreign_keys": [[["buyer"], "users", ["id"]]],
+                "known_at": {},
+                "types": {"buyer": "categorical"},
+            },
+            "rows": 3,
+            "nulls": {"id": 0, "buyer": 1},
+            "values": {"buyer": ["a", "b"]},
+        }
+    }
+    snapshot = TrainingSnapshot.from_json(stored)
+    assert snapshot.to_json() == stored
+    assert snapshot.tables["orders"].describe() == ["primary key id", "foreign key buyer to users"]
+    assert snapshot.columns["orders"]["buyer"].values == ("a", "b")

@@ -29,11 +29,11 @@ def test_rows_bind_to_the_entity_table(problem, tables):
 def test_the_cache_builds_once():
     problem, built = shop_problem(), []
     for _ in range(3):
-        assert problem.cached("thing", lambda: built.append(1) or "it") == "it"
+        assert problem.cached(("thing",), lambda: built.append(1) or "it") == "it"
     assert built == [1]
     with pytest.raises(ZeroDivisionError):
-        problem.cached("other", lambda: 1 // 0)
-    assert problem.cached("other", lambda: 2) == 2
+        problem.cached(("other",), lambda: 1 // 0)
+    assert problem.cached(("other",), lambda: 2) == 2
 
 
 def test_what_is_visible(problem):

@@ -1,4 +1,7 @@
-"""Rows to ask about, from a frame of keys and cutoffs."""
+"""Rows to predict, bound from a frame of keys and cutoffs.
+
+Frames of labelled rows become a `Task` instead (`tasks.labels`).
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ __all__ = ["bind_frame"]
 
 
 def bind_frame(problem: Problem, rows: Any) -> tuple[Rows, pa.Table, pa.Table]:
-    """Bind a frame of rows to ask about.
+    """Bind a frame of rows to predict.
 
     Args:
         problem: The problem.
