@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import warnings
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,8 @@ from relselect.dfs.plan.routes import check_depth
 from relselect.dfs.plan.schema import Schema
 
 if TYPE_CHECKING:
-    from relselect.problem import Problem
+    from relselect.hashing import digest_of
+from relselect.problem import Problem
 
 __all__ = ["entityset", "filled", "identifier"]
 
@@ -92,4 +92,4 @@ def identifier(problem: Problem, layout: Layout, columns: Mapping[str, Collectio
     types = {table: dict(column_types(problem, table)) for table in sorted(set(layout.tables.values()))}
     read = sorted((name, sorted(kept)) for name, kept in (columns or {}).items())
     content = f"{Schema.of(problem)} {types} {layout} {read} {data}"
-    return f"{problem.database.name} {hashlib.blake2b(content.encode(), digest_size=6).hexdigest()}"
+    return f"{problem.database.name} {digest_of(content.encode(), 6).hex()}"

@@ -7,7 +7,6 @@ and printed as SQL without any data. Features are neither computed nor chosen he
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,6 +19,7 @@ from relselect.dfs.plan.feature import Aggregate, Feature
 from relselect.dfs.plan.groups import group_of
 from relselect.dfs.plan.schema import Schema
 from relselect.errors import ConfigError, DataNotFound, PlanError
+from relselect.files import write_json
 from relselect.problem import LABELS
 
 if TYPE_CHECKING:
@@ -205,14 +205,15 @@ class Plan:
 
         Args:
             dialect: As sqlglot names it.
-            targets: The table of task rows.
+            targets: The table of task rows; `schema.table` in another schema.
             labels: What the table of past labels is called: the entity's key as `entity_0`, `entity_1`, ..., then `label`,
                 `cutoff` and `known`, the moment from which the label is known.
             row: The column of the task rows that names a row.
             cutoff: The column that holds the cutoff.
             asof: The column that says up to when rows are visible, never later than the cutoff; None for the cutoff
                 itself. Windows end at the asof, ages count from the cutoff.
-            namespace: The schema that holds the database's tables, None for the session's own.
+            namespace: The schema that holds the database's tables. None for the session's own, and then tables called
+                `schema.table`, as where several schemas were read, are looked for in theirs.
 
         Raises:
             PlanError: The plan carries no schema, or reads what the schema lacks.
@@ -280,13 +281,7 @@ class Plan:
         Raises:
             OSError: The path cannot be written to.
         """
-        path = Path(path)
-        draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        try:
-            draft.write_text(json.dumps(self.to_json(), indent=1, ensure_ascii=False), encoding="utf-8")
-            draft.replace(path)
-        finally:
-            draft.unlink(missing_ok=True)
+        write_json(Path(path), self.to_json())
 
     @classmethod
     def load(cls, path: str | Path) -> Plan:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from relselect.database.columns import as_strings
 from relselect.dfs.plan.feature import Feature
+from relselect.files import write_json
 from relselect.problem.visibility import visible_values
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ class Vocabulary:
     def save(self, path: Path) -> None:
         """Write the vocabulary as JSON."""
         data = [{"table": table, "column": column, "words": words} for (table, column), words in self.words.items()]
-        path.write_text(json.dumps(data, indent=1, ensure_ascii=False), encoding="utf-8")
+        write_json(path, data)
 
     @classmethod
     def load(cls, path: Path) -> Vocabulary:

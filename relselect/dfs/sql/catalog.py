@@ -14,7 +14,7 @@ from sqlglot import exp
 from relselect.database.table import ForeignKey
 from relselect.dfs.plan.schema import Schema
 from relselect.dfs.sql.dialects import Dialect
-from relselect.dfs.sql.nodes import Node, bigint, case, column, equal, relation
+from relselect.dfs.sql.nodes import Node, bigint, case, column, equal, stored
 from relselect.dfs.sql.readings import ColumnReading, kind_of, read_as
 
 __all__ = ["SqlCatalog", "KeyPart", "WarehouseCatalog", "matches"]
@@ -104,7 +104,7 @@ class WarehouseCatalog(SqlCatalog):
 
     def table(self, name: str, known_as: str) -> exp.Table:
         """Return a table for FROM."""
-        return relation(self._names.get(name, name), known_as, self._namespace)
+        return stored(self._names.get(name, name), known_as, self._namespace)
 
     def read(self, table: str, name: str, reading: ColumnReading, known_as: str) -> Node:
         """Return a column converted to what it is read as."""

@@ -39,6 +39,7 @@ __all__ = [
     "present",
     "real",
     "relation",
+    "stored",
     "text",
     "times",
     "timestamp",
@@ -58,6 +59,21 @@ def _name(name: str) -> exp.Identifier:
 def column(of: str, name: str) -> exp.Column:
     """Return `of.name`."""
     return exp.Column(this=_name(name), table=_name(of))
+
+
+def stored(name: str, known_as: str | None = None, schema: str | None = None) -> exp.Table:
+    """Return a table of the database.
+
+    Without `schema`, a name with one dot is schema and table, as sources call tables where several schemas were read:
+    `sales.orders` is "sales"."orders".
+    """
+    parts = name.split(".")
+    if schema is not None or len(parts) != 2 or not all(parts):
+        return relation(name, known_as, schema)
+    # Columns are called by `known_as`, else by the whole name: the alias is needed either way.
+    table = relation(parts[1], schema=parts[0])
+    table.set("alias", exp.TableAlias(this=_name(name if known_as is None else known_as)))
+    return table
 
 
 def relation(name: str, known_as: str | None = None, schema: str | None = None) -> exp.Table:

@@ -27,7 +27,7 @@ from relselect.dfs.sql.nodes import (
     minus,
     or_else,
     real,
-    relation,
+    stored,
 )
 from relselect.dfs.sql.readings import ColumnReading, read_as
 
@@ -72,7 +72,7 @@ def task_rows(catalog: SqlCatalog, targets: TaskRowTable, features: Sequence[Fea
     for place, feature in _declared(features).items():
         node: Node = column(targets.table, feature.column or "")
         columns.append(alias(node if targets.ticks else _declared_value(catalog, feature, node), place))
-    return exp.select(*columns, copy=False).from_(relation(targets.table), copy=False)
+    return exp.select(*columns, copy=False).from_(stored(targets.table), copy=False)
 
 
 def _key(dialect: Dialect, value: Node, kind: str) -> Node:
