@@ -12,7 +12,6 @@ import contextlib
 import gc
 import json
 import os
-import resource
 import sys
 import time
 import warnings
@@ -98,7 +97,9 @@ def peak() -> float:
         status = Path("/proc/self/status").read_text()
         return int(status.split("VmHWM:")[1].split()[0]) / 1024
     except (OSError, IndexError):
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        from relselect.memory import peak_memory_mb
+
+        return peak_memory_mb()
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import gc
 import json
-import resource
 import sys
 import threading
 import time
@@ -29,10 +28,12 @@ def main() -> None:
     begun = time.perf_counter()
     table = read()
     seconds = time.perf_counter() - begun
+    from relselect.memory import peak_memory_mb
+
     result = {
         "seconds": round(seconds, 2),
         "before_mb": round(before),
-        "peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        "peak_rss_mb": round(peak_memory_mb()),
         "peak_private_mb": round(peak.stop()),
         **check(table),
     }

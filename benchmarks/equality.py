@@ -32,13 +32,13 @@ from relselect.dfs.featuretools import (
     enumerate_featuretools,
     to_featuretools,
 )
-from relselect.dfs.featuretools.reading import Reader
-from relselect.dfs.featuretools.referring import dependencies
+from relselect.dfs.featuretools.delayed import dependencies
+from relselect.dfs.featuretools.reading import DefinitionReader
 from relselect.dfs.plan.enumeration import default_plan
 from relselect.dfs.plan.plan import Plan
 from relselect.dfs.prefix.encoding import Vocabulary
 from relselect.dfs.prefix.matrix import FeatureMatrix, compute
-from relselect.dfs.sql import compute_sql
+from relselect.dfs.sql.compute import compute_sql
 from relselect.problem import Problem
 from relselect.tasks import Rows
 
@@ -166,7 +166,7 @@ def differences(
 def read(problem: Problem, rows: Rows, arguments: argparse.Namespace) -> dict[str, Any]:
     """Compare featuretools' own definitions with what they are read as."""
     definitions = enumerate_featuretools(problem, 2, PRIMITIVES, where=["count", "mean"])
-    reader = Reader(problem)
+    reader = DefinitionReader(problem)
     pairs = [(definition, feature) for definition in definitions if (feature := reader.read(definition)) is not None]
     others = [definition for definition in definitions if reader.read(definition) is None]
     rng = np.random.default_rng(arguments.seed)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -71,6 +70,7 @@ def in_a_process(name: str) -> list[dict[str, Any]]:
 def measure(name: str) -> None:
     from relselect.api import open_task, profile
     from relselect.configs import open_database
+    from relselect.memory import peak_memory_mb
     from relselect.threads import wait_passively
 
     wait_passively()
@@ -98,7 +98,7 @@ def measure(name: str) -> None:
             "rows": database.num_rows,
             "seconds": round(time.monotonic() - begun, 2),
             "parts": {group: round(seconds, 2) for group, seconds in parts.items()},
-            "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+            "peak_memory_mb": round(peak_memory_mb()),
             "measures": [{k: each[k] for k in ("name", "value", "stderr", "reading")} for each in told["measures"]],
             "findings": told["findings"],
         }

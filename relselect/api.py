@@ -45,7 +45,7 @@ def select_and_train(
         on_event: Called with every event (see `relselect.events`).
         workdir: Where finished trials are kept; the same call on it goes on where a killed one stopped. None for a
             temporary folder.
-        families: Families to train ("dfs", "rdl"), instead of following the recommendation.
+        families: Names of families to train, instead of following the recommendation.
         evaluate_test: Whether the test split is scored, once, at the end.
         max_trials: Trials per family after which tuning ends early.
 
@@ -58,9 +58,8 @@ def select_and_train(
         ConfigError: An option is not understood.
     """
     wait_passively()
-    from relselect.families.registry import trained_names
-    from relselect.report.run_record import record_of
-    from relselect.run.run import Outcome, Settings, carry_out
+    from relselect.families.registry import family_of, trained_names
+    from relselect.run import Settings, run
 
     budget = time_budget if isinstance(time_budget, Budget) else Budget(time_budget)
     settings = Settings(
@@ -71,18 +70,15 @@ def select_and_train(
         max_trials=max_trials,
     )
     problem = Problem(database, task)
-    outcome = Outcome(problem, settings, budget, listener=on_event)
-    carry_out(outcome)
-    assert outcome.chosen is not None
-    assert outcome.recommendation is not None
+    result = run(problem, settings, budget, on_event)
+    if result.decision is None:
+        raise RuntimeError("a run ended without a decision")
     return Fitted(
         task=task,
         types=problem.types,
         schema={name: table.columns for name, table in database.tables.items()},
-        family=outcome.families[outcome.chosen.family],
-        candidate=outcome.chosen,
-        record=record_of(outcome),
-        recommendation=outcome.recommendation,
+        family=family_of(result.decision.candidate.family),
+        result=result,
         database=database,
         problem=problem,
         source=database.source,
@@ -100,16 +96,14 @@ def recommend(database: Database, task: Task, *, on_event: Emit | None = None, s
         seed: Seed of the profile's samples.
 
     Returns:
-        The recommendation; its `record` renders as a report.
+        The recommendation; its `report` writes the measurement as a page.
     """
     wait_passively()
-    from relselect.report.run_record import record_of
-    from relselect.run.run import Outcome, Settings
-    from relselect.run.run import recommend as carry_out_recommendation
+    from relselect.report import record_of, write_report
+    from relselect.run import Settings, measure
 
-    outcome = Outcome(Problem(database, task), Settings(seed=seed), Budget(None), listener=on_event)
-    recommendation = carry_out_recommendation(outcome)
-    return recommendation.with_record(record_of(outcome))
+    result = measure(Problem(database, task), Settings(seed=seed), Budget(None), on_event)
+    return result.recommendation.reported_by(lambda path: write_report(record_of(result), path))
 
 
 def profile(

@@ -1,49 +1,46 @@
 """A predictor on disk: JSON, Parquet, safetensors and LightGBM text; no pickle.
 
-Nothing that loading reads is an absolute path; the report's record keeps the data path as the user wrote it. The
-manifest is written last and carries the sha256 of every file, so a half-written or damaged bundle is recognised.
+Nothing that loading reads is an absolute path. The manifest is written last and carries the sha256 of every file, so that a
+half-written or damaged bundle is recognised.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from relselect.configs import known_databases
 from relselect.database.sources.uri import is_uri, redact
 from relselect.database.table import SemanticType
-from relselect.drift import Snapshot
+from relselect.drift import TrainingSnapshot
 from relselect.errors import BundleError
 from relselect.families.registry import family_of
+from relselect.files import write_json
+from relselect.hashing import sha256_of_file
+from relselect.run import RunResult
 from relselect.tasks import Task
-from relselect.tasks.frames import LabelFrame
-from relselect.tasks.metrics import metric_of
+from relselect.tasks.labels import LabelFrame
 from relselect.tasks.splits import SPLITS
 from relselect.tuning import load_candidate, save_candidate
 
 if TYPE_CHECKING:
+    from relselect.families.protocol import Family
     from relselect.fitted import Fitted
 
 __all__ = ["LEFTOVERS", "load_bundle", "save_bundle"]
 
-_FORMAT = 1
+_FORMAT = 2
 _MANIFEST = "manifest.json"
-_PARTS = ("model", "task", "record.json", "fitted.json")
+#: The validated model, the deployed one where it is another, the task, the result and what else `Fitted` needs.
+_PARTS = ("model", "deployed", "task", "result.json", "fitted.json")
 #: What a kill during `save_bundle` may leave before the manifest is written.
-LEFTOVERS = (".partial", f".{_MANIFEST}", *_PARTS)
-_TASK_FIELDS = (
-    "name", "entity", "kind", "target", "regime", "horizon", "classes", "static", "time_kind", "key_columns",
-    "feature_columns", "population", "label_query", "known_after", "every", "hidden_columns", "notes", "description",
-)  # fmt: skip
-_TUPLES = ("classes", "key_columns", "feature_columns", "hidden_columns", "notes")
+LEFTOVERS = (".partial", f".{_MANIFEST}.partial", *_PARTS)
 
 
 def save_bundle(fitted: Fitted, folder: Path) -> Path:
@@ -53,8 +50,10 @@ def save_bundle(fitted: Fitted, folder: Path) -> Path:
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir()
     save_candidate(fitted.family, fitted.candidate, draft / "model")
+    if fitted.decision.refitted:
+        save_candidate(fitted.family, replace(fitted.deployed, checkpoints=(), checkpoint=None), draft / "deployed")
     _save_task(fitted.task, draft / "task")
-    _write_json(draft / "record.json", fitted.record)
+    _write_json(draft / "result.json", fitted.result.to_json())
     facts = {
         "types": {
             table: {column: str(kind) for column, kind in kinds.items()} for table, kinds in fitted.types.items()
@@ -62,23 +61,21 @@ def save_bundle(fitted: Fitted, folder: Path) -> Path:
         "schema": fitted.schema,
         "declared": fitted.declared,
         "family": fitted.family.name,
-        "database": fitted.record["database"]["name"],
+        "database": fitted.result.database.name,
         "source": _relative(fitted.source, folder),
-        "recommendation": fitted.recommendation.to_json(),
         "snapshot": None if fitted.snapshot is None else fitted.snapshot.to_json(),
     }
     _write_json(draft / "fitted.json", facts)
-    manifest = {"format": _FORMAT, "relselect": fitted.record["relselect"], "files": _hashes(draft)}
+    manifest = {"format": _FORMAT, "relselect": fitted.result.version, "files": _hashes(draft)}
     (folder / _MANIFEST).unlink(missing_ok=True)
     for part in _PARTS:
         target = folder / part
         if target.is_dir():
             shutil.rmtree(target)
-        os.replace(draft / part, target)
+        if (draft / part).exists():
+            os.replace(draft / part, target)
     draft.rmdir()
-    partial = folder / f".{_MANIFEST}"
-    _write_json(partial, manifest)
-    os.replace(partial, folder / _MANIFEST)
+    _write_json(folder / _MANIFEST, manifest)
     return folder
 
 
@@ -88,8 +85,6 @@ def load_bundle(folder: Path) -> dict[str, Any]:
     Raises:
         BundleError: Something is missing, damaged or of another format.
     """
-    from relselect.selector import Recommendation
-
     _check(folder)
     facts = json.loads((folder / "fitted.json").read_text(encoding="utf-8"))
     family = family_of(facts["family"])
@@ -102,12 +97,28 @@ def load_bundle(folder: Path) -> dict[str, Any]:
         "schema": facts["schema"],
         "declared": facts.get("declared"),
         "family": family,
-        "candidate": load_candidate(family, folder / "model"),
-        "record": json.loads((folder / "record.json").read_text(encoding="utf-8")),
-        "recommendation": Recommendation.from_json(facts["recommendation"]),
+        "result": _load_result(folder, family),
         "source": _resolved(facts["source"], folder),
-        "snapshot": None if facts.get("snapshot") is None else Snapshot.from_json(facts["snapshot"]),
+        "snapshot": None if facts.get("snapshot") is None else TrainingSnapshot.from_json(facts["snapshot"]),
     }
+
+
+def _load_result(folder: Path, family: Family) -> RunResult:
+    """Return the result with the models of its decision.
+
+    Raises:
+        BundleError: It cannot be read, or holds no decision.
+    """
+    again = "Save the predictor again"
+    try:
+        result = RunResult.from_json(json.loads((folder / "result.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BundleError("path", str(folder), f"its result.json cannot be read ({error})", again) from None
+    if result.decision is None:
+        raise BundleError("path", str(folder), "its result.json holds no decision", again)
+    candidate = load_candidate(family, folder / "model")
+    deployed = load_candidate(family, folder / "deployed") if result.decision.refitted else candidate
+    return replace(result, decision=replace(result.decision, candidate=candidate, deployed=deployed))
 
 
 def _relative(source: str | None, folder: Path) -> str | None:
@@ -145,7 +156,7 @@ def _check(folder: Path) -> None:
     damaged = [
         name
         for name, digest in manifest["files"].items()
-        if not (folder / name).exists() or _hash(folder / name) != digest
+        if not (folder / name).exists() or sha256_of_file(folder / name) != digest
     ]
     if damaged:
         raise BundleError("path", str(folder), f"files are missing or changed: {', '.join(damaged[:5])}", again)
@@ -153,50 +164,22 @@ def _check(folder: Path) -> None:
 
 def _hashes(folder: Path) -> dict[str, str]:
     files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): _hash(path) for path in files}
-
-
-def _hash(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return {path.relative_to(folder).as_posix(): sha256_of_file(path) for path in files}
 
 
 def _write_json(path: Path, value: Any) -> None:
-    path.write_text(json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_json(path, value, sort_keys=True, sole_writer=True)
 
 
 def _save_task(task: Task, folder: Path) -> None:
     folder.mkdir()
-    rules = {name: getattr(task, name) for name in _TASK_FIELDS}
-    rules["metric"] = task.metric.name
-    rules["starts"], rules["purged"] = dict(task.starts), dict(task.purged)
-    _write_json(folder / "task.json", rules)
+    _write_json(folder / "task.json", task.to_json())
     for split, frame in task.splits.items():
-        columns = {f"key_{n}": frame.keys[name] for n, name in enumerate(frame.keys.column_names)}
-        columns |= {
-            name: pa.chunked_array([pa.array(getattr(frame, name))]) for name in ("cutoff", "known_at", "label")
-        }
-        if frame.features is not None:
-            columns |= {f"feature_{name}": frame.features[name] for name in frame.features.column_names}
-        pq.write_table(pa.table(columns), folder / f"{split}.parquet", compression="zstd")
+        pq.write_table(frame.to_arrow(), folder / f"{split}.parquet", compression="zstd")
 
 
 def _load_task(folder: Path) -> Task:
     rules = json.loads((folder / "task.json").read_text(encoding="utf-8"))
-    metric = metric_of(rules.pop("metric"), rules["kind"])
-    for name in _TUPLES:
-        rules[name] = None if rules[name] is None else tuple(rules[name])
-    splits = {split: _load_split(folder / f"{split}.parquet", rules) for split in SPLITS if split in rules["starts"]}
-    return Task(metric=metric, splits=splits, **rules)
-
-
-def _load_split(path: Path, rules: dict[str, Any]) -> LabelFrame:
-    table = pq.read_table(path)
-    keys = pa.table({name: table[f"key_{number}"] for number, name in enumerate(rules["key_columns"])})
-    features = {name: table[f"feature_{name}"] for name in rules["feature_columns"]}
-    return LabelFrame(
-        keys=keys,
-        cutoff=np.asarray(table["cutoff"].to_numpy(), dtype=np.int64),
-        known_at=np.asarray(table["known_at"].to_numpy(), dtype=np.int64),
-        label=np.asarray(table["label"].to_numpy(), dtype=np.float64),
-        features=pa.table(features) if features else None,
-    )
+    columns = rules["key_columns"], rules["feature_columns"]
+    tables = {split: pq.read_table(folder / f"{split}.parquet") for split in SPLITS if split in rules["starts"]}
+    return Task.from_json(rules, {split: LabelFrame.from_arrow(table, *columns) for split, table in tables.items()})

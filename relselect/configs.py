@@ -76,15 +76,16 @@ def open_database(name_or_path: str | Path) -> Database:
         SchemaError: With every problem of the manifest, the files and the tables.
         SourceError: A database cannot be read.
     """
+    from relselect.database import Database
     from relselect.database.sources.folder import read_folder
     from relselect.database.sources.reading import read_uri
     from relselect.database.sources.uri import exists, is_uri, redact
 
     text = str(name_or_path)
     if text in known_databases():
-        return read_folder(config_path("databases", f"{text}.yaml"), source=text)
+        return Database.of(read_folder(config_path("databases", f"{text}.yaml"), source=text))
     if is_uri(text):
-        return read_uri(text)
+        return Database.of(read_uri(text))
     path = Path(name_or_path)
     if not exists(path) and not any(sign in text for sign in "*?["):
         known = ", ".join(known_databases())
@@ -94,7 +95,7 @@ def open_database(name_or_path: str | Path) -> Database:
             "is neither a path, an address nor a known database",
             f"Pass postgresql://..., a folder with database.yaml, or one of: {known}",
         )
-    return read_folder(path) if path.is_dir() or path.suffix in (".yaml", ".yml") else read_uri(path)
+    return Database.of(read_folder(path) if path.is_dir() or path.suffix in (".yaml", ".yml") else read_uri(path))
 
 
 def place_of(name_or_path: str) -> str | Path:

@@ -85,7 +85,7 @@ class TrialStarted(Event):
 
 @dataclass(frozen=True)
 class EpochDone(Event):
-    """A training pass ended; `score` is the validation score, higher is better."""
+    """A training pass ended; `score` is that of the stop rows, higher is better."""
 
     family: str
     number: int
@@ -97,7 +97,7 @@ class EpochDone(Event):
 
 @dataclass(frozen=True)
 class TrialFinished(Event):
-    """A configuration was fitted; `score` is the validation score, higher is better."""
+    """A configuration was fitted; `score` is that of the select rows, higher is better."""
 
     family: str
     number: int
@@ -107,11 +107,12 @@ class TrialFinished(Event):
 
 @dataclass(frozen=True)
 class TrialFailed(Event):
-    """A configuration could not be fitted; the study goes on."""
+    """A configuration could not be fitted; the study goes on. `traceback` is the exception's, as text."""
 
     family: str
     number: int
     error: str
+    traceback: str = ""
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,16 @@ class CheckpointChosen(Event):
     number: int
     checkpoint: int | None
     why: str
+
+
+@dataclass(frozen=True)
+class Refitted(Event):
+    """What was decided was trained on validation rows too; `done` is false where there was no time for it."""
+
+    family: str
+    number: int
+    done: bool
+    seconds: float
 
 
 Emit = Callable[[Event], None]

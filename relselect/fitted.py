@@ -12,10 +12,22 @@ import numpy as np
 import pyarrow as pa
 
 from relselect.database import Database
-from relselect.drift import Drift, Needs, Reading, Shape, Snapshot, changed_data, changed_shapes, needs_of, read_for
-from relselect.errors import BundleError, TaskError
+from relselect.database.schema import TableSchema
+from relselect.drift import (
+    DatabaseDrift,
+    Needs,
+    ScoringData,
+    TrainingSnapshot,
+    changed_data,
+    changed_schemas,
+    needs_of,
+    read_scoring_data,
+)
+from relselect.errors import BundleError, ConfigError, TaskError
 from relselect.events import Emit, silent
-from relselect.families.protocol import Candidate, Family
+from relselect.families.candidate import Candidate
+from relselect.families.protocol import Family
+from relselect.families.registry import family_infos
 from relselect.problem import Problem, Types, bind_frame, check_schema
 from relselect.tasks import Rows, Task
 from relselect.tasks.splits import SPLITS
@@ -25,12 +37,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from relselect.database.sources.writing import Written
+    from relselect.run import RunResult
     from relselect.selector import Recommendation
 
 __all__ = ["Fitted"]
 
 #: The date that is the present moment.
 NOW = "now"
+_LEADERBOARD = [
+    "rank", "candidate", "family", "score", "low", "high", "test_score", "seconds", "device", "ended", "default", "chosen",
+]  # fmt: skip
 #: Columns that written predictions begin with.
 _RUN = ("run_id", "scored_at")
 
@@ -38,14 +54,15 @@ _RUN = ("run_id", "scored_at")
 class Fitted:
     """A trained predictor with its leaderboard, recommendation and report.
 
+    It keeps two states of the chosen model: the *validated* one, which has seen no validation row, and the *deployed* one, which
+    was refitted on training and validation rows where there was time for it.
+
     Args:
         task: The task it was trained for.
         types: Column types that training resolved.
         schema: Table -> columns that training saw.
         family: The family of the chosen candidate.
-        candidate: The chosen candidate.
-        record: Everything the report says.
-        recommendation: What was recommended before training.
+        result: What the run found, with its decision.
         database: The database it was trained on, if at hand.
         problem: The problem it was trained on, if at hand.
         source: The known name or folder of the database it was trained on, if it came from one.
@@ -53,9 +70,11 @@ class Fitted:
         snapshot: What training read; taken from `database` if None.
 
     Attributes:
-        record: The run record, JSON-able.
-        recommendation: The recommendation.
+        result: What the run found.
         task: The task.
+
+    Raises:
+        ConfigError: The result holds no decision.
     """
 
     def __init__(
@@ -65,22 +84,21 @@ class Fitted:
         types: Types,
         schema: dict[str, list[str]],
         family: Family,
-        candidate: Candidate,
-        record: dict[str, Any],
-        recommendation: Recommendation,
+        result: RunResult,
         database: Database | None = None,
         problem: Problem | None = None,
         source: str | None = None,
         declared: dict[str, list[str]] | None = None,
-        snapshot: Snapshot | None = None,
+        snapshot: TrainingSnapshot | None = None,
     ) -> None:
+        if result.decision is None:
+            raise ConfigError("result", task.name, "holds no decision", "Pass the result of a run that trained")
         self.task = task
         self.types = types
         self.schema = schema
         self.family = family
-        self.candidate = candidate
-        self.record = record
-        self.recommendation = recommendation
+        self.result = result
+        self.decision = result.decision
         self._database = database
         self._problem = problem
         self.source = source
@@ -88,33 +106,67 @@ class Fitted:
         self._snapshot = snapshot
 
     def __repr__(self) -> str:
-        score = f"{self.task.metric.name}={self.candidate.val_score:.4f}"
+        score = f"{self.task.metric.name}={self.candidate.score:.4f}"
         return f"Fitted({self.task.name!r}: {self.candidate.id}, validation {score})"
 
-    def leaderboard(self) -> pd.DataFrame:
-        """Return all candidates, constants included, the best first; every score is "higher is better"."""
-        import pandas as pd
-
-        columns = [
-            "rank",
-            "candidate",
-            "family",
-            "score",
-            "low",
-            "high",
-            "test_score",
-            "seconds",
-            "device",
-            "default",
-            "chosen",
-        ]
-        return pd.DataFrame(self.record["leaderboard"], columns=columns)
+    @property
+    def candidate(self) -> Candidate:
+        """What was validated: its model has seen no validation row."""
+        return self.decision.candidate
 
     @property
-    def snapshot(self) -> Snapshot | None:
+    def deployed(self) -> Candidate:
+        """What predicts: the candidate after its refit, or the candidate itself."""
+        return self.decision.deployed
+
+    @property
+    def recommendation(self) -> Recommendation:
+        """What was recommended before training."""
+        return self.result.recommendation
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """Everything the report says, JSON-able."""
+        from relselect.report import record_of
+
+        return record_of(self.result)
+
+    def leaderboard(self) -> pd.DataFrame:
+        """Return all candidates, baselines included, the best first; every score is "higher is better".
+
+        `score`, `low` and `high` are those of the select rows, which trained and stopped nothing, `test_score` is that of the
+        model as it was validated; the deployed model's stands in `result.scores`. `ended` says why the fit ended: "budget" means
+        that it was cut off.
+        """
+        import pandas as pd
+
+        default = {candidate.id for candidate in self.result.candidates if candidate.number == 0}
+        baseline = {info.name for info in family_infos() if info.baseline}
+        tested = self.result.scores.get("test", {})
+        rows = [
+            {
+                "rank": rank,
+                "candidate": each.id,
+                "family": each.family,
+                "score": each.score,
+                "low": each.interval[0],
+                "high": each.interval[1],
+                "test_score": tested[each.id].value if each.id in tested else None,
+                "seconds": each.seconds,
+                "device": each.device,
+                "ended": each.ended,
+                "default": each.id in default and each.family not in baseline,
+                "chosen": each.id == self.candidate.id,
+            }
+            for rank, each in enumerate(self.result.ranked, 1)
+        ]
+        return pd.DataFrame(rows, columns=_LEADERBOARD)
+
+    @property
+    def snapshot(self) -> TrainingSnapshot | None:
         """What training read, table by table; None for a predictor that was saved without it."""
         if self._snapshot is None and self._database is not None:
-            self._snapshot = Snapshot.of(self._database, self.types)
+            self._snapshot = TrainingSnapshot.of(self._database, self.types)
         return self._snapshot
 
     @property
@@ -124,9 +176,9 @@ class Fitted:
         Raises:
             BundleError: The predictor was saved without them.
         """
-        return needs_of(self.task, self.family, self.candidate, self._kept().tables)
+        return needs_of(self.task, self.family, self.deployed, self._kept().tables)
 
-    def _kept(self) -> Snapshot:
+    def _kept(self) -> TrainingSnapshot:
         if self.snapshot is None:
             rule = "was saved without a note of what training read"
             raise BundleError(
@@ -144,7 +196,7 @@ class Fitted:
         memory_limit: int | str | None = None,
         statement_timeout: float | str = "10min",
         on_event: Emit | None = None,
-    ) -> Reading:
+    ) -> ScoringData:
         """Read what predicting needs from where the data are, declared as in training, and say what has changed.
 
         Args:
@@ -164,12 +216,12 @@ class Fitted:
             SourceError: The database cannot be read.
             BundleError: The predictor was saved without a note of what training read.
         """
-        return read_for(
+        return read_scoring_data(
             self._kept(), self.needs, self.types, uri, where, schema=schema, cache=cache, memory_limit=memory_limit,
             statement_timeout=statement_timeout, on_event=on_event or silent,
         )  # fmt: skip
 
-    def drift(self, database: Database) -> Drift:
+    def drift(self, database: Database) -> DatabaseDrift:
         """Return what has changed between the database trained on and another, the worst first.
 
         Args:
@@ -178,9 +230,9 @@ class Fitted:
         Raises:
             BundleError: The predictor was saved without a note of what training read.
         """
-        now = {name: Shape.of(table) for name, table in database.tables.items()}
-        shapes = changed_shapes(self._kept(), self.needs, now, self.types)
-        return Drift.of([*shapes, *changed_data(self._kept(), database, self.types)])
+        now = {name: TableSchema.of(table) for name, table in database.tables.items()}
+        schemas = changed_schemas(self._kept(), self.needs, now, self.types)
+        return DatabaseDrift.of([*schemas, *changed_data(self._kept(), database, self.types)])
 
     def predict(
         self,
@@ -198,7 +250,8 @@ class Fitted:
             at: A date, or "now": the population query runs on the database and says who is asked about.
             rows: A frame with the entity's key columns, the column `cutoff` (unless the task is static) and the task's
                 declared features.
-            split: "train", "val" or "test": the task's own rows.
+            split: "train", "val" or "test": the task's own rows. Training and validation rows are predicted by the validated
+                state, which has not seen the validation rows; all others by the deployed one.
             asof: With `at`: what is visible, if the data are older than the date.
 
         Returns:
@@ -212,7 +265,7 @@ class Fitted:
         import pandas as pd
 
         problem, bound, keys = self._asked(at=at, rows=rows, split=split, database=database, asof=asof)
-        values = self.family.predict(self.candidate, problem, bound.unlabelled())
+        values = self.family.predict(self.state_for(split), problem, bound.unlabelled())
         taken = {"cutoff", "prediction", "probability", *(f"probability_{name}" for name in self.task.classes or ())}
         names = {name: f"{self.task.entity}.{name}" if name in taken else name for name in keys.column_names}
         frame = pd.DataFrame({names[name]: keys[name].to_pandas() for name in keys.column_names})
@@ -246,13 +299,17 @@ class Fitted:
             rows = rows.add_column(place, name, column)
         return append_rows(uri, table, rows)
 
+    def state_for(self, split: str | None) -> Candidate:
+        """Return the state that predicts the rows of a split: the validated one for "train" and "val", else the deployed one."""
+        return self.candidate if split in ("train", "val") else self.deployed
+
     def predict_proba(
         self,
+        database: Database | None = None,
         *,
         at: object = None,
         rows: Any = None,
         split: str | None = None,
-        database: Database | None = None,
         asof: object = None,
     ) -> NDArray[np.float64]:
         """Return class probabilities of shape (n, classes), in the order of `task.classes`; arguments as in `predict`.
@@ -263,7 +320,7 @@ class Fitted:
         if self.task.kind == "regression":
             raise TaskError("predict_proba", self.task.name, "is a regression, which has no classes", "Use predict")
         problem, bound, _ = self._asked(at=at, rows=rows, split=split, database=database, asof=asof)
-        values = self.family.predict(self.candidate, problem, bound.unlabelled())
+        values = self.family.predict(self.state_for(split), problem, bound.unlabelled())
         return values if values.ndim == 2 else np.stack([1 - values, values], axis=1)
 
     def save(self, path: str | Path) -> Path:
@@ -287,7 +344,7 @@ class Fitted:
         """
         from relselect.report import write_report
 
-        return write_report(self.record, Path(path))
+        return write_report(self.record, path)
 
     def problem(self, database: Database | None = None) -> Problem:
         """Return the task bound to a database: the given one, or the one trained on.
@@ -318,7 +375,7 @@ class Fitted:
             for name, kinds in self.types.items()
             if name in needs
         }
-        check_schema(columns, database, {name: shape.declared() for name, shape in needs.items()}, types)
+        check_schema(columns, database, {name: schema.describe() for name, schema in needs.items()}, types)
 
     def _asked(
         self, *, at: object, rows: Any, split: str | None, database: Database | None, asof: object

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
@@ -19,6 +19,7 @@ from relselect.budget import Budget, parse_seconds
 from relselect.display.console import Session
 from relselect.display.progress import Progress
 from relselect.errors import BudgetError, ConfigError
+from relselect.files import replacing, unwritable, write_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from relselect.database.sources.writing import Written
     from relselect.dfs.plan.plan import Plan
     from relselect.dfs.synthesis import Features
-    from relselect.drift import Drift
+    from relselect.drift import DatabaseDrift
     from relselect.tasks import Task
 
 __all__ = ["app", "main"]
@@ -127,15 +128,15 @@ def init(
     session = Session(as_json, verbose)
     with session.work():
         from relselect.display.terminal import proposal_table
-        from relselect.proposal.init import start
+        from relselect.proposal.init import init_manifest
 
         names = None if tables is None else [name.strip() for name in tables.split(",") if name.strip()]
         with Progress() as progress:
-            begun = start(
+            begun = init_manifest(
                 source, out, schema=schema, tables=names, overrides=override or (), force=force, on_event=progress
             )
         told = {"command": "init", **begun.to_json()}
-        session.result(told, proposal_table(begun.proposal.table()), *begun.sentences)
+        session.result(told, proposal_table(begun.proposal.table()), *begun.messages)
     _exit(session)
 
 
@@ -409,7 +410,7 @@ def _open(source: str, name: str) -> tuple[Database, Task]:
     return database, open_task(database, name)
 
 
-def _database_of(fitted: Fitted, given: str | None, schema: str | None = None) -> tuple[Database, Drift | None]:
+def _database_of(fitted: Fitted, given: str | None, schema: str | None = None) -> tuple[Database, DatabaseDrift | None]:
     """The data to read: the given ones, else those the predictor was trained on; and what has changed since."""
     from relselect.configs import open_database, place_of
 
@@ -444,7 +445,7 @@ def _target(fitted: Fitted, given: str | None, table: str | None) -> str | Path 
 
 
 def _tell_predictions(
-    session: Session, frame: pd.DataFrame, out: Path | None, drift: Drift | None, written: Written | None
+    session: Session, frame: pd.DataFrame, out: Path | None, drift: DatabaseDrift | None, written: Written | None
 ) -> None:
     """Say what has changed and where the predictions are, or give them as the result."""
     import sys
@@ -523,37 +524,25 @@ def _written(frame: pd.DataFrame, out: Path | None) -> Iterator[None]:
     if out is None:
         yield
         return
-    draft = out.with_name(f".{out.name}.tmp")
-    try:
-        try:
-            out.parent.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        with unwritable("--out", out, "Give another file"):
+            draft = stack.enter_context(replacing(out))
             if out.suffix.lower() == ".csv":
                 frame.to_csv(draft, index=False)
             else:
                 frame.to_parquet(draft, index=False)
-        except OSError as error:
-            raise _unwritable(out, error) from error
         yield
-        try:
-            draft.replace(out)
-        except OSError as error:
-            raise _unwritable(out, error) from error
-    finally:
-        with suppress(OSError):
-            draft.unlink(missing_ok=True)
-
-
-def _unwritable(out: Path, error: OSError) -> ConfigError:
-    return ConfigError("--out", str(out), f"cannot be written ({error.strerror})", "Give another file")
+        with unwritable("--out", out, "Give another file"):
+            stack.close()
 
 
 def _write_report(record: Any, out: Path) -> str:
     """Write the record as a page, or as Markdown when the name says so."""
     from relselect.report import render_markdown, write_report
-    from relselect.report.write import write_text
 
     if out.suffix.lower() in {".md", ".markdown"}:
-        return str(write_text(out, render_markdown(record)))
+        with unwritable("path", out):
+            return str(write_text(out, render_markdown(record)))
     return str(write_report(record, out))
 
 

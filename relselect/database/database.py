@@ -1,4 +1,8 @@
-"""A relational database held in memory: validated once, immutable, indexed on demand."""
+"""A relational database: tables that were validated together once, immutable, with indexes built when first used.
+
+Reading is the work of `relselect.database.sources`, which this module alone calls; statistics and features are computed
+elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +18,13 @@ import pyarrow.compute as pc
 
 from relselect.database.clock import ALWAYS, NEVER, TimeKind, kind_of, ticks_of
 from relselect.database.columns import combine_keys
-from relselect.database.fingerprint import fingerprint_json, fingerprint_table
+from relselect.database.contents import DatabaseContents
+from relselect.database.fingerprint import fingerprint_table
 from relselect.database.table import ForeignKey, Table
 from relselect.database.validation import find_problems
 from relselect.errors import ConfigError, SchemaError
 from relselect.events import Emit, silent
+from relselect.hashing import fingerprint_json
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,12 +34,12 @@ __all__ = ["Database", "KeyCounts"]
 
 @dataclass(frozen=True)
 class KeyCounts:
-    """What was lived with: rows whose reference or time is missing.
+    """Counts of rows whose foreign key or time is missing; such rows are allowed.
 
     Attributes:
-        null_keys: (table, foreign key) -> rows whose reference is NULL.
-        dangling_keys: (table, foreign key) -> rows whose reference finds no parent.
-        null_times: table -> rows without a time, which are never visible.
+        null_keys: (table, foreign key) -> rows whose foreign key is NULL.
+        dangling_keys: (table, foreign key) -> rows whose foreign key matches no row of the table referred to.
+        null_times: Table -> rows whose time is NULL; they are never visible.
     """
 
     null_keys: Mapping[tuple[str, str], int]
@@ -47,12 +53,12 @@ class Database:
     Args:
         tables: The tables.
         name: A name for reports.
-        source: The manifest name, folder or address it came from, if any; never with a password.
-        tasks: Task declarations that came with it (see `relselect.tasks.spec`).
-        data_folder: Where relative task files are looked for.
-        description: What it holds, in words.
-        notes: What reading it passed over, in words.
-        spooled: Table -> bytes, for tables that lie in memory-mapped files; they go when the last of them goes.
+        source: The manifest name, folder or address it was read from, if any; never with a password.
+        tasks: Task name -> declaration (see `relselect.database.task_spec`).
+        data_folder: The folder that relative task files start from.
+        description: What the database holds, in words.
+        notes: One sentence per table, column or key that reading passed over.
+        spooled: Table -> bytes, for tables in memory-mapped files, whose space is freed with the last table.
 
     Raises:
         SchemaError: With every problem of every table.
@@ -107,6 +113,24 @@ class Database:
         return database
 
     @classmethod
+    def of(cls, contents: DatabaseContents) -> Database:
+        """Build a database from what a source read.
+
+        Raises:
+            SchemaError: With every problem of every table.
+        """
+        return cls(
+            contents.tables,
+            contents.name,
+            source=contents.source,
+            tasks=contents.tasks,
+            data_folder=contents.data_folder,
+            description=contents.description,
+            notes=contents.notes,
+            spooled=contents.spooled,
+        )
+
+    @classmethod
     def from_dataframes(
         cls,
         frames: Mapping[str, Any],
@@ -126,8 +150,8 @@ class Database:
             keys: Table -> primary key column, or columns for a composite key.
             times: Table -> the column that says when a row became known.
             foreign_keys: Table -> {column or tuple of columns: table it refers to}.
-            types: Table -> {column: semantic type} where inference should be overruled.
-            drop: Table -> columns to leave out, such as columns that tell the future.
+            types: Table -> {column: semantic type}, in place of the inferred type.
+            drop: Table -> columns to leave out, such as columns written after the row.
             known_at: Table -> {clock column: columns known only from that time on}.
             name: A name for reports.
 
@@ -169,7 +193,7 @@ class Database:
         """
         from relselect.database.sources.folder import read_folder
 
-        return read_folder(path, manifest)
+        return cls.of(read_folder(path, manifest))
 
     @classmethod
     def from_uri(
@@ -196,30 +220,32 @@ class Database:
     ) -> Database:
         """Read a database: PostgreSQL, an SQLite or DuckDB file, or a folder of Parquet and CSV files.
 
-        It is only read. Keys and references come from the database's own catalog; a manifest goes over them, and the
-        keyword declarations over both. Times and masks no catalog knows: they are declared here or in the manifest.
-        Rows come in the order in which the database keeps them.
+        Nothing is ever written to it. Primary and foreign keys come from the database's own catalog; declarations of a
+        manifest replace them, and the arguments below replace both. No catalog declares times and masks: declare them
+        here or in the manifest. Rows come in the order in which the database stores them.
 
         Args:
             uri: `postgresql://user@host:5432/database`, `sqlite:///file`, `duckdb:///file`, `file:///folder`, or a
                 path. Passwords come from PGPASSWORD or ~/.pgpass; ${VARIABLE} is read from the environment.
-            schema: The schema to read; of several, tables are called `schema.table`. None for the default schema.
-            tables: The tables to read; all but views if None (all views where there is nothing else).
-            columns: Table -> columns to read; keys, times and clocks are read beside them.
+            schema: The schema to read, or several, whose tables are then named `schema.table`; None for the default
+                schema.
+            tables: The tables to read; None for all tables but views (for all views where there are no tables).
+            columns: Table -> columns to read, besides keys, times and clocks, which are always read.
             where: Table -> an SQL predicate in the database's dialect, such as "created_at >= '2020-01-01'". It is
-                trusted and becomes part of the query as it stands: never build one from what others typed.
-            limit: At most so many rows of each table, or table -> rows.
+                trusted and becomes part of the query as it stands: never build one from untrusted input.
+            limit: The largest number of rows per table, or table -> rows.
             manifest: A manifest file with declarations and tasks.
             keys: See `from_dataframes`; replaces the database's own, by table.
             times: See `from_dataframes`.
             foreign_keys: See `from_dataframes`; replaces the database's own, by table.
             types: See `from_dataframes`.
-            drop: Table -> columns never read.
+            drop: Table -> columns that are not read.
             known_at: See `from_dataframes`.
-            cache: A folder for tables that do not fit into memory.
-            memory_limit: How much of the tables is held in memory, e.g. "4GB"; a quarter of the free memory if None.
-                What goes beyond lies in memory-mapped files without a name (`spooled` tells their sizes).
-            statement_timeout: How long one query may take.
+            cache: A folder for tables that exceed `memory_limit`.
+            memory_limit: What all tables together may fill in memory: bytes, or text such as "4GB" (1000**3) or "4GiB"
+                (1024**3); a quarter of the free memory if None. Further tables go to memory-mapped files without a
+                name, whose sizes are in `spooled`.
+            statement_timeout: The longest time of one query: seconds, or text such as "10min".
             name: A name for reports; the database's own if None.
             on_event: Called with what happens.
 
@@ -228,12 +254,12 @@ class Database:
             ConfigError: The address, an option or a predicate is not understood.
             DataNotFound: There is no such database, schema or file.
             MissingExtra: The package for this kind of database is not installed.
-            SourceError: The database cannot be reached, does not let us in, or is lost half-way.
+            SourceError: The database cannot be reached, refuses the connection, or the connection is lost.
         """
-        from relselect.database.sources.declarations import Wishes
+        from relselect.database.sources.declarations import ReadOptions
         from relselect.database.sources.reading import read_uri
 
-        wishes = Wishes(
+        options = ReadOptions(
             tables=tables,
             columns=columns or {},
             where=where or {},
@@ -245,9 +271,9 @@ class Database:
             drop=drop or {},
             known_at=known_at or {},
         )
-        return read_uri(
+        contents = read_uri(
             uri,
-            wishes=wishes,
+            options=options,
             schema=schema,
             manifest=manifest,
             cache=cache,
@@ -256,6 +282,7 @@ class Database:
             name=name,
             on_event=on_event,
         )
+        return cls.of(contents)
 
     @classmethod
     def from_relbench(
@@ -269,11 +296,11 @@ class Database:
 
         Args:
             name_or_path: Its name, such as "rel-f1", or its folder, in the layout of RelBench 1, 2 or 3.
-            cache: Where named datasets lie; else RELBENCH_CACHE_DIR, ~/.cache/relbench and the Hugging Face cache.
+            cache: The folder with named datasets; else RELBENCH_CACHE_DIR, ~/.cache/relbench and the Hugging Face cache.
             drop: Table -> columns to leave out, as some tasks ask for.
 
         Returns:
-            The database with all its rows; its tasks stand in `tasks`, ready for `Task.from_relbench`.
+            The database with all its rows; its tasks are in `tasks`, ready for `Task.from_relbench`.
 
         Raises:
             DataNotFound: There is no such dataset on this machine.
@@ -281,7 +308,7 @@ class Database:
         """
         from relselect.database.sources.relbench import read_relbench
 
-        return read_relbench(name_or_path, cache, drop or {})
+        return cls.of(read_relbench(name_or_path, cache, drop or {}))
 
     @classmethod
     def from_entityset(cls, entityset: Any) -> Database:
@@ -297,10 +324,10 @@ class Database:
         """
         from relselect.database.sources.entityset import read_entityset
 
-        return read_entityset(entityset)
+        return cls.of(read_entityset(entityset))
 
     def close(self) -> None:
-        """Let go of the tables: memory and files are given back once nothing else refers to them."""
+        """Drop the tables; their memory and files are freed once nothing else refers to them."""
         self.tables = MappingProxyType({})
         self._cache = {}
 
@@ -327,7 +354,7 @@ class Database:
 
     @property
     def time_kind(self) -> TimeKind | None:
-        """What times are: timestamps, integers, or None when no table has a time column."""
+        """The kind of the time columns: "timestamp" or "integer"; None when no table has one."""
         for table in self.tables.values():
             if table.time:
                 return kind_of(table.data[table.time].type)
@@ -343,7 +370,7 @@ class Database:
         return ticks_of(table.data[table.time])
 
     def value_times(self, table: str, column: str) -> NDArray[np.int64] | None:
-        """Return when each value of a masked column became known, shape (rows,), or None when it came with its row."""
+        """Return when each value of a masked column became known, in ticks, shape (rows,); None without a mask."""
         clock = self[table].clock_of(column)
         if clock is None:
             return None
@@ -392,7 +419,7 @@ class Database:
 
     @property
     def counts(self) -> KeyCounts:
-        """Null and dangling references and rows without a time, counted."""
+        """Counts of null and dangling foreign keys and of rows without a time."""
         return self._cached("counts", self._counts)
 
     def _counts(self) -> KeyCounts:
@@ -424,13 +451,13 @@ class Database:
 
     @property
     def fingerprint(self) -> str:
-        """The sha256 of schema and content."""
+        """The sha256 of the declarations and the content of all tables, in hexadecimal."""
         return self._cached(
             "fingerprint", lambda: fingerprint_json({name: self.table_fingerprint(name) for name in self.tables})
         )
 
     def table_fingerprint(self, table: str) -> str:
-        """Return the sha256 of one table's declarations and content."""
+        """Return the sha256 of one table's declarations and content, in hexadecimal."""
         return self._cached(("fingerprint", table), lambda: fingerprint_table(self[table]))
 
     def censored(self, asof: int) -> Database:
@@ -455,7 +482,7 @@ class Database:
         return np.zeros(self[name].num_rows, dtype=bool) if known is None else known > asof
 
     def with_table(self, table: Table) -> Database:
-        """Return this database with one more table, or with a table replaced; the caller vouches for it."""
+        """Return this database with a table added or replaced; the table is not validated."""
         return Database._trusted({**self.tables, table.name: table}, self)
 
     def _cached(self, key: Any, build: Any) -> Any:

@@ -16,22 +16,29 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from relselect.database.schema import TableSchema, as_columns, declared_types
 from relselect.database.sources.uri import redact, redact_all
+from relselect.database.table import ForeignKey
 from relselect.database.task_spec import LabelFiles, TaskSpec
 from relselect.errors import ConfigError, DataNotFound, SchemaError, SchemaProblem
 
 __all__ = [
     "DATA_VARIABLE",
+    "MANIFEST_NAME",
     "ForeignKeySpec",
     "Manifest",
     "TableSpec",
     "load_manifest",
     "parse_manifest",
     "resolve_root",
+    "schema_of",
 ]
 
 #: The one environment variable that a manifest's `root` may name.
 DATA_VARIABLE = "RELSELECT_DATA"
+
+#: The file name of a manifest beside its data.
+MANIFEST_NAME = "database.yaml"
 
 TypeName = Literal["numerical", "categorical", "boolean", "timestamp", "text", "ignored"]
 
@@ -171,6 +178,29 @@ def parse_manifest(data: Mapping[str, Any], where: str = "manifest") -> Manifest
     if problems:
         raise SchemaError(problems)
     return manifest
+
+
+def schema_of(specs: Mapping[str, TableSpec], name: str, columns: Mapping[str, str]) -> TableSchema:
+    """Return the declarations of a table as a table without rows; dropped columns are left out.
+
+    Args:
+        specs: The declarations of all tables by name; foreign keys refer to their primary keys.
+        name: The table.
+        columns: Column -> name of its Arrow type, before any column is dropped.
+    """
+    spec = specs[name]
+    return TableSchema(
+        name=name,
+        columns={column: dtype for column, dtype in columns.items() if column not in spec.drop},
+        primary_key=as_columns(spec.primary_key),
+        time=spec.time,
+        foreign_keys=tuple(
+            ForeignKey(as_columns(key.columns), key.table, as_columns(specs[key.table].primary_key))
+            for key in spec.foreign_keys
+        ),
+        known_at={clock: tuple(masked) for clock, masked in spec.known_at.items()},
+        types=declared_types(spec.types),
+    )
 
 
 def resolve_root(manifest: Manifest, folder: Path) -> Path:

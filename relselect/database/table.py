@@ -1,4 +1,7 @@
-"""A table: Arrow data with its key, time column, foreign keys and masks. It checks nothing; `Database` does."""
+"""A table: Arrow data with its key, time column, foreign keys and masks.
+
+Nothing is checked here; `Database` checks all tables together.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from enum import StrEnum
 
 import pyarrow as pa
 
-__all__ = ["ForeignKey", "SemanticType", "Table"]
+__all__ = ["Declarations", "ForeignKey", "SemanticType", "Table"]
 
 
 class SemanticType(StrEnum):
@@ -37,8 +40,37 @@ class ForeignKey:
         return "+".join(self.columns)
 
 
+class Declarations:
+    """The declarations that a table with rows and a table without rows have in common; a base class."""
+
+    primary_key: tuple[str, ...]
+    time: str | None
+    foreign_keys: tuple[ForeignKey, ...]
+    known_at: Mapping[str, tuple[str, ...]]
+
+    def clock_of(self, column: str) -> str | None:
+        """Return the clock column that masks `column` (a clock masks itself), or None."""
+        if column in self.known_at:
+            return column
+        return next((clock for clock, masked in self.known_at.items() if column in masked), None)
+
+    @property
+    def structural(self) -> set[str]:
+        """Columns that are keys, foreign keys, the time or a clock: structure rather than features."""
+        names = {*self.primary_key, *self.known_at}
+        names.update(column for key in self.foreign_keys for column in key.columns)
+        return names | ({self.time} if self.time else set())
+
+    def describe(self) -> list[str]:
+        """Return one line of text per declaration: primary key, time, foreign keys, masked columns."""
+        lines = [f"primary key {'+'.join(self.primary_key)}"] if self.primary_key else []
+        lines += [f"time {self.time}"] if self.time else []
+        lines += [f"foreign key {key.name} to {key.table}" for key in self.foreign_keys]
+        return lines + [f"known_at {clock} of {column}" for clock, masked in self.known_at.items() for column in masked]
+
+
 @dataclass(frozen=True)
-class Table:
+class Table(Declarations):
     """One table of a database.
 
     Args:
@@ -70,16 +102,3 @@ class Table:
     def columns(self) -> list[str]:
         """The column names, in order."""
         return list(self.data.column_names)
-
-    def clock_of(self, column: str) -> str | None:
-        """Return the clock column that masks `column` (a clock masks itself), or None."""
-        if column in self.known_at:
-            return column
-        return next((clock for clock, masked in self.known_at.items() if column in masked), None)
-
-    @property
-    def structural(self) -> set[str]:
-        """Columns that are keys, foreign keys, the time or a clock: structure rather than features."""
-        names = {*self.primary_key, *self.known_at}
-        names.update(column for key in self.foreign_keys for column in key.columns)
-        return names | ({self.time} if self.time else set())

@@ -1,13 +1,11 @@
-"""Feature synthesis as a family: the default plan's features and gradient-boosted trees.
+"""Feature synthesis as a family: the features of a plan, and a learner that reads them.
 
-A candidate is validated by trees that saw no validation row; what predicts afterwards has been fitted once more, on the
-training and the validation rows, for as many rounds as were best. The labels next to the rows that are predicted are worth
-more than a model that can be checked against them, and they have been used: for the score.
+A candidate is validated by a model that saw no validation row. A refit trains on the training and the validation rows, for
+as many rounds as were best.
 """
 
 from __future__ import annotations
 
-import resource
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from relselect.budget import Budget
-from relselect.dfs.plan.own import OWN
-from relselect.dfs.search.selection import DRIFT, told
+from relselect.dfs.learners.registry import LEARNERS, learner_of
+from relselect.dfs.search.selection import DRIFT, describe_drift
 from relselect.errors import BudgetExhausted, BundleError
 from relselect.events import Emit, EpochDone, Notice, StageFinished, StageStarted
-from relselect.families.protocol import Candidate, Checkpoint, Config, Probe
+from relselect.families.candidate import Candidate, Checkpoint, Config, FeatureImportance, Importances
+from relselect.memory import peak_memory_mb
 from relselect.problem import Problem
 from relselect.tasks import Rows
 from relselect.tasks.metrics import interval_of
@@ -29,92 +28,62 @@ if TYPE_CHECKING:
     import optuna
     from numpy.typing import NDArray
 
-    from relselect.dfs.learners.lightgbm import Fitted
-    from relselect.dfs.learners.trees import Trees
+    from relselect.dfs.learners.protocol import LearnedModel, LearnerFit
     from relselect.dfs.plan.feature import Feature
     from relselect.dfs.plan.plan import Plan
     from relselect.dfs.prefix.encoding import Vocabulary
-    from relselect.dfs.search.prepared import Prepared
+    from relselect.dfs.search.prepared import PreparedFeatures
+    from relselect.families.protocol import Probe, RowSource
 
-__all__ = ["DFS", "Model"]
+__all__ = ["DFS", "FeatureModel"]
 
-#: Features named in a candidate's details.
-_TOLD = 20
-#: Fewest training rows in a leaf that are ever tried.
-_LEAST_LEAF = 5
+#: Features named in a candidate's importances.
+_NAMED = 20
 #: Rounds between two progress events.
 _PROGRESS = 50
-#: Part of the time for training that validation may take when trees are fitted again afterwards.
-_FIRST = 0.6
 
 
 @dataclass(frozen=True)
-class Model:
+class FeatureModel:
     """What predicts.
 
     Attributes:
-        plan: The features the trees read, in their order.
+        plan: The features that the model reads, in their order.
         vocabulary: Their categories.
-        trees: The trees, or a constant.
+        learned: The trained model.
     """
 
     plan: Plan
     vocabulary: Vocabulary
-    trees: Trees
+    learned: LearnedModel
 
 
 class DFS:
-    """Deep feature synthesis (Kanter and Veeramachaneni 2015) with LightGBM."""
+    """Deep feature synthesis (Kanter and Veeramachaneni 2015) with a tabular learner."""
 
     name = "dfs"
 
     def default(self, problem: Problem) -> Config:
-        """Return a configuration for many correlated features and few rows: small random trees on a few of the features each."""
-        smallest = max(_LEAST_LEAF, min(50, len(problem.task.splits["train"]) // 20))
-        return {
-            "learner": "lightgbm",
-            "depth": 2,
-            "windows": True,
-            "history": True,
-            "nested": True,
-            "conditions": False,
-            "rich": False,
-            "drift": DRIFT,
-            "copies": 3,
-            "refit": True,
-            "bags": 3,
-            "extra_trees": True,
-            "learning_rate": 0.03,
-            "num_leaves": 16,
-            "min_child_samples": smallest,
-            "subsample": 0.8,
-            "colsample": 0.2,
-            "lambda_l1": 0.0,
-            "lambda_l2": 1.0,
-            "rounds": 2000,
-            "patience": 100,
-            "stop_on": "loss",
-        }
+        """Return the default features and the default options of the default learner."""
+        learner = next(iter(LEARNERS))
+        return {"learner": learner, **_FEATURES, **learner_of(learner).default(problem)}
 
     def space(self, trial: optuna.Trial, problem: Problem) -> Config:
-        """Return a suggested configuration; leaves hold at most a tenth of the training rows, so that trees can grow."""
-        largest = max(2 * _LEAST_LEAF, min(200, len(problem.task.splits["train"]) // 10))
+        """Return a suggested configuration."""
+        names = list(LEARNERS)
+        learner = names[0] if len(names) == 1 else trial.suggest_categorical("learner", names)
         return {
-            **self.default(problem),
+            "learner": learner,
+            **_FEATURES,
             "depth": trial.suggest_categorical("depth", [2, 1]),
             "windows": trial.suggest_categorical("windows", [True, False]),
-            "extra_trees": trial.suggest_categorical("extra_trees", [True, False]),
-            "learning_rate": trial.suggest_float("learning_rate", 0.01, 0.1, log=True),
-            "num_leaves": trial.suggest_int("num_leaves", 4, 128, log=True),
-            "min_child_samples": trial.suggest_int("min_child_samples", _LEAST_LEAF, largest, log=True),
-            "subsample": trial.suggest_float("subsample", 0.4, 1.0),
-            "colsample": trial.suggest_float("colsample", 0.05, 1.0),
-            "lambda_l2": trial.suggest_float("lambda_l2", 1e-3, 100.0, log=True),
+            **learner_of(learner).space(trial, problem),
         }
 
     def fit(
         self,
         problem: Problem,
+        rows: RowSource,
         config: Config,
         *,
         seed: int,
@@ -123,14 +92,16 @@ class DFS:
         emit: Emit,
         resume: Path | None = None,
     ) -> Candidate:
-        """Compute the features (once per problem) and train; see `Family.fit`. Trees train too fast to be resumed."""
-        from relselect.dfs.learners.lightgbm import train
-        from relselect.dfs.search.prepared import Wanted
+        """Compute the features (once per problem) and train; see `Family.fit`. Trees train too fast to be resumed.
 
+        Raises:
+            BudgetExhausted: The budget ended before the first round.
+            ConfigError: The configuration names no known learner.
+        """
         begun = time.monotonic()
+        learner = learner_of(config.get("learner"))
         budget.check()
-        everything = _prepared(problem, config, budget, emit)
-        prepared = everything.narrowed(Wanted.of(config))
+        prepared = _prepared(problem, rows, config, budget, emit)
         if number == 0 and prepared.drifted:
             emit(Notice("features", _about_drift(prepared)))
 
@@ -138,37 +109,72 @@ class DFS:
             if step % _PROGRESS == 1:
                 emit(EpochDone(self.name, number, step, loss, score, time.monotonic() - begun))
 
-        training = _before_test(problem, prepared, budget)
-        data = prepared.train, prepared.label
-        fitted = train(
+        fitted = learner.fit(
             problem.task,
             config,
-            data,
-            (prepared.val, prepared.val_label),
+            prepared.train,
+            prepared.stop,
             seed=seed,
-            budget=training.share(_FIRST) if config["refit"] else training,
+            budget=_before_awaiting(rows, prepared, budget),
             progress=progress,
         )
-        model = Model(prepared.plan, prepared.vocabulary, fitted.trees)
-        predictions = _validated(problem, prepared, model)
-        score, interval = interval_of(problem.task.metric, problem.rows("val"), predictions, seed=seed)
-        again = _fitted_again(problem, prepared, config, fitted, seed, training) if config["refit"] else None
+        model = FeatureModel(prepared.plan, prepared.vocabulary, fitted.model)
+        stop, select = _validated(problem, rows, prepared, model)
+        score, interval = interval_of(problem.task.metric, rows.select, select, seed=seed)
+        stop_score = problem.task.metric.score(prepared.stop.label, stop)
         return Candidate(
             family=self.name,
             config=config,
             seed=seed,
             number=number,
-            val_predictions=predictions,
-            val_score=score,
-            val_interval=interval,
+            model=model,
+            predictions=select,
+            score=score,
+            interval=interval,
+            stop_score=stop_score,
             seconds=time.monotonic() - begun,
-            peak_memory_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+            peak_memory_mb=peak_memory_mb(),
             device="cpu",
-            model=model if again is None else replace(model, trees=again),
-            checkpoints=(Checkpoint(fitted.rounds, score),),
-            notes=_notes(prepared, config, fitted, again),
-            details=_details(prepared, fitted, again),
+            ended=fitted.ended,
+            checkpoints=(Checkpoint(fitted.rounds, stop_score),),
+            checkpoint=0,
+            curve=fitted.curve,
+            importances=_importances(prepared, fitted),
+            notes=_notes(prepared, fitted),
+            facts=_facts(prepared, fitted),
         )
+
+    def refit(
+        self,
+        candidate: Candidate,
+        problem: Problem,
+        rows: RowSource,
+        *,
+        budget: Budget,
+        emit: Emit,
+        resume: Path | None = None,
+    ) -> Candidate | None:
+        """Train on the training and the validation rows for as many rounds as were best; see `Family.refit`."""
+        from relselect.dfs.search.prepared import FeatureSpace, added_rows
+
+        config, facts = candidate.config, candidate.facts
+        if not config["refit"] or budget.left() < facts["seconds_per_booster"] * facts["boosters"]:
+            return None
+        try:
+            prepared = _prepared(problem, rows, config, budget, emit)
+            later = added_rows(problem, rows, prepared, budget.check, FeatureSpace.of(config))
+        except BudgetExhausted:
+            return None
+        learned = learner_of(config["learner"]).refit(
+            problem.task,
+            config,
+            [prepared.train, later],
+            rounds=int(facts["rounds"]),
+            members=int(facts["boosters"]),
+            seed=candidate.seed,
+            budget=budget,
+        )
+        return None if learned is None else replace(candidate, model=replace(candidate.model, learned=learned))
 
     def predict(self, candidate: Candidate, problem: Problem, rows: Rows) -> NDArray[np.float64]:
         """Compute the model's features for the rows, a bounded block at a time, and predict; see `Family.predict`."""
@@ -187,11 +193,11 @@ class DFS:
         return candidate
 
     def save(self, candidate: Candidate, folder: Path) -> None:
-        """Write `plan.json`, `vocabulary.json`, `trees.json` and, for each booster, `trees_<number>.txt`."""
-        model: Model = candidate.model
+        """Write `plan.json`, `vocabulary.json` and the files of the learner's model."""
+        model: FeatureModel = candidate.model
         model.plan.save(folder / "plan.json")
         model.vocabulary.save(folder / "vocabulary.json")
-        model.trees.save(folder)
+        model.learned.save(folder)
 
     def load(self, folder: Path, header: Candidate) -> Candidate:
         """Return `header` with the model that `save` wrote.
@@ -199,22 +205,41 @@ class DFS:
         Raises:
             BundleError: A file is missing or damaged.
         """
-        from relselect.dfs.learners.trees import Trees
         from relselect.dfs.plan.plan import Plan
         from relselect.dfs.prefix.encoding import Vocabulary
 
         try:
-            model = Model(
-                Plan.load(folder / "plan.json"), Vocabulary.load(folder / "vocabulary.json"), Trees.load(folder)
-            )
+            learned = learner_of(header.config["learner"]).load(folder)
+            model = FeatureModel(Plan.load(folder / "plan.json"), Vocabulary.load(folder / "vocabulary.json"), learned)
         except (OSError, ValueError, KeyError, TypeError) as error:
             rule = f"holds no readable feature synthesis model ({error})"
             raise BundleError("folder", str(folder), rule, "Save it again") from None
         return replace(header, model=model)
 
-    def probe(self, candidate: Candidate, problem: Problem) -> Probe | None:
-        """Return None: trees have no gradient in their weights."""
-        return None
+    def probe(self, candidate: Candidate, problem: Problem, rows: RowSource) -> Probe | None:
+        """Return what the learner's model offers on the select rows; None where its loss has no gradient."""
+        from relselect.dfs.learners.protocol import ProbedModel, TabularData
+        from relselect.dfs.prefix.matrix import compute
+
+        model: FeatureModel = candidate.model
+        if not isinstance(model.learned, ProbedModel) or rows.select.label is None:
+            return None
+        features = compute(problem, model.plan, rows.select, model.vocabulary)
+        return model.learned.probe(TabularData(features, rows.select.label))
+
+
+#: Features of the default configuration, and whether the decided model is refitted.
+_FEATURES: Config = {
+    "depth": 2,
+    "windows": True,
+    "history": True,
+    "nested": True,
+    "conditions": False,
+    "rich": False,
+    "drift": DRIFT,
+    "copies": 3,
+    "refit": True,
+}
 
 
 def _note_reads(feature: Feature, start: str, found: dict[str, set[str]]) -> None:
@@ -227,21 +252,21 @@ def _note_reads(feature: Feature, start: str, found: dict[str, set[str]]) -> Non
     end = feature.path[-1].table if feature.path else start
     if feature.base is not None:
         _note_reads(feature.base, end, found)
-    elif feature.column is not None and feature.aggregate not in OWN:
+    elif feature.column is not None and not feature.of_task_row:
         found.setdefault(end, set()).add(feature.column)
 
 
-def _before_test(problem: Problem, prepared: Prepared, budget: Budget) -> Budget:
-    """Return what is left for training when the features of the test rows, which are scored at the end, have their time."""
-    if not problem.task.has_test:
+def _before_awaiting(rows: RowSource, prepared: PreparedFeatures, budget: Budget) -> Budget:
+    """Return what is left for training when the features of the rows that are predicted at the end have their time."""
+    if not rows.awaiting:
         return budget
-    rows = len(prepared.train.values) + len(prepared.val.values)
-    needed = prepared.seconds * len(problem.rows("test")) / max(1, rows)
+    computed = sum(len(part.label) for part in (prepared.train, prepared.stop))
+    needed = prepared.seconds * rows.awaiting / max(1, computed)
     return budget.until(max(budget.left() - needed, budget.left() / 2))
 
 
-def _prepared(problem: Problem, config: Config, budget: Budget, emit: Emit) -> Prepared:
-    from relselect.dfs.search.prepared import Offer, prepare
+def _prepared(problem: Problem, rows: RowSource, config: Config, budget: Budget, emit: Emit) -> PreparedFeatures:
+    from relselect.dfs.search.prepared import FeatureFilter, FeatureSpace, prepare
 
     begun = time.monotonic()
     found: list[Any] = []
@@ -252,88 +277,76 @@ def _prepared(problem: Problem, config: Config, budget: Budget, emit: Emit) -> P
             found.append(True)
             emit(StageStarted("features"))
 
-    prepared = prepare(problem, check, Offer.of(config))
+    prepared = prepare(problem, rows, check, FeatureSpace.of(config), FeatureFilter.of(config))
     if found:
         emit(StageFinished("features", time.monotonic() - begun, f"{len(prepared.plan)} features"))
     return prepared
 
 
-def _predicted(problem: Problem, model: Model, rows: Rows) -> NDArray[np.float64]:
-    from relselect.dfs.search.prepared import features_of, runs
+def _predicted(problem: Problem, model: FeatureModel, rows: Rows) -> NDArray[np.float64]:
+    from relselect.dfs.prefix.matrix import compute
+    from relselect.dfs.search.prepared import runs
 
     found = [
-        model.trees.predict(features_of(problem, model.plan, run, model.vocabulary).values)
+        model.learned.predict(compute(problem, model.plan, run, model.vocabulary).values)
         for run in runs(rows, len(model.plan))
     ]
     return np.concatenate(found)
 
 
-def _validated(problem: Problem, prepared: Prepared, model: Model) -> NDArray[np.float64]:
-    """Return predictions of all validation rows; those that training was not stopped on are computed in blocks."""
-    rows = problem.rows("val")
-    if len(prepared.val_places) == len(rows):
-        return model.trees.predict(prepared.val.values)
-    return _predicted(problem, model, rows)
+def _validated(
+    problem: Problem, rows: RowSource, prepared: PreparedFeatures, model: FeatureModel
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return predictions of the stop rows and of the select rows; those that are not held are computed in blocks."""
+    stop = model.learned.predict(prepared.stop.features.values)
+    if prepared.select is None:
+        return stop, _predicted(problem, model, rows.select)
+    shared = prepared.select is prepared.stop.features
+    return stop, stop if shared else model.learned.predict(prepared.select.values)
 
 
-def _fitted_again(
-    problem: Problem, prepared: Prepared, config: Config, fitted: Fitted, seed: int, budget: Budget
-) -> Trees | None:
-    """Return trees fitted on training and validation rows, or None where there is no time for them."""
-    from relselect.dfs.learners.lightgbm import train_again
-    from relselect.dfs.search.prepared import Offer, validation_as_training
-
-    if budget.left() < fitted.seconds * len(fitted.trees.texts):
-        return None
-    try:
-        later = validation_as_training(problem, prepared, budget.check, Offer.of(config))
-    except BudgetExhausted:
-        return None
-    parts = [(prepared.train, prepared.label), later]
-    return train_again(problem.task, config, parts, fitted, seed=seed, budget=budget)
-
-
-def _notes(prepared: Prepared, config: Config, fitted: Fitted, again: Trees | None) -> tuple[str, ...]:
+def _notes(prepared: PreparedFeatures, fitted: LearnerFit) -> tuple[str, ...]:
     notes = []
-    if fitted.stopped == "constant":
+    if fitted.ended == "constant":
         notes.append("Training showed one label or no feature: the model is a constant.")
-    if fitted.stopped == "budget":
+    if fitted.ended == "budget":
         notes.append(f"The budget ended training; the best of the finished rounds is {fitted.rounds}.")
     if prepared.sampled:
-        notes.append(f"Training rows were sampled to {len(prepared.label):,} to bound memory.")
+        notes.append(f"Training rows were sampled to {len(prepared.train.label):,} to bound memory.")
     if prepared.drifted:
         notes.append(_about_drift(prepared))
-    if again is not None:
-        notes.append("Predictions come from trees fitted again on training and validation rows.")
-    elif config["refit"] and fitted.stopped != "constant":
-        notes.append("The budget left no time to fit again on training and validation rows.")
     return tuple(notes)
 
 
-def _about_drift(prepared: Prepared) -> str:
+def _about_drift(prepared: PreparedFeatures) -> str:
     count = len(prepared.drifted)
     which = "1 feature that moves" if count == 1 else f"{count} features that move"
-    return f"Left out: {which} too far between early and late training rows: {told(prepared.drifted)}."
+    return f"Left out: {which} too far between early and late training rows: {describe_drift(prepared.drifted)}."
 
 
-def _details(prepared: Prepared, fitted: Fitted, again: Trees | None) -> dict[str, Any]:
-    gains = fitted.trees.gains()
-    top = [] if gains is None else np.argsort(-gains, kind="stable")[:_TOLD].tolist()
+def _importances(prepared: PreparedFeatures, fitted: LearnerFit) -> Importances | None:
+    shares = fitted.model.importances()
+    if shares is None:
+        return None
     features, entity = prepared.plan.features, prepared.plan.entity
+    top = [int(place) for place in np.argsort(-shares, kind="stable")[:_NAMED] if shares[place] > 0]
+    return Importances(
+        "gain",
+        tuple(
+            FeatureImportance(features[place].name, float(shares[place]), features[place].describe(entity))
+            for place in top
+        ),
+    )
+
+
+def _facts(prepared: PreparedFeatures, fitted: LearnerFit) -> dict[str, Any]:
     return {
         "n_features": len(prepared.plan),
         "n_drifted": len(prepared.drifted),
-        "drifted": [{"feature": each.feature, "statistic": each.statistic} for each in prepared.drifted[:_TOLD]],
-        "n_train_rows": len(prepared.label),
+        "drifted": [{"feature": each.feature, "statistic": each.statistic} for each in prepared.drifted[:_NAMED]],
+        "n_train_rows": len(prepared.train.label),
         "feature_seconds": round(prepared.seconds, 3),
         "rounds": fitted.rounds,
-        "boosters": len(fitted.trees.texts),
-        "fitted_again": again is not None,
-        "stopped": fitted.stopped,
-        "learning_curve": fitted.curve,
-        "feature_importances": [
-            {"feature": features[k].name, "importance": float(gains[k]), "description": features[k].describe(entity)}
-            for k in top
-            if gains is not None and gains[k] > 0
-        ],
+        "boosters": fitted.members,
+        "seconds_per_booster": fitted.seconds,
     }

@@ -128,7 +128,7 @@ class Session:
 
 
 def _write_json(result: Mapping[str, Any]) -> None:
-    from relselect.report.record import plain
+    from relselect.serialization import plain
 
     print(json.dumps(plain(result), indent=2, ensure_ascii=False, allow_nan=False))  # noqa: T201
 

@@ -1,23 +1,22 @@
-"""Between training and scoring: what a predictor needs of a database, and what has changed since it was trained."""
+"""Scoring on a live database: the data that a predictor needs, and what has changed since training."""
 
 from __future__ import annotations
 
-from relselect.drift.findings import Drift, Finding, Severity, changed_data, changed_shapes
+from relselect.drift.changes import Change, ChangeSeverity, DatabaseDrift, changed_data, changed_schemas
 from relselect.drift.needs import Needs, needs_of
-from relselect.drift.reading import Reading, read_for
-from relselect.drift.snapshot import ColumnFacts, Shape, Snapshot
+from relselect.drift.scoring_data import ScoringData, read_scoring_data
+from relselect.drift.snapshot import ColumnSummary, TrainingSnapshot
 
 __all__ = [
-    "ColumnFacts",
-    "Drift",
-    "Finding",
+    "Change",
+    "ChangeSeverity",
+    "ColumnSummary",
+    "DatabaseDrift",
     "Needs",
-    "Reading",
-    "Severity",
-    "Shape",
-    "Snapshot",
+    "ScoringData",
+    "TrainingSnapshot",
     "changed_data",
-    "changed_shapes",
+    "changed_schemas",
     "needs_of",
-    "read_for",
+    "read_scoring_data",
 ]

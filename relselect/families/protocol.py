@@ -1,14 +1,18 @@
-"""The `Family` protocol: what a way of predicting must offer. A fourth family fits in without edits elsewhere."""
+"""The protocol of a family of models, of the rows it is given, and of the loss that flatness is measured on.
+
+A family that follows it is trained, reported, saved and loaded without an edit elsewhere, once it is registered
+(`relselect.families.registry`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from relselect.budget import Budget
 from relselect.events import Emit
+from relselect.families.candidate import Candidate, Config
 from relselect.problem import Problem
 from relselect.tasks import Rows
 
@@ -18,71 +22,47 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-__all__ = ["Candidate", "Checkpoint", "Config", "Family", "Portfolio", "Probe", "ReadsSome"]
-
-#: A configuration: JSON-able values only.
-Config = dict[str, Any]
+__all__ = ["Family", "Portfolio", "Probe", "ReadsSome", "RowSource"]
 
 
-@dataclass(frozen=True)
-class Checkpoint:
-    """A state of a model during training.
+class RowSource(Protocol):
+    """The rows that a fit may use: a family asks for no others.
 
-    Attributes:
-        step: The training step, or boosting round, it was taken at.
-        score: Its score on the rows used for early stopping, higher is better.
-        state: The weights; only the family that made it reads them.
+    The rows may carry columns beyond the task's declared features (`Rows.features`); a family reads those too, and is then
+    asked to predict rows that carry them.
     """
-
-    step: int
-    score: float
-    state: Any = None
-
-
-@dataclass
-class Candidate:
-    """One fitted configuration of one family.
-
-    Attributes:
-        family: The family's name.
-        config: The configuration.
-        seed: The seed of the fit.
-        number: The trial number within the family's study; 0 is the default configuration.
-        val_predictions: Predictions of the validation rows, shape (n,) or (n, classes).
-        val_score: Validation score, higher is better.
-        val_interval: 90 % bootstrap interval of the score, clustered by entity.
-        seconds: Wall-clock seconds of the fit.
-        peak_memory_mb: Peak resident memory of the process after the fit.
-        device: "cpu" or the accelerator.
-        model: The fitted model; only its family reads it.
-        checkpoints: The best states met in training, best first.
-        notes: What a reader should know (fallbacks, columns left out).
-        details: JSON-able facts for the report: importances, learning curve, sizes.
-    """
-
-    family: str
-    config: Config
-    seed: int
-    number: int
-    val_predictions: NDArray[np.float64]
-    val_score: float
-    val_interval: tuple[float, float]
-    seconds: float
-    peak_memory_mb: float
-    device: str
-    model: Any
-    checkpoints: tuple[Checkpoint, ...] = ()
-    notes: tuple[str, ...] = ()
-    details: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def id(self) -> str:
-        """The name under which reports speak of it."""
-        return f"{self.family}-{self.number}"
+    def key(self) -> tuple[Hashable, ...]:
+        """Equal keys of one problem mean equal rows: what is computed from the rows is cached under it."""
+        ...
+
+    def train(self, *, seed: int, copies: int) -> Rows:
+        """Return the training rows, and `copies` copies of each under the delays of the evaluation rows, if there are any."""
+        ...
+
+    @property
+    def stop(self) -> Rows:
+        """The rows that end training and rank checkpoints within a fit."""
+        ...
+
+    @property
+    def select(self) -> Rows:
+        """The rows that choose family, configuration and checkpoint, and carry the reported score."""
+        ...
+
+    def added(self, *, seed: int, copies: int) -> Rows:
+        """Return the rows that a refit trains on beside the training rows: all validation rows, shown as training rows are."""
+        ...
+
+    @property
+    def awaiting(self) -> int:
+        """Rows that will be predicted after the studies (test rows, where they are scored): families keep time for them."""
+        ...
 
 
 class Probe(Protocol):
-    """A differentiable loss on a fixed batch of validation rows: what flatness is measured on."""
+    """A differentiable loss on a fixed batch of rows: what flatness is measured on."""
 
     #: Only checkpoints with equal text are compared.
     architecture: str
@@ -117,6 +97,7 @@ class Family(Protocol):
     def fit(
         self,
         problem: Problem,
+        rows: RowSource,
         config: Config,
         *,
         seed: int,
@@ -125,13 +106,48 @@ class Family(Protocol):
         emit: Emit,
         resume: Path | None = None,
     ) -> Candidate:
-        """Train, and return the best met when the budget ends midway.
+        """Train on the training rows until the stop rows say so, and score on the select rows.
 
-        `resume` is a folder of this very fit (problem, configuration, seed), which need not exist: a family may keep the
-        state of an unfinished fit there and must then go on from a state it finds. None keeps nothing.
+        Args:
+            problem: The database and the task.
+            rows: The rows to train on, to stop on and to be scored on.
+            config: The configuration.
+            seed: Seed of everything random in the fit.
+            number: The trial's number, for events.
+            budget: Asked all the while; the best state met so far is returned when it ends midway.
+            emit: Listener.
+            resume: A folder of this very fit (problem, rows, configuration, seed), which need not exist: a family may keep
+                the state of an unfinished fit there and must then go on from a state it finds. None keeps nothing.
 
         Raises:
             BudgetExhausted: The budget ended before anything useful was trained.
+            ConfigError: The configuration has an unknown option or value.
+        """
+        ...
+
+    def refit(
+        self,
+        candidate: Candidate,
+        problem: Problem,
+        rows: RowSource,
+        *,
+        budget: Budget,
+        emit: Emit,
+        resume: Path | None = None,
+    ) -> Candidate | None:
+        """Train the candidate's checkpoint further, or anew, on training and validation rows.
+
+        Args:
+            candidate: What was decided; it stays as it is.
+            problem: The database and the task.
+            rows: The rows of the fit.
+            budget: Asked all the while.
+            emit: Listener.
+            resume: As for `fit`, the folder of this very refit.
+
+        Returns:
+            The candidate with a model that has seen all labelled rows but those of the test; None where there is no time
+            for it, or nothing to gain.
         """
         ...
 
@@ -140,7 +156,7 @@ class Family(Protocol):
         ...
 
     def choose(self, candidate: Candidate, checkpoint: int) -> Candidate:
-        """Return the candidate with one of its checkpoints loaded."""
+        """Return the candidate with one of its checkpoints loaded; its scores stay those of the checkpoint it had."""
         ...
 
     def save(self, candidate: Candidate, folder: Path) -> None:
@@ -148,10 +164,10 @@ class Family(Protocol):
         ...
 
     def load(self, folder: Path, header: Candidate) -> Candidate:
-        """Return `header` with its model read from the folder."""
+        """Return `header` with its model, and the states of its checkpoints, read from the folder."""
         ...
 
-    def probe(self, candidate: Candidate, problem: Problem) -> Probe | None:
+    def probe(self, candidate: Candidate, problem: Problem, rows: RowSource) -> Probe | None:
         """Return what flatness is measured on, or None where the loss has no gradient."""
         ...
 

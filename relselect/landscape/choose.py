@@ -1,9 +1,9 @@
-"""The final choice: validation first, flatness among checkpoints that validation cannot tell apart.
+"""Chooses the final checkpoint: by the score on the select rows, then by flatness among near ties.
 
-Flatness compares only checkpoints of one learner and architecture (`Probe.architecture`). Between learners
-validation decides; where two are closer than a tenth of the standard error, the one whose score varies less
-over time. Flatness overrules validation only when a near tie is flatter by more than twice the standard error
-of the difference.
+Flatness compares only checkpoints of one learner and architecture (`Probe.architecture`). Between learners the score
+decides; where two are closer than a tenth of the standard error, the one whose score varies less over time. Flatness
+overrules the score only when a checkpoint is flatter by more than twice the standard error of the difference, and its own
+score on the select rows lies within one standard error of the best.
 """
 
 from __future__ import annotations
@@ -20,10 +20,12 @@ from relselect.budget import Budget
 from relselect.errors import BudgetExhausted, ConfigError
 from relselect.events import CheckpointChosen, Emit, StageFinished, StageStarted, silent
 from relselect.landscape.criterion import Criterion, Measurement, SlopeCriterion
-from relselect.landscape.ties import Entry, NearTie, entries, loaded, score_spread, standard_error
+from relselect.landscape.ties import Entry, NearTie, entries, score_spread, standard_error
+from relselect.tasks.metrics import interval_of
 
 if TYPE_CHECKING:
-    from relselect.families.protocol import Candidate, Family, Probe
+    from relselect.families.candidate import Candidate
+    from relselect.families.protocol import Family, Probe, RowSource
     from relselect.problem import Problem
 
 __all__ = ["FinalChoice", "choose_checkpoint", "load_choice"]
@@ -75,6 +77,7 @@ class FinalChoice:
 def choose_checkpoint(
     candidates: Sequence[Candidate],
     problem: Problem,
+    rows: RowSource,
     families: Mapping[str, Family],
     *,
     budget: Budget,
@@ -86,9 +89,10 @@ def choose_checkpoint(
 
     Args:
         candidates: Finished candidates of any families.
-        problem: Their problem; only its validation rows are read.
+        problem: Their problem.
+        rows: Their rows; only the select rows are read.
         families: The families by name.
-        budget: Flatness is measured while there is time, validation decides otherwise.
+        budget: Flatness is measured while there is time, the score decides otherwise.
         emit: Listener.
         seed: Seed of the directions.
         criterion: The flatness criterion; None for the slope.
@@ -100,25 +104,26 @@ def choose_checkpoint(
         raise ConfigError("candidates", [], "must not be empty", "Tune at least one family first")
     start = time.monotonic()
     emit(StageStarted(_STAGE))
-    choice = _Choice(problem, families, budget, seed, criterion or SlopeCriterion()).make(candidates)
+    choice = _Choice(problem, rows, families, budget, seed, criterion or SlopeCriterion()).make(candidates)
     choice = replace(choice, seconds=time.monotonic() - start)
     emit(CheckpointChosen(choice.candidate.family, choice.candidate.number, choice.checkpoint, choice.why))
     emit(StageFinished(_STAGE, choice.seconds, choice.why))
     return choice
 
 
-def load_choice(choice: FinalChoice, problem: Problem, families: Mapping[str, Family]) -> Candidate:
-    """Return the chosen candidate with the chosen checkpoint loaded, its validation figures computed anew."""
-    from relselect.tasks.metrics import interval_of
+def load_choice(choice: FinalChoice, problem: Problem, rows: RowSource, families: Mapping[str, Family]) -> Candidate:
+    """Return the chosen candidate with the chosen checkpoint loaded, its scores computed anew on the select rows."""
+    if choice.checkpoint is None or choice.checkpoint == choice.candidate.checkpoint:
+        return choice.candidate
+    return _loaded(choice.candidate, choice.checkpoint, problem, rows, families[choice.candidate.family])
 
-    candidate = choice.candidate
-    if choice.checkpoint is None or choice.checkpoint == loaded(candidate):
-        return candidate
-    family, rows = families[candidate.family], problem.rows("val")
-    other = family.choose(candidate, choice.checkpoint)
-    predictions = family.predict(other, problem, rows)
-    score, interval = interval_of(problem.task.metric, rows, predictions, seed=candidate.seed)
-    return replace(other, val_predictions=predictions, val_score=score, val_interval=interval)
+
+def _loaded(candidate: Candidate, checkpoint: int, problem: Problem, rows: RowSource, family: Family) -> Candidate:
+    other = family.choose(candidate, checkpoint)
+    predictions = family.predict(other, problem, rows.select)
+    score, interval = interval_of(problem.task.metric, rows.select, predictions, seed=candidate.seed)
+    stop_score = candidate.checkpoints[checkpoint].score
+    return replace(other, predictions=predictions, score=score, interval=interval, stop_score=stop_score)
 
 
 class _Choice:
@@ -127,27 +132,30 @@ class _Choice:
     def __init__(
         self,
         problem: Problem,
+        rows: RowSource,
         families: Mapping[str, Family],
         budget: Budget,
         seed: int,
         criterion: Criterion,
     ) -> None:
-        self.problem, self.families, self.budget = problem, families, budget
+        self.problem, self.rows, self.families, self.budget = problem, rows, families, budget
         self.seed, self.criterion = seed, criterion
         self.probes: dict[tuple[str, int], Probe | None] = {}
         self.found: dict[tuple[str, int, int | None], Measurement] = {}
         self.spreads: dict[tuple[str, int], float] = {}
+        self.own_scores: dict[tuple[str, int, int | None], float] = {}
 
     def make(self, candidates: Sequence[Candidate]) -> FinalChoice:
         listed = entries(candidates)
         if not listed:
             only = candidates[0]
-            why = "No candidate has a validation score (the metric is undefined there); the first one is kept."
-            return FinalChoice(only, loaded(only), why, (), (only.family, only.number, loaded(only)), 0.0, why, 0.0)
+            why = "No candidate has a score on the select rows (the metric is undefined there); the first one is kept."
+            ident = (only.family, only.number, only.checkpoint)
+            return FinalChoice(only, only.checkpoint, why, (), ident, 0.0, why, 0.0)
         error = standard_error(listed[0].candidate)
         near = [entry for entry in listed if entry.score >= listed[0].score - error][:_MOST]
         leader, why = self._between_learners(near, error)
-        chosen, reason, skipped = self._by_flatness(leader, near)
+        chosen, reason, skipped = self._by_flatness(leader, near, error)
         rows = tuple(self._row(entry, entry is chosen) for entry in near)
         return FinalChoice(
             chosen.candidate, chosen.checkpoint, f"{why} {reason}", rows, near[0].ident, error, skipped, 0.0
@@ -158,19 +166,19 @@ class _Choice:
         best = near[0]
         rivals = [e for e in near if best.score - e.score <= _LEARNER_TIE * error]
         learners = list({self._learner(e): e for e in reversed(rivals)}.values())
-        lead = f"{_name(best)} has the best validation score ({best.score:.4g})."
+        lead = f"{_name(best)} has the best score on the select rows ({best.score:.4g})."
         if len(learners) < 2:
             return best, lead
         for entry in learners:
             key = (entry.candidate.family, entry.candidate.number)
-            self.spreads[key] = score_spread(entry.candidate, self.problem)
+            self.spreads[key] = score_spread(entry.candidate, self.rows.select, self.problem.task.metric)
         steady = min(learners, key=lambda e: (_last_if_nan(self._spread(e)), -e.score))
         if steady is best or math.isnan(self._spread(steady)):
             return best, lead
         spread = f"{self._spread(steady):.2g} against {self._spread(best):.2g}"
         return steady, f"{_name(steady)} ties with {_name(best)} and varies less over time ({spread})."
 
-    def _by_flatness(self, leader: Entry, near: list[Entry]) -> tuple[Entry, str, str]:
+    def _by_flatness(self, leader: Entry, near: list[Entry], error: float) -> tuple[Entry, str, str]:
         """Return the flattest near tie of the leader's architecture, a sentence, and what was skipped."""
         architecture = self._architecture(leader)
         peers = [e for e in near if architecture and self._architecture(e) == architecture]
@@ -189,7 +197,10 @@ class _Choice:
                 f"None of its {len(measured) - 1} measured near ties is clearly flatter ({name}).",
                 skipped,
             )
-        flattest = min(flatter, key=lambda e: self.found[e.ident].value)
+        near_enough = (e for e in sorted(flatter, key=self._value) if self._own_score(e) >= leader.score - error)
+        flattest = next(near_enough, None)
+        if flattest is None:
+            return leader, f"What is flatter ({name}) scores lower by more than one standard error.", skipped
         values = f"{self.found[flattest.ident].value:.3g} against {self.found[leader.ident].value:.3g}"
         text = f"{_name(flattest)} is within one standard error of it and flatter ({name} {values})."
         return flattest, text, skipped
@@ -233,11 +244,25 @@ class _Choice:
             return False
         return bool(gain.mean() > _CLEARLY * gain.std(ddof=1) / math.sqrt(len(gain)))
 
+    def _value(self, entry: Entry) -> float:
+        return self.found[entry.ident].value
+
+    def _own_score(self, entry: Entry) -> float:
+        """Return the checkpoint's own score on the select rows, which its entry may only estimate."""
+        candidate, checkpoint = entry.candidate, entry.checkpoint
+        if checkpoint is None or checkpoint == candidate.checkpoint:
+            return entry.score
+        if entry.ident not in self.own_scores:
+            family = self.families[candidate.family]
+            other = _loaded(candidate, checkpoint, self.problem, self.rows, family)
+            self.own_scores[entry.ident] = other.score
+        return self.own_scores[entry.ident]
+
     def _probe(self, entry: Entry) -> Probe | None:
         candidate = entry.candidate
         key = (candidate.family, candidate.number)
         if key not in self.probes:
-            self.probes[key] = self.families[candidate.family].probe(candidate, self.problem)
+            self.probes[key] = self.families[candidate.family].probe(candidate, self.problem, self.rows)
         return self.probes[key]
 
     def _architecture(self, entry: Entry) -> str:
@@ -256,9 +281,9 @@ class _Choice:
     def _row(self, entry: Entry, chosen: bool) -> NearTie:
         found = self.found.get(entry.ident)
         value, stderr = (found.value, found.stderr) if found else (math.nan, math.nan)
-        own = entry.checkpoint is None or entry.checkpoint == loaded(entry.candidate)
-        spread = self._spread(entry) if own else math.nan
-        return NearTie(*entry.ident, entry.score, self._architecture(entry), value, stderr, spread, chosen)
+        spread = self._spread(entry) if entry.checkpoint == entry.candidate.checkpoint else math.nan
+        score = self.own_scores.get(entry.ident, entry.score)
+        return NearTie(*entry.ident, score, self._architecture(entry), value, stderr, spread, chosen)
 
 
 def _name(entry: Entry) -> str:

@@ -1,9 +1,9 @@
-"""Which checkpoints the validation rows cannot tell apart, and how steady each is over time."""
+"""Checkpoints within one standard error of the best on the select rows, and the spread of each score over time."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +12,8 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from relselect.families.protocol import Candidate
-    from relselect.problem import Problem
+    from relselect.families.candidate import Candidate
+    from relselect.tasks import Metric, Rows
 
 __all__ = ["Entry", "NearTie", "entries", "score_spread", "standard_error"]
 
@@ -30,7 +30,7 @@ class NearTie:
         family: Family of the candidate.
         number: Number of the candidate in its family's study.
         checkpoint: Index of the checkpoint, None for a candidate without checkpoints.
-        score: Validation score, higher is better.
+        score: Score on the select rows, higher is better.
         architecture: What it may be compared with by flatness; "" when flatness is undefined for it.
         flatness: Value of the criterion, lower is flatter; nan when it was not measured.
         flatness_stderr: Its standard error.
@@ -53,6 +53,12 @@ class NearTie:
         """Return the row with null for nan."""
         return {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in asdict(self).items()}
 
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> NearTie:
+        """Return the row that `to_json` wrote."""
+        plain: dict[str, Any] = {k: math.nan if v is None and k != "checkpoint" else v for k, v in stored.items()}
+        return cls(**plain)
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -71,43 +77,34 @@ class Entry:
 def entries(candidates: Sequence[Candidate]) -> list[Entry]:
     """Return every checkpoint of every candidate, the best first.
 
-    Scores of checkpoints may come from a part of the validation rows; they are shifted so that a candidate's
-    best checkpoint, the one it predicts with, carries the candidate's own score.
+    A candidate's score on the select rows is that of the checkpoint its model holds. The other checkpoints have a score on the
+    stop rows only: they are entered at the candidate's score plus the difference of the two scores on the stop rows, an estimate
+    that `choose_checkpoint` replaces by their own score on the select rows where it comes to a choice between them.
     """
     found = []
     for candidate in candidates:
-        if math.isnan(candidate.val_score):
+        if math.isnan(candidate.score):
             continue
-        scores = [checkpoint.score for checkpoint in candidate.checkpoints]
-        top = loaded(candidate)
-        if top is None:
-            found.append(Entry(candidate, None, candidate.val_score))
+        held = candidate.checkpoint
+        if held is None or math.isnan(candidate.checkpoints[held].score):
+            found.append(Entry(candidate, held, candidate.score))
             continue
-        shifted = [candidate.val_score + score - scores[top] for score in scores]
-        found += [Entry(candidate, i, score) for i, score in enumerate(shifted) if not math.isnan(score)]
+        shifted = [candidate.score + each.score - candidate.checkpoints[held].score for each in candidate.checkpoints]
+        found += [Entry(candidate, place, score) for place, score in enumerate(shifted) if not math.isnan(score)]
     return sorted(found, key=lambda e: (-e.score, e.candidate.number, e.candidate.family, e.checkpoint or 0))
 
 
-def loaded(candidate: Candidate) -> int | None:
-    """Return the index of the checkpoint a candidate predicts with (its best), None without checkpoints."""
-    scores = [checkpoint.score for checkpoint in candidate.checkpoints]
-    if not scores or np.isnan(scores).all():
-        return None
-    return int(np.nanargmax(scores))
-
-
 def standard_error(candidate: Candidate) -> float:
-    """Return the standard error of a validation score, from its 90 % interval; 0 if there is none."""
-    low, high = candidate.val_interval
+    """Return the standard error of a score on the select rows, from its 90 % interval; 0 if there is none."""
+    low, high = candidate.interval
     error = (high - low) / (2 * _NORMAL_95)
     return error if math.isfinite(error) else 0.0
 
 
-def score_spread(candidate: Candidate, problem: Problem) -> float:
-    """Return the standard deviation of the score over up to five slices of the cutoffs; nan below two."""
-    rows, metric = problem.rows("val"), problem.task.metric
+def score_spread(candidate: Candidate, rows: Rows, metric: Metric) -> float:
+    """Return the standard deviation of the score over up to five slices of the select rows' cutoffs; nan below two."""
     label = np.asarray(rows.label)
-    scores = [metric.score(label[part], candidate.val_predictions[part]) for part in _slices(rows.cutoff)]
+    scores = [metric.score(label[part], candidate.predictions[part]) for part in _slices(rows.cutoff)]
     kept = [score for score in scores if not math.isnan(score)]
     return float(np.std(kept, ddof=1)) if len(kept) > 1 else math.nan
 

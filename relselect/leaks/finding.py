@@ -1,4 +1,4 @@
-"""One finding of a leak check."""
+"""One finding of a leak check, and the acceptance of findings by reasons from a manifest."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ Severity = Literal["error", "warning", "info"]
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that may let a model know what it could not know.
+    """Data or a query that may give a model information from after the cutoff.
 
     Attributes:
         check: Name of the check.
-        severity: "error" refuses to train, "warning" is told, "info" is worth knowing.
-        subject: What it is about: `table.column`, a query, a split.
-        evidence: What was seen, with numbers.
-        fix: The way out, as an instruction.
-        accepted: The reason why somebody who knows the data lets it stand, or None.
+        severity: "error" stops the run before training; "warning" is emitted as an event; "info" stands in the report only.
+        subject: The column as `table.column`, the query or the split that it is about.
+        evidence: The observation, with numbers.
+        fix: How to repair it, as an instruction.
+        accepted: The reason given in the manifest for accepting it, or None.
     """
 
     check: str
@@ -32,8 +32,8 @@ class Finding:
     accepted: str | None = None
 
     def __str__(self) -> str:
-        stands = f" Accepted: {self.accepted.rstrip('.')}." if self.accepted else ""
-        return f"{self.subject}: {self.evidence.rstrip('.')}. {self.fix.rstrip('.')}.{stands}"
+        reason = f" Accepted: {self.accepted.rstrip('.')}." if self.accepted else ""
+        return f"{self.subject}: {self.evidence.rstrip('.')}. {self.fix.rstrip('.')}.{reason}"
 
     def to_json(self) -> dict[str, Any]:
         """Return the finding as a JSON-able dictionary."""
@@ -46,7 +46,7 @@ class Finding:
 
 
 def accept(findings: list[Finding], reasons: Mapping[str, str]) -> list[Finding]:
-    """Return the findings with the reasons for which some are let stand; errors are not.
+    """Return the findings with the reasons for which some are accepted; errors are never accepted.
 
     Args:
         findings: The findings.

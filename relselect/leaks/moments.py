@@ -1,4 +1,8 @@
-"""Times that cannot be, and columns that are written after their row."""
+"""Finds impossible dates, and columns that are written after their row.
+
+It reads all rows of the database and no task. Integer times are compared within their rows only, because their unit is
+unknown.
+"""
 
 from __future__ import annotations
 
@@ -12,37 +16,81 @@ from relselect.database.columns import as_numpy
 from relselect.leaks.finding import Finding
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from relselect.database import Database, Table
 
-__all__ = ["check_moments"]
+__all__ = ["check_dates", "check_late_values", "why_no_dates", "why_no_late_values"]
 
 _YEAR = 365 * DAY
-#: Dates from this year on are placeholders, not dates.
+#: Dates from this one on are taken for placeholders.
 _FAR = int(np.datetime64("2100-01-01", "us").astype(np.int64))
-#: Years that a date may lie behind all but the latest thousandth.
+#: A date is stray when it lies this many years after the 99.9th percentile of its column.
 _STRAY_YEARS = 20
-#: Rows at the epoch, and how many times the usual number per day, that make it a default value.
+#: 1970-01-01 is taken for a default value from this many rows on, and above this multiple of the mean rows per day.
 _LEAST_EPOCH, _EPOCH_RATIO = 5, 10.0
-#: Share of rows in which a column has to be later than its row.
+#: A column is reported when it is later than its row in at least this share of the rows.
 _LATER = 0.01
 _LEAST_ROWS = 50
-#: How much more often the latest tenth of the rows lacks a value for it to look filled in later.
+#: A column is reported when its share of NULL in the latest tenth of the rows exceeds that in the tenth before by this.
 _FILLED = 0.3
 
 
-def check_moments(database: Database) -> list[Finding]:
-    """Return the findings about the times of every table; integer times are only compared within their rows."""
+def why_no_dates(database: Database) -> str | None:
+    """Return why `check_dates` does not apply, None where it does."""
+    dated = any(_is_date(table, column) for table in database.tables.values() for column in table.columns)
+    return None if dated else "No column holds dates."
+
+
+def check_dates(database: Database, check: Callable[[], None] = lambda: None) -> list[Finding]:
+    """Return the findings `epoch_dates` and `far_future_dates` of all date columns.
+
+    Args:
+        database: The database.
+        check: Called before each column; raises where the time has ended.
+
+    Raises:
+        BudgetExhausted: Raised by `check`.
+    """
     found = []
     for name, table in database.tables.items():
         for column in table.columns:
-            if pa.types.is_timestamp(table.data[column].type) or pa.types.is_date(table.data[column].type):
+            if _is_date(table, column):
+                check()
                 found += _impossible(name, column, ticks_of(table.data[column]))
+    return found
+
+
+def why_no_late_values(database: Database) -> str | None:
+    """Return why `check_late_values` does not apply, None where it does."""
+    timed = any(table.time is not None for table in database.tables.values())
+    return None if timed else "No table has a time column."
+
+
+def check_late_values(database: Database, check: Callable[[], None] = lambda: None) -> list[Finding]:
+    """Return the findings `later_than_row` and `filled_later` of all tables that have a time column.
+
+    Args:
+        database: The database.
+        check: Called before each table; raises where the time has ended.
+
+    Raises:
+        BudgetExhausted: Raised by `check`.
+    """
+    found = []
+    for table in database.tables.values():
         if table.time is not None:
+            check()
             found += _later_than_row(database, table)
             found += _filled_later(database, table)
     return found
+
+
+def _is_date(table: Table, column: str) -> bool:
+    dtype = table.data[column].type
+    return bool(pa.types.is_timestamp(dtype) or pa.types.is_date(dtype))
 
 
 def _impossible(table: str, column: str, ticks: NDArray[np.int64]) -> list[Finding]:
@@ -64,25 +112,23 @@ def _impossible(table: str, column: str, ticks: NDArray[np.int64]) -> list[Findi
 
 
 def _later_than_row(database: Database, table: Table) -> list[Finding]:
-    """Find dates that lie after the row's own time: the row was changed when they came to pass."""
+    """Find dates after the row's own time: the row was probably updated then."""
     own, found = database.times(table.name), []
     for column in table.columns:
-        dtype = table.data[column].type
-        timed = pa.types.is_timestamp(dtype) or pa.types.is_date(dtype)
-        if not timed or column == table.time or table.clock_of(column) is not None:
+        if not _is_date(table, column) or column == table.time or table.clock_of(column) is not None:
             continue
         ticks = ticks_of(table.data[column])
         both = (ticks != NEVER) & (own != NEVER)
-        # a date has no hour: the day of the row is not after it
+        # a date column has no hour, so a date on the row's own day is not later
         later = both & (ticks > own) & (ticks // DAY > own // DAY)
         if both.sum() < _LEAST_ROWS or later.sum() < _LATER * both.sum():
             continue
         gap = float(np.median((ticks - own)[later])) / DAY
-        with_it = _companions(table, column, ticks != NEVER)
+        companions = _companions(table, column, ticks != NEVER)
         text = f"is later than its row's {table.time} in {later.sum() / both.sum():.0%} of the rows, by {gap:,.0f} days"
-        text += f" (median); {', '.join(with_it)} have values in the same rows only" if with_it else " (median)"
-        fix = f"declare known_at: {{{column}: {with_it}}}" if with_it else "drop it"
-        fix = f"If it is written when it comes to pass, {fix}; a plan or a due date may stay"
+        text += f" (median); {', '.join(companions)} have values in the same rows only" if companions else " (median)"
+        fix = f"declare known_at: {{{column}: {companions}}}" if companions else "drop it"
+        fix = f"If it is written when the event happens, {fix}; a planned or due date may stay"
         found.append(Finding("later_than_row", "warning", f"{table.name}.{column}", text, fix))
     return found
 
@@ -101,7 +147,7 @@ def _companions(table: Table, column: str, present: NDArray[np.bool_]) -> list[s
 
 
 def _filled_later(database: Database, table: Table) -> list[Finding]:
-    """Find columns that the newest rows lack far more often than the older ones."""
+    """Find columns that are NULL far more often in the newest rows than before."""
     own, found = database.times(table.name), []
     seen = np.flatnonzero(own != NEVER)
     if len(seen) < 10 * _LEAST_ROWS:

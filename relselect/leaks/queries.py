@@ -1,12 +1,13 @@
-"""What a task's queries read, told from their text: a population ends at the cutoff, a label window has two ends.
+"""Static check of population and label SQL for missing time bounds.
 
-Every table with a time that a query reads has to be compared with the cutoff. A population (and a subquery that says who is
-asked about) needs an upper bound that is not after the cutoff; a label query needs a lower and an upper bound, or reads
-history only. A source whose time a subquery hands on is judged where it is used.
+A query must compare every timed table that it reads with the cutoff. A population query needs an upper bound that is not
+after the cutoff; so does any subquery that selects entities. A label query needs a lower and an upper bound, or no row
+after the cutoff. A subquery that passes on an unbounded time is judged where its result is used.
 
-Our own runs show a query nothing past the cutoff whatever it asks for; a finding here says that the same query, run as it
-stands on a live database, would answer another question. RelBench's driver-dnf has such a population: its test rows
-include drivers whose first race lies after the cutoff (github.com/snap-stanford/relbench, issue 402).
+The check does not run the query and does not see data. During a run a query never sees rows after the cutoff, whatever
+it asks for; a finding means that the same text, run on a live database, returns something else. An example is RelBench's
+driver-dnf: its test population includes drivers whose first race lies after the cutoff
+(github.com/snap-stanford/relbench, issue 402).
 """
 
 from __future__ import annotations
@@ -18,27 +19,37 @@ from typing import TYPE_CHECKING, Any, Literal
 from relselect.leaks.finding import Finding
 
 if TYPE_CHECKING:
-    from relselect.database import Database
-    from relselect.database.task_spec import TaskSpec
+    from relselect.problem import Problem
 
-__all__ = ["check_queries", "check_query"]
+__all__ = ["check_queries", "check_query", "why_no_queries"]
 
 Role = Literal["population", "label", "reference"]
 
-#: What the cutoffs of a task are called in queries, ours and those of RelBench: relations, and their column.
+#: Names of the relation of cutoffs in queries, ours and RelBench's; then the names of its column.
 _CUTOFF_TABLES = frozenset({"cutoffs", "population", "timestamp_df", "timestamps"})
 _CUTOFFS = frozenset({"cutoff", "timestamp"})
 
 
-def check_queries(database: Database, spec: TaskSpec) -> list[Finding]:
-    """Return the findings in the queries of a task's declaration."""
-    times = {name: table.time for name, table in database.tables.items() if table.time is not None}
+def why_no_queries(problem: Problem) -> str | None:
+    """Return why `check_queries` does not apply, None where it does."""
+    return None if _queries(problem) else "The task has no query."
+
+
+def check_queries(problem: Problem) -> list[Finding]:
+    """Return the findings in the queries of a task, and in the reference query that its manifest declares."""
+    tables = problem.user_database.tables
+    times = {name: table.time for name, table in tables.items() if table.time is not None}
+    return [finding for role, text in _queries(problem) for finding in check_query(text, times, role)]
+
+
+def _queries(problem: Problem) -> list[tuple[Role, str]]:
+    task, spec = problem.task, problem.user_database.tasks.get(problem.task.name)
     texts: list[tuple[Role, str | None]] = [
-        ("population", spec.population),
-        ("label", spec.label),
-        ("reference", spec.sql),
+        ("population", task.population),
+        ("label", task.label_query),
+        ("reference", None if spec is None else spec.sql),
     ]
-    return [finding for role, text in texts if text for finding in check_query(text, times, role)]
+    return [(role, text) for role, text in texts if text]
 
 
 def check_query(text: str, times: Mapping[str, str], role: Role) -> list[Finding]:
@@ -47,8 +58,15 @@ def check_query(text: str, times: Mapping[str, str], role: Role) -> list[Finding
     Args:
         text: The query, in DuckDB's dialect.
         times: Table -> its time column.
-        role: What the query says: who is asked about, the answers, or ("reference") both, as the author of given labels
-            wrote it down.
+        role: "population" (selects entities), "label" (computes labels) or "reference" (does both: the query with which
+            the author of a label file made it).
+
+    Returns:
+        The findings, each once; the single finding `query_unreadable` where the text cannot be parsed.
+
+    >>> text = "SELECT c.cutoff, o.customer FROM cutoffs c JOIN orders o ON o.at > c.cutoff - INTERVAL 1 YEAR"
+    >>> [(each.check, each.subject) for each in check_query(text, {"orders": "at"}, "population")]
+    [('population_reads_past_cutoff', 'population: orders')]
     """
     import sqlglot
     from sqlglot.errors import SqlglotError
@@ -59,7 +77,7 @@ def check_query(text: str, times: Mapping[str, str], role: Role) -> list[Finding
         evidence = f"cannot be parsed ({str(error).splitlines()[0]})"
         return [Finding("query_unreadable", "info", role, evidence, "Check its bounds by hand")]
     reader = _Reader({table.lower(): column for table, column in times.items()}, role)
-    reader.read(tree, {}, asked=role == "population", outermost=True)
+    reader.read(tree, {}, selects_entities=role == "population", outermost=True)
     return list(dict.fromkeys(reader.findings))
 
 
@@ -68,11 +86,11 @@ class _Source:
     """A relation in a FROM clause.
 
     Attributes:
-        tables: Tables with a time that it reads and nothing has bounded yet.
-        cutoffs: Its columns that are the cutoff.
-        lower: Something of it is compared as later than the cutoff.
-        upper: Something of it is compared as earlier than the cutoff, or than the cutoff and something.
-        ahead: The upper bound lies after the cutoff.
+        tables: Timed tables that it reads and that no comparison has bounded yet.
+        cutoffs: Its columns that hold the cutoff.
+        lower: Whether one of its columns has the cutoff, or an expression of it, as a lower bound.
+        upper: Whether one of its columns has the cutoff, or an expression of it, as an upper bound.
+        ahead: Whether the upper bound is later than the cutoff.
     """
 
     tables: tuple[str, ...] = ()
@@ -91,37 +109,42 @@ class _Reader:
     role: Role
     findings: list[Finding] = field(default_factory=list)
 
-    def read(self, tree: Any, known: Mapping[str, _Source], *, asked: bool, outermost: bool = False) -> _Source:
-        """Read a query and return what its result is to a query around it.
+    def read(
+        self, tree: Any, known: Mapping[str, _Source], *, selects_entities: bool, outermost: bool = False
+    ) -> _Source:
+        """Read a query and return its result as a source of the enclosing query.
 
         Args:
             tree: The query.
-            known: Relations that stand before it in WITH clauses.
-            asked: Whether it says who is asked about.
-            outermost: Whether nothing around it could still bound what it reads.
+            known: Relations defined by enclosing WITH clauses.
+            selects_entities: Whether it selects entities.
+            outermost: Whether no enclosing query can still bound the rows that it reads.
         """
         from sqlglot import exp
 
         named = dict(known)
         clause = tree.args.get("with_") or tree.args.get("with")
         for each in clause.expressions if clause else []:
-            named[each.alias.lower()] = self.read(each.this, named, asked=asked)
+            named[each.alias.lower()] = self.read(each.this, named, selects_entities=selects_entities)
         if isinstance(tree, exp.Subquery):
-            return self.read(tree.this, named, asked=asked, outermost=outermost)
+            return self.read(tree.this, named, selects_entities=selects_entities, outermost=outermost)
         if isinstance(tree, exp.SetOperation):
-            sides = [self.read(side, named, asked=asked, outermost=outermost) for side in (tree.left, tree.right)]
+            sides = [
+                self.read(side, named, selects_entities=selects_entities, outermost=outermost)
+                for side in (tree.left, tree.right)
+            ]
             return _Source((*sides[0].tables, *sides[1].tables), sides[0].cutoffs | sides[1].cutoffs)
-        return self._select(tree, named, asked, outermost) if isinstance(tree, exp.Select) else _Source()
+        return self._select(tree, named, selects_entities, outermost) if isinstance(tree, exp.Select) else _Source()
 
-    def _select(self, tree: Any, named: Mapping[str, _Source], asked: bool, outermost: bool) -> _Source:
+    def _select(self, tree: Any, named: Mapping[str, _Source], selects_entities: bool, outermost: bool) -> _Source:
         from sqlglot import exp
 
-        sources = self._sources(tree, named, asked)
+        sources = self._sources(tree, named, selects_entities)
         linked: set[frozenset[str]] = set()
         for node in _own_nodes(tree):
             if isinstance(node, exp.Query):
                 if not _is_source(node):
-                    self.read(node, {**named, **_outer(sources)}, asked=self.role != "label", outermost=True)
+                    self.read(node, {**named, **_outer(sources)}, selects_entities=self.role != "label", outermost=True)
             elif isinstance(node, exp.GT | exp.GTE | exp.LT | exp.LTE | exp.EQ | exp.Between):
                 _compare(node, sources)
                 linked |= _link(node, sources)
@@ -131,12 +154,12 @@ class _Reader:
             if not source.tables:
                 continue
             if outermost or source.lower or source.upper:
-                self._judge(alias, sources, linked, asked)
+                self._judge(alias, sources, linked, selects_entities)
             else:
                 open_tables += source.tables
         return _Source(tuple(open_tables), _shown_cutoffs(tree, sources))
 
-    def _sources(self, tree: Any, named: Mapping[str, _Source], asked: bool) -> dict[str, _Source]:
+    def _sources(self, tree: Any, named: Mapping[str, _Source], selects_entities: bool) -> dict[str, _Source]:
         from sqlglot import exp
 
         sources: dict[str, _Source] = {}
@@ -144,7 +167,9 @@ class _Reader:
         for part in [clause, *(tree.args.get("joins") or [])]:
             relation = None if part is None else part.this
             if isinstance(relation, exp.Subquery):
-                sources[relation.alias_or_name.lower()] = self.read(relation.this, named, asked=asked)
+                sources[relation.alias_or_name.lower()] = self.read(
+                    relation.this, named, selects_entities=selects_entities
+                )
             elif isinstance(relation, exp.Table):
                 sources[relation.alias_or_name.lower()] = self._relation(relation.name, named)
         return sources
@@ -157,7 +182,9 @@ class _Reader:
             return _Source(cutoffs=_CUTOFFS)
         return _Source((name,) if name.lower() in self.times else ())
 
-    def _judge(self, alias: str, sources: Mapping[str, _Source], linked: set[frozenset[str]], asked: bool) -> None:
+    def _judge(
+        self, alias: str, sources: Mapping[str, _Source], linked: set[frozenset[str]], selects_entities: bool
+    ) -> None:
         source = sources[alias]
         bounded = {name for name, each in sources.items() if each.lower or each.upper or each.cutoffs}
         by_key = bool(_reached(alias, linked) & bounded)
@@ -165,23 +192,23 @@ class _Reader:
             subject, column = f"{self.role}: {table}", self.times[table.lower()]
             if not (source.lower or source.upper):
                 if by_key:
-                    text = f"reads {table} by a key of rows that are bounded, without a bound of {column} itself"
-                    self._tell("query_bounded_by_key", "info", subject, text)
+                    text = f"joins {table} to bounded rows by a key, without a bound on {column} itself"
+                    self._add("query_bounded_by_key", "info", subject, text)
                 else:
-                    text = f"reads {table} without comparing {column} or anything else of it with the cutoff"
-                    self._tell("query_unbounded", "warning", subject, text)
-            elif asked and (not source.upper or source.ahead):
-                text = f"says who is asked about and reads {table} past the cutoff, which has no bound there"
-                self._tell("population_reads_past_cutoff", "warning", subject, text)
+                    text = f"reads {table} without comparing {column} or another of its columns with the cutoff"
+                    self._add("query_unbounded", "warning", subject, text)
+            elif selects_entities and (not source.upper or source.ahead):
+                text = f"selects entities and reads {table} past the cutoff, without an upper bound at the cutoff"
+                self._add("population_reads_past_cutoff", "warning", subject, text)
             elif source.lower and not source.upper:
-                text = f"reads {table} after the cutoff without an end"
-                self._tell("label_window_open", "warning", subject, text)
+                text = f"reads {table} after the cutoff without an upper bound"
+                self._add("label_window_open", "warning", subject, text)
             elif source.ahead and not source.lower:
-                text = f"reads {table} up to the end of the window without a beginning"
-                self._tell("label_window_open", "warning", subject, text)
+                text = f"reads {table} up to the end of the window without a lower bound"
+                self._add("label_window_open", "warning", subject, text)
 
-    def _tell(self, check: str, severity: Literal["warning", "info"], subject: str, evidence: str) -> None:
-        fix = "Bound the time on both sides of what is meant, and by the cutoff what says who is asked about"
+    def _add(self, check: str, severity: Literal["warning", "info"], subject: str, evidence: str) -> None:
+        fix = "Bound the time on both sides, and by the cutoff where entities are selected"
         self.findings.append(Finding(check, severity, subject, evidence, fix))
 
 
@@ -218,7 +245,7 @@ def _link(node: Any, sources: Mapping[str, _Source]) -> set[frozenset[str]]:
 
 
 def _reached(alias: str, linked: set[frozenset[str]]) -> set[str]:
-    """Return the relations that equalities join to one, over others too."""
+    """Return the relations that equalities join to one, directly or over other relations."""
     found = {alias}
     while more := {name for pair in linked if pair & found for name in pair} - found:
         found |= more
@@ -230,12 +257,12 @@ def _uses_key(tree: Any) -> bool:
 
 
 def _outer(sources: Mapping[str, _Source]) -> dict[str, _Source]:
-    """Return what a correlated subquery can see of the relations around it: their cutoffs."""
+    """Return the enclosing relations as a correlated subquery sees them: their cutoff columns only."""
     return {f"outer {alias}": _Source(cutoffs=source.cutoffs) for alias, source in sources.items() if source.cutoffs}
 
 
 def _shown_cutoffs(tree: Any, sources: Mapping[str, _Source]) -> frozenset[str]:
-    """Return the columns of a query's result that are the cutoff."""
+    """Return the columns of a query's result that hold the cutoff."""
     from sqlglot import exp
 
     shown = set()
@@ -249,7 +276,7 @@ def _shown_cutoffs(tree: Any, sources: Mapping[str, _Source]) -> frozenset[str]:
 
 
 def _own_nodes(tree: Any) -> Iterator[Any]:
-    """Yield the nodes of a SELECT, subqueries themselves but nothing in them; WITH is left out."""
+    """Yield the nodes of a SELECT without its WITH clause; subqueries are yielded but not entered."""
     from sqlglot import exp
 
     waiting = [node for key, node in _children(tree) if key not in ("with", "with_")]
@@ -276,7 +303,7 @@ def _is_source(node: Any) -> bool:
 
 
 def _read(node: Any, sources: Mapping[str, _Source]) -> list[_Source]:
-    """Return the relations whose columns an expression reads; a column without a name before it is any of them."""
+    """Return the relations whose columns an expression reads; an unqualified column may be of any of them."""
     from sqlglot import exp
 
     aliases = {column.table.lower() for column in node.find_all(exp.Column)}
@@ -299,14 +326,14 @@ def _has_cutoff(node: Any, sources: Mapping[str, _Source]) -> bool:
 
 
 def _is_ahead(node: Any) -> bool:
-    """Whether an expression of the cutoff lies after it: something is added."""
+    """Whether an expression of the cutoff is later than the cutoff: something is added to it."""
     from sqlglot import exp
 
     return node.find(exp.Add, exp.DateAdd) is not None
 
 
 def _is_behind(node: Any) -> bool:
-    """Whether something is taken off the time that is compared, which shifts the bound past the cutoff."""
+    """Whether something is subtracted from the compared time, which moves the bound past the cutoff."""
     from sqlglot import exp
 
     return node.find(exp.Sub, exp.DateSub) is not None

@@ -1,4 +1,7 @@
-"""Rows that validation or test repeat from training, and columns named like the label."""
+"""Finds rows that two splits share, rows that repeat, and columns named like the label.
+
+It compares entities and cutoffs only; labels and features of the rows are not read.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +19,14 @@ if TYPE_CHECKING:
     from relselect.tasks import Rows
     from relselect.tasks.splits import Split
 
-__all__ = ["check_rows"]
+__all__ = ["check_label_names", "check_rows"]
 
 
 def check_rows(problem: Problem) -> list[Finding]:
-    """Return the findings about repeated rows and about columns that carry the label's name."""
+    """Return the findings `repeated_rows` in train and `rows_shared_with_training` in validation and test.
+
+    Two rows are equal when they have the same entity and cutoff; in a static task, the same entity.
+    """
     found = []
     train = _keys(problem, problem.rows("train"))
     twice = len(train) - len(np.unique(train))
@@ -39,11 +45,11 @@ def check_rows(problem: Problem) -> list[Finding]:
             found.append(
                 Finding("rows_shared_with_training", "warning", split, text, "Take them out of one of the two")
             )
-    return [*found, *_named_like_the_label(problem)]
+    return found
 
 
 def _keys(problem: Problem, rows: Rows) -> NDArray[np.int64]:
-    """Return one number per row that says who and when; unknown entities are left out."""
+    """Return one number per (entity, cutoff), shape (rows with a known entity,)."""
     known = rows.entity >= 0
     if problem.task.static:
         return rows.entity[known]
@@ -57,7 +63,8 @@ def _cutoffs(problem: Problem) -> NDArray[np.int64]:
     return np.concatenate([problem.rows(split).cutoff for split in problem.task.splits])
 
 
-def _named_like_the_label(problem: Problem) -> list[Finding]:
+def check_label_names(problem: Problem) -> list[Finding]:
+    """Return the finding `column_named_like_label` for every column that has the name of the task's target."""
     found = []
     for name, table in problem.database.tables.items():
         if name == LABELS:
@@ -65,7 +72,7 @@ def _named_like_the_label(problem: Problem) -> list[Finding]:
         for column in table.columns:
             if column.lower() == problem.task.target.lower() and column not in table.structural:
                 masked = table.clock_of(column) is not None
-                text = f"is called like the label of the task{' and is known only from its clock on' if masked else ''}"
+                text = f"has the name of the task's label{' and is masked until its clock' if masked else ''}"
                 severity: Severity = "info" if masked or table.time is not None else "warning"
                 fix = "Make sure that it is known at the row's time; else declare known_at or drop it"
                 found.append(Finding("column_named_like_label", severity, f"{name}.{column}", text, fix))

@@ -1,6 +1,18 @@
-"""A database and a task bound together."""
+"""A database and a task bound together: visibility, label history, schema compatibility, the artefact cache."""
 
-from relselect.problem.asking import bind_frame
-from relselect.problem.problem import LABELS, Problem, Types, check_schema, declarations, told_declarations
+from relselect.problem.cache import ArtefactCache
+from relselect.problem.compatibility import Types, check_schema, declarations, describe_declarations
+from relselect.problem.frames import bind_frame
+from relselect.problem.history import LABELS
+from relselect.problem.problem import Problem
 
-__all__ = ["LABELS", "Problem", "Types", "bind_frame", "check_schema", "declarations", "told_declarations"]
+__all__ = [
+    "LABELS",
+    "ArtefactCache",
+    "Problem",
+    "Types",
+    "bind_frame",
+    "check_schema",
+    "declarations",
+    "describe_declarations",
+]

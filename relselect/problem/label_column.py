@@ -1,4 +1,7 @@
-"""The one leak that stops a run: a column of the entity's own row that is the label."""
+"""Refuses a column of the entity's own row that is the label: the one leak that stops a run.
+
+Weaker signs of a leak are findings of the room `leaks`.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +11,48 @@ import numpy as np
 import pyarrow as pa
 
 from relselect.database.columns import as_float, as_strings, is_nested
-from relselect.tasks.metrics import Kind
+from relselect.errors import TaskError
+from relselect.tasks.kinds import TaskKind
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["column_is_label"]
+    from relselect.database import Table
+    from relselect.tasks import Rows, Task
+
+__all__ = ["column_is_label", "refuse_label_column"]
 
 
-def column_is_label(column: pa.ChunkedArray, entity: NDArray[np.int64], label: NDArray[np.float64], kind: Kind) -> bool:
+def refuse_label_column(table: Table, train: Rows, task: Task) -> None:
+    """Refuse to train when a column of the entity's own row is the label.
+
+    Args:
+        table: The entity table. Keys, times and columns that become known later are not looked at.
+        train: The labelled training rows, bound to the table.
+        task: The task.
+
+    Raises:
+        TaskError: A column and the label determine one another; names the column.
+    """
+    known = train.entity >= 0
+    if train.label is None or known.sum() < 10:
+        return
+    label, entity = train.label[known], train.entity[known]
+    for column in table.columns:
+        if column in table.structural or table.clock_of(column):
+            continue
+        if column_is_label(table.data[column], entity, label, task.kind):
+            raise TaskError(
+                f"{task.entity}.{column}",
+                task.target,
+                "holds the label of every training row",
+                f"Drop the column, declare when it becomes known (known_at), or use Task.completing(database, {column!r}, ...)",
+            )
+
+
+def column_is_label(
+    column: pa.ChunkedArray, entity: NDArray[np.int64], label: NDArray[np.float64], kind: TaskKind
+) -> bool:
     """Whether a column's values and the labels determine one another on every row that has a value.
 
     Args:

@@ -1,13 +1,17 @@
-"""One number of a profile, and the profile."""
+"""The types of the profile: one measure, and all measures of a task with the report of its leak checks.
+
+Nothing is measured here.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from relselect.leaks.finding import Finding
+from relselect.leaks import Finding, LeakReport, UnrunCheck
+from relselect.serialization import jsonable, number_of
 
 __all__ = ["VERSION", "Measure", "Profile"]
 
@@ -17,15 +21,15 @@ VERSION = 3
 
 @dataclass(frozen=True)
 class Measure:
-    """One number.
+    """One dimensionless number of a profile.
 
     Attributes:
         name: Its name, stable within a version.
-        value: The number; nan when it does not exist for this task.
-        stderr: Its standard error; nan when it has none or does not exist.
+        value: The number; nan when it is undefined for this task.
+        stderr: Its standard error; nan when it has none, or when the value is nan.
         group: "scale", "baselines", "temporal", "homophily" or "affinity".
-        reading: What the number says, in plain English.
-        seconds: Time it took; what several measures share is counted at the first.
+        reading: What the value means, or why it is undefined, as one sentence.
+        seconds: Wall-clock seconds; work that several measures share is counted at the first of them.
     """
 
     name: str
@@ -35,9 +39,14 @@ class Measure:
     reading: str
     seconds: float = 0.0
 
+    @classmethod
+    def undefined(cls, name: str, group: str, why: str, seconds: float = 0.0) -> Measure:
+        """Return a measure that is undefined for the task: nan, with the reason as its reading."""
+        return cls(name, math.nan, math.nan, group, why, seconds)
+
     @property
     def exists(self) -> bool:
-        """Whether the measure exists for this task."""
+        """Whether the value is defined for this task."""
         return not math.isnan(self.value)
 
 
@@ -46,47 +55,61 @@ class Profile:
     """The task embedding: numbers measured before any training.
 
     Attributes:
-        measures: The numbers, in a fixed order within a version apart from those of single meta-paths.
-        seconds: Wall-clock of the measurement.
-        version: Version of the measures' meanings.
-        findings: What the leak checks found, the most severe first.
-        checked: Whether the leak checks ran; they do not when the time was spent before.
+        measures: The numbers, in an order fixed by the version, except that measures of single meta-paths vary by task.
+        seconds: Wall-clock seconds of the measurement.
+        version: Version of the definitions of the measures.
+        leaks: Result of the leak checks.
     """
 
     measures: tuple[Measure, ...]
     seconds: float
     version: int = VERSION
-    findings: tuple[Finding, ...] = ()
-    checked: bool = False
+    leaks: LeakReport = field(default_factory=LeakReport)
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Findings of the leak checks, the most severe first."""
+        return self.leaks.findings
+
+    @property
+    def unrun_checks(self) -> tuple[UnrunCheck, ...]:
+        """Leak checks that did not run, and why."""
+        return self.leaks.unrun
+
+    @property
+    def checked(self) -> bool:
+        """Whether no leak check was left out for lack of time."""
+        return self.leaks.complete
 
     def __getitem__(self, name: str) -> Measure:
         return next(measure for measure in self.measures if measure.name == name)
 
     def value(self, name: str) -> float:
-        """Return the value of a measure, nan when the profile has none of that name."""
+        """Return the value of a measure; nan when the profile has no measure of that name."""
         return next((measure.value for measure in self.measures if measure.name == name), math.nan)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the profile as JSON-able values, null for nan."""
-        measures = [{k: _null(v) for k, v in asdict(measure).items()} for measure in self.measures]
-        findings = [finding.to_json() for finding in self.findings]
-        told = {"measures": measures, "seconds": self.seconds, "version": self.version}
-        return {**told, "findings": findings, "checked": self.checked}
+        """Return the profile as JSON-able values: `findings`, `ran_checks` and `unrun_checks` beside it; null for nan."""
+        measures = [{k: jsonable(v) for k, v in asdict(measure).items()} for measure in self.measures]
+        numbers = {"measures": measures, "seconds": self.seconds, "version": self.version}
+        return {**numbers, **self.leaks.to_json(), "checked": self.checked}
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Profile:
-        """Return the profile that `to_json` wrote."""
+        """Return the profile that `to_json` wrote.
+
+        Raises:
+            KeyError: `stored` was not written by `to_json` of this version.
+        """
         measures = tuple(
-            Measure(m["name"], _nan(m["value"]), _nan(m["stderr"]), m["group"], m["reading"], _nan(m["seconds"]))
+            Measure(
+                m["name"],
+                number_of(m["value"]),
+                number_of(m["stderr"]),
+                m["group"],
+                m["reading"],
+                number_of(m["seconds"]),
+            )
             for m in stored["measures"]
         )
-        findings = tuple(Finding.from_json(each) for each in stored.get("findings", ()))
-        return cls(measures, float(stored["seconds"]), int(stored["version"]), findings, stored.get("checked") is True)
-
-
-def _null(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _nan(value: float | None) -> float:
-    return math.nan if value is None else float(value)
+        return cls(measures, float(stored["seconds"]), int(stored["version"]), LeakReport.from_json(stored))

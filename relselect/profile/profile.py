@@ -1,4 +1,4 @@
-"""All measures of a task, in one pass and within a time limit."""
+"""Measures a task: leak checks first, then all groups of measures, within a time budget."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from relselect.budget import Budget
 from relselect.events import Emit, Notice, StageFinished, StageStarted, silent
-from relselect.leaks import find_leaks
+from relselect.leaks import LeakReport, find_leaks
 from relselect.profile.baselines import baseline_measures
 from relselect.profile.cache import ProfileCache
 from relselect.profile.feature_affinity import feature_affinity_measures
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 __all__ = ["profile_task"]
 
 _STAGE = "profile"
+#: Share of the budget that the leak checks may use.
+_LEAK_SHARE = 0.5
 
 
 def profile_task(
@@ -38,18 +40,18 @@ def profile_task(
     hops: int = 2,
     cache: ProfileCache | None = None,
 ) -> Profile:
-    """Measure a task: scale, what constants achieve, how labels follow from labels, homophily and affinities.
+    """Measure the scale of a task, the skill of constants, its autocorrelations, homophily and affinities; check for leaks.
 
     Args:
-        problem: The task and its database; train labels only are read.
-        budget: What there was no time for is left out; None for no limit.
-        emit: Listener.
-        seed: Seed of samples and bootstraps; equal inputs and seed give the equal profile, times apart.
-        hops: Length of the meta-paths of homophily: 2, or 4 for longer ones as well.
-        cache: Where an earlier profile of the same may be, and this one is kept.
+        problem: The database and the task; of its labels only those of training are read.
+        budget: Measures and leak checks whose turn comes after the budget is spent are left out; None for no limit.
+        emit: Called with every event.
+        seed: Seed of samples and bootstraps. Equal inputs and seed give equal profiles but for the seconds.
+        hops: Maximal length of the meta-paths of homophily: 2 or 4.
+        cache: Profiles of earlier runs; a profile of equal inputs is read from it, and a complete new one is written to it.
 
     Returns:
-        The profile.
+        The profile, with the leak checks that did not run in `Profile.unrun_checks`.
     """
     place = None if cache is None else cache.place(problem, seed, hops)
     kept = None if cache is None or place is None else cache.read(place)
@@ -63,9 +65,11 @@ def profile_task(
 
 
 def _measured(problem: Problem, budget: Budget | None, emit: Emit, seed: int, hops: int) -> tuple[Profile, bool]:
-    """Return the profile, and whether there was time for all of it."""
+    """Return the profile, and whether the budget lasted to its end."""
     limit, begun = budget or Budget(None), time.monotonic()
     emit(StageStarted(_STAGE))
+    leaks = find_leaks(problem, budget=limit.share(_LEAK_SHARE), seed=seed)
+    _emit_leaks(leaks, emit)
     view = make_view(problem, seed)
     groups: list[Callable[[View], list[Measure]]] = [
         scale_measures,
@@ -82,21 +86,25 @@ def _measured(problem: Problem, budget: Budget | None, emit: Emit, seed: int, ho
             emit(Notice(_STAGE, "The time for the profile ended before all of it was measured.", "warning"))
             break
         measures += _timed(group, view)
-    checked = not limit.spent
-    findings = find_leaks(view) if checked else []
-    for finding in findings:
+    seconds = time.monotonic() - begun
+    count = len(leaks.findings)
+    emit(StageFinished(_STAGE, seconds, f"{len(measures)} measures, {count} {'finding' if count == 1 else 'findings'}"))
+    return Profile(tuple(measures), seconds, leaks=leaks), leaks.complete and not limit.spent
+
+
+def _emit_leaks(leaks: LeakReport, emit: Emit) -> None:
+    """Emit a warning for each finding that is neither minor nor accepted, and one for the checks left out."""
+    for finding in leaks.findings:
         if finding.severity != "info" and finding.accepted is None:
             emit(Notice("leaks", str(finding), "warning"))
-    seconds = time.monotonic() - begun
-    told = f"{len(findings)} {'finding' if len(findings) == 1 else 'findings'}"
-    emit(StageFinished(_STAGE, seconds, f"{len(measures)} measures, {told}"))
-    return Profile(tuple(measures), seconds, findings=tuple(findings), checked=checked), not limit.spent
+    if leaks.out_of_time:
+        emit(Notice("leaks", f"No time was left for these leak checks: {', '.join(leaks.out_of_time)}.", "warning"))
 
 
 def _timed(group: Callable[[View], list[Measure]], view: View) -> list[Measure]:
     begun = time.monotonic()
     measures = group(view)
-    untold = time.monotonic() - begun - sum(measure.seconds for measure in measures)
+    shared = time.monotonic() - begun - sum(measure.seconds for measure in measures)
     if not measures:
         return measures
-    return [replace(measures[0], seconds=measures[0].seconds + max(0.0, untold)), *measures[1:]]
+    return [replace(measures[0], seconds=measures[0].seconds + max(0.0, shared)), *measures[1:]]

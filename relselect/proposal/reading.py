@@ -1,21 +1,23 @@
-"""A database read for proposals: every table with what the catalog declares, no manifest, nothing declared by hand."""
+"""Reads a database for proposals: every table, with the declarations of the catalog alone.
+
+Manifests and declarations by hand are not read here; overrides are applied in `relselect.proposal.proposal`.
+"""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow as pa
-
-from relselect.database.sources.catalog import Source, open_source
-from relselect.database.sources.declarations import Declared, Wishes, declare
+from relselect.database.sources.catalog import Source
+from relselect.database.sources.declarations import ReadOptions, declare
 from relselect.database.sources.files import find_files
+from relselect.database.sources.open import open_source
+from relselect.database.sources.reading import read_tables
 from relselect.database.sources.spool import Spool
 from relselect.database.sources.uri import Address
-from relselect.errors import SchemaError, SchemaProblem
-from relselect.events import Emit, StageFinished, StageStarted, silent
+from relselect.errors import SchemaError
+from relselect.events import Emit, silent
 from relselect.proposal.facts import Facts, facts_of
 
 __all__ = ["Origin", "read_facts"]
@@ -23,12 +25,12 @@ __all__ = ["Origin", "read_facts"]
 
 @dataclass(frozen=True)
 class Origin:
-    """Where tables came from, as far as a manifest has to say it.
+    """Where tables were read from, as a manifest records it.
 
     Attributes:
-        address: The address; what it shows has no password.
-        schema: The schemas that were asked for.
-        folder: The folder of the files, if each table is a file there that its name finds.
+        address: The address; its text contains no password.
+        schema: The schemas that the caller named.
+        folder: The folder of the files, if each table is found there by its name; else None.
     """
 
     address: Address
@@ -48,44 +50,24 @@ def read_facts(
     """Read every table of a database; see `Database.from_uri` for the arguments.
 
     Raises:
-        SchemaError: With every table that is not there or cannot be read.
+        SchemaError: With every table that does not exist or holds what its types do not allow.
         ConfigError: The address is not understood.
         DataNotFound: There is no such database, schema or file.
-        SourceError: The database cannot be reached, or is lost half-way.
+        SourceError: The database cannot be reached, or the connection is lost.
     """
     spool = Spool(None, cache)
     with open_source(uri, schema=schema, statement_timeout=statement_timeout) as source:
-        declared, problems, notes = declare(source.catalog(), None, Wishes(tables=tables))
+        declared, problems, notes = declare(source.catalog(), None, ReadOptions(tables=tables))
         if problems:
             raise SchemaError(problems)
-        read = {}
-        for each in declared:
-            found = _read(source, each, spool, on_event)
-            if isinstance(found, list):
-                problems += found
-            else:
-                read[each.scan.table] = found
-        if problems:
-            raise SchemaError(problems)
+        read = read_tables(source, declared, spool, on_event)
         facts = facts_of(read, source.address.name, source.catalog(), notes)
         schemas = (schema,) if isinstance(schema, str) else tuple(schema or ())
         return facts, Origin(source.address, schemas, _folder(source, list(read)))
 
 
-def _read(source: Source, each: Declared, spool: Spool, emit: Emit) -> pa.Table | list[SchemaProblem]:
-    begun = time.monotonic()
-    emit(StageStarted("read", each.scan.table))
-    try:
-        stream = source.stream(each.scan)
-        data = spool.collect(each.scan.table, stream.schema, stream.batches)
-    except SchemaError as error:
-        return list(error.problems)
-    emit(StageFinished("read", time.monotonic() - begun, f"{each.scan.table}: {data.num_rows:,} rows"))
-    return data
-
-
 def _folder(source: Source, tables: Sequence[str]) -> Path | None:
-    """Return the folder of a source of files whose names are those of the tables."""
+    """Return the folder of a source in which every table is found by its name; else None."""
     root = source.data_folder
     if root is None or source.address.path is None or not source.address.path.is_dir():
         return None

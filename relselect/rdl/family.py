@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,8 @@ import torch
 
 from relselect.database import Table
 from relselect.database.inference import infer_types
-from relselect.families.protocol import Candidate, Config
+from relselect.families.candidate import Candidate, Config
+from relselect.memory import peak_memory_mb
 from relselect.rdl.graph.graph import problem_graph
 from relselect.rdl.graph.table_encoding import TableEncoding, fit_columns, fit_tables
 from relselect.rdl.network.encoders import ENCODERS
@@ -34,21 +34,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import optuna
+    import pyarrow as pa
     from numpy.typing import NDArray
 
     from relselect.budget import Budget
     from relselect.events import Emit
-    from relselect.families.protocol import Probe
+    from relselect.families.protocol import Probe, RowSource
     from relselect.problem import Problem
     from relselect.tasks import Rows
 
 __all__ = ["RDL", "blueprint_of"]
 
 
-#: The states of a training, and of the last one, that are not finished.
-_STATES = ("training.safetensors", "again.safetensors")
-#: Part of the budget that the training which is validated may take, by what follows it.
-_FIRST = {"none": 1.0, "continue": 0.7, "anew": 0.5}
+#: Files of the state of an unfinished fit, and of an unfinished refit.
+_FIT_STATE, _REFIT_STATE = "training.safetensors", "refit.safetensors"
 
 
 class RDL:
@@ -82,6 +81,7 @@ class RDL:
     def fit(
         self,
         problem: Problem,
+        rows: RowSource,
         config: Config,
         *,
         seed: int,
@@ -98,39 +98,58 @@ class RDL:
         """
         begun = time.monotonic()
         settings = NetworkSettings.from_config(config)
-        blueprint = blueprint_of(problem, settings)
+        blueprint = blueprint_of(problem, settings, rows.train(seed=0, copies=0).features)
         # the global generator draws initial weights and dropout: seed it for this fit only
         generators = torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else [])
         with generators, one_thread_if_small(settings, self.device):
             torch.manual_seed(seed)
             network = NetworkEnsemble(blueprint).to(self.device)
-            stored = _storages(resume, blueprint, problem, seed)
-            part = budget.share(_FIRST[settings.refit])
-            trainer = Trainer(network, blueprint, problem, seed, number, part, emit, stored[0])
+            storage = _storage(resume, _FIT_STATE, blueprint, problem, rows, seed)
+            trainer = Trainer(network, blueprint, problem, rows, seed, number, budget, emit, storage)
             trainer.run()
             restore_eager(network)
             network.load_state_dict(trainer.checkpoints[0].state)
             fitted = FittedNetwork(blueprint, network.eval(), self.device)
-            rows = problem.rows("val")
-            predictions = fitted.predict(problem, rows) if trainer.predictions is None else trainer.predictions
-            again = None if settings.refit == "none" else train_again(trainer, budget, stored[1])
-        score, interval = interval_of(problem.task.metric, rows, predictions, seed=seed)
+            predictions = fitted.predict(problem, rows.select)
+        score, interval = interval_of(problem.task.metric, rows.select, predictions, seed=seed)
         return Candidate(
             family=self.name,
             config=dict(config),
             seed=seed,
             number=number,
-            val_predictions=predictions,
-            val_score=score,
-            val_interval=interval,
+            model=fitted,
+            predictions=predictions,
+            score=score,
+            interval=interval,
+            stop_score=trainer.checkpoints[0].score,
             seconds=time.monotonic() - begun,
-            peak_memory_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+            peak_memory_mb=peak_memory_mb(),
             device=self.device.type,
-            model=fitted if again is None else replace(fitted, network=again.eval()),
+            ended=trainer.ended,
             checkpoints=tuple(trainer.checkpoints),
-            notes=_notes(trainer, settings, again),
-            details=_details(network, trainer, again),
+            checkpoint=0,
+            curve=trainer.learning_curve,
+            notes=_notes(trainer),
+            facts=_facts(network, trainer),
         )
+
+    def refit(
+        self,
+        candidate: Candidate,
+        problem: Problem,
+        rows: RowSource,
+        *,
+        budget: Budget,
+        emit: Emit,
+        resume: Path | None = None,
+    ) -> Candidate | None:
+        """Train the candidate's checkpoint on validation rows too, as its option `refit` says; see `Family.refit`."""
+        fitted: FittedNetwork = candidate.model
+        if fitted.blueprint.settings.refit == "none":
+            return None
+        storage = _storage(resume, _REFIT_STATE, fitted.blueprint, problem, rows, candidate.seed)
+        network = train_again(candidate, problem, rows, budget, storage)
+        return None if network is None else replace(candidate, model=replace(fitted, network=network.eval()))
 
     def predict(self, candidate: Candidate, problem: Problem, rows: Rows) -> NDArray[np.float64]:
         """Return predictions of shape (n,), or (n, classes) for multiclass tasks."""
@@ -150,7 +169,8 @@ class RDL:
         fitted: FittedNetwork = candidate.model
         network = NetworkEnsemble(fitted.blueprint).to(fitted.device)
         network.load_state_dict(candidate.checkpoints[checkpoint].state)
-        return replace(candidate, model=FittedNetwork(fitted.blueprint, network.eval(), fitted.device))
+        model = FittedNetwork(fitted.blueprint, network.eval(), fitted.device)
+        return replace(candidate, model=model, checkpoint=checkpoint)
 
     def save(self, candidate: Candidate, folder: Path) -> None:
         """Write weights as safetensors and the rest as JSON into an existing folder."""
@@ -161,18 +181,24 @@ class RDL:
         fitted, checkpoints = load_network(folder, self.device)
         return replace(header, model=fitted, checkpoints=checkpoints)
 
-    def probe(self, candidate: Candidate, problem: Problem) -> Probe | None:
-        """Return the loss on a fixed batch of validation rows; None when there are none."""
-        if not len(problem.rows("val")):
+    def probe(self, candidate: Candidate, problem: Problem, rows: RowSource) -> Probe | None:
+        """Return the loss on a fixed batch of select rows; None when there are none."""
+        if not len(rows.select):
             return None
-        return NetworkProbe(candidate.model, candidate.checkpoints, problem)
+        return NetworkProbe(candidate.model, candidate.checkpoints, problem, rows.select)
 
 
-def blueprint_of(problem: Problem, settings: NetworkSettings) -> Blueprint:
-    """Fit columns and target of a problem and say what network to build."""
+def blueprint_of(problem: Problem, settings: NetworkSettings, features: pa.Table | None = None) -> Blueprint:
+    """Fit columns and target of a problem and return what network to build.
+
+    Args:
+        problem: The problem.
+        settings: The options.
+        features: The columns of the training rows themselves; None without any.
+    """
     graph = problem_graph(problem, torch.device("cpu"), shortcuts=settings.edges == "shortcuts")
     tables = {name: read_of(spec, settings) for name, spec in fit_tables(problem).items()}
-    task_row = read_of(_task_spec(problem), settings)
+    task_row = read_of(_task_spec(features), settings)
     return Blueprint(problem.entity, graph.edge_types, tables, task_row, Target.of(problem), settings)
 
 
@@ -182,43 +208,35 @@ def read_of(spec: TableEncoding, settings: NetworkSettings) -> TableEncoding:
     return replace(spec, texts=() if settings.texts == "none" else texts)
 
 
-def _task_spec(problem: Problem) -> TableEncoding:
-    features = problem.rows("train").features
+def _task_spec(features: pa.Table | None) -> TableEncoding:
     if features is None:
         return TableEncoding()
     everything = np.ones(features.num_rows, dtype=bool)
     return fit_columns(features, infer_types(Table("task rows", features), everything), everything)
 
 
-def _storages(
-    resume: Path | None, blueprint: Blueprint, problem: Problem, seed: int
-) -> tuple[Storage | None, Storage | None]:
-    """Return where the states of the training and of the last training are kept."""
+def _storage(
+    resume: Path | None, name: str, blueprint: Blueprint, problem: Problem, rows: RowSource, seed: int
+) -> Storage | None:
+    """Return where the state of an unfinished training is kept."""
     if resume is None:
-        return None, None
-    identity = training_identity(blueprint, problem, seed)
-    return Storage(resume / _STATES[0], identity), Storage(resume / _STATES[1], identity)
+        return None
+    return Storage(resume / name, f"{training_identity(blueprint, problem, seed)} {rows.key}")
 
 
-def _notes(trainer: Trainer, settings: NetworkSettings, again: NetworkEnsemble | None) -> tuple[str, ...]:
-    notes = []
-    if trainer.resumed:
-        notes.append(f"Training went on from step {trainer.resumed}, where it had been cut off.")
-    if again is not None:
-        notes.append("Predictions come from a network trained again on training and validation rows.")
-    elif settings.refit != "none":
-        notes.append("The budget left no time to train again on training and validation rows.")
-    return tuple(notes)
+def _notes(trainer: Trainer) -> tuple[str, ...]:
+    if not trainer.resumed:
+        return ()
+    return (f"Training went on from step {trainer.resumed}, where it had been cut off.",)
 
 
-def _details(network: NetworkEnsemble, trainer: Trainer, again: NetworkEnsemble | None) -> dict[str, Any]:
+def _facts(network: NetworkEnsemble, trainer: Trainer) -> dict[str, Any]:
     seconds = [epoch["seconds"] for epoch in trainer.curve]
     return {
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
-        "learning_curve": trainer.curve,
         "seconds_per_epoch": float(np.mean(seconds)) if seconds else 0.0,
+        "seconds_per_step": trainer.step_seconds,
         "training_rows": trainer.training_rows,
         "precision": "bf16" if trainer.precision_plan.bf16 else "fp32",
         "compiled": trainer.precision_plan.compiled,
-        "fitted_again": again is not None,
     }

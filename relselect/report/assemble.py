@@ -13,7 +13,7 @@ import numpy as np
 from relselect.database.clock import DAY, format_time
 from relselect.database.sources.uri import is_uri
 from relselect.problem import Problem
-from relselect.report.record import plain
+from relselect.serialization import plain
 
 if TYPE_CHECKING:
     from relselect.families.protocol import Candidate

@@ -7,23 +7,18 @@ dictionaries below; every key may be missing, and `complete` fills what is. This
 from __future__ import annotations
 
 import json
-import math
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, TypedDict, cast, get_args, get_origin, get_type_hints, is_typeddict
 
 from relselect.errors import ConfigError
+from relselect.serialization import plain
 
-__all__ = ["RECORD_VERSION", "RunRecord", "complete", "dump_json", "plain", "read_record"]
+__all__ = ["RECORD_VERSION", "RunRecord", "complete", "read_record"]
 
 #: The newest record version that this code writes and reads.
 RECORD_VERSION = 1
-
-#: Characters that no document may carry: control characters but tab and newline, lone surrogates, and the marks
-#: that reverse the direction of text (a name could use them to look like another).
-_FORBIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 
 
 class StageRecord(TypedDict, total=False):
@@ -254,7 +249,7 @@ def complete(record: Mapping[str, Any]) -> RunRecord:
         record: A run record, possibly partial. It is not changed.
 
     Returns:
-        A plain record (see `plain`) with every key of `RunRecord`.
+        A plain record (see `relselect.serialization.plain`) with every key of `RunRecord`.
 
     Raises:
         ConfigError: When the record was written by a newer version of relselect.
@@ -268,29 +263,6 @@ def complete(record: Mapping[str, Any]) -> RunRecord:
             "Render it with the relselect that wrote it, or upgrade: pip install -U relselect",
         )
     return cast(RunRecord, _fill(plain(record), RunRecord))
-
-
-def plain(value: Any) -> Any:
-    """Turns a value into what JSON can hold: NaN and infinities become None, unknown objects their text."""
-    if value is None or isinstance(value, bool | int):
-        return value
-    if isinstance(value, float):
-        return float(value) if math.isfinite(value) else None
-    if isinstance(value, str):
-        return _FORBIDDEN.sub("\ufffd", str(value))
-    if isinstance(value, Mapping):
-        return {plain(str(key)): plain(item) for key, item in value.items()}
-    if isinstance(value, Sequence | set | frozenset) and not isinstance(value, bytes):
-        items = [plain(item) for item in value]
-        return sorted(items, key=repr) if isinstance(value, set | frozenset) else items
-    if callable(item := getattr(value, "tolist", None)):  # NumPy scalars and arrays, without importing NumPy
-        return plain(item())
-    return plain(str(value))
-
-
-def dump_json(record: Mapping[str, Any]) -> str:
-    """The record as JSON text with sorted keys: equal records give equal text."""
-    return json.dumps(plain(record), indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def read_record(path: str | Path) -> RunRecord:

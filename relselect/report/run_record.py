@@ -12,7 +12,8 @@ from relselect.report.assemble import (
     recommendation_record,
     task_record,
 )
-from relselect.report.record import RECORD_VERSION, plain
+from relselect.report.record import RECORD_VERSION
+from relselect.serialization import plain
 
 if TYPE_CHECKING:
     from relselect.families.protocol import Candidate

@@ -1,315 +1,316 @@
-"""One run, from a database and a task to a final choice: profile, recommendation, studies, choice, test scores."""
+"""One run, from a database and a task to a decision: profile, recommendation, studies, choice, refit, test scores."""
 
 from __future__ import annotations
 
+import math
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
+from relselect._version import __version__
 from relselect.budget import Budget
 from relselect.errors import BudgetError, BudgetExhausted, RelSelectError
-from relselect.events import Emit, Event, Notice, StageFinished, StageStarted, TrialFailed
-from relselect.families.constants import Constants
-from relselect.families.protocol import Candidate, Family
-from relselect.families.registry import TRAINED, family_of, trained_names
-from relselect.landscape import FinalChoice, choose_checkpoint, load_choice
+from relselect.events import Emit, Notice, Refitted
+from relselect.families.candidate import Candidate
+from relselect.families.protocol import Family, Portfolio
+from relselect.families.registry import baselines, family_of, info_of, trained_names
+from relselect.landscape import choose_checkpoint, load_choice
 from relselect.problem import Problem
+from relselect.problem.rows import fit_rows
 from relselect.profile import Profile, profile_task
+from relselect.run.facts import database_facts, environment_facts, task_facts
+from relselect.run.log import RunLog
+from relselect.run.result import BudgetUse, Decision, RunResult, Score, Unfinished, ValidationUse
+from relselect.run.scoring import TestScorer
+from relselect.run.settings import Settings
 from relselect.selector import Recommendation, recommend_from_profile
-from relselect.tasks import Rows
-from relselect.tasks.metrics import interval_of
-from relselect.tuning import Plan, plan_budget, tune
+from relselect.tuning import BudgetPlan, Failure, plan_budget, tune
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from relselect.landscape import FinalChoice
 
-__all__ = ["Outcome", "Settings", "carry_out", "recommend"]
+__all__ = ["measure", "run"]
 
 #: Part of the budget that the profile may use.
 _PROFILE_SHARE = 0.15
-#: A run may outlast its budget by this part or these seconds, whichever is longer.
-_TOLERANCE, _TOLERANCE_SECONDS = 0.05, 5.0
-#: Test rows from which the time of predicting all of them is judged.
-_SAMPLE = 1_000
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What a run was asked for.
+def run(problem: Problem, settings: Settings, budget: Budget, listener: Emit | None = None) -> RunResult:
+    """Measure, recommend, tune, decide, refit and score.
 
-    Attributes:
-        seed: The one seed.
-        families: Families to train, or None to follow the recommendation.
-        workdir: Where studies live and resume; None for a temporary folder.
-        evaluate_test: Whether the test split is scored, once, at the end.
-        max_trials: Settled trials per family after which its study ends; None for no limit but the budget.
-    """
+    Args:
+        problem: The database and the task.
+        settings: What is asked for.
+        budget: The clock of everything, already running.
+        listener: Called with every event.
 
-    seed: int = 0
-    families: tuple[str, ...] | None = None
-    workdir: Path | None = None
-    evaluate_test: bool = True
-    max_trials: int | None = None
-
-
-@dataclass
-class Outcome:
-    """Everything a run found, in the order in which it found it."""
-
-    problem: Problem
-    settings: Settings
-    budget: Budget
-    families: dict[str, Family] = field(default_factory=dict)
-    profile: Profile | None = None
-    recommendation: Recommendation | None = None
-    candidates: list[Candidate] = field(default_factory=list)
-    failures: list[tuple[str, int, str]] = field(default_factory=list)
-    unfinished: list[tuple[str, str]] = field(default_factory=list)
-    choice: FinalChoice | None = None
-    chosen: Candidate | None = None
-    test_scores: dict[str, tuple[float, float, float]] = field(default_factory=dict)
-    notices: list[Notice] = field(default_factory=list)
-    stages: list[tuple[str, float]] = field(default_factory=list)
-    listener: Emit | None = None
-
-    def emit(self, event: Event) -> None:
-        """Keep what the report needs and pass the event on."""
-        if isinstance(event, Notice) and event not in self.notices:
-            self.notices.append(event)
-        if isinstance(event, StageFinished):
-            self.stages.append((event.stage, event.seconds))
-        if isinstance(event, TrialFailed):
-            self.failures.append((event.family, event.number, event.error))
-        if self.listener is not None:
-            self.listener(event)
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Time a stage that does not report itself."""
-        begun = time.monotonic()
-        self.emit(StageStarted(name))
-        yield
-        self.emit(StageFinished(name, time.monotonic() - begun))
-
-
-def carry_out(outcome: Outcome) -> None:
-    """Run every stage, filling `outcome`.
+    Returns:
+        The result; the models of its decision are kept, those of the other candidates are not.
 
     Raises:
         BudgetError: The budget ended before any candidate of any trained family was finished.
+        RelSelectError: Every trial failed.
         KeyboardInterrupt: The user interrupted before any was finished; afterwards the run ends with what there is.
     """
-    _say_what_is_known(outcome)
-    with outcome.stage("constants"):
-        _constants(outcome)
-    _recommend(outcome)
-    with _home(outcome.settings.workdir) as home:
-        _choose(outcome, _tune(outcome, home))
-    if outcome.settings.evaluate_test and outcome.problem.task.has_test:
-        with outcome.stage("test scores"):
-            _score_test(outcome)
+    return _Run(problem, settings, budget, listener).result()
 
 
-def recommend(outcome: Outcome) -> Recommendation:
-    """Measure the task and recommend, without training anything but the constants."""
-    _say_what_is_known(outcome)
-    with outcome.stage("constants"):
-        _constants(outcome)
-    _recommend(outcome)
-    assert outcome.recommendation is not None
-    return outcome.recommendation
+def measure(problem: Problem, settings: Settings, budget: Budget, listener: Emit | None = None) -> RunResult:
+    """Measure the task and recommend, without training anything but the baselines; arguments as for `run`."""
+    return _Run(problem, settings, budget, listener).measured()
 
 
-def _say_what_is_known(outcome: Outcome) -> None:
-    problem = outcome.problem
-    for note in problem.task.notes:
-        outcome.emit(Notice("task", note))
-    for split, count in problem.task.purged.items():
-        if count:
-            outcome.emit(
-                Notice(
-                    "purging",
-                    f"{count} {split} rows were left out: their label is known only after the next split begins.",
+@dataclass(frozen=True)
+class _Measured:
+    """What is known before training."""
+
+    baselines: tuple[Candidate, ...]
+    profile: Profile
+    recommendation: Recommendation
+
+
+@dataclass(frozen=True)
+class _Tuned:
+    """What the studies gave."""
+
+    plan: BudgetPlan
+    candidates: tuple[Candidate, ...]
+    failures: tuple[Failure, ...]
+    unfinished: tuple[Unfinished, ...]
+
+
+class _Run:
+    """The inputs of one run, and its stages, each of which returns what it found."""
+
+    def __init__(self, problem: Problem, settings: Settings, budget: Budget, listener: Emit | None) -> None:
+        self.problem, self.settings, self.budget = problem, settings, budget
+        self.log = RunLog(listener)
+        self.rows = fit_rows(problem, settings.validation, score_test=settings.evaluate_test)
+        self.validation = self.rows.validation
+        self._families: dict[str, Family] = {}
+
+    def measured(self) -> RunResult:
+        return self._assembled(self._measure())
+
+    def result(self) -> RunResult:
+        found = self._measure()
+        with _home(self.settings.workdir) as home:
+            tuned = self._tune(found.recommendation, home)
+            decision = self._decide(found, tuned, home)
+        scores: dict[str, dict[str, Score]] = {}
+        if self.settings.evaluate_test and self.problem.task.has_test:
+            with self.log.stage("test scores"):
+                scores["test"] = self._score_test(found, tuned, decision)
+        return self._assembled(found, tuned, decision, scores)
+
+    def _measure(self) -> _Measured:
+        self._note_inputs()
+        with self.log.stage("baselines"):
+            fitted = tuple(self._baselines())
+        profile = self._profile()
+        return _Measured(fitted, profile, recommend_from_profile(profile, self.problem))
+
+    def _note_inputs(self) -> None:
+        """Emit what the user should know of the task, of purged rows, of rows without a time and of the validation rows."""
+        task = self.problem.task
+        for note in task.notes:
+            self.log.emit(Notice("task", note))
+        for split, count in task.purged.items():
+            if count:
+                text = f"{count} {split} rows were left out: their label is known only after the next split begins."
+                self.log.emit(Notice("purging", text))
+        for table, count in self.problem.user_database.counts.null_times.items():
+            if count:
+                text = f"{count} rows of {table} have no time and are never visible."
+                self.log.emit(Notice("time", text, "warning"))
+        if self.validation.shared:
+            self.log.emit(Notice("validation", self.validation.why, "warning"))
+
+    def _baselines(self) -> Iterator[Candidate]:
+        for name in baselines():
+            family = self._family(name)
+            others = family.alternatives(self.problem) if isinstance(family, Portfolio) else ()
+            for number, config in enumerate((family.default(self.problem), *others)):
+                yield family.fit(
+                    self.problem,
+                    self.rows,
+                    config,
+                    seed=self.settings.seed,
+                    number=number,
+                    budget=self.budget,
+                    emit=self.log.emit,
                 )
-            )
-    counts = problem.user_database.counts
-    for table, count in counts.null_times.items():
-        if count:
-            outcome.emit(Notice("time", f"{count} rows of {table} have no time and are never visible.", "warning"))
 
-
-def _constants(outcome: Outcome) -> None:
-    family = Constants()
-    outcome.families[family.name] = family
-    for number, config in enumerate(family.configs(outcome.problem)):
-        outcome.candidates.append(
-            family.fit(
-                outcome.problem,
-                config,
-                seed=outcome.settings.seed,
-                number=number,
-                budget=outcome.budget,
-                emit=outcome.emit,
-            )
-        )
-
-
-def _recommend(outcome: Outcome) -> None:
-    share = outcome.budget.share(_PROFILE_SHARE)
-    try:
-        outcome.profile = profile_task(outcome.problem, budget=share, emit=outcome.emit, seed=outcome.settings.seed)
-    except BudgetExhausted:
-        outcome.profile = Profile((), share.elapsed())
-        outcome.emit(
-            Notice(
-                "profile",
-                "The budget was too short for the profile; the choice of the family goes without it.",
-                "warning",
-            )
-        )
-    outcome.recommendation = recommend_from_profile(outcome.profile, outcome.problem)
-
-
-def _wanted(outcome: Outcome) -> Sequence[str]:
-    assert outcome.recommendation is not None
-    if outcome.settings.families is not None:
-        return trained_names(outcome.settings.families)
-    family = outcome.recommendation.family
-    return TRAINED if family == "both" else (family,)
-
-
-def _tune(outcome: Outcome, home: Path) -> Plan:
-    wanted = _wanted(outcome)
-    plan = plan_budget(outcome.budget, wanted)
-    for name in wanted:
-        family = outcome.families[name] = family_of(name)
+    def _profile(self) -> Profile:
+        share = self.budget.share(_PROFILE_SHARE)
         try:
-            study = tune(
-                family,
-                outcome.problem,
-                budget=plan.tuning(name),
-                emit=outcome.emit,
-                seed=outcome.settings.seed,
-                folder=home / name,
-                max_trials=outcome.settings.max_trials,
-            )
-        except BudgetExhausted as error:
-            outcome.unfinished.append((name, str(error)))
-            continue
-        outcome.candidates += study.candidates
-        if not study.candidates:
-            outcome.unfinished.append((name, study.stopped))
-        if study.interrupted:
-            outcome.emit(Notice("interrupt", "The run was interrupted; what was finished is kept.", "warning"))
-            if not _trained(outcome):
-                raise KeyboardInterrupt
-            outcome.unfinished += [(later, "the run was interrupted before") for later in plan.waiting]
-            break
-    if not _trained(outcome):
-        raise _nothing_finished(outcome)
-    return plan
+            return profile_task(self.problem, budget=share, emit=self.log.emit, seed=self.settings.seed)
+        except BudgetExhausted:
+            text = "The budget was too short for the profile; the choice of the family goes without it."
+            self.log.emit(Notice("profile", text, "warning"))
+            return Profile((), share.elapsed())
 
+    def _tune(self, recommendation: Recommendation, home: Path) -> _Tuned:
+        wanted = recommendation.families
+        if self.settings.families is not None:
+            wanted = trained_names(self.settings.families)
+        plan = plan_budget(self.budget, wanted)
+        candidates: list[Candidate] = []
+        failures: list[Failure] = []
+        unfinished: list[Unfinished] = []
+        for name in wanted:
+            try:
+                study = tune(
+                    self._family(name),
+                    self.problem,
+                    self.rows,
+                    budget=plan.tuning(name),
+                    emit=self.log.emit,
+                    seed=self.settings.seed,
+                    folder=home / name,
+                    max_trials=self.settings.max_trials,
+                )
+            except BudgetExhausted as error:
+                unfinished.append(Unfinished(name, str(error)))
+                continue
+            candidates += study.candidates
+            failures += study.failures
+            if not study.candidates:
+                unfinished.append(Unfinished(name, study.stopped))
+            if study.interrupted:
+                self.log.emit(Notice("interrupt", "The run was interrupted; what was finished is kept.", "warning"))
+                if not candidates:
+                    raise KeyboardInterrupt
+                unfinished += [Unfinished(later, "the run was interrupted before") for later in plan.waiting]
+                break
+        if not candidates:
+            raise self._nothing_finished(failures, unfinished)
+        return _Tuned(plan, tuple(candidates), tuple(failures), tuple(unfinished))
 
-def _trained(outcome: Outcome) -> list[Candidate]:
-    return [candidate for candidate in outcome.candidates if candidate.family != "constants"]
+    def _nothing_finished(self, failures: Sequence[Failure], unfinished: Sequence[Unfinished]) -> RelSelectError:
+        if failures:
+            errors = "; ".join(f"{each.family} trial {each.number}: {each.error}" for each in failures[:3])
+            return RelSelectError(f"every trial failed: {errors}")
+        reasons = "; ".join(f"{each.family}: {each.why}" for each in unfinished)
+        return BudgetError(
+            "time_budget",
+            f"{self.budget.seconds:g} s",
+            f"no model was finished in time ({reasons})",
+            "Give a longer time_budget",
+        )
 
+    def _decide(self, found: _Measured, tuned: _Tuned, home: Path) -> Decision:
+        """Choose among the trained candidates, or a baseline where no model beats it on the select rows, and refit the choice."""
+        unbeaten = _best_score(found.baselines) > _best_score(tuned.candidates)
+        choice = choose_checkpoint(
+            [*found.baselines, *tuned.candidates] if unbeaten else tuned.candidates,
+            self.problem,
+            self.rows,
+            self._families,
+            budget=tuned.plan.choice(),
+            emit=self.log.emit,
+            seed=self.settings.seed,
+        )
+        chosen = load_choice(choice, self.problem, self.rows, self._families)
+        with self.log.stage("refit"):
+            return self._refit(choice, chosen, tuned.plan.refitting(), home / "refit")
 
-def _nothing_finished(outcome: Outcome) -> RelSelectError:
-    if outcome.failures:
-        errors = "; ".join(f"{family} trial {number}: {error}" for family, number, error in outcome.failures[:3])
-        return RelSelectError(f"every trial failed: {errors}")
-    reasons = "; ".join(f"{family}: {why}" for family, why in outcome.unfinished)
-    return BudgetError(
-        "time_budget",
-        f"{outcome.budget.seconds:g} s",
-        f"no model was finished in time ({reasons})",
-        "Give a longer time_budget",
-    )
+    def _refit(self, choice: FinalChoice, chosen: Candidate, budget: Budget, folder: Path) -> Decision:
+        family, begun = self._families[chosen.family], time.monotonic()
+        deployed = family.refit(
+            chosen, self.problem, self.rows, budget=budget, emit=self.log.emit, resume=folder / chosen.id
+        )
+        shutil.rmtree(folder, ignore_errors=True)
+        if deployed is None:
+            note = "It predicts as it was validated: there was no time for a refit on validation rows, or none was asked for."
+        else:
+            note = "It predicts after a refit on training and validation rows; its scores are from before."
+        self.log.emit(Refitted(chosen.family, chosen.number, deployed is not None, time.monotonic() - begun))
+        return Decision(
+            candidate=chosen,
+            deployed=chosen if deployed is None else deployed,
+            refitted=deployed is not None,
+            refit_note=note,
+            why=choice.why,
+            near_ties=choice.near_ties,
+            without_flatness=choice.without_flatness,
+            standard_error=choice.standard_error,
+            skipped=choice.skipped,
+        )
 
+    def _score_test(self, found: _Measured, tuned: _Tuned, decision: Decision) -> dict[str, Score]:
+        """Score the decision, the baselines and, while time is left, the best candidate of each family."""
+        best: dict[str, Candidate] = {}
+        for candidate in sorted(tuned.candidates, key=lambda c: (_finite(c.score), -c.number)):
+            best[candidate.family] = candidate
+        others = [candidate for candidate in best.values() if candidate.id != decision.candidate.id]
+        scorer = TestScorer(self.problem, self._families, self.budget, self.log, self.settings.seed)
+        return scorer.scores(decision, found.baselines, others)
 
-def _choose(outcome: Outcome, plan: Plan) -> None:
-    """Choose among the trained candidates; a constant is among them only where no model beats it on validation."""
-    trained = _trained(outcome)
-    constants = [candidate for candidate in outcome.candidates if candidate.family == "constants"]
-    unbeaten = _best_score(constants) > _best_score(trained)
-    outcome.choice = choose_checkpoint(
-        [*constants, *trained] if unbeaten else trained,
-        outcome.problem,
-        outcome.families,
-        budget=plan.choice(),
-        emit=outcome.emit,
-        seed=outcome.settings.seed,
-    )
-    outcome.chosen = load_choice(outcome.choice, outcome.problem, outcome.families)
+    def _assembled(
+        self,
+        found: _Measured,
+        tuned: _Tuned | None = None,
+        decision: Decision | None = None,
+        scores: dict[str, dict[str, Score]] | None = None,
+    ) -> RunResult:
+        candidates = [*found.baselines, *(() if tuned is None else tuned.candidates)]
+        if decision is not None:
+            candidates = [decision.candidate if each.id == decision.candidate.id else each for each in candidates]
+        seconds = self.budget.seconds
+        return RunResult(
+            version=__version__,
+            settings=self.settings,
+            budget=BudgetUse(seconds if math.isfinite(seconds) else None, self.budget.elapsed()),
+            database=database_facts(self.problem),
+            task=task_facts(self.problem),
+            environment=environment_facts(candidate.device for candidate in candidates),
+            families=tuple(info_of(name).name for name in dict.fromkeys([*baselines(), *self._named(found, tuned)])),
+            profile=found.profile,
+            recommendation=found.recommendation,
+            validation=ValidationUse(
+                self.validation.way,
+                len(self.rows.stop),
+                len(self.rows.select),
+                self.validation.shared,
+                self.validation.why,
+            ),
+            candidates=tuple(candidate.bare() for candidate in candidates),
+            failures=() if tuned is None else tuned.failures,
+            unfinished=() if tuned is None else tuned.unfinished,
+            decision=decision,
+            scores=scores or {},
+            stages=tuple(self.log.stages),
+            notices=tuple(self.log.notices),
+        )
+
+    @staticmethod
+    def _named(found: _Measured, tuned: _Tuned | None) -> list[str]:
+        """Return every family that the result names."""
+        names = [*found.recommendation.families, *found.recommendation.margins]
+        if tuned is not None:
+            names += [each.family for each in tuned.candidates]
+            names += [each.family for each in tuned.failures]
+            names += [each.family for each in tuned.unfinished]
+        return names
+
+    def _family(self, name: str) -> Family:
+        if name not in self._families:
+            self._families[name] = family_of(name)
+        return self._families[name]
 
 
 def _best_score(candidates: Sequence[Candidate]) -> float:
-    return max((_finite(candidate.val_score) for candidate in candidates), default=-np.inf)
+    return max((_finite(candidate.score) for candidate in candidates), default=-math.inf)
 
 
 def _finite(score: float) -> float:
-    return float(np.nan_to_num(score, nan=-np.inf))
-
-
-def _score_test(outcome: Outcome) -> None:
-    """Score, once, the choice, the constants and, while time is left, the best candidate of each family."""
-    assert outcome.chosen is not None
-    rows = outcome.problem.rows("test")
-    best: dict[str, Candidate] = {}
-    for candidate in sorted(_trained(outcome), key=lambda c: (_finite(c.val_score), -c.number)):
-        best[candidate.family] = candidate
-    constants = [candidate for candidate in outcome.candidates if candidate.family == "constants"]
-    slowest, judged = 0.0, set[str]()
-    for candidate in [outcome.chosen, *constants, *best.values()]:
-        optional = candidate.id != outcome.chosen.id
-        trained = candidate.family != "constants"
-        if candidate.id in judged or (optional and trained and outcome.budget.left() < slowest):
-            continue
-        judged.add(candidate.id)
-        if trained and _too_slow(outcome, candidate, rows, optional=optional):
-            continue
-        begun = time.monotonic()
-        predictions = outcome.families[candidate.family].predict(candidate, outcome.problem, rows.unlabelled())
-        score, interval = interval_of(outcome.problem.task.metric, rows, predictions, seed=outcome.settings.seed)
-        outcome.test_scores[candidate.id] = (score, *interval)
-        slowest = max(slowest, time.monotonic() - begun)
-
-
-def _too_slow(outcome: Outcome, candidate: Candidate, rows: Rows, *, optional: bool) -> bool:
-    """Whether predicting the test rows would outlast the budget, judged by a few of them.
-
-    The chosen candidate may use the tolerance too, and is trusted while more than that is left: every family keeps time
-    for the test rows. What another family kept may have been spent since.
-    """
-    tolerance = max(_TOLERANCE_SECONDS, _TOLERANCE * outcome.budget.seconds)
-    left = outcome.budget.left()
-    if len(rows) < 4 * _SAMPLE or np.isinf(left) or (not optional and left > tolerance):
-        return False
-    # the first prediction also sorts what the others find sorted; every one reads the database once, whatever its rows
-    sizes = (_SAMPLE // 10, _SAMPLE // 10, _SAMPLE)
-    _, few, more = (_seconds_for(outcome, candidate, rows.take(slice(size))) for size in sizes)
-    needed = more + max(0.0, more - few) / (_SAMPLE - _SAMPLE // 10) * (len(rows) - _SAMPLE)
-    if needed <= outcome.budget.left() + (0.0 if optional else tolerance / 2):
-        return False
-    if not optional:
-        message = (
-            f"The test rows were not scored: that would take about {needed:.0f} s. predict(split='test') predicts them."
-        )
-        outcome.emit(Notice("budget", message, "warning"))
-    return True
-
-
-def _seconds_for(outcome: Outcome, candidate: Candidate, rows: Rows) -> float:
-    begun = time.monotonic()
-    outcome.families[candidate.family].predict(candidate, outcome.problem, rows.unlabelled())
-    return time.monotonic() - begun
+    return score if math.isfinite(score) else -math.inf
 
 
 @contextmanager

@@ -1,9 +1,9 @@
-"""The meta-selector: from a profile to rdl, dfs or both, with a margin, an interval and evidence."""
+"""The meta-selector: from a profile to the families to train, with margins, intervals and evidence."""
 
 from __future__ import annotations
 
 from relselect.selector.recommend import Bank, Selector, recommend_from_profile
-from relselect.selector.recommendation import Recommendation
+from relselect.selector.recommendation import Margin, Recommendation
 from relselect.selector.size_rule import SizeRule
 
-__all__ = ["Bank", "Recommendation", "Selector", "SizeRule", "recommend_from_profile"]
+__all__ = ["Bank", "Margin", "Recommendation", "Selector", "SizeRule", "recommend_from_profile"]

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from relselect.selector.recommendation import Choice, Recommendation
+from relselect.families.registry import info_of, trained
+from relselect.selector.recommendation import Margin, Recommendation
 from relselect.selector.size_rule import SizeRule
 
 if TYPE_CHECKING:
     from relselect.problem import Problem
     from relselect.profile import Profile
 
-__all__ = ["Bank", "Selector", "recommend_from_profile"]
+__all__ = ["Bank", "Selector", "families_to_train", "recommend_from_profile"]
 
-_NAMES = {"rdl": "relational deep learning", "dfs": "feature synthesis"}
 _NO_BANK = "No performance bank taught this suggestion, so the readings of the profile do not enter it yet."
 #: Measures whose readings are shown beside the rule; what they mean for the margin is for a bank to learn.
 _SHOWN = ("entity_skill", "lag1_autocorrelation", "homophily_weighted_mean", "rows_per_entity", "label_drift")
 
 
 class Selector(Protocol):
-    """Something that expects a margin from a profile."""
+    """Something that expects margins from a profile."""
 
     def recommend(self, profile: Profile, problem: Problem) -> Recommendation:
         """Return a recommendation."""
@@ -41,17 +42,17 @@ class _BySize:
         self.rule = rule
 
     def recommend(self, profile: Profile, problem: Problem) -> Recommendation:
-        rows = len(problem.rows("train"))
-        margin, interval = self.rule.margin(rows)
-        family = decide(interval)
-        evidence = (_size_sentence(family, rows, margin, interval), *_readings(profile), _NO_BANK)
+        rows, known = len(problem.rows("train")), trained()
+        margins = {name: margin for name, margin in self.rule.margins(rows).items() if name in known}
+        families = families_to_train(margins, known)
+        evidence = (_size_sentence(families, rows, margins), *_readings(profile), _NO_BANK)
         return Recommendation(
-            family, margin, interval, evidence, self.rule.taught_by, first_configs={"rdl": [], "dfs": []}
+            families, margins, evidence, self.rule.taught_by, first_configs={name: [] for name in known}
         )
 
 
 def recommend_from_profile(profile: Profile, problem: Problem, bank: Bank | None = None) -> Recommendation:
-    """Say which family to train.
+    """Return which families to train.
 
     Args:
         profile: The task's profile; may be empty when there was no time for it.
@@ -59,27 +60,39 @@ def recommend_from_profile(profile: Profile, problem: Problem, bank: Bank | None
         bank: Teaches the selector; without one the size rule answers, and says so.
 
     Returns:
-        The recommendation; "both" when the interval of the expected margin covers zero.
+        The recommendation; several families where the intervals of their margins cover zero.
     """
-    selector: Selector = _BySize(SizeRule()) if bank is None else bank.selector()
+    selector: Selector = _BySize(SizeRule.shipped()) if bank is None else bank.selector()
     return selector.recommend(profile, problem)
 
 
-def decide(interval: tuple[float, float]) -> Choice:
-    """Return the family that the interval of the margin favours, "both" when it covers zero or is undefined."""
-    low, high = interval
-    if low > 0:
-        return "rdl"
-    return "dfs" if high < 0 else "both"
+def families_to_train(margins: Mapping[str, Margin], known: Sequence[str]) -> tuple[str, ...]:
+    """Return the families that may be the best: those whose margin is not expected below zero, and those without a margin.
+
+    Args:
+        margins: Family -> margin over the best of the others.
+        known: The families that can be trained, in their order.
+    """
+    may_win = tuple(name for name in known if name not in margins or not margins[name].high < 0)
+    return may_win or tuple(known)
 
 
-def _size_sentence(family: Choice, rows: int, margin: float, interval: tuple[float, float]) -> str:
-    expected = f"{margin:+.1%} (from {interval[0]:+.1%} to {interval[1]:+.1%})"
-    if family == "both":
-        return (
-            f"At {rows:,} training rows the rule expects {expected} for graph networks: too close to call, train both."
-        )
-    return f"At {rows:,} training rows the rule expects {expected} for graph networks, so it favours {_NAMES[family]}."
+def _size_sentence(families: Sequence[str], rows: int, margins: Mapping[str, Margin]) -> str:
+    if not margins:
+        return "The size rule knows none of the families, so all are trained."
+    leading = max(margins, key=lambda name: margins[name].value)
+    margin = margins[leading]
+    low = f"{abs(margin.low):.1%} {'worse' if margin.low < 0 else 'better'}"
+    text = (
+        f"At {rows:,} training rows {info_of(leading).phrase} is expected to be better by {margin.value:.1%} "
+        f"(interval: {low} to {margin.high:.1%} better)"
+    )
+    return f"{text}." if len(families) == 1 else f"{text}: too close to call, so train {_listed(families)}."
+
+
+def _listed(families: Sequence[str]) -> str:
+    titles = [info_of(name).title for name in families]
+    return " and ".join(filter(None, (", ".join(titles[:-1]), titles[-1])))
 
 
 def _readings(profile: Profile) -> tuple[str, ...]:

@@ -1,51 +1,104 @@
-"""What the selector says."""
+"""What the selector answers: which families to train, with the expected margins and the evidence."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
 
-__all__ = ["Choice", "Recommendation"]
+from relselect.errors import ConfigError
 
-Choice = Literal["rdl", "dfs", "both"]
+__all__ = ["Margin", "Recommendation"]
+
+
+@dataclass(frozen=True)
+class Margin:
+    """The expected relative advantage of one family over the best of the others; above zero it is expected to be better.
+
+    Attributes:
+        value: The expectation; 0.01 is one per cent of the score.
+        low: Lower end of its interval.
+        high: Upper end of its interval.
+    """
+
+    value: float
+    low: float
+    high: float
 
 
 @dataclass(frozen=True)
 class Recommendation:
-    """Which family to train, and why.
+    """Which families to train, and why.
 
     Attributes:
-        family: "rdl", "dfs", or "both" when the evidence does not separate them.
-        margin: Expected relative margin between the families' best scores, above zero in favour of rdl; None
-            when nothing is expected.
-        interval: Where the margin is expected to lie; None without a margin.
+        families: The families to train: one where the evidence separates it from the others, else several.
+        margins: Family -> its expected margin; empty when nothing is expected.
         evidence: Sentences, the weightiest first.
         taught_by: What the expectation was learnt from.
         first_configs: Family -> configurations to try first, best first.
         neighbours: The most similar known tasks, JSON-able, nearest first.
-        record: The run record of the measurement, for a report; not part of the JSON.
+        write: Writes the report of the measurement; None for a recommendation that was read from a file.
     """
 
-    family: Choice
-    margin: float | None
-    interval: tuple[float, float] | None
+    families: tuple[str, ...]
+    margins: Mapping[str, Margin]
     evidence: tuple[str, ...]
     taught_by: str
     first_configs: Mapping[str, list[dict[str, Any]]] = field(default_factory=dict)
     neighbours: tuple[dict[str, Any], ...] = ()
-    record: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
+    write: Callable[[Path], Path] | None = field(default=None, compare=False, repr=False)
 
-    def with_record(self, record: Mapping[str, Any]) -> Recommendation:
-        """Return the recommendation with the record of its measurement, from which reports are rendered."""
-        return replace(self, record=record)
+    @property
+    def family(self) -> str:
+        """The family to train, or "both" when the evidence does not separate it from the others."""
+        return self.families[0] if len(self.families) == 1 else "both"
+
+    @property
+    def leading(self) -> str | None:
+        """The family with the largest expected margin, None without any."""
+        return max(self.margins, key=lambda name: self.margins[name].value) if self.margins else None
+
+    @property
+    def margin(self) -> float | None:
+        """The expected margin of the leading family over the best of the others, not negative; None without any."""
+        return None if self.leading is None else self.margins[self.leading].value
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """Where the margin of the leading family is expected to lie; None without a margin."""
+        if self.leading is None:
+            return None
+        return self.margins[self.leading].low, self.margins[self.leading].high
+
+    def reported_by(self, write: Callable[[Path], Path]) -> Recommendation:
+        """Return the recommendation with what writes the report of its measurement."""
+        return replace(self, write=write)
+
+    def report(self, path: str | Path) -> Path:
+        """Write the report of the measurement as one self-contained HTML page, and the same facts as JSON beside it.
+
+        Args:
+            path: The HTML file.
+
+        Returns:
+            The path of the page.
+
+        Raises:
+            ConfigError: The recommendation was read from a file, without its measurement; or the path cannot be written.
+        """
+        if self.write is None:
+            rule = "was read without its measurement"
+            raise ConfigError(
+                "recommendation", self.family, rule, "Use the report of the predictor, or recommend again"
+            )
+        return self.write(Path(path))
 
     def to_json(self) -> dict[str, Any]:
         """Return the recommendation as JSON-able values."""
         return {
-            "family": self.family,
-            "margin": self.margin,
-            "interval": None if self.interval is None else list(self.interval),
+            "families": list(self.families),
+            "margins": {name: asdict(margin) for name, margin in self.margins.items()},
             "evidence": list(self.evidence),
             "taught_by": self.taught_by,
             "first_configs": {family: list(configs) for family, configs in self.first_configs.items()},
@@ -55,13 +108,12 @@ class Recommendation:
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Recommendation:
         """Return the recommendation that `to_json` wrote."""
-        interval = stored["interval"]
+        margins = {name: Margin(each["value"], each["low"], each["high"]) for name, each in stored["margins"].items()}
         return cls(
-            family=stored["family"],
-            margin=stored["margin"],
-            interval=None if not interval else (float(interval[0]), float(interval[1])),
+            families=tuple(stored["families"]),
+            margins=margins,
             evidence=tuple(stored["evidence"]),
             taught_by=stored["taught_by"],
-            first_configs=stored.get("first_configs", {}),
-            neighbours=tuple(stored.get("neighbours", ())),
+            first_configs=stored["first_configs"],
+            neighbours=tuple(stored["neighbours"]),
         )

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, cast
 if TYPE_CHECKING:
     import optuna
 
-    from relselect.families.protocol import Config, Family
+    from relselect.families.candidate import Config
+    from relselect.families.protocol import Family
     from relselect.problem import Problem
 
 __all__ = ["nearest_point"]

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from relselect.families.protocol import Candidate
+from relselect.families.candidate import Candidate
 
 __all__ = ["Failure", "Study"]
 
@@ -16,16 +16,20 @@ class Failure:
     """A configuration that could not be fitted.
 
     Attributes:
+        family: The family's name.
         number: The trial's number within its study.
         config: What was tried.
         error: Class and message of the exception.
         seconds: Time lost.
+        traceback: The traceback of the exception, as text.
     """
 
+    family: str
     number: int
     config: dict[str, Any]
     error: str
     seconds: float
+    traceback: str = ""
 
 
 @dataclass(frozen=True)
@@ -50,8 +54,8 @@ class Study:
 
     @property
     def best(self) -> Candidate | None:
-        """The candidate with the highest validation score (the earliest of equals), None without any."""
-        scored = [c for c in self.candidates if not math.isnan(c.val_score)]
+        """The candidate with the highest score on the select rows (the earliest of equals), None without any."""
+        scored = [c for c in self.candidates if not math.isnan(c.score)]
         if not scored:
             return self.candidates[0] if self.candidates else None
-        return max(scored, key=lambda c: (c.val_score, -c.number))
+        return max(scored, key=lambda c: (c.score, -c.number))

@@ -9,26 +9,31 @@ from dataclasses import dataclass, field
 from relselect.budget import Budget
 from relselect.errors import ConfigError
 
-__all__ = ["Plan", "plan_budget"]
+__all__ = ["BudgetPlan", "plan_budget"]
 
-_RESERVE = 0.12
-_RESERVE_MIN, _RESERVE_MAX = 1.0, 120.0
+#: Parts of the budget, and seconds at least and at most, that are kept for the choice of the checkpoint and the test scores,
+#: and for the refit of what was decided.
+_RESERVE, _RESERVE_MIN, _RESERVE_MAX = 0.12, 1.0, 120.0
+_REFIT, _REFIT_MAX = 0.13, 300.0
+#: Part of the first reserve that the choice may use.
 _CHOICE = 0.7
 
 
 @dataclass
-class Plan:
+class BudgetPlan:
     """A budget divided among families, with a reserve at the end.
 
     Attributes:
         budget: The whole.
         reserve: Seconds kept for the choice of the checkpoint, test predictions and the report (0 without a
             limit).
+        refit: Seconds kept for the refit (0 without a limit).
         waiting: Families still to be tuned.
     """
 
     budget: Budget
     reserve: float
+    refit: float
     waiting: list[str] = field(default_factory=list)
 
     def tuning(self, family: str) -> Budget:
@@ -47,7 +52,11 @@ class Plan:
         return self.budget.until(share)
 
     def choice(self) -> Budget:
-        """Return the budget of the checkpoint choice; three tenths of the reserve are left for what follows."""
+        """Return the budget of the checkpoint choice; the refit and three tenths of the reserve are left for what follows."""
+        return self.budget.until(max(0.0, self.budget.left() - (1.0 - _CHOICE) * self.reserve - self.refit))
+
+    def refitting(self) -> Budget:
+        """Return the budget of the refit; three tenths of the reserve are left for what follows."""
         return self.budget.until(max(0.0, self.budget.left() - (1.0 - _CHOICE) * self.reserve))
 
     def finish(self) -> Budget:
@@ -55,11 +64,14 @@ class Plan:
         return self.budget.until(self.budget.left())
 
     def _before_reserve(self) -> float:
-        return max(0.0, self.budget.left() - self.reserve)
+        return max(0.0, self.budget.left() - self.reserve - self.refit)
 
 
-def plan_budget(budget: Budget, families: Sequence[str]) -> Plan:
-    """Divide `budget` among `families`: equal wall-clock each, after a reserve of an eighth or so (12 %, 1 s to 2 min).
+def plan_budget(budget: Budget, families: Sequence[str]) -> BudgetPlan:
+    """Divide `budget` among `families`: equal wall-clock each, after what is kept for the end.
+
+    An eighth or so (12 %, 1 s to 2 min) is kept for choice, test scores and report, as much again (13 %, up to 5 min) for the
+    refit of what was decided.
 
     Args:
         budget: The clock of the whole run, already running.
@@ -69,5 +81,7 @@ def plan_budget(budget: Budget, families: Sequence[str]) -> Plan:
         The plan, to be asked for each family's budget when its turn comes.
     """
     left = budget.left()
-    reserve = min(max(_RESERVE * left, _RESERVE_MIN), _RESERVE_MAX, left / 2) if math.isfinite(left) else 0.0
-    return Plan(budget, reserve, list(families))
+    if not math.isfinite(left):
+        return BudgetPlan(budget, 0.0, 0.0, list(families))
+    reserve = min(max(_RESERVE * left, _RESERVE_MIN), _RESERVE_MAX, left / 2)
+    return BudgetPlan(budget, reserve, min(_REFIT * left, _REFIT_MAX), list(families))

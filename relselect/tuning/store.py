@@ -1,4 +1,4 @@
-"""A candidate on disk: the family's model files, a JSON header and the validation predictions.
+"""A candidate on disk: the family's model files, a JSON header and the predictions of the select rows.
 
 The folder appears whole or not at all: it is written beside its place and moved there. Nothing is pickled.
 """
@@ -6,15 +6,14 @@ The folder appears whole or not at all: it is written beside its place and moved
 from __future__ import annotations
 
 import json
-import math
-import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from relselect.errors import BundleError
-from relselect.families.protocol import Candidate, Checkpoint
+from relselect.families.candidate import Candidate
+from relselect.files import replacing_folder, write_json
 
 if TYPE_CHECKING:
     from relselect.families.protocol import Family
@@ -22,10 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["HEADER", "load_candidate", "save_candidate"]
 
 HEADER = "candidate.json"
-_PREDICTIONS = "val_predictions.npy"
-_FORMAT = 1
-_PLAIN = ("family", "config", "seed", "number", "device", "details")
-_FLOATS = ("val_score", "seconds", "peak_memory_mb")
+_PREDICTIONS = "select_predictions.npy"
+_FORMAT = 2
 
 
 def save_candidate(family: Family, candidate: Candidate, folder: Path) -> None:
@@ -36,16 +33,10 @@ def save_candidate(family: Family, candidate: Candidate, folder: Path) -> None:
         candidate: What to write.
         folder: Its place; appears complete or not at all.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    draft = folder.parent / f".{folder.name}.partial"
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir()
-    family.save(candidate, draft)
-    np.save(draft / _PREDICTIONS, np.asarray(candidate.val_predictions, dtype=np.float64), allow_pickle=False)
-    (draft / HEADER).write_text(json.dumps(_header(candidate), indent=1, sort_keys=True), encoding="utf-8")
-    if folder.exists():
-        shutil.rmtree(folder)
-    draft.replace(folder)
+    with replacing_folder(folder) as draft:
+        family.save(candidate, draft)
+        np.save(draft / _PREDICTIONS, np.asarray(candidate.predictions, dtype=np.float64), allow_pickle=False)
+        write_json(draft / HEADER, {"format": _FORMAT, **candidate.to_json()}, sort_keys=True)
 
 
 def load_candidate(family: Family, folder: Path) -> Candidate:
@@ -66,51 +57,16 @@ def load_candidate(family: Family, folder: Path) -> Candidate:
 
 
 def read_header(folder: Path) -> Candidate:
-    """Return the candidate in `folder` without its model and without the states of its checkpoints."""
+    """Return the candidate in `folder` without its model and without the states of its checkpoints.
+
+    Raises:
+        BundleError: A file is missing or not understood.
+    """
     try:
         stored = json.loads((folder / HEADER).read_text(encoding="utf-8"))
         predictions = np.load(folder / _PREDICTIONS, allow_pickle=False)
         if stored["format"] != _FORMAT:
-            raise ValueError(f"format {stored['format']}")
-        low, high = (_number(v) for v in stored["val_interval"])
-        return Candidate(
-            **{key: stored[key] for key in _PLAIN},
-            val_score=_number(stored["val_score"]),
-            seconds=_number(stored["seconds"]),
-            peak_memory_mb=_number(stored["peak_memory_mb"]),
-            val_predictions=predictions,
-            val_interval=(low, high),
-            model=None,
-            checkpoints=tuple(Checkpoint(c["step"], _number(c["score"]), None) for c in stored["checkpoints"]),
-            notes=tuple(stored["notes"]),
-        )
+            raise ValueError(f"format {stored['format']}, this relselect reads {_FORMAT}")
+        return Candidate.from_json(stored, predictions)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BundleError("folder", str(folder), f"holds no readable candidate ({error})", "Fit it again") from error
-
-
-def _header(candidate: Candidate) -> dict[str, Any]:
-    header: dict[str, Any] = {key: getattr(candidate, key) for key in (*_PLAIN, *_FLOATS)}
-    header["format"] = _FORMAT
-    header["val_interval"] = list(candidate.val_interval)
-    header["notes"] = list(candidate.notes)
-    header["checkpoints"] = [{"step": c.step, "score": c.score} for c in candidate.checkpoints]
-    plain = _jsonable(header)
-    assert isinstance(plain, dict)
-    return plain
-
-
-def _jsonable(value: Any) -> Any:
-    """Return `value` in types of strict JSON: NumPy unpacked, nan and infinities as null."""
-    if isinstance(value, dict):
-        return {str(key): _jsonable(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_jsonable(item) for item in value]
-    if isinstance(value, np.ndarray | np.generic):
-        return _jsonable(value.tolist())
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
-
-
-def _number(value: float | None) -> float:
-    return math.nan if value is None else float(value)

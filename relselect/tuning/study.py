@@ -8,12 +8,12 @@ unfinished fit in the folder it is given goes on from there.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 import shutil
 import statistics
 import time
+import traceback
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +32,7 @@ from relselect.events import (
     silent,
 )
 from relselect.families.protocol import Portfolio
+from relselect.serialization import canonical_json
 from relselect.tuning.journal import derive_seed, fresh_sampler, open_study
 from relselect.tuning.nearest import nearest_point
 from relselect.tuning.result import Failure, Study
@@ -40,12 +41,13 @@ from relselect.tuning.store import HEADER, load_candidate, read_header, save_can
 if TYPE_CHECKING:
     import optuna
 
-    from relselect.families.protocol import Candidate, Config, Family
+    from relselect.families.candidate import Candidate, Config
+    from relselect.families.protocol import Family, RowSource
     from relselect.problem import Problem
 
 __all__ = ["tune"]
 
-_FORMAT = 1
+_FORMAT = 2
 _SAME_ERRORS = 3
 _SAME_CONFIGS = 25
 _USEFUL_PART = 0.5
@@ -55,6 +57,7 @@ _USEFUL_PART = 0.5
 def tune(
     family: Family,
     problem: Problem,
+    rows: RowSource,
     *,
     budget: Budget,
     emit: Emit = silent,
@@ -72,6 +75,7 @@ def tune(
     Args:
         family: What to fit.
         problem: What to fit it to.
+        rows: The rows to train on, to stop on and to score.
         budget: The study's clock; each fit sees it.
         emit: Listener.
         seed: One seed; those of the trials derive from it and their numbers.
@@ -95,30 +99,32 @@ def tune(
         "seed": seed,
         "task": problem.task.fingerprint,
         "database": problem.database.fingerprint,
+        "rows": [str(part) for part in rows.key],
     }
     stage = f"tuning {family.name}"
     emit(StageStarted(stage))
     with open_study(Path(folder), identity) as study:
-        run = _Run(family, problem, budget, emit, seed, Path(folder) / "trials", study)
+        run = _StudyRun(family, problem, rows, budget, emit, seed, Path(folder) / "trials", study)
         result = run.go(max_trials)
     emit(StageFinished(stage, result.seconds, result.stopped))
     return result
 
 
-class _Run:
+class _StudyRun:
     """One opening of a study."""
 
     def __init__(
         self,
         family: Family,
         problem: Problem,
+        rows: RowSource,
         budget: Budget,
         emit: Emit,
         seed: int,
         home: Path,
         study: optuna.Study,
     ) -> None:
-        self.family, self.problem, self.budget, self.emit = family, problem, budget, emit
+        self.family, self.problem, self.rows, self.budget, self.emit = family, problem, rows, budget, emit
         self.seed, self.home, self.study = seed, home, study
         self.candidates: list[Candidate] = []
         self.failures: list[Failure] = []
@@ -165,16 +171,16 @@ class _Run:
         start = time.monotonic()
         try:
             config, in_space = self._configure(trial, number)
-            if _canonical(config) in self.seen:
+            if canonical_json(config) in self.seen:
                 self._settle(trial, "repeat", None)
                 self.repeats += 1
                 return
             self.repeats = 0
-            self.seen.add(_canonical(config))
+            self.seen.add(canonical_json(config))
             trial.set_user_attr("in_space", in_space)
             candidate = self._fit(config, number)
             seconds = time.monotonic() - start
-            self._settle(trial, "done", candidate.val_score if in_space else None, seconds=seconds)
+            self._settle(trial, "done", candidate.score if in_space else None, seconds=seconds)
         except BudgetExhausted:
             self._settle(trial, "cut", None)
             self.cut = "The budget ended during a trial that had nothing useful yet."
@@ -184,7 +190,7 @@ class _Run:
             self.candidates.append(candidate)
             self.durations.append(seconds)
             self.errors.clear()
-            self.emit(TrialFinished(self.family.name, number, candidate.val_score, seconds))
+            self.emit(TrialFinished(self.family.name, number, candidate.score, seconds))
 
     def _ask(self, number: int) -> optuna.Trial:
         from optuna.trial import TrialState
@@ -226,6 +232,7 @@ class _Run:
         seed = derive_seed(self.seed, number)
         candidate = self.family.fit(
             self.problem,
+            self.rows,
             config,
             seed=seed,
             number=number,
@@ -238,13 +245,13 @@ class _Run:
         return candidate
 
     def _fail(self, trial: optuna.Trial, number: int, config: Config, error: Exception, seconds: float) -> None:
-        text = f"{type(error).__name__}: {error}"
-        self._settle(trial, "failed", None, seconds=seconds, error=text, config=config)
+        text, trace = f"{type(error).__name__}: {error}", "".join(traceback.format_exception(error))
+        self._settle(trial, "failed", None, seconds=seconds, error=text, config=config, traceback=trace)
         # what failed would fail again from there
         shutil.rmtree(self._unfinished(number), ignore_errors=True)
-        self.failures.append(Failure(number, config, text, seconds))
+        self.failures.append(Failure(self.family.name, number, config, text, seconds, trace))
         self.errors.append(re.sub(r"\d+", "#", text))
-        self.emit(TrialFailed(self.family.name, number, text))
+        self.emit(TrialFailed(self.family.name, number, text, trace))
 
     def _settle(self, trial: optuna.Trial | int, outcome: str, score: float | None, **facts: Any) -> None:
         """Tell the outcome; the facts go first, because a told trial can no longer be written to."""
@@ -274,8 +281,10 @@ class _Run:
                 self._reload(number, trial.user_attrs.get("seconds"))
             elif outcome == "failed":
                 facts = trial.user_attrs
-                self.failures.append(Failure(number, facts["config"], facts["error"], facts["seconds"]))
-                self.seen.add(_canonical(facts["config"]))
+                trace = facts.get("traceback", "")
+                failure = Failure(self.family.name, number, facts["config"], facts["error"], facts["seconds"], trace)
+                self.failures.append(failure)
+                self.seen.add(canonical_json(facts["config"]))
 
     def _recover_running(self, trial: optuna.trial.FrozenTrial) -> str:
         """Settle a trial left RUNNING by a kill or an interrupt: finished if it was saved, else cut off."""
@@ -283,7 +292,7 @@ class _Run:
         outcome, score = facts.get("outcome", "cut"), None
         if outcome in ("cut", "done") and "in_space" in facts and (self._place(facts["number"]) / HEADER).exists():
             outcome = "done"
-            score = read_header(self._place(facts["number"])).val_score if facts["in_space"] else None
+            score = read_header(self._place(facts["number"])).score if facts["in_space"] else None
         self._settle(trial.number, outcome, score)
         return str(outcome)
 
@@ -294,7 +303,7 @@ class _Run:
             self.emit(Notice("tuning", f"{self.family.name} trial {number} cannot be read: {error}", "warning"))
             return
         self.candidates.append(candidate)
-        self.seen.add(_canonical(candidate.config))
+        self.seen.add(canonical_json(candidate.config))
         self.durations.append(candidate.seconds if seconds is None else seconds)
 
     def _place(self, number: int) -> Path:
@@ -303,7 +312,3 @@ class _Run:
     def _unfinished(self, number: int) -> Path:
         """Return the folder of the state of a fit that has not ended."""
         return self.home / f"{number}.unfinished"
-
-
-def _canonical(config: Config) -> str:
-    return json.dumps(config, sort_keys=True)

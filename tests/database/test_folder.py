@@ -12,7 +12,6 @@ import pytest
 from relselect.database import Database
 from relselect.database.manifest import parse_manifest
 from relselect.database.sources.files import read_file
-from relselect.database.sources.folder import read_folder
 from relselect.errors import ConfigError, DataNotFound, SchemaError
 
 MANIFEST = """
@@ -59,7 +58,7 @@ def shop(tmp_path: Path) -> Path:
 
 def problems(path: Path) -> list[str]:
     with pytest.raises(SchemaError) as caught:
-        read_folder(path)
+        Database.from_folder(path)
     return [str(problem) for problem in caught.value.problems]
 
 
@@ -75,17 +74,17 @@ def test_folder_with_manifest(shop: Path) -> None:
 
 
 def test_manifest_file_and_manifest_apart_from_the_data(shop: Path, tmp_path: Path) -> None:
-    assert read_folder(shop / "database.yaml").num_rows == 6
+    assert Database.from_folder(shop / "database.yaml").num_rows == 6
     apart = tmp_path / "apart" / "shop.yaml"
     apart.parent.mkdir()
     (shop / "database.yaml").rename(apart)
-    assert read_folder(shop, apart).num_rows == 6
+    assert Database.from_folder(shop, apart).num_rows == 6
     apart.write_text(MANIFEST.replace("description", "root: ..\ndescription", 1))
-    assert read_folder(apart).num_rows == 6
+    assert Database.from_folder(apart).num_rows == 6
 
 
 def test_declared_categories_keep_leading_zeros_and_text_keeps_na(shop: Path) -> None:
-    customers = read_folder(shop)["customers"].data
+    customers = Database.from_folder(shop)["customers"].data
     assert customers["zip"].to_pylist() == ["01234", "99999", "00000"]
     assert customers["league"].to_pylist() == ["NA", None, "AL"]
 
@@ -96,7 +95,7 @@ def test_several_files_make_one_table(shop: Path) -> None:
         (shop / f"part-{number}.csv.gz").write_bytes(gzip.compress(f"id,zip\n{number},0\n".encode()))
     manifest = MANIFEST.replace("primary_key: id", "primary_key: id\n    file: part-*.csv.gz")
     (shop / "database.yaml").write_text(manifest)
-    assert read_folder(shop)["customers"].data["id"].to_pylist() == [1, 2]
+    assert Database.from_folder(shop)["customers"].data["id"].to_pylist() == [1, 2]
     (shop / "part-3.csv.gz").write_bytes(gzip.compress(b"id,area\n3,0\n"))
     assert problems(shop) == [
         "customers (part-3.csv.gz): differs from part-1.csv.gz in columns: area, zip. "
@@ -179,7 +178,7 @@ def test_pandas_index_columns_are_left_out(tmp_path: Path) -> None:
 def test_folder_without_manifest_shows_one(shop: Path) -> None:
     (shop / "database.yaml").unlink()
     with pytest.raises(ConfigError) as caught:
-        read_folder(shop)
+        Database.from_folder(shop)
     skeleton = caught.value.fix.split("\n\n", 1)[1]
     assert "    # primary_key: id" in skeleton
     assert "    # time: placed" in skeleton
@@ -192,6 +191,6 @@ def test_folder_without_manifest_shows_one(shop: Path) -> None:
 
 def test_missing_folders_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataNotFound, match="no such folder"):
-        read_folder(tmp_path / "nowhere")
+        Database.from_folder(tmp_path / "nowhere")
     with pytest.raises(DataNotFound, match="holds neither"):
-        read_folder(tmp_path)
+        Database.from_folder(tmp_path)

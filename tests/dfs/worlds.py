@@ -165,7 +165,7 @@ class Naive:
             return self._cell(feature, table, owner, cutoff)
         found = [] if owner is None else [item for item in self._items(down, then, feature, owner) if item[0] <= asof]
         if feature.window is not None:
-            found = [item for item in found if item[0] > cutoff - feature.window]
+            found = [item for item in found if item[0] > min(cutoff, asof) - feature.window]
         found = sorted(found, key=lambda item: item[:2])
         if feature.base is not None:
             found = [

@@ -16,9 +16,8 @@ from relselect.database import Database
 from relselect.leaks import Finding, find_leaks
 from relselect.leaks.columns import score_alone
 from relselect.leaks.finding import accept
-from relselect.leaks.moments import check_moments
+from relselect.leaks.moments import check_dates, check_late_values
 from relselect.problem import Problem
-from relselect.profile.view import make_view
 from relselect.tasks import Task
 from tests.profile import worlds
 
@@ -48,7 +47,8 @@ def base(frame: pd.DataFrame, **how: object) -> Database:
 
 
 def found(database: Database) -> dict[tuple[str, str], Finding]:
-    return {(finding.check, finding.subject): finding for finding in check_moments(database)}
+    findings = [*check_dates(database), *check_late_values(database)]
+    return {(finding.check, finding.subject): finding for finding in findings}
 
 
 def test_a_date_after_its_row_is_found_with_what_comes_with_it() -> None:
@@ -104,7 +104,7 @@ def test_a_feature_that_is_the_label_is_found_and_a_good_one_is_not() -> None:
     # a row is written on the asked date that says the answer, beside one that says it four times in five
     good = np.where(rng.random(len(asked)) < 0.8, value, 1 - value)
     frame = pd.DataFrame({"customer": asked["id"], "at": label["date"], "told": value, "hint": good})
-    warned = [f for f in find_leaks(make_view(task(frame, label), 0)) if f.check == "near_perfect_feature"]
+    warned = [f for f in find_leaks(task(frame, label)).findings if f.check == "near_perfect_feature"]
     assert warned
     assert all("told" in finding.subject for finding in warned)
 
@@ -119,8 +119,8 @@ def test_rows_shared_by_splits_are_found() -> None:
         given = Task.from_labels(
             database, shown, name="t", entity="customers", kind="binary", entity_columns="id", target="label"
         )
-        leaks = find_leaks(make_view(Problem(database, given), 0))
-        found_.append([f for f in leaks if f.check == "rows_shared_with_training"])
+        leaks = find_leaks(Problem(database, given))
+        found_.append([f for f in leaks.findings if f.check == "rows_shared_with_training"])
     assert [(f.subject, f.evidence[:7]) for f in found_[0]] == [("test", "7 of 17")]
     assert found_[1] == []
 
@@ -155,6 +155,6 @@ def test_findings_of_known_tasks_are_the_committed_ones(database: str) -> None:
     known = open_database(database)
     assert set(expected) == set(known.tasks)
     for name in known.tasks:
-        findings = find_leaks(make_view(Problem(known, open_task(known, name)), 0))
+        findings = find_leaks(Problem(known, open_task(known, name))).findings
         told = [[f.check, f.severity, f.subject, f.accepted] for f in findings]
         assert told == expected[name], name

@@ -1,4 +1,7 @@
-"""What a database says about itself, and the protocol that every kind of source follows."""
+"""The protocol of a source (a database that can be read table by table), and the types of its catalog.
+
+No source is chosen or opened here; see `relselect.database.sources.open`.
+"""
 
 from __future__ import annotations
 
@@ -10,17 +13,18 @@ from typing import Literal, NamedTuple, Self
 
 import pyarrow as pa
 
-from relselect.database.sources.uri import Address, parse_uri
+from relselect.database.schema import TableSchema, type_name
+from relselect.database.sources.uri import Address
 from relselect.database.table import ForeignKey
-from relselect.errors import ConfigError, SchemaError, SchemaProblem
+from relselect.errors import SchemaError, SchemaProblem
 
-__all__ = ["Catalog", "CatalogColumn", "CatalogTable", "Scan", "Source", "Stream", "open_source"]
+__all__ = ["Catalog", "CatalogColumn", "CatalogTable", "TableScan", "Source", "Stream"]
 
 TableKind = Literal["table", "view", "partition"]
 
 
 class CatalogColumn(NamedTuple):
-    """A column: the Arrow type it is read as, and the type the database gives it, in the database's words."""
+    """A column: the Arrow type it is read as, and the type that the database declares, as text."""
 
     type: pa.DataType
     declared: str
@@ -28,19 +32,19 @@ class CatalogColumn(NamedTuple):
 
 @dataclass(frozen=True)
 class CatalogTable:
-    """What a database says about one of its tables.
+    """The catalog's entry for one table: what the database itself declares.
 
     Attributes:
-        columns: The columns that can be read, in order.
+        columns: Column -> its types; the columns that can be read, in order.
         primary_key: The columns of the primary key, in its order; empty without one.
-        foreign_keys: The declared references, `ref_columns` in the order of `columns`; to any table of the database.
+        foreign_keys: The declared foreign keys, to any table of the database; `ref_columns` in the order of `columns`.
         unique_keys: Other sets of columns that are declared unique.
         nullable: The columns that may be NULL.
-        row_estimate: About how many rows there are, if the database knows.
-        comment: What the database's comment says of the table.
+        row_estimate: The approximate number of rows; None where the database keeps none.
+        comment: The comment on the table.
         comments: Column -> comment.
-        kind: "table", "view" (materialised ones too) or "partition" (a partitioned table, read as one).
-        left_out: Columns that are read only when they are asked for by name -> why.
+        kind: "table", "view" (also a materialised one) or "partition" (a partitioned table, read as one table).
+        left_out: Column -> reason, for columns that are read only when they are named.
     """
 
     columns: Mapping[str, CatalogColumn]
@@ -54,6 +58,15 @@ class CatalogTable:
     kind: TableKind = "table"
     left_out: Mapping[str, str] = field(default_factory=dict)
 
+    def schema(self, name: str) -> TableSchema:
+        """Return the entry as a table without rows; a catalog declares neither times nor masks.
+
+        Args:
+            name: The table's name in the catalog.
+        """
+        columns = {column: type_name(entry.type) for column, entry in self.columns.items()}
+        return TableSchema(name, columns, self.primary_key, foreign_keys=self.foreign_keys)
+
 
 @dataclass(frozen=True)
 class Catalog:
@@ -61,7 +74,7 @@ class Catalog:
 
     Attributes:
         tables: By name; `schema.table` when several schemas are read.
-        notes: What was passed over, in words: tables that may not be read, keys that cannot be used.
+        notes: One sentence per table that may not be read and per key that cannot be used.
     """
 
     tables: Mapping[str, CatalogTable]
@@ -69,8 +82,15 @@ class Catalog:
 
 
 @dataclass(frozen=True)
-class Scan:
-    """What is read of one table: columns in order, a trusted SQL predicate, at most so many rows."""
+class TableScan:
+    """What is read of one table.
+
+    Attributes:
+        table: The table's name in the catalog.
+        columns: The columns, in order.
+        where: A trusted SQL predicate in the database's dialect.
+        limit: The largest number of rows.
+    """
 
     table: str
     columns: tuple[str, ...]
@@ -80,20 +100,20 @@ class Scan:
 
 @dataclass(frozen=True)
 class Stream:
-    """Rows on their way: every batch has the schema."""
+    """The rows of a scan, batch by batch; every batch has the schema."""
 
     schema: pa.Schema
     batches: Iterator[pa.RecordBatch]
 
 
 class Source(ABC):
-    """A database that can be read, table by table, all of them from one moment; a context manager.
+    """A database open for reading, table by table, all tables as of one moment; a context manager.
 
     Args:
-        address: Where it is.
+        address: Where the database is.
     """
 
-    #: Where the files of tasks are looked for, if the source is a folder.
+    #: The folder that relative task files start from, where the source is a folder.
     data_folder: Path | None = None
 
     def __init__(self, address: Address) -> None:
@@ -117,36 +137,36 @@ class Source(ABC):
         return self.address.shown
 
     def prepare(self, files: Mapping[str, str], codes: Mapping[str, Collection[str]]) -> None:
-        """Note what a source of files has to know before it looks at itself; a database needs none of it.
+        """Set what a source of files needs before its catalog is read; databases ignore it.
 
         Args:
-            files: Table -> its file or glob, where that does not go without saying.
-            codes: Table -> columns whose values are codes or words however much they look like numbers.
+            files: Table -> its file or glob, where it is not `<table>.parquet` or `<table>.csv`.
+            codes: Table -> columns that are read as text even where every value is a number.
         """
         self._named, self._codes = dict(files), dict(codes)
 
     def catalog(self) -> Catalog:
-        """Return what the database says about itself; asked once."""
+        """Return the catalog; it is read once."""
         if self._catalog is None:
             self._catalog = self._read_catalog()
         return self._catalog
 
     @abstractmethod
     def _read_catalog(self) -> Catalog:
-        """Ask the database about itself."""
+        """Read the catalog from the database."""
 
     @abstractmethod
-    def stream(self, scan: Scan) -> Stream:
-        """Return rows batch by batch; the names of a scan are those of the catalog.
+    def stream(self, scan: TableScan) -> Stream:
+        """Return the rows of a scan, whose names are those of the catalog, batch by batch.
 
         Raises:
-            SchemaError: A column holds what its type does not allow.
-            SourceError: The rows cannot be read, at once or half-way.
+            SchemaError: A column holds values that its type does not allow.
+            SourceError: Reading fails, at the start or between two batches.
         """
 
     @abstractmethod
     def close(self) -> None:
-        """End the connection; harmless when it has ended."""
+        """Close the connection; closing twice does nothing."""
 
     def read(
         self,
@@ -160,12 +180,12 @@ class Source(ABC):
 
         Args:
             table: Its name in the catalog.
-            columns: The columns, in order; all but those that are left out if None.
-            where: An SQL predicate in the database's dialect. It is trusted: it becomes part of the query as it stands.
-            limit: At most so many rows.
+            columns: The columns, in order; None for all that the catalog does not leave out.
+            where: An SQL predicate in the database's dialect. It is trusted and becomes part of the query as it stands.
+            limit: The largest number of rows.
 
         Raises:
-            SchemaError: There is no such table or column, or a column holds what its type does not allow.
+            SchemaError: There is no such table or column, or a column holds values that its type does not allow.
             SourceError: The rows cannot be read.
         """
         stream = self.stream(self.scan(table, columns, where, limit))
@@ -173,8 +193,12 @@ class Source(ABC):
 
     def scan(
         self, table: str, columns: Sequence[str] | None = None, where: str | None = None, limit: int | None = None
-    ) -> Scan:
-        """Return what to read of a table, checked against the catalog."""
+    ) -> TableScan:
+        """Return a scan of a table, checked against the catalog; the arguments are those of `read`.
+
+        Raises:
+            SchemaError: There is no such table or column.
+        """
         known = self.catalog().tables
         if table not in known:
             shown = ", ".join(sorted(known)[:12])
@@ -186,58 +210,4 @@ class Source(ABC):
         if missing:
             rule = "is no column of the table"
             raise SchemaError([SchemaProblem(table, name, name, rule, f"The table has: {shown}") for name in missing])
-        return Scan(table, tuple(asked), where, limit)
-
-
-def open_source(
-    uri: str | Path,
-    *,
-    schema: str | Sequence[str] | None = None,
-    statement_timeout: float | str = "10min",
-    base: Path | None = None,
-) -> Source:
-    """Open a database for reading.
-
-    Args:
-        uri: See `relselect.database.sources.uri.parse_uri`.
-        schema: The schema to read, or several; the database's default schema if None.
-        statement_timeout: How long one query may take, e.g. 90 (seconds) or "10min".
-        base: The folder that relative paths start from.
-
-    Raises:
-        ConfigError: The address is not understood.
-        DataNotFound: There is no such database, schema or file.
-        MissingExtra: The package for this kind of database is not installed.
-        SourceError: The database cannot be reached or does not let us in.
-    """
-    address = parse_uri(uri, base)
-    schemas = (schema,) if isinstance(schema, str) else tuple(schema or ())
-    seconds = _seconds(statement_timeout)
-    if address.kind == "postgresql":
-        from relselect.database.sources.postgres import PostgresSource
-
-        return PostgresSource(address, schemas, seconds)
-    if address.kind == "duckdb":
-        from relselect.database.sources.duckdb_file import DuckDBSource
-
-        return DuckDBSource(address, schemas, seconds)
-    if schemas not in ((), ("main",)):
-        fix = "Leave `schema` out"
-        raise ConfigError("schema", ", ".join(schemas), "is for databases that have schemas", fix)
-    if address.kind == "sqlite":
-        from relselect.database.sources.sqlite import SQLiteSource
-
-        return SQLiteSource(address, seconds)
-    from relselect.database.sources.file_source import FileSource
-
-    return FileSource(address)
-
-
-def _seconds(value: float | str) -> float:
-    from relselect.budget import parse_seconds
-    from relselect.errors import BudgetError
-
-    try:
-        return parse_seconds(value)
-    except BudgetError as error:
-        raise ConfigError("statement_timeout", value, error.rule, error.fix) from None
+        return TableScan(table, tuple(asked), where, limit)

@@ -1,20 +1,24 @@
-"""What is declared about the tables of a source: the catalog's keys, a manifest over them, the caller's words over both.
+"""Declarations of a source's tables: those of its catalog, replaced by a manifest's, replaced by the caller's options.
 
-What a manifest or the caller leaves out stays as the catalog has it; what they give replaces it, an empty list included.
+What a manifest or the options leave out stays as the catalog declares it; what they contain replaces it, an empty list
+included. No rows are read here, and the tables are not validated (`Database` does that).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+
+import pyarrow as pa
 
 from relselect.database.manifest import Manifest, TableSpec
-from relselect.database.sources.catalog import Catalog, CatalogTable, Scan
+from relselect.database.schema import TableSchema, as_columns, declared_types, type_name
+from relselect.database.sources.catalog import Catalog, CatalogTable, TableScan
+from relselect.database.sources.frames import unknown_types
 from relselect.database.table import ForeignKey, SemanticType, Table
 from relselect.errors import ConfigError, SchemaProblem
 
-__all__ = ["Declared", "Wishes", "declare"]
+__all__ = ["Declared", "Declaring", "ReadOptions", "declare"]
 
 _EXAMPLES = {
     "columns": '{"orders": ["id", "total"]}',
@@ -29,8 +33,12 @@ _EXAMPLES = {
 
 
 @dataclass(frozen=True)
-class Wishes:
-    """What the caller of `Database.from_uri` asks for, by table; see there."""
+class ReadOptions:
+    """What is read and how it is declared, by table: the arguments of `Database.from_uri`, which documents them.
+
+    Raises:
+        ConfigError: An argument is no mapping by table, `tables` is no list, or a limit is no positive number of rows.
+    """
 
     tables: Sequence[str] | None = None
     columns: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -44,11 +52,7 @@ class Wishes:
     known_at: Mapping[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Refuse what is given in another shape.
-
-        Raises:
-            ConfigError: An argument is no mapping by table, or a limit is no number of rows.
-        """
+        """Check the shape of every argument."""
         for argument, example in _EXAMPLES.items():
             value = getattr(self, argument)
             if not isinstance(value, Mapping):
@@ -62,76 +66,78 @@ class Wishes:
 
     @property
     def declares(self) -> bool:
-        """Whether anything is said about keys or times."""
+        """Whether keys, foreign keys or times are declared."""
         return bool(self.keys or self.times or self.foreign_keys)
 
     def limit_of(self, table: str) -> int | None:
-        """Return how many rows of a table are wanted."""
+        """Return the largest number of rows to read of a table; None for all."""
         return self.limit.get(table) if isinstance(self.limit, Mapping) else self.limit
 
 
 @dataclass(frozen=True)
 class Declared:
-    """Everything declared about one table, and what is read of it."""
+    """One table to read.
 
-    scan: Scan
-    primary_key: tuple[str, ...]
-    time: str | None
-    foreign_keys: tuple[ForeignKey, ...]
-    types: Mapping[str, str]
-    known_at: Mapping[str, tuple[str, ...]]
-    description: str
+    Attributes:
+        scan: What is read of it.
+        schema: Its declarations; the types of its columns are those of the catalog, before any row was read.
+        description: What a row is, in words.
+    """
 
-    def table(self, data: Any) -> Table:
+    scan: TableScan
+    schema: TableSchema
+    description: str = ""
+
+    def table(self, data: pa.Table) -> Table:
         """Return the table with its rows."""
-        return Table(
-            name=self.scan.table,
-            data=data,
-            primary_key=self.primary_key,
-            time=self.time,
-            foreign_keys=self.foreign_keys,
-            types={column: SemanticType(semantic) for column, semantic in self.types.items()},
-            known_at=self.known_at,
-            description=self.description,
-        )
+        return self.schema.with_rows(data, self.description)
+
+
+#: The signature of `declare`.
+Declaring = Callable[[Catalog, Manifest | None, ReadOptions], tuple[list[Declared], list[SchemaProblem], list[str]]]
 
 
 def declare(
-    catalog: Catalog, manifest: Manifest | None, wishes: Wishes
+    catalog: Catalog, manifest: Manifest | None, options: ReadOptions
 ) -> tuple[list[Declared], list[SchemaProblem], list[str]]:
-    """Put catalog, manifest and wishes together.
+    """Merge catalog, manifest and options.
+
+    Args:
+        catalog: The tables of the source.
+        manifest: Declarations that replace those of the catalog.
+        options: Declarations that replace both, and what is read.
 
     Returns:
-        The tables to read; everything that is wrong with the wishes; and what was left out, in words.
+        The tables to read; every problem of the options; and one sentence per column or key that is left out.
     """
-    names, problems = _chosen(catalog, manifest, wishes)
+    names, problems = _chosen(catalog, manifest, options)
     specs = {} if manifest is None else manifest.tables
     drafts: dict[str, Declared] = {}
     notes: list[str] = []
     for name in names:
-        builder = _Builder(name, catalog.tables[name], specs.get(name), wishes)
+        builder = _Builder(name, catalog.tables[name], specs.get(name), options)
         drafts[name] = builder.build()
         problems += builder.problems
         notes += builder.notes
     finished = []
     for draft in drafts.values():
         kept, left = _references(draft, drafts, catalog)
-        finished.append(replace(draft, foreign_keys=kept))
+        finished.append(replace(draft, schema=replace(draft.schema, foreign_keys=kept)))
         notes += left
     return finished, problems, notes
 
 
-def _chosen(catalog: Catalog, manifest: Manifest | None, wishes: Wishes) -> tuple[list[str], list[SchemaProblem]]:
-    """Return the tables to read: those asked for, else the manifest's, else all tables (views where there are none)."""
+def _chosen(catalog: Catalog, manifest: Manifest | None, options: ReadOptions) -> tuple[list[str], list[SchemaProblem]]:
+    """Return the tables to read: those of the options, else the manifest's, else all (views where there are no tables)."""
     asked: Iterable[str]
-    if wishes.tables is not None:
-        asked = list(wishes.tables)
+    if options.tables is not None:
+        asked = list(options.tables)
     elif manifest is not None and manifest.tables:
         asked = list(manifest.tables)
     else:
         asked = [name for name, table in catalog.tables.items() if table.kind != "view"] or list(catalog.tables)
     shown = ", ".join(sorted(catalog.tables)[:12])
-    by_argument = {"tables": asked, **{argument: value for argument, value in vars(wishes).items()
+    by_argument = {"tables": asked, **{argument: value for argument, value in vars(options).items()
                                        if argument != "tables" and isinstance(value, Mapping)}}  # fmt: skip
     problems = [
         SchemaProblem(
@@ -155,58 +161,59 @@ def _chosen(catalog: Catalog, manifest: Manifest | None, wishes: Wishes) -> tupl
 
 
 class _Builder:
-    """One table's declarations, made in the order: key, time, masks, references, columns."""
+    """Builds one table's declarations and collects the problems and the notes."""
 
-    def __init__(self, name: str, entry: CatalogTable, spec: TableSpec | None, wishes: Wishes) -> None:
-        self.name, self.entry, self.spec, self.wishes = name, entry, spec, wishes
+    def __init__(self, name: str, entry: CatalogTable, spec: TableSpec | None, options: ReadOptions) -> None:
+        self.name, self.entry, self.spec, self.options = name, entry, spec, options
         self.problems: list[SchemaProblem] = []
         self.notes: list[str] = []
 
     def build(self) -> Declared:
-        drop = [*(self.spec.drop if self.spec else ()), *self.wishes.drop.get(self.name, ())]
-        self._known(drop, "drop")
+        drop = [*(self.spec.drop if self.spec else ()), *self.options.drop.get(self.name, ())]
+        self._check_columns(drop, "drop")
         key = self._primary_key(drop)
-        time = self.wishes.times.get(self.name, self.spec.time if self.spec else None)
+        time = self.options.times.get(self.name, self.spec.time if self.spec else None)
         known_at = self._known_at()
         foreign = self._foreign_keys(drop)
-        types = {**(self.spec.types if self.spec else {}), **self.wishes.types.get(self.name, {})}
-        self._check_types(types)
+        types = self._types()
         used = [*key, *(column for each in foreign for column in each.columns), *([time] if time else [])]
         used += [column for clock, masked in known_at.items() for column in (clock, *masked)]
         columns = self._columns(drop, [*used, *types])
-        return Declared(
-            scan=Scan(self.name, columns, self._where(), self.wishes.limit_of(self.name)),
+        schema = TableSchema(
+            name=self.name,
+            columns={column: type_name(self.entry.columns[column].type) for column in columns},
             primary_key=key,
             time=time,
             foreign_keys=foreign,
-            types=types,
             known_at=known_at,
-            description=(self.spec.description if self.spec else "") or self.entry.comment,
+            types=types,
         )
+        scan = TableScan(self.name, columns, self._where(), self.options.limit_of(self.name))
+        return Declared(scan, schema, (self.spec.description if self.spec else "") or self.entry.comment)
 
     def _primary_key(self, drop: Sequence[str]) -> tuple[str, ...]:
-        if self.name in self.wishes.keys:
-            return _tuple(self.wishes.keys[self.name])
+        if self.name in self.options.keys:
+            return as_columns(self.options.keys[self.name])
         if self.spec is not None and "primary_key" in self.spec.model_fields_set:
-            return _tuple(self.spec.primary_key or ())
+            return as_columns(self.spec.primary_key or ())
         return () if set(self.entry.primary_key) & set(drop) else self.entry.primary_key
 
     def _known_at(self) -> dict[str, tuple[str, ...]]:
-        given = self.wishes.known_at.get(self.name, self.spec.known_at if self.spec else {})
-        return {clock: _tuple(columns) for clock, columns in given.items()}
+        declared = self.options.known_at.get(self.name, self.spec.known_at if self.spec else {})
+        return {clock: as_columns(columns) for clock, columns in declared.items()}
 
     def _foreign_keys(self, drop: Sequence[str]) -> tuple[ForeignKey, ...]:
-        if self.name in self.wishes.foreign_keys:
-            given = self.wishes.foreign_keys[self.name]
-            return tuple(ForeignKey(_tuple(columns), parent) for columns, parent in given.items())
+        if self.name in self.options.foreign_keys:
+            declared = self.options.foreign_keys[self.name]
+            return tuple(ForeignKey(as_columns(columns), parent) for columns, parent in declared.items())
         if self.spec is not None and "foreign_keys" in self.spec.model_fields_set:
-            return tuple(ForeignKey(_tuple(key.columns), key.table) for key in self.spec.foreign_keys)
+            return tuple(ForeignKey(as_columns(key.columns), key.table) for key in self.spec.foreign_keys)
         return tuple(key for key in self.entry.foreign_keys if not set(key.columns) & set(drop))
 
     def _columns(self, drop: Sequence[str], used: Sequence[str]) -> tuple[str, ...]:
-        """Return the columns to read, in the order of the table: those asked for and those that are declared."""
-        asked = self.wishes.columns.get(self.name)
-        self._known(asked or (), "columns")
+        """Return the columns to read, in the order of the table: those of the options and those with a declaration."""
+        asked = self.options.columns.get(self.name)
+        self._check_columns(asked or (), "columns")
         wanted = {*(asked or ()), *used}
         if asked is None:
             left = {column: why for column, why in self.entry.left_out.items() if column not in wanted}
@@ -221,9 +228,9 @@ class _Builder:
         return read
 
     def _where(self) -> str | None:
-        return self.wishes.where.get(self.name, self.spec.where if self.spec else None)
+        return self.options.where.get(self.name, self.spec.where if self.spec else None)
 
-    def _known(self, columns: Iterable[str], argument: str) -> None:
+    def _check_columns(self, columns: Iterable[str], argument: str) -> None:
         shown = ", ".join(list(self.entry.columns)[:12])
         self.problems += [
             SchemaProblem(
@@ -237,35 +244,30 @@ class _Builder:
             if column not in self.entry.columns
         ]
 
-    def _check_types(self, types: Mapping[str, str]) -> None:
-        self.problems += [
-            SchemaProblem(
-                self.name, column, str(semantic), "is no semantic type", f"Use one of: {', '.join(SemanticType)}"
-            )
-            for column, semantic in types.items()
-            if semantic not in set(SemanticType)
-        ]
+    def _types(self) -> dict[str, SemanticType]:
+        declared = {**(self.spec.types if self.spec else {}), **self.options.types.get(self.name, {})}
+        self.problems += unknown_types(self.name, declared)
+        return declared_types({column: each for column, each in declared.items() if each in set(SemanticType)})
 
 
 def _references(
     draft: Declared, drafts: Mapping[str, Declared], catalog: Catalog
 ) -> tuple[tuple[ForeignKey, ...], list[str]]:
-    """Return the references with the keys they lead to; those of the catalog to tables that are not read are given up."""
+    """Return the foreign keys with the columns they refer to, and a note on each that is left out.
+
+    Those of the catalog that refer to tables or keys that are not read are left out.
+    """
     kept, notes = [], []
-    for key in draft.foreign_keys:
+    for key in draft.schema.foreign_keys:
         parent = drafts.get(key.table)
         if parent is not None and not key.ref_columns:
-            kept.append(replace(key, ref_columns=parent.primary_key))
+            kept.append(replace(key, ref_columns=parent.schema.primary_key))
         elif key not in catalog.tables[draft.scan.table].foreign_keys:
-            kept.append(key)  # declared by hand: the check of the database tells what is wrong with it
+            kept.append(key)  # declared by hand: the validation of the database reports what is wrong with it
         elif parent is None:
             notes.append(f"{draft.scan.table}.{key.name} refers to {key.table}, which is not read")
-        elif set(key.ref_columns) == set(parent.primary_key):
+        elif set(key.ref_columns) == set(parent.schema.primary_key):
             kept.append(key)
         else:
             notes.append(f"{draft.scan.table}.{key.name} refers to {key.table} by another key than its primary key")
     return tuple(kept), notes
-
-
-def _tuple(columns: str | Sequence[str]) -> tuple[str, ...]:
-    return (columns,) if isinstance(columns, str) else tuple(columns)

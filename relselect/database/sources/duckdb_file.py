@@ -17,7 +17,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from relselect.database.sources.catalog import Catalog, CatalogColumn, CatalogTable, Scan, Source, Stream
+from relselect.database.quoting import quote_name
+from relselect.database.sources.catalog import Catalog, CatalogColumn, CatalogTable, Source, Stream, TableScan
 from relselect.database.sources.keys import groups_of, usable_keys
 from relselect.database.sources.uri import Address
 from relselect.database.table import ForeignKey
@@ -77,10 +78,6 @@ AND constraint_type IN ('PRIMARY KEY', 'UNIQUE', 'FOREIGN KEY') ORDER BY schema_
 """
 
 
-def _quoted(*names: str) -> str:
-    return ".".join('"' + name.replace('"', '""') + '"' for name in names)
-
-
 class DuckDBSource(Source):
     """A DuckDB file; see `relselect.database.sources.catalog.Source`.
 
@@ -111,25 +108,25 @@ class DuckDBSource(Source):
         """End the transaction and the connection."""
         self._connection.close()
 
-    def stream(self, scan: Scan) -> Stream:
+    def stream(self, scan: TableScan) -> Stream:
         """Return rows batch by batch; see `Source.stream`."""
         self.catalog()
         readings = self._readings[scan.table]
         asked = [(name, *readings[name]) for name in scan.columns]
-        selected = ", ".join(f"{sql.replace('{0}', _quoted(name))} AS {_quoted(name)}" for name, sql, _ in asked)
-        query = f"SELECT {selected} FROM {_quoted(*self._places[scan.table])}"
+        selected = ", ".join(f"{sql.replace('{0}', quote_name(name))} AS {quote_name(name)}" for name, sql, _ in asked)
+        query = f"SELECT {selected} FROM {quote_name(*self._places[scan.table])}"
         query += f" WHERE ({scan.where}\n)" if scan.where else ""
         query += "" if scan.limit is None else f" LIMIT {int(scan.limit)}"
         schema = pa.schema([(name, dtype) for name, _, dtype in asked])
         return Stream(schema, self._batches(self._reader(query, scan), schema, scan))
 
-    def _reader(self, query: str, scan: Scan) -> Any:
+    def _reader(self, query: str, scan: TableScan) -> Any:
         with self._within_time(scan):
             relation = self._connection.sql(query)
             fetch = getattr(relation, "to_arrow_reader", None) or relation.fetch_arrow_reader
             return fetch(_ROWS)
 
-    def _batches(self, reader: Any, schema: pa.Schema, scan: Scan) -> Iterator[pa.RecordBatch]:
+    def _batches(self, reader: Any, schema: pa.Schema, scan: TableScan) -> Iterator[pa.RecordBatch]:
         while True:
             with self._within_time(scan):
                 try:
@@ -140,7 +137,7 @@ class DuckDBSource(Source):
             yield pa.RecordBatch.from_arrays(columns, schema=schema)
 
     @contextmanager
-    def _within_time(self, scan: Scan | None = None) -> Iterator[None]:
+    def _within_time(self, scan: TableScan | None = None) -> Iterator[None]:
         """Interrupt what takes too long, and tell what goes wrong."""
         import duckdb
 
@@ -213,7 +210,7 @@ class DuckDBSource(Source):
         found = {column: _reading(each["data_type"], exact.get((*place, column))) for column, each in columns.items()}
         nested = [column for column, (_, dtype) in found.items() if dtype is None]
         if nested:
-            query = f"SELECT {', '.join(map(_quoted, nested))} FROM {_quoted(*place)} LIMIT 0"
+            query = f"SELECT {', '.join(map(quote_name, nested))} FROM {quote_name(*place)} LIMIT 0"
             with self._within_time():
                 schema = self._connection.sql(query).to_arrow_table().schema
             found.update({column: ("{0}", dtype) for column, dtype in zip(nested, schema.types, strict=True)})
@@ -222,7 +219,7 @@ class DuckDBSource(Source):
     def _called(self, schema: str, table: str) -> str:
         return table if len(self._schemas) == 1 else f"{schema}.{table}"
 
-    def _failure(self, error: Exception, scan: Scan | None = None) -> UserError:
+    def _failure(self, error: Exception, scan: TableScan | None = None) -> UserError:
         said = " ".join(str(error).split("\n\nLINE")[0].split())
         name = type(error).__name__
         if "interrupt" in said.lower() or name == "InterruptException":

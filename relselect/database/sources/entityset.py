@@ -1,15 +1,19 @@
-"""featuretools EntitySets as databases."""
+"""Reads a featuretools EntitySet: its frames, indexes, relationships and logical types.
+
+featuretools itself is not imported; the EntitySet brings its own methods.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-from relselect.database.database import Database
+from relselect.database.contents import DatabaseContents
+from relselect.database.sources.frames import tables_from_frames
 from relselect.errors import ConfigError
 
 __all__ = ["read_entityset"]
 
-#: Logical types whose meaning the stored values alone do not show.
+#: Logical type -> semantic type, where the stored values do not show it.
 _TYPES = {
     "Boolean": "boolean",
     "BooleanNullable": "boolean",
@@ -22,8 +26,13 @@ _TYPES = {
 }
 
 
-def read_entityset(entityset: Any) -> Database:
-    """Build a database; see `Database.from_entityset`."""
+def read_entityset(entityset: Any) -> DatabaseContents:
+    """Read an EntitySet; see `Database.from_entityset`.
+
+    Raises:
+        ConfigError: It is no EntitySet, or has no dataframes.
+        SchemaError: With every frame that does not convert to Arrow.
+    """
     frames = {frame.ww.name: frame for frame in getattr(entityset, "dataframes", ())}
     if not frames:
         rule = "is no EntitySet, or holds no dataframes"
@@ -31,31 +40,30 @@ def read_entityset(entityset: Any) -> Database:
     references: dict[str, dict[str | tuple[str, ...], str]] = {}
     for each in entityset.relationships:
         references.setdefault(each.child_name, {})[each._child_column_name] = each.parent_name
-    made = {name: frame.ww.metadata.get("last_time_index") for name, frame in frames.items()}
-    return Database.from_dataframes(
+    added = {name: frame.ww.metadata.get("last_time_index") for name, frame in frames.items()}
+    tables = tables_from_frames(
         {
-            name: frame.drop(columns=[made[name]] if made[name] in frame.columns else [])
+            name: frame.drop(columns=[added[name]] if added[name] in frame.columns else [])
             for name, frame in frames.items()
         },
         keys={name: frame.ww.index for name, frame in frames.items() if frame.ww.index},
         times={name: frame.ww.time_index for name, frame in frames.items() if frame.ww.time_index},
         foreign_keys=references,
         types={name: _types(frame) for name, frame in frames.items()},
-        # a secondary time that governs nothing but itself would only tell the future
+        # a secondary time index that masks no other column would only reveal the future
         drop={
-            name: [clock for clock, governed in _clocks(frame).items() if not governed]
-            for name, frame in frames.items()
+            name: [clock for clock, masked in _clocks(frame).items() if not masked] for name, frame in frames.items()
         },
         known_at={
-            name: {clock: governed for clock, governed in _clocks(frame).items() if governed}
+            name: {clock: masked for clock, masked in _clocks(frame).items() if masked}
             for name, frame in frames.items()
         },
-        name=str(entityset.id or "entityset"),
     )
+    return DatabaseContents(tables, str(entityset.id or "entityset"))
 
 
 def _types(frame: Any) -> dict[str, str]:
-    """Return the meanings that the logical types add; keys, times and clocks have theirs."""
+    """Return the semantic types that logical types declare, for columns that are no key, time or clock."""
     taken = {frame.ww.index, frame.ww.time_index, *_clocks(frame)}
     taken |= {column for column, tags in frame.ww.semantic_tags.items() if "foreign_key" in tags}
     named = {column: type(kind).__name__ for column, kind in frame.ww.logical_types.items() if column not in taken}
@@ -63,6 +71,6 @@ def _types(frame: Any) -> dict[str, str]:
 
 
 def _clocks(frame: Any) -> dict[str, list[str]]:
-    """Return secondary time indexes with what they govern; featuretools lists the index among its own columns."""
+    """Return secondary time index -> columns it masks; featuretools lists the index among its own columns."""
     clocks = frame.ww.metadata.get("secondary_time_index") or {}
     return {clock: [column for column in columns if column != clock] for clock, columns in clocks.items()}

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from relselect.database.sources.catalog import Catalog, CatalogColumn, CatalogTable, Scan, Source, Stream
+from relselect.database.sources.catalog import Catalog, CatalogColumn, CatalogTable, Source, Stream, TableScan
 from relselect.database.sources.files import SUFFIXES, find_files, read_files, table_name
 from relselect.database.sources.frames import plain
 from relselect.database.sources.hive import partition_of, partition_types, with_partition
@@ -41,7 +41,7 @@ class FileSource(Source):
     def close(self) -> None:
         """Nothing to end."""
 
-    def stream(self, scan: Scan) -> Stream:
+    def stream(self, scan: TableScan) -> Stream:
         """Return rows batch by batch; see `Source.stream`."""
         self.catalog()
         paths = self._files[scan.table]
@@ -56,7 +56,7 @@ class FileSource(Source):
         data = data if scan.limit is None else data.slice(0, scan.limit)
         return Stream(data.schema, iter(data.to_batches(_ROWS)))
 
-    def _parquet(self, paths: Sequence[Path], schema: pa.Schema, scan: Scan) -> Iterator[pa.RecordBatch]:
+    def _parquet(self, paths: Sequence[Path], schema: pa.Schema, scan: TableScan) -> Iterator[pa.RecordBatch]:
         import pyarrow.parquet as pq
 
         partitions = [partition_of(path, self._above) for path in paths]
@@ -194,7 +194,7 @@ def _rows(paths: Sequence[Path]) -> int | None:
     return sum(pq.read_metadata(path, memory_map=True).num_rows for path in paths)
 
 
-def _filtered(data: pa.Table, scan: Scan) -> pa.Table:
+def _filtered(data: pa.Table, scan: TableScan) -> pa.Table:
     """Keep the rows of a predicate, in DuckDB's dialect."""
     import duckdb
 
@@ -228,7 +228,7 @@ def _as(rows: pa.Table, schema: pa.Schema) -> pa.Table:
     return pa.Table.from_arrays(columns, schema=schema)
 
 
-def _same(scan: Scan, names: Collection[str], paths: Sequence[Path]) -> None:
+def _same(scan: TableScan, names: Collection[str], paths: Sequence[Path]) -> None:
     """Refuse files that have lost columns since they were first looked at."""
     rule, fix = "is not there any more: the file has been replaced while it was read", "Read again when it is whole"
     gone = [name for name in scan.columns if name not in names]

@@ -1,4 +1,7 @@
-"""Data frames of pandas, Polars and anything else that speaks Arrow, as tables of a database."""
+"""Converts data frames of pandas, Polars and anything with the Arrow stream interface to tables of a database.
+
+Lazy frames are refused; nothing is computed for the caller.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,11 @@ from typing import Any
 
 import pyarrow as pa
 
+from relselect.database.schema import as_columns, declared_types
 from relselect.database.table import ForeignKey, SemanticType, Table
 from relselect.errors import SchemaError, SchemaProblem
 
-__all__ = ["plain", "tables_from_frames", "to_arrow"]
+__all__ = ["plain", "tables_from_frames", "to_arrow", "unknown_drops", "unknown_types"]
 
 _EXAMPLES = 2
 
@@ -26,7 +30,7 @@ def to_arrow(name: str, frame: Any) -> pa.Table | list[SchemaProblem]:
         frame: A pandas, Polars or Arrow frame, or anything with the Arrow stream interface (`__arrow_c_stream__`).
 
     Returns:
-        The table, or everything that is wrong with the frame.
+        The table, or every problem of the frame.
     """
     if isinstance(frame, pa.RecordBatch):
         frame = pa.Table.from_batches([frame])
@@ -75,7 +79,7 @@ def tables_from_frames(
         known_at: Table -> {clock column: masked columns}.
 
     Raises:
-        SchemaError: With every frame that does not convert and every declaration that names nothing.
+        SchemaError: With every frame that does not convert, and every declaration whose table, column or type is unknown.
     """
     declared: dict[str, Mapping[str, Any]] = {
         "keys": keys,
@@ -86,7 +90,7 @@ def tables_from_frames(
         "known_at": known_at,
     }
     problems = list(_unknown_tables(frames, declared))
-    problems += [problem for table in types for problem in _unknown_types(table, types[table])]
+    problems += [problem for table in types for problem in unknown_types(table, types[table])]
     problems += [problem for table in known_at for problem in _idle_clocks(table, known_at[table])]
     data: dict[str, pa.Table] = {}
     for name, frame in frames.items():
@@ -100,7 +104,7 @@ def tables_from_frames(
             problems += converted
     if problems:
         raise SchemaError(problems)
-    primary = {name: _tuple(columns) for name, columns in keys.items()}
+    primary = {name: as_columns(columns) for name, columns in keys.items()}
     return [
         Table(
             name=name,
@@ -108,18 +112,18 @@ def tables_from_frames(
             primary_key=primary.get(name, ()),
             time=times.get(name),
             foreign_keys=tuple(
-                ForeignKey(_tuple(columns), parent, primary.get(parent, ()))
+                ForeignKey(as_columns(columns), parent, primary.get(parent, ()))
                 for columns, parent in foreign_keys.get(name, {}).items()
             ),
-            types={column: SemanticType(semantic) for column, semantic in types.get(name, {}).items()},
-            known_at={clock: _tuple(columns) for clock, columns in known_at.get(name, {}).items()},
+            types=declared_types(types.get(name, {})),
+            known_at={clock: as_columns(columns) for clock, columns in known_at.get(name, {}).items()},
         )
         for name, table in data.items()
     ]
 
 
 def unknown_drops(table: str, drop: Sequence[str], columns: Sequence[str]) -> list[SchemaProblem]:
-    """Return a problem for every dropped column that does not exist: a misspelt one would leak what it should hide."""
+    """Return a problem for every dropped column that does not exist: with a misspelt name the column would be kept."""
     shown = ", ".join(columns[:12])
     return [
         SchemaProblem(
@@ -131,9 +135,9 @@ def unknown_drops(table: str, drop: Sequence[str], columns: Sequence[str]) -> li
 
 
 def plain(table: pa.Table) -> pa.Table:
-    """Return the table without types that many Arrow kernels do not take; other columns are shared, not copied.
+    """Return the table without types that many Arrow kernels do not support; other columns are shared, not copied.
 
-    Views and half floats are widened, UUIDs become text, other extension types what they are stored as.
+    String and binary views and half floats are widened, UUIDs become text, other extension types their storage type.
     """
     wider = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary(), pa.float16(): pa.float32()}
     for number, field in enumerate(table.schema):
@@ -151,10 +155,6 @@ def _stored(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return pa.chunked_array([chunk.storage for chunk in column.chunks], column.type.storage_type)
 
 
-def _tuple(columns: str | Sequence[str]) -> tuple[str, ...]:
-    return (columns,) if isinstance(columns, str) else tuple(columns)
-
-
 def _unknown_tables(frames: Mapping[str, Any], declared: Mapping[str, Mapping[str, Any]]) -> Iterable[SchemaProblem]:
     for argument, by_table in declared.items():
         for name in by_table:
@@ -168,7 +168,8 @@ def _unknown_tables(frames: Mapping[str, Any], declared: Mapping[str, Mapping[st
                 )
 
 
-def _unknown_types(table: str, types: Mapping[str, str]) -> Iterable[SchemaProblem]:
+def unknown_types(table: str, types: Mapping[str, str]) -> Iterable[SchemaProblem]:
+    """Yield a problem for every declared semantic type that does not exist."""
     for column, semantic in types.items():
         if semantic not in set(SemanticType):
             yield SchemaProblem(
@@ -178,7 +179,7 @@ def _unknown_types(table: str, types: Mapping[str, str]) -> Iterable[SchemaProbl
 
 def _idle_clocks(table: str, known_at: Mapping[str, Sequence[str]]) -> Iterable[SchemaProblem]:
     for clock, masked in known_at.items():
-        if not _tuple(masked) or clock in _tuple(masked):
+        if not as_columns(masked) or clock in as_columns(masked):
             yield SchemaProblem(
                 table,
                 clock,

@@ -14,13 +14,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from relselect.database.sources.catalog import Catalog, Scan, Source, Stream
+from relselect.database.quoting import quote_name
+from relselect.database.sources.catalog import Catalog, Source, Stream, TableScan
 from relselect.database.sources.postgres_catalog import PgTable, read_catalog, schemas_with_tables
 from relselect.database.sources.postgres_errors import as_source_error
 from relselect.database.sources.uri import Address
 from relselect.errors import DataNotFound, MissingExtra
 
-__all__ = ["PostgresSource", "quoted", "with_defaults"]
+__all__ = ["PostgresSource", "with_defaults"]
 
 #: What is asked of the connection unless the address says otherwise; seconds.
 _CONNECTION = {
@@ -49,11 +50,6 @@ _SETTINGS = {
 }
 #: PostgreSQL's longest timeout, about 24 days.
 _LONGEST = 2**31 - 1
-
-
-def quoted(*names: str) -> str:
-    """Return names as quoted identifiers joined by dots."""
-    return ".".join('"' + name.replace('"', '""') + '"' for name in names)
 
 
 class PostgresSource(Source):
@@ -89,7 +85,7 @@ class PostgresSource(Source):
             with suppress(Exception):  # the connection may be gone already
                 each.close()
 
-    def stream(self, scan: Scan) -> Stream:
+    def stream(self, scan: TableScan) -> Stream:
         """Return rows batch by batch; see `Source.stream`."""
         self.catalog()
         place = self._tables[scan.table]
@@ -97,14 +93,16 @@ class PostgresSource(Source):
         schema = pa.schema([(name, reading.type) for name, reading in zip(scan.columns, readings, strict=True)])
         return Stream(schema, self._batches(scan, self._query(scan, place), schema))
 
-    def _query(self, scan: Scan, place: PgTable) -> str:
-        columns = ", ".join(f"{place.readings[name].select(quoted(name))} AS {quoted(name)}" for name in scan.columns)
-        query = f"SELECT {columns} FROM {quoted(place.schema, place.name)}"
+    def _query(self, scan: TableScan, place: PgTable) -> str:
+        columns = ", ".join(
+            f"{place.readings[name].select(quote_name(name))} AS {quote_name(name)}" for name in scan.columns
+        )
+        query = f"SELECT {columns} FROM {quote_name(place.schema, place.name)}"
         # the line break ends a comment at the end of the predicate
         query += f" WHERE ({scan.where}\n)" if scan.where else ""
         return query if scan.limit is None else f"{query} LIMIT {int(scan.limit)}"
 
-    def _batches(self, scan: Scan, query: str, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    def _batches(self, scan: TableScan, query: str, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
         try:
             self._cursor.execute(query)
             for batch in self._cursor.fetch_record_batch():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from relselect.database.sources.catalog import Scan
+from relselect.database.sources.catalog import TableScan
 from relselect.database.sources.uri import Address, scrub
 from relselect.errors import ConfigError, DataNotFound, SourceError, UserError
 
@@ -59,7 +59,7 @@ _KNOWN = (
 )  # fmt: skip
 
 
-def as_source_error(error: BaseException, address: Address, scan: Scan | None = None) -> UserError:
+def as_source_error(error: BaseException, address: Address, scan: TableScan | None = None) -> UserError:
     """Return the error to raise for a failure of the driver.
 
     Args:

@@ -1,8 +1,8 @@
-"""RelBench datasets that are on this machine, in the layouts of its versions 1, 2 and 3, without the package.
+"""Reads RelBench datasets that are on this machine, in the layouts of versions 1, 2 and 3; nothing is downloaded.
 
-Versions 1 and 2 keep keys, times and references in the metadata of `db/<table>.parquet`, and of the label files
-`tasks/<task>/<split>.parquet` what they are about; version 3 keeps both in `manifest.yaml` files. All rows are read, those
-after the test timestamp too: the frozen regime of the tasks shows test rows nothing of them.
+Versions 1 and 2 keep keys, times and foreign keys in the Parquet metadata of `db/<table>.parquet`, and those of labels in
+`tasks/<task>/<split>.parquet`; version 3 keeps both in `manifest.yaml` files. Rows after the test timestamp are read too;
+the frozen regime of the tasks hides them from test rows. The relbench package is not needed.
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ import pyarrow.compute as pc
 import yaml
 
 from relselect.database.clock import ticks_of
-from relselect.database.database import Database
+from relselect.database.contents import DatabaseContents
 from relselect.database.sources.files import read_file
 from relselect.database.sources.frames import unknown_drops
 from relselect.database.table import ForeignKey, Table
 from relselect.database.task_spec import LabelFiles, TaskSpec
+from relselect.database.validation import find_problems
 from relselect.errors import ConfigError, DataNotFound, SchemaError, SchemaProblem
 
 __all__ = ["read_relbench", "task_spec"]
@@ -36,12 +37,14 @@ _KINDS = {
     "regression": "regression",
 }
 _SPLITS = ("train", "val", "test")
-#: Whole-number labels with more values than this are amounts rather than classes.
+#: Whole-number labels with more distinct values than this are regression targets.
 _CLASSES = 50
 
 
-def read_relbench(name_or_path: str | Path, cache: str | Path | None, drop: Mapping[str, Sequence[str]]) -> Database:
-    """Read a dataset; see `Database.from_relbench`."""
+def read_relbench(
+    name_or_path: str | Path, cache: str | Path | None, drop: Mapping[str, Sequence[str]]
+) -> DatabaseContents:
+    """Read a dataset; see `Database.from_relbench`, also for the errors."""
     folder = _locate(name_or_path, None if cache is None else Path(cache))
     described = _described(folder)
     tables: list[Table] = []
@@ -60,24 +63,26 @@ def read_relbench(name_or_path: str | Path, cache: str | Path | None, drop: Mapp
         tables.append(_table(name, data, meta, described))
     if problems:
         raise SchemaError(problems)
-    bare = Database(tables, folder.name, source=None, data_folder=folder)
-    tasks, notes = _tasks(folder, bare)
-    return Database(tables, folder.name, source=str(folder), tasks=tasks, data_folder=folder, notes=notes)
+    problems = find_problems(tables)
+    if problems:
+        raise SchemaError(problems)
+    tasks, notes = _tasks(folder, {table.name: table for table in tables})
+    return DatabaseContents(tables, folder.name, str(folder), tasks, folder, notes=notes)
 
 
-def task_spec(folder: Path, database: Database, prefix: str = "") -> tuple[TaskSpec | None, str]:
-    """Return the declaration of the task whose label files lie in a folder, or None and why not.
+def task_spec(folder: Path, tables: Mapping[str, Table], prefix: str = "") -> tuple[TaskSpec | None, str]:
+    """Return the declaration of the task whose label files are in a folder, or None and the reason.
 
     Args:
         folder: The task's folder.
-        database: The dataset.
-        prefix: Where the folder is, as seen from where files are looked for; "" or a path with a slash at its end.
+        tables: The tables of the dataset by name.
+        prefix: The path of the folder relative to the database's data folder, with a slash at its end; or "".
     """
     files = {split: f"{prefix}{split}.parquet" for split in _SPLITS if (folder / f"{split}.parquet").is_file()}
     if not {"train", "val"} <= set(files):
         return None, "lacks train.parquet or val.parquet"
     try:
-        declared = _of_manifest(folder, database) if (folder / _MANIFEST).is_file() else _of_labels(folder, database)
+        declared = _of_manifest(folder, tables) if (folder / _MANIFEST).is_file() else _of_labels(folder, tables)
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
         return None, f"is not understood ({type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''})"
     if isinstance(declared, str):
@@ -103,7 +108,7 @@ def _locate(name_or_path: str | Path, cache: Path | None) -> Path:
 
 
 def _caches(name: str) -> list[Path]:
-    """Where RelBench 1 and 2 keep a dataset."""
+    """Return the folders in which RelBench 1 and 2 keep a dataset."""
     named, shared = os.environ.get("RELBENCH_CACHE_DIR"), os.environ.get("XDG_CACHE_HOME")
     roots = [Path(named)] if named else []
     roots.append((Path(shared) if shared else Path.home() / ".cache") / "relbench")
@@ -111,7 +116,10 @@ def _caches(name: str) -> list[Path]:
 
 
 def _hub(name: str) -> list[Path]:
-    """Where the Hugging Face hub keeps a dataset of RelBench 3: `name`, or `organisation/repository[/folder]`."""
+    """Return the folders in which the Hugging Face cache keeps a dataset of RelBench 3.
+
+    Its name is `name`, or `organisation/repository[/folder]`.
+    """
     hub, home = os.environ.get("HF_HUB_CACHE"), os.environ.get("HF_HOME")
     root = Path(hub) if hub else (Path(home) if home else Path.home() / ".cache" / "huggingface") / "hub"
     organisation, _, rest = name.partition("/")
@@ -122,7 +130,7 @@ def _hub(name: str) -> list[Path]:
 
 
 def _described(folder: Path) -> dict[str, dict[str, Any]]:
-    """Return table -> key, time and references, in the words of the Parquet metadata."""
+    """Return table -> key, time and foreign keys, under the names that the Parquet metadata use."""
     if (folder / _MANIFEST).is_file():
         tables = _yaml(folder / _MANIFEST).get("tables") or {}
         found = {name: {"pkey_col": spec.get("pkey"), "time_col": spec.get("time_col"),
@@ -175,12 +183,12 @@ def _table(name: str, data: pa.Table, meta: Mapping[str, Any], described: Mappin
     )
 
 
-def _tasks(folder: Path, database: Database) -> tuple[dict[str, TaskSpec], list[str]]:
+def _tasks(folder: Path, tables: Mapping[str, Table]) -> tuple[dict[str, TaskSpec], list[str]]:
     tasks, notes = {}, []
     root = folder / "tasks"
     for path in sorted(root.iterdir()) if root.is_dir() else []:
         if path.is_dir():
-            spec, why = task_spec(path, database, f"tasks/{path.name}/")
+            spec, why = task_spec(path, tables, f"tasks/{path.name}/")
             if spec is None:
                 notes.append(f"task {path.name} {why}")
             else:
@@ -188,40 +196,40 @@ def _tasks(folder: Path, database: Database) -> tuple[dict[str, TaskSpec], list[
     return tasks, notes
 
 
-def _of_manifest(folder: Path, database: Database) -> dict[str, Any] | str:
-    """What a task's manifest says, as fields of a `TaskSpec`, or why it cannot be asked."""
+def _of_manifest(folder: Path, tables: Mapping[str, Table]) -> dict[str, Any] | str:
+    """Return the fields of a `TaskSpec` from a task's manifest, or why the task is not supported."""
     import pandas as pd
 
-    told = _yaml(folder / _MANIFEST)
-    kind = _KINDS.get(told["task_type"])
-    entity = told.get("entity_table")
+    declared = _yaml(folder / _MANIFEST)
+    kind = _KINDS.get(declared["task_type"])
+    entity = declared.get("entity_table")
     if kind is None or entity is None:
-        return f"is a task of type {told['task_type']}, which is not asked"
-    hidden = {tuple(pair) for pair in told.get("remove_columns") or ()}
-    if told["kind"] == "autocomplete":
-        hidden.add((entity, told["target_col"]))
+        return f"is a task of type {declared['task_type']}, which is not supported"
+    hidden = {tuple(pair) for pair in declared.get("remove_columns") or ()}
+    if declared["kind"] == "autocomplete":
+        hidden.add((entity, declared["target_col"]))
     elsewhere = sorted(
-        f"{table}.{column}" for table, column in hidden if table != entity and _has(database, table, column)
+        f"{table}.{column}" for table, column in hidden if table != entity and _has(tables, table, column)
     )
     if elsewhere:
         return f"needs {', '.join(elsewhere)} left out: pass drop= to Database.from_relbench"
-    table = database[entity]
-    window = told.get("timedelta") if told["kind"] != "autocomplete" else None
+    table = tables[entity]
+    window = declared.get("timedelta") if declared["kind"] != "autocomplete" else None
     return {
-        "description": told.get("description") or "",
+        "description": declared.get("description") or "",
         "entity": entity,
-        "entity_columns": told.get("entity_col") or "+".join(table.primary_key),
+        "entity_columns": declared.get("entity_col") or "+".join(table.primary_key),
         "kind": kind,
-        "target": told["target_col"],
-        "time": told.get("time_col") or table.time,
+        "target": declared["target_col"],
+        "time": declared.get("time_col") or table.time,
         "horizon": None if window is None else f"{int(pd.Timedelta(window).total_seconds())}s",
-        "hide": sorted(column for where, column in hidden if where == entity and _has(database, where, column)),
-        "sql": told.get("sql"),
+        "hide": sorted(column for where, column in hidden if where == entity and _has(tables, where, column)),
+        "sql": declared.get("sql"),
     }
 
 
-def _of_labels(folder: Path, database: Database) -> dict[str, Any] | str:
-    """What the metadata and the rows of the training labels say, as fields of a `TaskSpec`."""
+def _of_labels(folder: Path, tables: Mapping[str, Table]) -> dict[str, Any] | str:
+    """Return the fields of a `TaskSpec` from the training labels and their metadata, or why the task is not supported."""
     import pyarrow.parquet as pq
 
     path = folder / "train.parquet"
@@ -230,11 +238,11 @@ def _of_labels(folder: Path, database: Database) -> dict[str, Any] | str:
     schema = pq.read_schema(path, memory_map=True)
     names = [name for name in schema.names if name not in {*references, meta["time_col"]} and not name.startswith("__")]
     if len(references) != 1 or len(names) != 1 or pa.types.is_nested(schema.field(names[0]).type):
-        return "is a recommendation or has several labels, which is not asked"
+        return "is a recommendation or has several labels, which is not supported"
     ((column, entity),) = references.items()
     rows = pq.read_table(path, columns=[names[0], *([meta["time_col"]] if meta["time_col"] else [])])
     # a label that is a column of the table was taken from there: it has no window
-    taken = _has(database, entity, names[0])
+    taken = _has(tables, entity, names[0])
     return {
         "entity": entity,
         "entity_columns": column,
@@ -246,12 +254,12 @@ def _of_labels(folder: Path, database: Database) -> dict[str, Any] | str:
     }
 
 
-def _has(database: Database, table: str, column: str) -> bool:
-    return table in database.tables and column in database[table].columns
+def _has(tables: Mapping[str, Table], table: str, column: str) -> bool:
+    return table in tables and column in tables[table].columns
 
 
 def _kind(labels: pa.ChunkedArray) -> str:
-    """Return what kind of label a column holds: classes are few, and whole numbers, booleans or text."""
+    """Return the task kind of a label column: binary or multiclass for booleans, text and few whole numbers."""
     dtype = labels.type
     if pa.types.is_boolean(dtype):
         return "binary"

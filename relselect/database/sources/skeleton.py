@@ -1,4 +1,8 @@
-"""A manifest to start from, for a folder that has none: everything guessed is commented out."""
+"""A manifest to start from, for a folder that has none.
+
+Keys, times and foreign keys are guessed from column names alone and are commented out, so that the text declares
+nothing; proposals with reasons are the work of `relselect.proposal`.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +11,15 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from relselect.database.sources.files import read_file
+from relselect.database.manifest import MANIFEST_NAME
+from relselect.database.sources.files import read_file, table_name
+from relselect.errors import ConfigError, DataNotFound
 
-__all__ = ["skeleton"]
+__all__ = ["skeleton", "undeclared"]
 
 
 def skeleton(name: str, files: Mapping[str, Path]) -> str:
     """Return the text of a manifest for `files`.
-
-    Keys, times and references are guessed from column names alone and stand behind `#`, so that pasting the text
-    declares nothing that nobody has looked at.
 
     Args:
         name: The database's name.
@@ -28,6 +31,21 @@ def skeleton(name: str, files: Mapping[str, Path]) -> str:
     for table, schema in schemas.items():
         lines += [f"  {table}:", f"    file: {files[table].name}", *_guesses(table, schema, keys)]
     return "\n".join(lines)
+
+
+def undeclared(folder: Path) -> DataNotFound | ConfigError:
+    """Return the error for a folder without a manifest; its message holds a manifest to start from."""
+    files = {name: path for path in sorted(folder.iterdir()) if (name := table_name(path)) is not None}
+    if not files:
+        return DataNotFound(
+            "path", str(folder), f"holds neither {MANIFEST_NAME} nor Parquet or CSV files", "Check the path"
+        )
+    rule = f"holds {len(files)} data files, but nothing declares keys, times and references"
+    fix = (
+        f"Run `relselect init {folder}`, which proposes them with reasons; or save this as {folder / MANIFEST_NAME}, "
+        f"after a look at the guesses:\n\n{skeleton(folder.name, files)}"
+    )
+    return ConfigError("path", str(folder), rule, fix)
 
 
 def _schema(path: Path, table: str) -> pa.Schema:
@@ -54,7 +72,7 @@ def _flat(column: str) -> str:
 
 
 def _own_names(table: str) -> set[str]:
-    """What a key of `table` is called when another table refers to it."""
+    """Return the names under which other tables refer to the key of `table`, without underscores, in lower case."""
     return {_flat(form) + "id" for form in (table, _singular(table))}
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import mmap
 import os
-import re
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -17,22 +16,21 @@ from typing import IO, Any
 
 import pyarrow as pa
 
-from relselect.errors import ConfigError, SourceError
+from relselect.database.byte_sizes import parse_bytes
+from relselect.errors import SourceError
 
-__all__ = ["Spool", "free_memory", "parse_size"]
+__all__ = ["Spool", "free_memory"]
 
 #: The share of the free memory that tables may fill before they go to files.
 SHARE = 0.25
-
-_UNITS = {"": 1, "b": 1, "kb": 2**10, "mb": 2**20, "gb": 2**30, "tb": 2**40}
-_SIZE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*([kmgt]?i?b?)\s*$", re.IGNORECASE)
 
 
 class Spool:
     """Where the tables of one database are put: in memory up to a limit, in files from there on.
 
     Args:
-        memory: Bytes that the tables may fill in memory, or a text such as "4GB"; a quarter of the free memory if None.
+        memory: Bytes that the tables may fill in memory, or a text such as "4GB" (see `parse_bytes`); 0 puts every table
+            into a file; a quarter of the free memory if None.
         folder: Where the files go; `$RELSELECT_CACHE`, `$XDG_CACHE_HOME/relselect` or `~/.cache/relselect` if None, and
             the folder for temporary files where that cannot be written.
 
@@ -41,7 +39,7 @@ class Spool:
     """
 
     def __init__(self, memory: int | str | None = None, folder: str | Path | None = None) -> None:
-        self.limit = int(free_memory() * SHARE) if memory is None else parse_size(memory)
+        self.limit = int(free_memory() * SHARE) if memory is None else parse_bytes(memory, zero=True)
         self.sizes: dict[str, int] = {}
         self._given = None if folder is None else Path(folder)
         self._used = 0
@@ -92,27 +90,6 @@ def free_memory() -> int:
     """Return the bytes of memory that are free, as the machine or the container counts them."""
     found = [value for value in (_of_machine(), _of_container()) if value is not None]
     return max(min(found), 0) if found else 2**31
-
-
-def parse_size(value: int | str) -> int:
-    """Return a number of bytes.
-
-    Args:
-        value: Bytes, or a text such as "500MB" or "4GB" (powers of 1024).
-
-    Raises:
-        ConfigError: It is neither.
-
-    >>> parse_size("2GB")
-    2147483648
-    """
-    match = _SIZE.match(value) if isinstance(value, str) else None
-    if match:
-        unit = match[2].lower().replace("i", "")
-        return int(float(match[1]) * _UNITS[unit if unit.endswith("b") or not unit else f"{unit}b"])
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-        return value
-    raise ConfigError("memory_limit", value, "is no size", "Write bytes, or e.g. '500MB' or '4GB'")
 
 
 def _of_machine() -> int | None:

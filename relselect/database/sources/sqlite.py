@@ -10,7 +10,8 @@ from urllib.parse import quote
 
 import pyarrow as pa
 
-from relselect.database.sources.catalog import Catalog, CatalogColumn, CatalogTable, Scan, Source, Stream
+from relselect.database.quoting import quote_name
+from relselect.database.sources.catalog import Catalog, CatalogColumn, CatalogTable, Source, Stream, TableScan
 from relselect.database.sources.keys import usable_keys
 from relselect.database.sources.sqlite_types import Family, Stored, Unreadable, arrow_type, convert, family_of
 from relselect.database.sources.uri import Address
@@ -36,10 +37,6 @@ sum(typeof({0}) = 'text' AND {0} = ''), sum(typeof({0}) = 'blob'),
 max(CASE WHEN typeof({0}) IN ('integer', 'real') THEN abs(max({0}, -9223372036854775807)) END),
 max(CASE WHEN typeof({0}) = 'text' THEN length({0}) END), min(CASE WHEN typeof({0}) = 'text' AND {0} <> '' THEN {0} END)
 """
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 class SQLiteSource(Source):
@@ -71,7 +68,7 @@ class SQLiteSource(Source):
         """End the transaction and the connection."""
         self._connection.close()
 
-    def stream(self, scan: Scan) -> Stream:
+    def stream(self, scan: TableScan) -> Stream:
         """Return rows batch by batch; see `Source.stream`."""
         entry = self.catalog().tables[scan.table]
         stored = self._stored(scan, entry)
@@ -86,8 +83,8 @@ class SQLiteSource(Source):
         schema = pa.schema([(name, types[name]) for name in scan.columns])
         return Stream(schema, self._batches(scan, schema, stored))
 
-    def _batches(self, scan: Scan, schema: pa.Schema, stored: Mapping[str, Stored]) -> Iterator[pa.RecordBatch]:
-        cursor = self._execute(self._query(scan, ", ".join(map(_quoted, scan.columns))), (), scan)
+    def _batches(self, scan: TableScan, schema: pa.Schema, stored: Mapping[str, Stored]) -> Iterator[pa.RecordBatch]:
+        cursor = self._execute(self._query(scan, ", ".join(map(quote_name, scan.columns))), (), scan)
         while True:
             try:
                 rows = cursor.fetchmany(_BATCH)
@@ -97,14 +94,14 @@ class SQLiteSource(Source):
                 return
             yield pa.RecordBatch.from_arrays(_columns(scan, schema, stored, rows), schema=schema)
 
-    def _query(self, scan: Scan, columns: str) -> str:
+    def _query(self, scan: TableScan, columns: str) -> str:
         # without an index a table comes in its own order, whatever is asked of it
         own = " NOT INDEXED" if self.catalog().tables[scan.table].kind == "table" else ""
-        query = f"SELECT {columns} FROM {_quoted(scan.table)}{own}"
+        query = f"SELECT {columns} FROM {quote_name(scan.table)}{own}"
         query += f" WHERE ({scan.where}\n)" if scan.where else ""
         return query if scan.limit is None else f"{query} LIMIT {int(scan.limit)}"
 
-    def _stored(self, scan: Scan, entry: CatalogTable) -> dict[str, Stored]:
+    def _stored(self, scan: TableScan, entry: CatalogTable) -> dict[str, Stored]:
         """Look over the rows to be read: what is stored in each column? A second look is for the odd ones alone."""
         found: dict[str, Stored] = {}
         odd = []
@@ -117,12 +114,12 @@ class SQLiteSource(Source):
         counted = self._aggregates(scan, odd, _STORED)
         return {name: found[name] if name in found else Stored.of(counted[name]) for name in scan.columns}
 
-    def _aggregates(self, scan: Scan, names: Sequence[str], template: str) -> dict[str, tuple[Any, ...]]:
+    def _aggregates(self, scan: TableScan, names: Sequence[str], template: str) -> dict[str, tuple[Any, ...]]:
         found: dict[str, tuple[Any, ...]] = {}
         for start in range(0, len(names), _COLUMNS_AT_ONCE):
             some = names[start : start + _COLUMNS_AT_ONCE]
             asked = ", ".join(template.format(f"c{number}") for number in range(len(some)))
-            inner = self._query(scan, ", ".join(f"{_quoted(name)} AS c{n}" for n, name in enumerate(some)))
+            inner = self._query(scan, ", ".join(f"{quote_name(name)} AS c{n}" for n, name in enumerate(some)))
             (row,) = self._fetch(f"SELECT {asked} FROM ({inner})", (), scan)
             width = len(row) // len(some)
             found.update({name: row[width * n : width * (n + 1)] for n, name in enumerate(some)})
@@ -195,18 +192,18 @@ class SQLiteSource(Source):
     def _rows(self, name: str) -> int | None:
         """Return about how many rows there are, by the largest row number; None for a table without one."""
         try:
-            found = self._connection.execute(f"SELECT max(rowid) FROM {_quoted(name)}").fetchone()[0]
+            found = self._connection.execute(f"SELECT max(rowid) FROM {quote_name(name)}").fetchone()[0]
         except sqlite3.Error:
             return None
         return found if isinstance(found, int) else 0
 
-    def _fetch(self, query: str, parameters: Sequence[Any] = (), scan: Scan | None = None) -> list[Any]:
+    def _fetch(self, query: str, parameters: Sequence[Any] = (), scan: TableScan | None = None) -> list[Any]:
         try:
             return self._execute(query, parameters, scan).fetchall()
         except sqlite3.Error as error:
             raise self._failure(error, scan) from None
 
-    def _execute(self, query: str, parameters: Sequence[Any], scan: Scan | None) -> sqlite3.Cursor:
+    def _execute(self, query: str, parameters: Sequence[Any], scan: TableScan | None) -> sqlite3.Cursor:
         self._deadline = time.monotonic() + self._timeout
         try:
             return self._connection.execute(query, parameters)
@@ -216,7 +213,7 @@ class SQLiteSource(Source):
     def _late(self) -> bool:
         return self._deadline > 0 and time.monotonic() > self._deadline
 
-    def _failure(self, error: Exception, scan: Scan | None = None) -> UserError:
+    def _failure(self, error: Exception, scan: TableScan | None = None) -> UserError:
         said = str(error)
         if "decode to UTF-8" in said and scan is not None:
             fix = "Convert it, or leave the column out with drop="
@@ -249,7 +246,7 @@ def _plain(family: Family, lowest: str | None, highest: str | None) -> Stored | 
     return None
 
 
-def _columns(scan: Scan, schema: pa.Schema, stored: Mapping[str, Stored], rows: Sequence[Any]) -> list[pa.Array]:
+def _columns(scan: TableScan, schema: pa.Schema, stored: Mapping[str, Stored], rows: Sequence[Any]) -> list[pa.Array]:
     arrays, problems = [], []
     for name, values in zip(scan.columns, zip(*rows, strict=True), strict=True):
         try:

@@ -15,11 +15,11 @@ from featuretools.feature_base.feature_base import _ES_REF
 from numpy.typing import NDArray
 
 from relselect.database.clock import EVERYTHING
+from relselect.dfs.featuretools.delayed import DelayedDefinitions, dependencies, needs_delay
 from relselect.dfs.featuretools.entityset import filled, identifier
 from relselect.dfs.featuretools.frames import EARLIEST, LATEST, moments, places
 from relselect.dfs.featuretools.layout import Layout, layout_within
-from relselect.dfs.featuretools.reading import Reader
-from relselect.dfs.featuretools.referring import Referred, dependencies, needs_delay
+from relselect.dfs.featuretools.reading import DefinitionReader
 from relselect.dfs.plan.schema import Schema
 from relselect.errors import ConfigError
 
@@ -38,9 +38,9 @@ def compute_featuretools(
 ) -> pa.Table:
     """Return what featuretools computes for task rows; slow, some tenths of a second per distinct `asof`.
 
-    Every row sees what is visible at its `asof`; ages and windows count from its cutoff, and windows leave out their first
-    moment. Definitions that a plan can say come out as the plan has them: times and trends per day, dates as their age in
-    days. Other definitions keep their units; dates are ages in days there too.
+    Every row sees what is visible at its `asof`. Ages count from its cutoff; windows end at the cutoff, or at the `asof` where
+    that is earlier, and leave out their first moment. Definitions that a plan can express are returned as in the plan: times
+    and trends in days, dates as their age in days. Other definitions keep their units; dates are ages in days there too.
 
     Args:
         problem: The problem.
@@ -54,7 +54,7 @@ def compute_featuretools(
     Raises:
         ConfigError: A definition reads dataframes, columns or relationships that the database does not have.
     """
-    reader = Reader(problem)
+    reader = DefinitionReader(problem)
     said = [reader.read(definition) is not None for definition in definitions]
     found: dict[str, pa.Array] = {}
     for plain in (True, False):
@@ -104,12 +104,12 @@ class _Computer:
             for frame in self.entityset.dataframes
             for column, kind in frame.ww.logical_types.items()
         }
-        referred = Referred(delay, plain=self.plain, kinds=kinds)
+        delayed = DelayedDefinitions(delay, plain=self.plain, kinds=kinds)
         self.check()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             found = ft.calculate_feature_matrix(
-                [referred(definition) for definition in definitions],
+                [delayed(definition) for definition in definitions],
                 self.entityset,
                 cutoff_time=distinct.copy(),
                 include_cutoff_time=True,
@@ -151,7 +151,8 @@ def _mirrored(problem: Problem, definitions: list[Any]) -> Any:
     )
     read = {name: frozenset(kept) for name, kept in columns.items()}
     return problem.cached(
-        f"dfs/featuretools/{identifier(problem, small, read, True)}", lambda: _let_go(filled(problem, small, read))
+        ("featuretools", "entityset", identifier(problem, small, read, True)),
+        lambda: _let_go(filled(problem, small, read)),
     )
 
 

@@ -12,9 +12,9 @@ from featuretools.feature_base import IdentityFeature
 from featuretools.primitives import AggregationPrimitive, Count, TransformPrimitive
 from featuretools.primitives.utils import get_aggregation_primitives, get_transform_primitives
 
+from relselect.dfs.featuretools.delayed import dependencies
 from relselect.dfs.featuretools.entityset import entityset
-from relselect.dfs.featuretools.referring import dependencies
-from relselect.dfs.plan.sources import conditions_of
+from relselect.dfs.plan.column_facts import conditions_of
 from relselect.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -1,3 +1,6 @@
-"""What learns from a feature matrix."""
+"""What learns from a feature matrix: a protocol, and the learners that follow it."""
 
-__all__: list[str] = []
+from relselect.dfs.learners.protocol import LearnedModel, Learner, LearnerFit, TabularData
+from relselect.dfs.learners.registry import LEARNERS, learner_of
+
+__all__ = ["LEARNERS", "LearnedModel", "Learner", "LearnerFit", "TabularData", "learner_of"]

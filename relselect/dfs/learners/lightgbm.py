@@ -1,4 +1,4 @@
-"""Gradient-boosted trees (Ke et al. 2017) on a feature matrix, stopped early on validation rows and by the budget.
+"""LightGBM (Ke et al. 2017) as a learner: gradient-boosted trees, stopped early on the stop rows and by the budget.
 
 Nothing here knows about databases. The thresholds of splits are drawn at random (extremely randomised trees, Geurts et al.
 2006) and several boosters with different seeds are averaged: among many correlated features and few rows both lower the
@@ -17,18 +17,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from relselect.dfs.learners.protocol import LearnerFit, TabularData
 from relselect.dfs.learners.trees import Trees
 from relselect.errors import BudgetExhausted
+from relselect.families.candidate import CurvePoint, LearningCurve
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from pathlib import Path
+
+    import optuna
 
     from relselect.budget import Budget
-    from relselect.dfs.prefix.matrix import FeatureMatrix
-    from relselect.families.protocol import Config
+    from relselect.dfs.learners.protocol import LearnerProgress
+    from relselect.families.candidate import Config, FitEnd
+    from relselect.problem import Problem
     from relselect.tasks import Task
 
-__all__ = ["Fitted", "train", "train_again"]
+__all__ = ["LightGBM"]
 
 Floats = NDArray[np.float64]
 
@@ -38,6 +43,8 @@ _MAX_THREADS = 8
 _EVERY = 10
 #: Another booster begins while this many times the slowest one's seconds are left.
 _MARGIN = 1.2
+#: Fewest training rows in a leaf that are ever tried.
+_LEAST_LEAF = 5
 #: Distance of the boosters' seeds.
 _NEXT_SEED = 1_000_003
 #: How values become bins; a data set that is used with other parameters again must not drop features for them.
@@ -51,121 +58,141 @@ _METRICS = {
 }
 
 
-@dataclass(frozen=True)
-class Fitted:
-    """What training gives.
+class LightGBM:
+    """Several boosters of random trees, averaged; see `Learner`.
 
-    Attributes:
-        trees: The model, each booster at its best round.
-        rounds: The boosters' numbers of trees (per class), on average.
-        curve: The first booster's validation loss, and score where LightGBM can tell it, every few rounds.
-        stopped: Why training ended: "early", "rounds", "budget" or "constant".
-        seconds: What one booster took, at most.
+    Example:
+        >>> LightGBM().name
+        'lightgbm'
     """
 
-    trees: Trees
-    rounds: int
-    curve: list[dict[str, float]]
-    stopped: str
-    seconds: float = 0.0
+    name = "lightgbm"
 
+    def default(self, problem: Problem) -> Config:
+        """Return options for many correlated features and few rows: small random trees on a few of the features each."""
+        smallest = max(_LEAST_LEAF, min(50, len(problem.task.splits["train"]) // 20))
+        return {
+            "bags": 3,
+            "extra_trees": True,
+            "learning_rate": 0.03,
+            "num_leaves": 16,
+            "min_child_samples": smallest,
+            "subsample": 0.8,
+            "colsample": 0.2,
+            "lambda_l1": 0.0,
+            "lambda_l2": 1.0,
+            "rounds": 2000,
+            "patience": 100,
+            "stop_on": "loss",
+        }
 
-def train(
-    task: Task,
-    config: Config,
-    data: tuple[FeatureMatrix, Floats],
-    validation: tuple[FeatureMatrix, Floats],
-    *,
-    seed: int,
-    budget: Budget,
-    progress: Callable[[int, float, float], None],
-) -> Fitted:
-    """Train on labelled features and stop at the best round on the validation rows.
+    def space(self, trial: optuna.Trial, problem: Problem) -> Config:
+        """Return suggested options; leaves hold at most a tenth of the training rows, so that trees can grow."""
+        largest = max(2 * _LEAST_LEAF, min(200, len(problem.task.splits["train"]) // 10))
+        return {
+            **self.default(problem),
+            "extra_trees": trial.suggest_categorical("extra_trees", [True, False]),
+            "learning_rate": trial.suggest_float("learning_rate", 0.01, 0.1, log=True),
+            "num_leaves": trial.suggest_int("num_leaves", 4, 128, log=True),
+            "min_child_samples": trial.suggest_int("min_child_samples", _LEAST_LEAF, largest, log=True),
+            "subsample": trial.suggest_float("subsample", 0.4, 1.0),
+            "colsample": trial.suggest_float("colsample", 0.05, 1.0),
+            "lambda_l2": trial.suggest_float("lambda_l2", 1e-3, 100.0, log=True),
+        }
 
-    Boosters beyond the first differ by their seed; one begins only while the budget holds as long as the slowest took.
+    def fit(
+        self,
+        task: Task,
+        config: Config,
+        train: TabularData,
+        stop: TabularData,
+        *,
+        seed: int,
+        budget: Budget,
+        progress: LearnerProgress,
+    ) -> LearnerFit:
+        """Train boosters that differ by their seed, each to its best round; see `Learner.fit`.
 
-    Args:
-        task: Its kind, classes and metric choose the loss.
-        config: Learning rate, num_leaves and so on (`relselect.dfs.family`).
-        data: Training features and labels.
-        validation: Validation features and labels.
-        seed: Seed of row and feature sampling.
-        budget: Ends training; the best round so far is kept.
-        progress: Told round, validation loss and score of the first booster now and then.
+        A booster beyond the first begins only while the budget holds as long as the slowest took.
 
-    Raises:
-        BudgetExhausted: No round was finished.
-    """
-    constant = _constant(task, data[1])
-    if not data[0].values.shape[1] or len(np.unique(data[1])) < 2:
-        return Fitted(Trees((), constant), 0, [], "constant")
-    budget.check()
-    centre, scale = _standard(task, data[1])
-    main = _dataset([data[0]], (data[1] - centre) / scale)
-    held = main.create_valid(validation[0].values, (validation[1] - centre) / scale, params=_DATA)
-    watches: list[_Watch] = []
-    texts: list[str] = []
-    slowest = 0.0
-    for number in range(max(1, int(config["bags"]))):
-        if number and budget.left() < _MARGIN * slowest:
-            break
-        begun = time.monotonic()
-        watch = _Watch(task, config, budget, scale, progress if number == 0 else _quiet)
-        booster = _boost(_params(task, config, seed, number), main, int(config["rounds"]), held, watch)
-        if watch.stopped == "budget" and number:
-            break
-        if watch.rounds == 0:
-            raise BudgetExhausted("the budget ended before the first boosting round")
-        texts.append(booster.model_to_string(num_iteration=watch.best))
-        watches.append(watch)
-        slowest = max(slowest, time.monotonic() - begun)
-    rounds = round(float(np.mean([watch.best for watch in watches])))
-    return Fitted(Trees(texts, constant, centre, scale), rounds, watches[0].curve, watches[0].stopped, slowest)
+        Raises:
+            BudgetExhausted: No round was finished.
+        """
+        constant = _constant(task, train.label)
+        if not train.features.values.shape[1] or len(np.unique(train.label)) < 2:
+            return LearnerFit(Trees((), constant), 0, _curve([]), "constant", 0.0, 0)
+        budget.check()
+        centre, scale = _standard(task, train.label)
+        main = _dataset([train], centre, scale)
+        held = main.create_valid(stop.features.values, (stop.label - centre) / scale, stop.weights, params=_DATA)
+        watches: list[_Watch] = []
+        texts: list[str] = []
+        slowest = 0.0
+        for number in range(max(1, int(config["bags"]))):
+            if number and budget.left() < _MARGIN * slowest:
+                break
+            begun = time.monotonic()
+            watch = _Watch(task, config, budget, scale, progress if number == 0 else _quiet)
+            booster = _boost(_params(task, config, seed, number), main, int(config["rounds"]), held, watch)
+            if watch.ended == "budget" and number:
+                break
+            if watch.rounds == 0:
+                raise BudgetExhausted("the budget ended before the first boosting round")
+            texts.append(booster.model_to_string(num_iteration=watch.best))
+            watches.append(watch)
+            slowest = max(slowest, time.monotonic() - begun)
+        rounds = round(float(np.mean([watch.best for watch in watches])))
+        model = Trees(texts, constant, centre, scale)
+        return LearnerFit(model, rounds, _curve(watches[0].points), watches[0].ended, slowest, len(texts))
 
-
-def train_again(
-    task: Task,
-    config: Config,
-    parts: Sequence[tuple[FeatureMatrix, Floats]],
-    fitted: Fitted,
-    *,
-    seed: int,
-    budget: Budget,
-) -> Trees | None:
-    """Train on all labelled features for as many rounds as were best before, with as many boosters.
-
-    Args:
-        task: As for `train`.
-        config: The configuration.
-        parts: Features and labels, training rows and later ones.
-        fitted: What stopped on validation rows.
-        seed: Seed of row and feature sampling.
-        budget: Ends training.
-
-    Returns:
-        The trees, or None where the budget ended first or there is nothing to train.
-    """
-    if not fitted.trees.texts or fitted.rounds < 1:
-        return None
-    label = np.concatenate([each for _, each in parts])
-    centre, scale = _standard(task, label)
-    main = _dataset([matrix for matrix, _ in parts], (label - centre) / scale)
-    texts = []
-    for number in range(len(fitted.trees.texts)):
-        watch = _Limit(budget)
-        booster = _boost(_params(task, config, seed, number), main, fitted.rounds, None, watch)
-        if watch.spent:
+    def refit(
+        self,
+        task: Task,
+        config: Config,
+        parts: Sequence[TabularData],
+        *,
+        rounds: int,
+        members: int,
+        seed: int,
+        budget: Budget,
+    ) -> Trees | None:
+        """Train as many boosters for as many rounds on all rows; see `Learner.refit`."""
+        if not members or rounds < 1:
             return None
-        texts.append(booster.model_to_string())
-    return Trees(texts, _constant(task, label), centre, scale)
+        label = np.concatenate([part.label for part in parts])
+        centre, scale = _standard(task, label)
+        main = _dataset(parts, centre, scale)
+        texts = []
+        for number in range(members):
+            watch = _Limit(budget)
+            booster = _boost(_params(task, config, seed, number), main, rounds, None, watch)
+            if watch.spent:
+                return None
+            texts.append(booster.model_to_string())
+        return Trees(texts, _constant(task, label), centre, scale)
+
+    def load(self, folder: Path) -> Trees:
+        """Return the trees that `Trees.save` wrote."""
+        return Trees.load(folder)
 
 
-def _dataset(parts: Sequence[FeatureMatrix], label: Floats) -> Any:
+def _curve(points: Sequence[CurvePoint]) -> LearningCurve:
+    return LearningCurve("round", "stop", tuple(points))
+
+
+def _dataset(parts: Sequence[TabularData], centre: float, scale: float) -> Any:
     import lightgbm
 
-    categories = [place for place, flag in enumerate(parts[0].categorical) if flag]
-    values: Any = parts[0].values if len(parts) == 1 else [part.values for part in parts]
-    return lightgbm.Dataset(values, label, categorical_feature=categories, params=_DATA, free_raw_data=False)
+    first = parts[0].features
+    categories = [place for place, flag in enumerate(first.categorical) if flag]
+    values: Any = first.values if len(parts) == 1 else [part.features.values for part in parts]
+    label = (np.concatenate([part.label for part in parts]) - centre) / scale
+    weights = None
+    if any(part.weights is not None for part in parts):
+        weights = np.concatenate([np.ones(len(p.label)) if p.weights is None else p.weights for p in parts])
+    return lightgbm.Dataset(
+        values, label, weight=weights, categorical_feature=categories, params=_DATA, free_raw_data=False
+    )
 
 
 def _boost(params: dict[str, Any], main: Any, rounds: int, held: Any, watch: Any) -> Any:
@@ -236,23 +263,23 @@ def _constant(task: Task, label: Floats) -> Floats:
 
 @dataclass(eq=False)
 class _Watch:
-    """Called after every round: keeps the best one, stops early, and stops when the budget ends."""
+    """Called after every round: keeps the best one, and ends training early or with the budget."""
 
     task: Task
     config: Config
     budget: Budget
     scale: float
-    progress: Callable[[int, float, float], None]
+    progress: LearnerProgress
     rounds: int = 0
     best: int = 0
     value: float = float("-inf")
-    curve: list[dict[str, float]] = field(default_factory=list)
-    stopped: str = "rounds"
+    points: list[CurvePoint] = field(default_factory=list)
+    ended: FitEnd = "limit"
     order: int = 30
     before_iteration: bool = False
 
     def __call__(self, env: Any) -> None:
-        """Look at one round's validation figures."""
+        """Read one round's loss and score on the stop rows."""
         figures = {name: value for _, name, value, _ in env.evaluation_result_list}
         first = next(iter(figures))
         loss = float(figures[first]) * (self.scale**2 if first == "l2" else self.scale)
@@ -263,19 +290,17 @@ class _Watch:
         if followed > self.value:
             self.value, self.best = followed, self.rounds
         if env.iteration % _EVERY == 0:
-            self.curve.append(
-                {"step": float(self.rounds), "loss": loss, **({"score": score} if np.isfinite(score) else {})}
-            )
+            self.points.append(CurvePoint(self.rounds, loss, score))
             self.progress(self.rounds, loss, score)
         if self.rounds - self.best >= int(self.config["patience"]):
-            self._stop("early")
+            self._stop("converged")
         if self.budget.spent:
             self._stop("budget")
 
-    def _stop(self, why: str) -> None:
+    def _stop(self, why: FitEnd) -> None:
         from lightgbm.callback import EarlyStopException
 
-        self.stopped = why
+        self.ended = why
         raise EarlyStopException(self.best - 1, [])
 
 
@@ -289,7 +314,7 @@ class _Limit:
     before_iteration: bool = True
 
     def __call__(self, env: Any) -> None:
-        """Look at the clock."""
+        """Read the clock."""
         from lightgbm.callback import EarlyStopException
 
         if self.budget.spent:
@@ -298,4 +323,4 @@ class _Limit:
 
 
 def _quiet(step: int, loss: float, score: float) -> None:
-    """Say nothing of the boosters beyond the first."""
+    """Report nothing of the boosters beyond the first."""

@@ -19,6 +19,7 @@ from relselect.database.columns import as_float, as_strings
 from relselect.database.table import SemanticType
 from relselect.dfs.prefix.index import Index, Ties
 from relselect.dfs.prefix.ties import content_keys, value_ranks
+from relselect.problem.visibility import key_times, visible_or_none
 
 if TYPE_CHECKING:
     from relselect.database import Database
@@ -26,14 +27,14 @@ if TYPE_CHECKING:
     from relselect.problem import Problem
     from relselect.tasks import Rows
 
-__all__ = ["Paths", "Relation", "pick", "route_name"]
+__all__ = ["ChildRows", "Paths", "pick"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Relation:
+class ChildRows:
     """The rows of a table that belong to the rows of another.
 
     Attributes:
@@ -45,16 +46,6 @@ class Relation:
     table: str
     keys: Ints
     times: Ints
-
-
-def route_name(route: Route) -> str:
-    """Return a text that identifies a route from a given table, whatever characters names hold.
-
-    >>> from relselect.dfs.plan.feature import Hop
-    >>> route_name((Hop("orders", "customer", True), Hop("products", "product", False)))
-    "<'orders'['customer']/>'products'['product']"
-    """
-    return "/".join(f"{'<' if hop.down else '>'}{hop.table!r}[{hop.key!r}]" for hop in route)
 
 
 def _at(values: Ints, where: Ints, missing: int) -> Ints:
@@ -94,17 +85,14 @@ class Paths:
             rows: `entity` numbers rows of `table`.
             table: Where the steps start.
         """
-        at = self._seen(table, rows.entity, rows.asof)
+        at = visible_or_none(self.database.times(table), rows.entity, rows.asof)
         for hop in up:
             number = self._key(table, hop)
-            link, parents = self._link_times(table, number), self._parents(table)[number]
-            at = np.where(_at(link, at, NEVER) <= rows.asof, at, -1)
-            at = self._seen(hop.table, _at(parents, at, -1), rows.asof)
+            link, parents = key_times(self.database, table, number), self._parents(table)[number]
+            at = visible_or_none(link, at, rows.asof)
+            at = visible_or_none(self.database.times(hop.table), _at(parents, at, -1), rows.asof)
             table = hop.table
         return at
-
-    def _seen(self, table: str, at: Ints, asof: Ints) -> Ints:
-        return np.where(_at(self.database.times(table), at, NEVER) <= asof, at, -1)
 
     def table_at(self, route: Route, table: str) -> str:
         """Return the table a route from `table` ends at."""
@@ -114,22 +102,21 @@ class Paths:
         """Return the row of `table_at(up, table)` whose `column` each row may read, shape (n,), -1 for none."""
         at = self.owners(up, rows, table)
         known = self.database.value_times(self.table_at(up, table), column)
-        return at if known is None else np.where(_at(known, at, NEVER) <= rows.asof, at, -1)
+        return at if known is None else visible_or_none(known, at, rows.asof)
 
-    def relation(self, down: Route, table: str) -> Relation:
+    def relation(self, down: Route, table: str) -> ChildRows:
         """Return the rows reached by steps down from a table, with the row they started from."""
-        key = f"dfs/relation/{table!r}/{route_name(down)}"
-        return self.problem.cached(key, lambda: self._relation(down, table))
+        return self.problem.cached(("dfs", "relation", table, down), lambda: self._relation(down, table))
 
-    def _relation(self, down: Route, table: str) -> Relation:
+    def _relation(self, down: Route, table: str) -> ChildRows:
         *before, hop = down
         number = self._key(before[-1].table if before else table, hop)
-        link, parents = self._link_times(hop.table, number), self._parents(hop.table)[number]
+        link, parents = key_times(self.database, hop.table, number), self._parents(hop.table)[number]
         if not before:
-            return Relation(hop.table, parents, np.where(parents >= 0, link, NEVER))
+            return ChildRows(hop.table, parents, np.where(parents >= 0, link, NEVER))
         above = self.relation(tuple(before), table)
         keys = _at(above.keys, parents, -1)
-        return Relation(hop.table, keys, np.maximum(link, _at(above.times, parents, NEVER)))
+        return ChildRows(hop.table, keys, np.maximum(link, _at(above.times, parents, NEVER)))
 
     def index(
         self,
@@ -156,7 +143,7 @@ class Paths:
         masked = None if clock is None else column
         told = clock if self.database[down[-1].table].primary_key else masked
         met = None if where is None else (where.column, where.value)
-        key = f"dfs/index/{table!r}/{route_name((*down, *then))}/{told!r}/{met!r}"
+        key = ("dfs", "index", table, (*down, *then), told, met)
         return self.problem.cached(key, lambda: self._index(table, down, then, masked, where))
 
     def _index(self, table: str, down: Route, then: Route, masked: str | None, where: Condition | None) -> Index:
@@ -169,7 +156,7 @@ class Paths:
             keys, times = self._meeting(base, where, times)
         return Index(keys, times, self._ties(base.table, then, masked))
 
-    def _meeting(self, base: Relation, where: Condition, times: Ints) -> tuple[Ints, Ints]:
+    def _meeting(self, base: ChildRows, where: Condition, times: Ints) -> tuple[Ints, Ints]:
         """Return the keys of rows that meet a condition, -1 for others, and from when on that is known."""
         codes, words = self.codes(base.table, where.column)
         wanted = words.index(where.value) if where.value in words else -2
@@ -192,12 +179,12 @@ class Paths:
             table = hop.table
         return at
 
-    def _value_times(self, base: Relation, then: Route, column: str | None) -> Ints:
+    def _value_times(self, base: ChildRows, then: Route, column: str | None) -> Ints:
         times, table = base.times, base.table
         at: Ints = np.arange(len(times), dtype=np.int64)
         for hop in then:
             number = self._key(table, hop)
-            times = np.maximum(times, _at(self._link_times(table, number), at, NEVER))
+            times = np.maximum(times, _at(key_times(self.database, table, number), at, NEVER))
             at = _at(self._parents(table)[number], at, -1)
             table = hop.table
             times = np.maximum(times, _at(self.database.times(table), at, NEVER))
@@ -213,7 +200,9 @@ class Paths:
 
     def codes(self, table: str, column: str) -> tuple[Ints, list[str]]:
         """Return a column as codes ordered by value, shape (rows,), -1 where missing, and the values."""
-        return self.problem.cached(f"dfs/codes/{table}/{column}", lambda: as_strings(self.database[table].data[column]))
+        return self.problem.cached(
+            ("dfs", "codes", table, column), lambda: as_strings(self.database[table].data[column])
+        )
 
     def _key(self, table: str, hop: Hop) -> int:
         """Return the place of a hop's foreign key among those of its table; the hop starts at `table`."""
@@ -223,12 +212,4 @@ class Paths:
 
     def _parents(self, table: str) -> tuple[Ints, ...]:
         """As `Database.parents`; threads that ask at the same time wait for one."""
-        return self.problem.cached(f"dfs/parents/{table!r}", lambda: self.database.parents(table))
-
-    def _link_times(self, child: str, number: int) -> Ints:
-        """When the rows of a table are known to refer to anything by their foreign key of that number."""
-        times = self.database.times(child)
-        for column in self.database[child].foreign_keys[number].columns:
-            known = self.database.value_times(child, column)
-            times = times if known is None else np.maximum(times, known)
-        return times
+        return self.problem.cached(("dfs", "parents", table), lambda: self.database.parents(table))

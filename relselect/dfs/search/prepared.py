@@ -1,8 +1,6 @@
-"""The features of a problem's splits: planned, computed and judged once, shared by every trial.
+"""The features of a problem's rows: planned, computed and judged once, shared by every trial.
 
-Trials that use fewer features take columns of the same matrix. Where evaluation is delayed, training rows are shown also
-under the delays of the evaluation rows, and a window of a delayed row ends where its data end: the last sixty days that
-are visible say how somebody was doing, the last sixty days before the cutoff are empty.
+Trials that use fewer features take columns of the same matrix, copied once per choice of features. Nothing here trains.
 """
 
 from __future__ import annotations
@@ -15,22 +13,25 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from relselect.dfs.plan.enumeration import default_plan
+from relselect.database.columns import as_strings
+from relselect.dfs.learners.protocol import TabularData
+from relselect.dfs.plan.enumeration import default_plan, row_type
+from relselect.dfs.plan.feature import Aggregate, Feature
 from relselect.dfs.plan.plan import Plan
-from relselect.dfs.prefix.encoding import Vocabulary
+from relselect.dfs.prefix.encoding import MAX_CATEGORIES, Vocabulary
 from relselect.dfs.prefix.matrix import FeatureMatrix, compute
-from relselect.dfs.search.selection import Drift, drift_of, informative
+from relselect.dfs.search.selection import FeatureDrift, drift_of, informative
 from relselect.problem import LABELS
 from relselect.tasks import Rows
 
 if TYPE_CHECKING:
-    from relselect.dfs.plan.feature import Feature
-    from relselect.families.protocol import Config
+    from relselect.families.candidate import Config
+    from relselect.families.protocol import RowSource
     from relselect.problem import Problem
 
-__all__ = ["Offer", "Prepared", "Wanted", "features_of", "prepare", "runs", "validation_as_training"]
+__all__ = ["FeatureFilter", "FeatureSpace", "PreparedFeatures", "added_rows", "prepare", "runs"]
 
-#: Cells of the training matrix at most; beyond it training rows are sampled. Of the validation matrix a quarter.
+#: Cells of the training matrix at most; beyond it training rows are sampled. Of the stop and select matrices a quarter.
 MAX_CELLS = 120_000_000
 #: Cells computed at once when rows are only predicted.
 BLOCK_CELLS = 16_000_000
@@ -41,7 +42,7 @@ Check = Callable[[], None]
 
 
 @dataclass(frozen=True)
-class Offer:
+class FeatureSpace:
     """Which features are computed, once for all configurations that ask for the same.
 
     Attributes:
@@ -57,7 +58,7 @@ class Offer:
     rich: bool = False
 
     @classmethod
-    def of(cls, config: Config) -> Offer:
+    def of(cls, config: Config) -> FeatureSpace:
         """Return what a family's configuration needs; what it does not say is as by default."""
         known = {name: config[name] for name in cls.__dataclass_fields__ if name in config}
         found = cls(**known)
@@ -69,12 +70,12 @@ class Offer:
         def build() -> Plan:
             return default_plan(problem, depth=self.depth, where=self.conditions, rich=self.rich)
 
-        return problem.cached(f"dfs/plan/{replace(self, copies=0)}", build)
+        return problem.cached(("dfs", "plan", replace(self, copies=0)), build)
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """Which of the features a configuration reads.
+class FeatureFilter:
+    """Which of the computed features a configuration reads.
 
     Attributes:
         depth: Steps at most.
@@ -93,7 +94,7 @@ class Wanted:
     drift: float | None = None
 
     @classmethod
-    def of(cls, config: Config) -> Wanted:
+    def of(cls, config: Config) -> FeatureFilter:
         """Return what a family's configuration asks for; what it does not say is read."""
         known = {name: config[name] for name in cls.__dataclass_fields__ if name in config}
         return cls(**known)
@@ -111,17 +112,15 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """Features of one problem.
+class PreparedFeatures:
+    """Features of the rows of one row source.
 
     Attributes:
         plan: The features, k of them, those without information left out.
         vocabulary: Their categories.
-        train: Training features (delayed copies included where evaluation is delayed).
-        label: Training labels, shape (n,).
-        val: Features of the validation rows that training is stopped on.
-        val_label: Their labels, shape (m,).
-        val_places: Which validation rows these are; all unless they were sampled to bound memory.
+        train: The training rows (delayed copies included where evaluation is delayed).
+        stop: The rows that training is stopped on, a sample of them where memory is bounded.
+        select: Features of the select rows; None where they are too many to be held at once.
         moved: How far each feature moves between early and late training rows, shape (k,).
         seconds: What computing them took.
         sampled: Whether training rows were left out to bound memory.
@@ -130,17 +129,15 @@ class Prepared:
 
     plan: Plan
     vocabulary: Vocabulary
-    train: FeatureMatrix
-    label: NDArray[np.float64]
-    val: FeatureMatrix
-    val_label: NDArray[np.float64]
-    val_places: NDArray[np.int64]
+    train: TabularData
+    stop: TabularData
+    select: FeatureMatrix | None
     moved: NDArray[np.float64]
     seconds: float
     sampled: bool
-    drifted: tuple[Drift, ...] = ()
+    drifted: tuple[FeatureDrift, ...] = ()
 
-    def narrowed(self, wanted: Wanted) -> Prepared:
+    def narrowed(self, wanted: FeatureFilter) -> PreparedFeatures:
         """Return the same with the features that are wanted; itself if all are."""
         read = [place for place in self.plan.where(wanted.reads)]
         stay = [place for place in read if wanted.drift is None or self.moved[place] <= wanted.drift] or read
@@ -150,115 +147,110 @@ class Prepared:
         return replace(
             self,
             plan=self.plan.take(stay),
-            train=self.train.take(stay),
-            val=self.val.take(stay),
+            train=replace(self.train, features=self.train.features.take(stay)),
+            stop=replace(self.stop, features=self.stop.features.take(stay)),
+            select=None if self.select is None else self.select.take(stay),
             moved=self.moved[stay],
-            drifted=tuple(Drift(self.plan.names[place], round(float(self.moved[place]), 4)) for place in gone),
+            drifted=tuple(FeatureDrift(self.plan.names[place], round(float(self.moved[place]), 4)) for place in gone),
         )
 
 
-def prepare(problem: Problem, check: Check = lambda: None, offer: Offer = Offer()) -> Prepared:
-    """Return features of a problem's training and validation rows, from its cache if they are there.
+def prepare(
+    problem: Problem,
+    rows: RowSource,
+    check: Check = lambda: None,
+    space: FeatureSpace = FeatureSpace(),
+    wanted: FeatureFilter | None = None,
+) -> PreparedFeatures:
+    """Return features of the training, stop and select rows, from the problem's cache if they are there.
 
     Args:
         problem: The problem.
+        rows: The rows.
         check: Called often; may raise to stop, and then nothing is cached.
-        offer: Which features, and how many delayed copies of each training row.
+        space: Which features, and how many delayed copies of each training row.
+        wanted: Which of them are read; None for all. The columns are copied once per filter, not per trial.
     """
-    return problem.cached(f"dfs/prepared/{offer}", lambda: _prepare(problem, check, offer))
+    key = ("dfs", "prepared", space, rows.key)
+    whole: PreparedFeatures = problem.cached(key, lambda: _prepare(problem, rows, check, space))
+    if wanted is None:
+        return whole
+    return problem.cached((*key, wanted), lambda: whole.narrowed(wanted))
 
 
-def _prepare(problem: Problem, check: Check, offer: Offer) -> Prepared:
+def _prepare(problem: Problem, source: RowSource, check: Check, space: FeatureSpace) -> PreparedFeatures:
     begun = time.monotonic()
-    plan = offer.plan(problem)
-    vocabulary = problem.cached(f"dfs/vocabulary/{replace(offer, copies=0)}", lambda: Vocabulary.fit(problem, plan))
-    rows, sampled = _bounded(problem.training_rows(_COPIES_SEED, offer.copies), MAX_CELLS // max(1, len(plan)))
-    train = features_of(problem, plan, rows, vocabulary, check)
+    rows = source.train(seed=_COPIES_SEED, copies=space.copies)
+    plan, vocabulary = _plan(problem, rows, space)
+    rows, sampled = _bounded(rows, MAX_CELLS // max(1, len(plan)))
+    train = compute(problem, plan, rows, vocabulary, check)
     kept = informative(train.values)
     plan, train = plan.take(kept), train.take(kept)
-    val_rows = problem.rows("val")
-    places = _sample(len(val_rows), MAX_CELLS // 4 // max(1, len(plan)))
-    val_rows = val_rows.take(places)
-    val = features_of(problem, plan, val_rows, vocabulary, check)
-    return Prepared(
+    most = MAX_CELLS // 4 // max(1, len(plan))
+    stop_rows, _ = _bounded(source.stop, most)
+    stop = compute(problem, plan, stop_rows, vocabulary, check)
+    select = None
+    if source.select is source.stop or len(source.select) <= most:
+        shared = source.select is source.stop and stop_rows is source.stop
+        select = stop if shared else compute(problem, plan, source.select, vocabulary, check)
+    return PreparedFeatures(
         plan,
         vocabulary,
-        train,
-        _labels(rows),
-        val,
-        _labels(val_rows),
-        places,
+        TabularData(train, _labels(rows)),
+        TabularData(stop, _labels(stop_rows)),
+        select,
         drift_of(train, rows.cutoff),
         time.monotonic() - begun,
         sampled,
     )
 
 
-def validation_as_training(
-    problem: Problem, prepared: Prepared, check: Check = lambda: None, offer: Offer = Offer()
-) -> tuple[FeatureMatrix, NDArray[np.float64]]:
-    """Return the validation rows as a last fit shows them: fresh, and under the delays of the evaluation rows.
+def _plan(problem: Problem, rows: Rows, space: FeatureSpace) -> tuple[Plan, Vocabulary]:
+    """Return the default plan, with the columns of the rows beyond the declared ones in front, and its vocabulary."""
+    plan = space.plan(problem)
+    vocabulary = problem.cached(("dfs", "vocabulary", replace(space, copies=0)), lambda: Vocabulary.fit(problem, plan))
+    further = [] if rows.features is None else [*rows.features.column_names]
+    further = [name for name in further if name not in problem.task.feature_columns]
+    if not further or rows.features is None:
+        return plan, vocabulary
+    kinds = {name: row_type(rows.features.schema.field(name).type) for name in further}
+    added = [Feature(Aggregate.ROW, column=name, type=kind) for name, kind in kinds.items() if kind is not None]
+    words = dict(vocabulary.words)
+    for feature in added:
+        if feature.categorical:
+            words["", feature.column or ""] = _frequent(*as_strings(rows.features[feature.column]))
+    return replace(plan, features=(*added, *plan.features)), Vocabulary(words)
+
+
+def _frequent(codes: NDArray[np.int64], words: list[str]) -> tuple[str, ...]:
+    counts = np.bincount(codes[codes >= 0], minlength=len(words))
+    order = np.lexsort((np.arange(len(words)), -counts))[: int((counts > 0).sum())]
+    return tuple(sorted(words[code] for code in order[:MAX_CATEGORIES]))
+
+
+def added_rows(
+    problem: Problem,
+    rows: RowSource,
+    prepared: PreparedFeatures,
+    check: Check = lambda: None,
+    space: FeatureSpace = FeatureSpace(),
+) -> TabularData:
+    """Return the rows that a refit adds, shown as training rows are: fresh, and under the delays of the evaluation rows.
 
     Args:
         problem: The problem.
+        rows: The rows.
         prepared: The features to compute.
         check: Called often; may raise to stop, and then nothing is cached.
-        offer: What they were taken from, and how many delayed copies of each row.
-
-    Returns:
-        Features and labels, one row per validation row and copy.
+        space: What they were taken from, and how many delayed copies of each row.
     """
-    everything = prepare(problem, check, offer)
 
-    def build() -> tuple[FeatureMatrix, NDArray[np.float64]]:
-        rows, _ = _bounded(_shown(problem, offer.copies), MAX_CELLS // 4 // max(1, len(everything.plan)))
-        return features_of(problem, everything.plan, rows, everything.vocabulary, check), _labels(rows)
+    def build() -> TabularData:
+        every = rows.added(seed=_COPIES_SEED, copies=space.copies)
+        some, _ = _bounded(every, MAX_CELLS // 4 // max(1, len(prepared.plan)))
+        return TabularData(compute(problem, prepared.plan, some, prepared.vocabulary, check), _labels(some))
 
-    matrix, label = problem.cached(f"dfs/later/{offer}", build)
-    place = {name: number for number, name in enumerate(everything.plan.names)}
-    return matrix.take([place[name] for name in prepared.plan.names]), label
-
-
-def _shown(problem: Problem, copies: int) -> Rows:
-    """Return the validation rows as of their own cutoff, and copies of them as old as evaluation rows are."""
-    if problem.task.static:
-        return problem.rows("val")
-    frame = problem.task.splits["val"]
-
-    def bound(delay: NDArray[np.int64]) -> Rows:
-        rows = problem.bind(frame.keys, frame.cutoff, frame.cutoff - delay, frame.features)
-        return replace(rows, label=frame.label)
-
-    fresh = bound(np.zeros(len(frame), dtype=np.int64))
-    delays = problem.evaluation_delays()
-    delays = delays[delays > 0]
-    if not len(delays):
-        return fresh
-    generator = np.random.default_rng(_COPIES_SEED + 1)
-    return Rows.concat([fresh, *(bound(generator.choice(delays, size=len(frame))) for _ in range(copies))])
-
-
-def features_of(
-    problem: Problem, plan: Plan, rows: Rows, vocabulary: Vocabulary, check: Check = lambda: None
-) -> FeatureMatrix:
-    """Return the features of task rows, the windows of delayed rows ended where their data end.
-
-    Args:
-        problem: Supplies the database.
-        plan: k features.
-        rows: n task rows.
-        vocabulary: The categories, as fitted.
-        check: Called often; may raise to stop.
-    """
-    windowed = plan.where(_windowed)
-    if not windowed or bool((rows.asof >= rows.cutoff).all()):
-        return compute(problem, plan, rows, vocabulary, check)
-    others = plan.where(lambda feature: not _windowed(feature))
-    ended = replace(rows, cutoff=np.minimum(rows.cutoff, rows.asof))
-    values = np.empty((len(rows), len(plan)), order="F")
-    for places, asked in ((others, rows), (windowed, ended)):
-        values[:, places] = compute(problem, plan.take(places), asked, vocabulary, check).values
-    return FeatureMatrix(values, plan.names, tuple(feature.categorical for feature in plan))
+    return problem.cached(("dfs", "added", space, rows.key, prepared.plan.names), build)
 
 
 def runs(rows: Rows, features: int) -> Iterator[Rows]:
@@ -279,14 +271,11 @@ def _windowed(feature: Feature) -> bool:
 
 
 def _bounded(rows: Rows, most: int) -> tuple[Rows, bool]:
-    places = _sample(len(rows), most)
-    return (rows, False) if len(places) == len(rows) else (rows.take(places), True)
-
-
-def _sample(size: int, most: int) -> NDArray[np.int64]:
-    if size <= most:
-        return np.arange(size)
-    return np.sort(np.random.default_rng(_COPIES_SEED).choice(size, size=most, replace=False))
+    """Return the rows, or a fixed draw of `most` of them, and whether they were drawn."""
+    if len(rows) <= most:
+        return rows, False
+    places = np.sort(np.random.default_rng(_COPIES_SEED).choice(len(rows), size=most, replace=False))
+    return rows.take(places), True
 
 
 def _labels(rows: Rows) -> NDArray[np.float64]:

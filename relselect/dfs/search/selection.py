@@ -1,4 +1,4 @@
-"""Which features a model reads: those that say something, say it first, and stay where training saw them.
+"""Drops constant, duplicate and drifting features.
 
 A feature that counts the years tells one part of training from another, and every row that is predicted later from all of
 training: trees learn a period by heart from it and then stand at its edge. How far a feature moves is measured between the
@@ -13,7 +13,6 @@ between 0 (the same distribution) and 1 (the two parts share no value), whatever
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -21,10 +20,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from relselect.hashing import digest_of
+
 if TYPE_CHECKING:
     from relselect.dfs.prefix.matrix import FeatureMatrix
 
-__all__ = ["DRIFT", "Drift", "drift_of", "informative", "told"]
+__all__ = ["DRIFT", "FeatureDrift", "describe_drift", "drift_of", "informative"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -40,7 +41,7 @@ _LEAST = 30
 
 
 @dataclass(frozen=True)
-class Drift:
+class FeatureDrift:
     """A feature and how far it moved, between 0 and 1."""
 
     feature: str
@@ -60,7 +61,7 @@ def informative(values: Floats) -> list[int]:
         missing = np.isnan(column)
         present = column[~missing]
         constant = not len(present) or (not missing.any() and bool((present == present[0]).all()))
-        digest = hashlib.blake2b(column.tobytes(), digest_size=16).digest()
+        digest = digest_of(column.tobytes(), 16)
         if not constant and digest not in seen:
             kept.append(place)
         seen.add(digest)
@@ -105,7 +106,7 @@ def _distance(values: Floats, late: NDArray[np.bool_], *, ordered: bool) -> floa
     return float(np.abs(np.cumsum(difference)).max() if ordered else np.abs(difference).sum() / 2)
 
 
-def told(drifted: Sequence[Drift], most: int = 3) -> str:
+def describe_drift(drifted: Sequence[FeatureDrift], most: int = 3) -> str:
     """Return the features that moved furthest in words."""
     named = ", ".join(f"{each.feature} ({each.statistic:.2f})" for each in drifted[:most])
     return named + (f" and {len(drifted) - most} more" if len(drifted) > most else "")

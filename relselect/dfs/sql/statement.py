@@ -1,4 +1,4 @@
-"""A plan as one SQL statement.
+"""Features as one SQL statement. Nothing here runs it or knows of plans.
 
 The statement reads a table of task rows and the database's tables, and returns one row per task row. Each path is one
 common table expression over one scan of its rows; windows and conditions are filters of its aggregates.
@@ -13,10 +13,9 @@ import sqlglot
 from sqlglot import exp
 
 from relselect.dfs.plan.feature import Aggregate, Feature
-from relselect.dfs.plan.plan import Plan
 from relselect.dfs.plan.schema import Schema
-from relselect.dfs.sql.builder import Builder, Found, filled
-from relselect.dfs.sql.catalog import Catalog, Warehouse
+from relselect.dfs.sql.builder import Builder, FeatureColumn, filled
+from relselect.dfs.sql.catalog import SqlCatalog, WarehouseCatalog
 from relselect.dfs.sql.dialects import Dialect, dialect_of
 from relselect.dfs.sql.nodes import (
     Node,
@@ -25,75 +24,67 @@ from relselect.dfs.sql.nodes import (
     equal,
     relation,
 )
-from relselect.dfs.sql.targets import OF_TASK_ROW, Targets, asked_rows, of_task_row
-from relselect.dfs.sql.walk import Part
-from relselect.errors import ConfigError, PlanError
+from relselect.dfs.sql.path_rows import KeyColumn
+from relselect.dfs.sql.task_rows import TaskRowTable, of_task_row, task_rows
+from relselect.errors import ConfigError
 from relselect.problem import LABELS
 
-__all__ = ["statement", "to_sql"]
+__all__ = ["printed_statement", "statement"]
 
 A = Aggregate
-#: Columns that PostgreSQL allows in a result, with room for the row's own.
+#: Features of one statement at most: PostgreSQL returns 1,664 columns at most.
 _MOST = {"postgres": 1600}
 
 
-def to_sql(
-    plan: Plan,
-    dialect: str = "duckdb",
+def printed_statement(
+    entity: str,
+    features: Sequence[Feature],
+    schema: Schema,
+    dialect: str,
     *,
-    targets: str = "targets",
-    labels: str = LABELS,
-    row: str = "row_id",
-    cutoff: str = "cutoff",
-    asof: str | None = None,
-    namespace: str | None = None,
+    targets: str,
+    labels: str,
+    row: str,
+    cutoff: str,
+    asof: str | None,
+    namespace: str | None,
 ) -> str:
-    """Return a plan as one SQL statement, made from its schema alone.
-
-    The table of task rows has the column `row`, the entity's key under the names it has in the entity's table, `cutoff`
-    (a timestamp, or an integer where the database's times are integers), and the declared task-row features under their
-    own names, booleans as 0 and 1. Static tasks need the cutoff only where a feature counts from it.
-
-    The statement returns `row` and one column per feature. DuckDB's carry the features' names; elsewhere they are called
-    f1, f2, ... and listed in the leading comment, because names may be longer than a database allows (63 bytes in
-    PostgreSQL). Categories are returned as text. DuckDB and PostgreSQL are verified; text for other dialects is parsed by
-    sqlglot, says "unverified" in its first line, and has run nowhere.
+    """Return features as the text of one SQL statement, made from a schema alone; the names are those of `Plan.to_sql`.
 
     Args:
-        plan: Carries its schema.
+        entity: The entity's table.
+        features: k features, right by the schema.
+        schema: The database's tables.
         dialect: As sqlglot names it.
         targets: The table of task rows.
-        labels: What the table of past labels is called: the entity's key as `entity_0`, `entity_1`, ..., then `label`,
-            `cutoff` and `known`, the moment from which the label is known.
+        labels: The table of past labels.
         row: The column of the task rows that names a row.
-        cutoff: The column that holds the cutoff.
-        asof: The column that says up to when rows are visible, never later than the cutoff; None for the cutoff itself.
-        namespace: The schema that holds the database's tables, None for the session's own.
+        cutoff: The column of cutoffs.
+        asof: The column of asofs; None for the cutoff itself.
+        namespace: The database schema of the tables; None for the session's own.
 
     Raises:
-        PlanError: The plan carries no schema, or reads what the schema lacks.
         ConfigError: The dialect is not known, or names collide.
     """
-    if plan.schema is None:
-        raise PlanError(["the plan carries no schema. Bind it to a problem first: plan.bound(problem)."])
-    plan.check(plan.schema)
     spoken = dialect_of(dialect)
-    _check_names(plan.schema, spoken)
-    catalog = Warehouse(plan.schema, spoken, {LABELS: labels}, namespace)
-    keys = plan.schema.tables[plan.entity].primary_key
+    _check_names(schema, spoken)
+    catalog = WarehouseCatalog(schema, spoken, {LABELS: labels}, namespace)
+    keys = schema.tables[entity].primary_key
     given = [row, *keys, cutoff, *([asof] if asof is not None else [])]
     if len({name.lower() for name in given}) < len(given):
         rule = "are columns of the task rows and must differ, by more than case"
         raise ConfigError("row, key, cutoff, asof", given, rule, "Name row, cutoff and asof otherwise")
-    static = plan.schema.time_kind is None
-    kinds = [part.kind for part in catalog.identity(plan.entity, "x")]
-    asked = Targets(targets, row, tuple(zip(keys, kinds, strict=True)), cutoff, None if static else asof, static=static)
-    names = _names(plan, spoken, row)
-    tree = statement(catalog, asked, plan.entity, plan.features, names)
-    body = tree.sql(dialect=dialect, pretty=True)
+    static = schema.time_kind is None
+    kinds = [part.kind for part in catalog.identity(entity, "x")]
+    asked = TaskRowTable(
+        targets, row, tuple(zip(keys, kinds, strict=True)), cutoff, None if static else asof, static=static
+    )
+    of = [feature.name for feature in features]
+    names = _names(of, spoken, row)
+    body = statement(catalog, asked, entity, features, names).sql(dialect=dialect, pretty=True)
     if not spoken.verified:
         _parse(body, dialect)
-    return "\n".join([*_header(plan, spoken, names), body])
+    return "\n".join([*_header(entity, of, spoken, names), body])
 
 
 def _parse(body: str, dialect: str) -> None:
@@ -104,25 +95,23 @@ def _parse(body: str, dialect: str) -> None:
         raise ConfigError("dialect", dialect, rule, 'Use "duckdb" or "postgres", which are verified') from None
 
 
-def _names(plan: Plan, dialect: Dialect, row: str) -> list[str]:
-    """Return what the features' columns are called."""
+def _names(of: Sequence[str], dialect: Dialect, row: str) -> list[str]:
+    """Return what the columns of features of some names are called."""
     most = _MOST.get(dialect.name)
-    if most is not None and len(plan) > most:
+    if most is not None and len(of) > most:
         fix = f"Take fewer at a time: plan.take(range({most}))"
-        raise ConfigError("plan", f"{len(plan)} features", f"{dialect.name} returns at most {most} columns", fix)
-    if not dialect.numbered and len({name.lower() for name in (*plan.names, row)}) == len(plan) + 1:
-        return list(plan.names)
+        raise ConfigError("plan", f"{len(of)} features", f"{dialect.name} returns at most {most} columns", fix)
+    if not dialect.numbered and len({name.lower() for name in (*of, row)}) == len(of) + 1:
+        return list(of)
     stem = "f" if not row.lower().startswith("f") else "feature_"
-    return [f"{stem}{number}" for number in range(1, len(plan) + 1)]
+    return [f"{stem}{number}" for number in range(1, len(of) + 1)]
 
 
-def _header(plan: Plan, dialect: Dialect, names: list[str]) -> list[str]:
+def _header(entity: str, of: Sequence[str], dialect: Dialect, names: Sequence[str]) -> list[str]:
     lines = [] if dialect.verified else [f"-- unverified: this {dialect.name} text was parsed, never executed"]
-    lines.append(f"-- {len(plan)} features of {json.dumps(plan.entity, ensure_ascii=False)}")
-    if names != list(plan.names):
-        lines += [
-            f"-- {name}: {json.dumps(of, ensure_ascii=False)}" for name, of in zip(names, plan.names, strict=True)
-        ]
+    lines.append(f"-- {len(of)} features of {json.dumps(entity, ensure_ascii=False)}")
+    if list(names) != list(of):
+        lines += [f"-- {name}: {json.dumps(each, ensure_ascii=False)}" for name, each in zip(names, of, strict=True)]
     return lines
 
 
@@ -141,7 +130,7 @@ def _check_names(schema: Schema, dialect: Dialect) -> None:
 
 
 def statement(
-    catalog: Catalog, targets: Targets, entity: str, features: Sequence[Feature], names: Sequence[str]
+    catalog: SqlCatalog, targets: TaskRowTable, entity: str, features: Sequence[Feature], names: Sequence[str]
 ) -> exp.Select:
     """Return the statement that computes features.
 
@@ -153,22 +142,22 @@ def statement(
         names: What their columns are called, k of them.
     """
     builder = Builder(catalog, [*catalog.schema.tables, targets.table])
-    asked = builder.put(builder.names.new("asked"), asked_rows(catalog, targets, features), "task rows")
-    keys = tuple(Part(f"k{place}", kind) for place, (_, kind) in enumerate(targets.keys))
-    related = [feature for feature in features if feature.aggregate not in OF_TASK_ROW]
-    found: dict[Feature, Found] = {}
+    asked = builder.put(builder.names.new("asked"), task_rows(catalog, targets, features), "task rows")
+    keys = tuple(KeyColumn(f"k{place}", kind) for place, (_, kind) in enumerate(targets.keys))
+    related = [feature for feature in features if not feature.of_task_row]
+    found: dict[Feature, FeatureColumn] = {}
     select = exp.select(copy=False).from_(relation(asked), copy=False)
     if related:
-        stand = builder.entities(asked, keys, entity, related)
-        found = builder.evaluate(stand, related)
-        # Rows at the stand itself are reached through it, rows of other relations by their own number.
-        met = equal(column(stand.relation, "r"), column(asked, "r"))
+        subjects = builder.entities(asked, keys, entity, related)
+        found = builder.evaluate(subjects, related)
+        # Values of the subjects' own relation need a join to it; other relations are joined by the task row's number.
+        met = equal(column(subjects.relation, "r"), column(asked, "r"))
         if any(where.relation is None for where in found.values()):
-            select = select.join(relation(stand.relation), on=met, join_type="left", copy=False)
+            select = select.join(relation(subjects.relation), on=met, join_type="left", copy=False)
         select = builder.joined(select, asked, ("r",), found)
     columns: list[Node] = [alias(column(asked, "r"), targets.row)]
     for feature, name in zip(features, names, strict=True):
-        own = feature.aggregate in OF_TASK_ROW
+        own = feature.of_task_row
         value = of_task_row(catalog, asked, feature, features) if own else filled(feature, found[feature].value.copy())
         columns.append(alias(value, name))
     select = select.select(*columns, copy=False)

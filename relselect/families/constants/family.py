@@ -7,7 +7,6 @@ The per-entity constant of a row is the mean (median under absolute error) of th
 from __future__ import annotations
 
 import json
-import resource
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -17,8 +16,11 @@ import numpy as np
 
 from relselect.budget import Budget
 from relselect.events import Emit
+from relselect.families.candidate import Candidate, Config
 from relselect.families.constants.history import LabelHistory
-from relselect.families.protocol import Candidate, Config, Probe
+from relselect.families.protocol import Probe, RowSource
+from relselect.files import write_json
+from relselect.memory import peak_memory_mb
 from relselect.problem import LABELS, Problem
 from relselect.tasks import Rows
 from relselect.tasks.metrics import interval_of
@@ -39,10 +41,9 @@ class Constants:
         """Return the global constant."""
         return {"scope": "global"}
 
-    def configs(self, problem: Problem) -> list[Config]:
-        """Return every configuration: the global constant and, with label history, the per-entity one."""
-        both: list[Config] = [{"scope": "global"}, {"scope": "entity", "prior": 1.0}]
-        return both if LABELS in problem.database.tables else both[:1]
+    def alternatives(self, problem: Problem) -> tuple[Config, ...]:
+        """Return, with label history, the per-entity constant."""
+        return ({"scope": "entity", "prior": 1.0},) if LABELS in problem.database.tables else ()
 
     def space(self, trial: optuna.Trial, problem: Problem) -> Config:
         """Return the per-entity constant under a suggested prior weight."""
@@ -51,6 +52,7 @@ class Constants:
     def fit(
         self,
         problem: Problem,
+        rows: RowSource,
         config: Config,
         *,
         seed: int,
@@ -61,38 +63,42 @@ class Constants:
     ) -> Candidate:
         """Take the constant from the training labels; see `Family.fit`."""
         begun = time.monotonic()
-        constant = _constant(problem)
-        candidate = Candidate(
-            family=self.name,
-            config=config,
-            seed=seed,
-            number=number,
-            val_predictions=np.empty(0),
-            val_score=float("nan"),
-            val_interval=(float("nan"), float("nan")),
-            seconds=0.0,
-            peak_memory_mb=0.0,
-            device="cpu",
-            model=constant,
-        )
-        rows = problem.rows("val")
-        predictions = self.predict(candidate, problem, rows)
-        score, interval = interval_of(problem.task.metric, rows, predictions, seed=seed)
+        label = rows.train(seed=seed, copies=0).label
+        constant = _constant(problem, np.empty(0) if label is None else label)
+        nan = float("nan")
+        bare = Candidate(self.name, config, seed, number, constant, np.empty(0), nan, (nan, nan), ended="constant")
+        predictions = self.predict(bare, problem, rows.select)
+        score, interval = interval_of(problem.task.metric, rows.select, predictions, seed=seed)
         return replace(
-            candidate,
-            val_predictions=predictions,
-            val_score=score,
-            val_interval=interval,
+            bare,
+            predictions=predictions,
+            score=score,
+            interval=interval,
             seconds=time.monotonic() - begun,
-            peak_memory_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+            peak_memory_mb=peak_memory_mb(),
         )
+
+    def refit(
+        self,
+        candidate: Candidate,
+        problem: Problem,
+        rows: RowSource,
+        *,
+        budget: Budget,
+        emit: Emit,
+        resume: Path | None = None,
+    ) -> Candidate:
+        """Take the constant from the training and the validation labels; see `Family.refit`."""
+        parts = [rows.train(seed=candidate.seed, copies=0).label, rows.added(seed=candidate.seed, copies=0).label]
+        label = np.concatenate([part for part in parts if part is not None])
+        return replace(candidate, model=_constant(problem, label))
 
     def predict(self, candidate: Candidate, problem: Problem, rows: Rows) -> NDArray[np.float64]:
         """Return the constants; see `Family.predict`."""
         constant = np.asarray(candidate.model, dtype=np.float64)
         if candidate.config["scope"] == "global" or LABELS not in problem.database.tables:
             return _spread(constant, len(rows))
-        history = problem.cached("constants/history", lambda: LabelHistory(problem))
+        history = problem.cached(("constants", "history"), lambda: LabelHistory(problem))
         return history.constants(rows, constant, prior=float(candidate.config["prior"]), median=_uses_median(problem))
 
     def reads(self, candidate: Candidate) -> dict[str, set[str]]:
@@ -105,13 +111,15 @@ class Constants:
 
     def save(self, candidate: Candidate, folder: Path) -> None:
         """Write `constant.json`."""
-        (folder / "constant.json").write_text(json.dumps(np.asarray(candidate.model).tolist()))
+        write_json(folder / "constant.json", np.asarray(candidate.model))
 
     def load(self, folder: Path, header: Candidate) -> Candidate:
         """Read `constant.json`."""
-        return replace(header, model=np.array(json.loads((folder / "constant.json").read_text()), dtype=np.float64))
+        return replace(
+            header, model=np.array(json.loads((folder / "constant.json").read_text(encoding="utf-8")), dtype=np.float64)
+        )
 
-    def probe(self, candidate: Candidate, problem: Problem) -> Probe | None:
+    def probe(self, candidate: Candidate, problem: Problem, rows: RowSource) -> Probe | None:
         """Return None: a constant has no landscape."""
         return None
 
@@ -120,8 +128,7 @@ def _uses_median(problem: Problem) -> bool:
     return problem.task.metric.name == "neg_mean_absolute_error"
 
 
-def _constant(problem: Problem) -> NDArray[np.float64]:
-    label = problem.task.splits["train"].label
+def _constant(problem: Problem, label: NDArray[np.float64]) -> NDArray[np.float64]:
     if problem.task.kind == "multiclass":
         counts = np.bincount(label.astype(int), minlength=len(problem.task.classes or ()))
         return np.asarray(counts / counts.sum(), dtype=np.float64)

@@ -6,9 +6,7 @@ of each tree (see `relselect.rdl.network.columns`).
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +14,7 @@ import torch
 
 from relselect.database.clock import NEVER, ticks_of
 from relselect.database.columns import as_float, as_strings
+from relselect.hashing import fingerprint_json
 from relselect.rdl.graph.table_encoding import LARGEST
 from relselect.rdl.graph.text import WIDTH, encode_texts
 
@@ -143,12 +142,11 @@ def problem_features(
         encodings: The fitted columns per table.
         device: The device of the tensors.
     """
-    text = json.dumps({name: encoding.to_json() for name, encoding in sorted(encodings.items())}, sort_keys=True)
-    key = f"rdl/features/{sha256(text.encode()).hexdigest()}"
+    key = ("rdl", "features", fingerprint_json({name: each.to_json() for name, each in encodings.items()}))
     host: dict[str, TableTensors] = problem.cached(key, lambda: _read(problem, encodings))
     if device.type == "cpu":
         return host
-    return problem.cached(f"{key}/{device}", lambda: {name: tensors.to(device) for name, tensors in host.items()})
+    return problem.cached((*key, str(device)), lambda: {name: tensors.to(device) for name, tensors in host.items()})
 
 
 def _read(problem: Problem, encodings: Mapping[str, TableEncoding]) -> dict[str, TableTensors]:

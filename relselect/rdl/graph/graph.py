@@ -227,8 +227,8 @@ def database_graph(database: Database, *, shortcuts: bool = False) -> Graph:
 
 def problem_graph(problem: Problem, device: torch.device, *, shortcuts: bool = False) -> Graph:
     """Return the graph of a problem's database on `device`, built once per problem; see `build_graph`."""
-    key = "rdl/graph/shortcuts" if shortcuts else "rdl/graph"
+    key = ("rdl", "graph", shortcuts)
     host: Graph = problem.cached(key, lambda: database_graph(problem.database, shortcuts=shortcuts))
     if device.type == "cpu":
         return host
-    return problem.cached(f"{key}/{device}", lambda: host.to(device))
+    return problem.cached((*key, str(device)), lambda: host.to(device))

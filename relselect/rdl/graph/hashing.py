@@ -1,4 +1,4 @@
-"""64-bit content hashes for random draws and tie-breaks.
+"""The torch twin of `relselect.hashing`: splitmix64 of int64 tensors, for random draws and tie-breaks.
 
 The sampler reads no shared random stream: every draw is a hash of the seed, the task row and the path to the node. A draw
 therefore does not depend on other rows of the batch, on hidden rows or on the order of a table. These hashes are not
@@ -7,29 +7,14 @@ cryptographic.
 
 from __future__ import annotations
 
-from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-import numpy as np
-import torch
+from relselect import hashing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from numpy.typing import NDArray
     from torch import Tensor
 
-__all__ = [
-    "GOLDEN",
-    "combine",
-    "combine_arrays",
-    "draw_below",
-    "hash_floats",
-    "hash_integers",
-    "hash_strings",
-    "hash_text",
-    "mix",
-]
+__all__ = ["GOLDEN", "combine", "draw_below", "mix"]
 
 
 def _signed(value: int) -> int:
@@ -38,9 +23,8 @@ def _signed(value: int) -> int:
 
 
 #: 2**64 over the golden ratio, which keeps `combine` of zeros from being zero.
-GOLDEN = _signed(0x9E3779B97F4A7C15)
-_FIRST = _signed(0xBF58476D1CE4E5B9)
-_SECOND = _signed(0x94D049BB133111EB)
+GOLDEN = _signed(hashing.GOLDEN)
+_FIRST, _SECOND = _signed(hashing.FIRST), _signed(hashing.SECOND)
 
 
 def mix(value: Tensor) -> Tensor:
@@ -76,31 +60,3 @@ def draw_below(state: Tensor, bound: Tensor) -> Tensor:
         int64 (n,).
     """
     return (((state >> 32) & 0x7FFFFFFF) * bound) >> 31
-
-
-def hash_text(text: str) -> int:
-    """Hash one string to an int64 that is the same in every process."""
-    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "little", signed=True)
-
-
-def hash_strings(values: Iterable[str]) -> NDArray[np.int64]:
-    """Hash strings one by one, shape (n,)."""
-    return np.fromiter((hash_text(value) for value in values), dtype=np.int64)
-
-
-def hash_integers(values: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Hash int64 values elementwise, shape kept."""
-    hashed: NDArray[np.int64] = mix(torch.from_numpy(np.array(values, dtype=np.int64)) + GOLDEN).numpy()
-    return hashed
-
-
-def hash_floats(values: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Hash float64 values by their bits, shape kept; 0.0 and -0.0 get one hash, and so do all NaNs."""
-    canonical = np.where(np.isnan(values), np.nan, values + 0.0)
-    return hash_integers(canonical.view(np.int64))
-
-
-def combine_arrays(left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.int64]:
-    """`combine` for NumPy arrays."""
-    combined: NDArray[np.int64] = combine(torch.from_numpy(left), torch.from_numpy(right)).numpy()
-    return combined

@@ -13,6 +13,7 @@ import numpy as np
 
 from relselect.database import SemanticType
 from relselect.database.columns import as_float, as_strings
+from relselect.problem.visibility import visible_masked
 from relselect.rdl.graph.text import TextColumn, fit_text
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ class TableEncoding:
 
 def fit_tables(problem: Problem) -> dict[str, TableEncoding]:
     """Fit the columns of every table of a problem on what is visible at the end of training."""
-    encodings: dict[str, TableEncoding] = problem.cached("rdl/specification", lambda: _fit_tables(problem))
+    encodings: dict[str, TableEncoding] = problem.cached(("rdl", "table encodings"), lambda: _fit_tables(problem))
     return encodings
 
 
@@ -122,11 +123,7 @@ def _fit_tables(problem: Problem) -> dict[str, TableEncoding]:
     for name, table in problem.database.tables.items():
         visible = problem.visible(name, problem.fit_asof)
         clocks = tuple(sorted(table.known_at))
-        known = {}
-        for column in table.columns:
-            since = problem.database.value_times(name, column)
-            if since is not None:
-                known[column] = visible & (since <= problem.fit_asof)
+        known = visible_masked(problem.database, name, problem.fit_asof)
         place = {column: clocks.index(clock) for column in known if (clock := table.clock_of(column)) is not None}
         encodings[name] = fit_columns(
             table.data, problem.types[name], visible, known=known, clock_of=place, clocks=clocks, time=table.time

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from relselect.database.columns import as_strings
-from relselect.rdl.graph.hashing import hash_integers
+from relselect.hashing import GOLDEN, hash_integers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,8 +42,7 @@ _BLOCK = 4_000_000
 _FEWEST = 2
 #: A word recurs when it occurs in 5 texts; in columns of under 200 texts, in one of every 40, but in at least 2.
 _RECURRING, _PER_RECURRENCE = 5, 40
-_BASE = np.uint64(0x9E3779B97F4A7C15)
-_INVERSE = np.uint64(pow(0x9E3779B97F4A7C15, -1, 1 << 64))
+_BASE, _INVERSE = np.uint64(GOLDEN), np.uint64(pow(GOLDEN, -1, 1 << 64))
 #: Mixed into the hashes of trigrams, so that a trigram differs from the word of the same three bytes.
 _TRIPLE_SALT = np.uint64(0x5851F42D4C957F2D)
 

@@ -87,7 +87,7 @@ def _level(blueprint: Blueprint, problem: Problem, device: torch.device) -> Labe
     if not blueprint.reads_level:
         return None
     target = blueprint.target
-    found: LabelLevel = problem.cached(f"rdl/level/{target}", lambda: fit_label_level(problem, target))
+    found: LabelLevel = problem.cached(("rdl", "level", target), lambda: fit_label_level(problem, target))
     return found.to(device)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -11,17 +10,19 @@ import torch
 from torch.func import functional_call
 
 from relselect.rdl.training.fitted import batcher_of, row_tensors
+from relselect.serialization import canonical_json
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from relselect.families.protocol import Checkpoint
+    from relselect.families.candidate import Checkpoint
     from relselect.problem import Problem
     from relselect.rdl.training.fitted import FittedNetwork
+    from relselect.tasks import Rows
 
 __all__ = ["PROBE_ROWS", "NetworkProbe"]
 
-#: Validation rows in the probe.
+#: Select rows in the probe.
 PROBE_ROWS = 256
 _ARCHITECTURE = (
     *("channels", "layers", "fan_out", "strategy", "window", "edges"),
@@ -30,23 +31,23 @@ _ARCHITECTURE = (
 
 
 class NetworkProbe:
-    """The loss of a network on a fixed batch of validation rows and their fixed trees.
+    """The loss of a network on a fixed batch of select rows and their fixed trees.
 
     Regression under the absolute error is probed with Huber's loss, since the absolute error itself has no curvature.
 
     Args:
         fitted: The network.
         checkpoints: The states to compare.
-        problem: The problem whose validation rows are probed.
+        problem: The problem.
+        rows: Labelled rows, of which `PROBE_ROWS` at most are drawn.
     """
 
-    def __init__(self, fitted: FittedNetwork, checkpoints: tuple[Checkpoint, ...], problem: Problem) -> None:
+    def __init__(
+        self, fitted: FittedNetwork, checkpoints: tuple[Checkpoint, ...], problem: Problem, rows: Rows
+    ) -> None:
         blueprint, device = fitted.blueprint, fitted.device
         options = blueprint.settings.to_config()
-        self.architecture = json.dumps(
-            {"family": "rdl", **{name: options[name] for name in _ARCHITECTURE}}, sort_keys=True
-        )
-        rows = problem.rows("val")
+        self.architecture = canonical_json({"family": "rdl", **{name: options[name] for name in _ARCHITECTURE}})
         if len(rows) > PROBE_ROWS:
             rows = rows.take(np.sort(np.random.default_rng(0).choice(len(rows), PROBE_ROWS, replace=False)))
         tensors = row_tensors(blueprint, rows, device)
@@ -64,7 +65,7 @@ class NetworkProbe:
     def loss(self, parameters: Mapping[str, Tensor]) -> Tensor:
         """Return the scalar loss at these weights, in evaluation mode."""
         if self._label is None:
-            raise ValueError("validation rows have no labels")
+            raise ValueError("the probed rows have no labels")
         network = self._fitted.network.eval()
         output = functional_call(network, dict(parameters), (self._batch,))
         return self._fitted.blueprint.target.smooth_loss(output, self._label)

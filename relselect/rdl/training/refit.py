@@ -1,105 +1,97 @@
-"""A last training on training and validation rows, after validation has said for how long.
+"""Trains a validated network further, or anew, on training and validation rows.
 
-The labels next to the rows that are predicted are worth more than a model that can be checked against them, and they have been
-used: for the score.
+The labels next to the rows that will be predicted are worth more than a network that can be checked against them, and
+validation has used them already: for the choice and for the score.
 """
 
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
+import torch
 
 from relselect.errors import BudgetExhausted
 from relselect.rdl.network.ensemble import NetworkEnsemble
+from relselect.rdl.network.thread_limit import one_thread_if_small
 from relselect.rdl.training import trainer as training
 from relselect.rdl.training.fitted import batcher_of, row_tensors
+from relselect.rdl.training.precision import PrecisionPlan, compile_network, restore_eager
 from relselect.rdl.training.stepping import ShuffledBatches, Stepper
 from relselect.rdl.training.trainer import sampler_seed
 from relselect.rdl.training.training_state import read_training_state, write_training_state
 from relselect.tasks import Rows
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from relselect.budget import Budget
+    from relselect.families.candidate import Candidate, Checkpoint, CurvePoint
+    from relselect.families.protocol import RowSource
     from relselect.problem import Problem
-    from relselect.rdl.training.trainer import Storage, Trainer
+    from relselect.rdl.training.fitted import FittedNetwork
+    from relselect.rdl.training.trainer import Storage
 
-__all__ = ["all_labelled", "train_again"]
+__all__ = ["train_again"]
 
 #: What continuing adds to the steps that were best, and the part of the learning rate it goes on with.
 _MORE, _SLOWER = 0.5, 0.5
-#: Epochs of the last training draw other trees than those of the first.
+#: Epochs of the refit draw other trees than those of the fit.
 _LATER = 1_000
 
 
-def all_labelled(problem: Problem, seed: int, copies: int) -> Rows:
-    """Return training and validation rows as training shows them: fresh, and under the delays of the evaluation rows.
+def train_again(
+    candidate: Candidate, problem: Problem, rows: RowSource, budget: Budget, storage: Storage | None
+) -> NetworkEnsemble | None:
+    """Train on all labelled rows for as many passes as were best, or from the checkpoint a little further.
 
     Args:
+        candidate: A fitted network with the states of its checkpoints and its curve.
         problem: The problem.
-        seed: Seed of the delays drawn.
-        copies: Delayed copies of each row, where evaluation is delayed.
-    """
-    train, frame = problem.training_rows(seed, copies), problem.task.splits["val"]
-    if problem.task.static:
-        return Rows.concat([train, problem.rows("val")])
-
-    def bound(delay: NDArray[np.int64]) -> Rows:
-        rows = problem.bind(frame.keys, frame.cutoff, frame.cutoff - delay, frame.features)
-        return replace(rows, label=frame.label)
-
-    shown = [bound(np.zeros(len(frame), np.int64))]
-    delays = problem.evaluation_delays()
-    delays = delays[delays > 0]
-    if len(delays):
-        draw = np.random.default_rng(seed + 1)
-        shown += [bound(draw.choice(delays, size=len(frame))) for _ in range(copies)]
-    return Rows.concat([train, *shown])
-
-
-def train_again(trainer: Trainer, budget: Budget, storage: Storage | None) -> NetworkEnsemble | None:
-    """Train on all labelled rows for as many passes as were best, or from the best state a little further.
-
-    Args:
-        trainer: The training that validation ended.
+        rows: The rows of the fit.
         budget: Asked at every step.
         storage: Where the state is kept and taken up from; None keeps none.
 
     Returns:
         The network, or None where there is no time for it.
     """
-    again = _Again(trainer, storage)
-    if (again.steps - again.stepper.steps) * trainer.step_seconds > budget.left():
-        return None
-    try:
-        return again.run(budget)
-    except BudgetExhausted:
-        return None
+    fitted: FittedNetwork = candidate.model
+    # the global generator draws initial weights and dropout: seed it for this refit only
+    generators = torch.random.fork_rng(devices=[fitted.device] if fitted.device.type == "cuda" else [])
+    with generators, one_thread_if_small(fitted.blueprint.settings, fitted.device):
+        torch.manual_seed(candidate.seed + _LATER)
+        again = _Refit(candidate, problem, rows, storage)
+        if (again.steps - again.stepper.steps) * float(candidate.facts["seconds_per_step"]) > budget.left():
+            return None
+        try:
+            return again.run(budget)
+        except BudgetExhausted:
+            return None
 
 
-class _Again:
-    """The last training."""
+class _Refit:
+    """One refit: the steps to take, their rows and their rates."""
 
-    def __init__(self, trainer: Trainer, storage: Storage | None) -> None:
-        self.trainer, self.storage = trainer, storage
-        settings, seed = trainer.blueprint.settings, trainer.seed
-        self.device = next(trainer.network.parameters()).device
-        rows = all_labelled(trainer.problem, seed, settings.copies)
-        self.rows = row_tensors(trainer.blueprint, rows, self.device)
-        self.anew, best = settings.refit == "anew", trainer.checkpoints[0]
-        self.ratio = len(rows) / trainer.training_rows
-        self.steps = max(1, round(best.step * (self.ratio if self.anew else _MORE)))
-        network = NetworkEnsemble(trainer.blueprint).to(self.device)
+    def __init__(self, candidate: Candidate, problem: Problem, rows: RowSource, storage: Storage | None) -> None:
+        fitted: FittedNetwork = candidate.model
+        self.blueprint, self.device = fitted.blueprint, fitted.device
+        self.problem, self.seed, self.storage = problem, candidate.seed, storage
+        settings = self.blueprint.settings
+        train = rows.train(seed=self.seed, copies=settings.copies)
+        every = Rows.concat([train, rows.added(seed=self.seed, copies=settings.copies)])
+        self.rows = row_tensors(self.blueprint, every, self.device)
+        self.best: Checkpoint = candidate.checkpoints[candidate.checkpoint or 0]
+        self.curve: tuple[CurvePoint, ...] = () if candidate.curve is None else candidate.curve.points
+        self.anew = settings.refit == "anew"
+        self.ratio = len(every) / len(train)
+        self.steps = max(1, round(self.best.step * (self.ratio if self.anew else _MORE)))
+        network = NetworkEnsemble(self.blueprint).to(self.device)
         if not self.anew:
-            network.load_state_dict(best.state)
-        self.stepper = Stepper(network, trainer.blueprint, self.rows)
-        self.stepper.plan = trainer.precision_plan
-        self.order = ShuffledBatches(len(self.rows), settings.batch_size, seed + _LATER)
-        self._take_up()
+            network.load_state_dict(self.best.state)
+        self.stepper = Stepper(network, self.blueprint, self.rows)
+        self.stepper.plan = PrecisionPlan(candidate.facts["precision"] == "bf16", bool(candidate.facts["compiled"]))
+        if self.stepper.plan.compiled:
+            compile_network(network)
+        self.order = ShuffledBatches(len(self.rows), settings.batch_size, self.seed + _LATER)
+        self._restore()
 
     def run(self, budget: Budget) -> NetworkEnsemble:
         """Take all steps and return the running mean of the weights.
@@ -108,28 +100,29 @@ class _Again:
             BudgetExhausted: The budget ended first.
         """
         saved, batcher, drawn_for = time.monotonic(), None, -1
-        per_epoch = self.trainer.blueprint.settings.steps_per_epoch
+        per_epoch = self.blueprint.settings.steps_per_epoch
         self.stepper.network.train()
         while self.stepper.steps < self.steps:
             budget.check()
             if batcher is None or self.stepper.steps // per_epoch != drawn_for:
                 drawn_for = self.stepper.steps // per_epoch
-                seed = sampler_seed(self.trainer.seed, _LATER + drawn_for)
-                batcher = batcher_of(self.trainer.blueprint, self.trainer.problem, self.device, seed=seed)
+                seed = sampler_seed(self.seed, _LATER + drawn_for)
+                batcher = batcher_of(self.blueprint, self.problem, self.device, seed=seed)
             self.stepper.rate = self._rate()
             self.stepper.step(batcher.batch(self.rows, self.order.next().to(self.device)))
             if time.monotonic() - saved > training.SAVE_SECONDS:
                 self._store()
                 saved = time.monotonic()
+        restore_eager(self.stepper.network)
         return self.stepper.mean
 
     def _rate(self) -> float:
-        """Return the learning rate's factor: what it was at this part of the first training, or falling to nothing."""
-        curve, steps = self.trainer.curve, self.stepper.steps
+        """Return the learning rate's factor: what it was at this part of the fit, or falling to nothing."""
+        steps = self.stepper.steps
         if self.anew:
             done = steps / self.ratio
-            return next((each["rate"] for each in curve if each["steps"] > done), curve[-1]["rate"])
-        best = next(each["rate"] for each in curve if each["steps"] == self.trainer.checkpoints[0].step)
+            return next((each.rate for each in self.curve if each.step > done), self.curve[-1].rate)
+        best = next(each.rate for each in self.curve if each.step == self.best.step)
         return best * _SLOWER * (1 - steps / self.steps)
 
     def _store(self) -> None:
@@ -137,7 +130,7 @@ class _Again:
             facts = {**self.stepper.facts(), "position": self.order.position}
             write_training_state(self.storage.path, self.storage.identity, facts, self.stepper.tensors())
 
-    def _take_up(self) -> None:
+    def _restore(self) -> None:
         stored = None if self.storage is None else read_training_state(self.storage.path, self.storage.identity)
         if stored is not None:
             self.stepper.restore(stored)

@@ -15,7 +15,7 @@ import torch
 
 from relselect.errors import BudgetExhausted
 from relselect.events import EpochDone
-from relselect.families.protocol import Checkpoint
+from relselect.families.candidate import Checkpoint, CurvePoint, FitEnd, LearningCurve
 from relselect.rdl.training.fitted import batcher_of, outputs_of, row_tensors
 from relselect.rdl.training.precision import PrecisionPlan, choose_precision
 from relselect.rdl.training.stepping import ShuffledBatches, Stepper
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from relselect.budget import Budget
     from relselect.events import Emit
+    from relselect.families.protocol import RowSource
     from relselect.problem import Problem
     from relselect.rdl.network.batch import Batcher
     from relselect.rdl.network.ensemble import NetworkEnsemble
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SAVE_SECONDS", "STOPPING_ROWS", "Storage", "Trainer", "sampler_seed", "stopping_rows"]
 
-#: Most validation rows looked at after every epoch.
+#: Most stop rows looked at after every epoch.
 STOPPING_ROWS = 5000
 #: Seconds between two writings of the state.
 SAVE_SECONDS = 20.0
@@ -48,7 +49,7 @@ _PARTS, _LONGEST_STEP = (32, 8), 0.5
 
 
 def stopping_rows(rows: Rows) -> Rows:
-    """Return the validation rows used for early stopping: all of them, or a fixed draw of `STOPPING_ROWS`."""
+    """Return the stop rows that are scored after every epoch: all of them, or a fixed draw of `STOPPING_ROWS`."""
     if len(rows) <= STOPPING_ROWS:
         return rows
     drawn = np.random.default_rng(0).choice(len(rows), STOPPING_ROWS, replace=False)
@@ -81,6 +82,7 @@ class Trainer:
         network: The network, on its device; trained in place.
         blueprint: What it was built from.
         problem: The problem.
+        rows: The rows to train and to stop on.
         seed: Seed of orders and draws.
         number: The trial's number, for events.
         budget: Asked at every step.
@@ -88,13 +90,14 @@ class Trainer:
         storage: Where the state is kept and taken up from; None keeps none.
         checkpoints: The best states so far, best first.
         curve: Per epoch: steps, loss, score, seconds, factor of the learning rate.
-        predictions: Those of the best state for all validation rows, None when only a draw of them is looked at.
+        ended: Why training ended.
         resumed: Steps that were taken before this process.
     """
 
     network: NetworkEnsemble
     blueprint: Blueprint
     problem: Problem
+    rows: RowSource
     seed: int
     number: int
     budget: Budget
@@ -102,7 +105,7 @@ class Trainer:
     storage: Storage | None = None
     checkpoints: list[Checkpoint] = field(default_factory=list)
     curve: list[dict[str, float]] = field(default_factory=list)
-    predictions: NDArray[np.float64] | None = None
+    ended: FitEnd = "budget"
     resumed: int = 0
 
     def run(self) -> None:
@@ -126,6 +129,22 @@ class Trainer:
         return len(self._train)
 
     @property
+    def learning_curve(self) -> LearningCurve:
+        """Loss of the training rows and score of the stop rows, epoch by epoch."""
+        points = [
+            CurvePoint(
+                step=int(each["steps"]),
+                loss=each["loss"],
+                score=each["score"],
+                epoch=int(each["epoch"]),
+                seconds=each["seconds"],
+                rate=each["rate"],
+            )
+            for each in self.curve
+        ]
+        return LearningCurve("epoch", "train", tuple(points))
+
+    @property
     def precision_plan(self) -> PrecisionPlan:
         """How steps are computed."""
         return self._stepper.plan
@@ -137,10 +156,10 @@ class Trainer:
 
     def _prepare(self) -> None:
         settings, device = self.blueprint.settings, next(self.network.parameters()).device
-        self._train = row_tensors(self.blueprint, self.problem.training_rows(self.seed, settings.copies), device)
-        self._val = stopping_rows(self.problem.rows("val"))
-        self._val_rows = row_tensors(self.blueprint, self._val, device)
-        self._val_batcher = batcher_of(self.blueprint, self.problem, device)
+        self._train = row_tensors(self.blueprint, self.rows.train(seed=self.seed, copies=settings.copies), device)
+        self._stop = stopping_rows(self.rows.stop)
+        self._stop_tensors = row_tensors(self.blueprint, self._stop, device)
+        self._stop_batcher = batcher_of(self.blueprint, self.problem, device)
         self._stepper = Stepper(self.network, self.blueprint, self._train)
         self._order = ShuffledBatches(len(self._train), settings.batch_size, self.seed)
         self._epoch, self._done, self._spent = 0, False, 0.0
@@ -180,7 +199,9 @@ class Trainer:
         # a first epoch that was cut only so that something is validated early goes on with the next
         time_left = finished or (self._epoch == 0 and self._reserve() < self.budget.left())
         self._epoch += 1
-        self._done = not time_left or self._stale() > settings.patience or self._epoch >= settings.epochs
+        stale, last = self._stale() > settings.patience, self._epoch >= settings.epochs
+        self.ended = "converged" if stale else "limit" if last else "budget"
+        self._done = not time_left or stale or last
         self._losses.clear()
         self._spent = 0.0
 
@@ -218,34 +239,30 @@ class Trainer:
     def _reserve(self) -> float:
         """Seconds to keep: a step, the validation of this epoch, and the passes that follow the training.
 
-        Those are all validation rows, unless every validation looks at them, and the test rows, which are scored after
-        the tuning in time that nobody else keeps for a slow model.
+        Those are the select rows, and the rows that are predicted after the tuning in time that nobody else keeps for a slow
+        model.
         """
-        guess = 0.5 * self._step_seconds * len(self._val) / self.blueprint.settings.batch_size
+        guess = 0.5 * self._step_seconds * len(self._stop) / self.blueprint.settings.batch_size
         one = max(self._pass_seconds, guess)
-        rows = len(self.problem.rows("val"))
-        final = 0 if rows == len(self._val) else rows
-        if self.problem.task.has_test:
-            final += len(self.problem.rows("test"))
-        return self._step_seconds + 1.2 * one * (1 + final / max(len(self._val), 1))
+        final = len(self.rows.select) + self.rows.awaiting
+        return self._step_seconds + 1.2 * one * (1 + final / max(len(self._stop), 1))
 
     def _validate(self, loss: float, seconds: float) -> None:
         begun, settings, steps = time.monotonic(), self.blueprint.settings, self._stepper.steps
-        output = outputs_of(self._stepper.mean, self._val_batcher, self._val_rows, settings.batch_size, self.budget)
+        output = outputs_of(
+            self._stepper.mean, self._stop_batcher, self._stop_tensors, settings.batch_size, self.budget
+        )
         self._pass_seconds = max(self._pass_seconds, time.monotonic() - begun)
-        predictions = self.blueprint.target.predictions(output)
-        score = self._score(predictions)
+        score = self._score(self.blueprint.target.predictions(output))
         facts = {"epoch": self._epoch, "steps": steps, "loss": loss, "score": score, "seconds": seconds}
         self.curve.append({**facts, "rate": self._stepper.rate})
         self._keep(score)
-        if self.checkpoints[0].step == steps and len(self._val) == len(self.problem.rows("val")):
-            self.predictions = predictions
         if self._stale():
             self._stepper.rate *= settings.decay
         self.emit(EpochDone("rdl", self.number, self._epoch, loss, score, seconds))
 
     def _score(self, predictions: NDArray[np.float64]) -> float:
-        label = self._val.label
+        label = self._stop.label
         return float("nan") if label is None else self.problem.task.metric.score(label, predictions)
 
     def _keep(self, score: float) -> None:
@@ -266,8 +283,6 @@ class Trainer:
         tensors = self._stepper.tensors()
         for place, each in enumerate(self.checkpoints):
             tensors |= {f"checkpoint.{place}.{name}": tensor for name, tensor in each.state.items()}
-        if self.predictions is not None:
-            tensors["predictions"] = torch.from_numpy(self.predictions)
         if self._losses:
             tensors["losses"] = torch.stack(self._losses)
         write_training_state(self.storage.path, self.storage.identity, self._facts(), tensors)
@@ -279,6 +294,7 @@ class Trainer:
             "position": self._order.position,
             "epoch": self._epoch,
             "done": self._done,
+            "ended": self.ended,
             "spent": self._spent,
             "step_seconds": self._step_seconds,
             "pass_seconds": self._pass_seconds,
@@ -295,14 +311,13 @@ class Trainer:
         facts = stored.facts
         self._order.position = facts["position"]
         self._epoch, self._done, self._spent = facts["epoch"], facts["done"], facts["spent"]
+        self.ended = facts["ended"]
         self._step_seconds, self._pass_seconds = facts["step_seconds"], facts["pass_seconds"]
         self.curve, self.resumed = facts["curve"], facts["steps"]
         self._losses = (
             list(stored.tensors["losses"].to(self._train.entity.device)) if "losses" in stored.tensors else []
         )
         self.checkpoints = self._stored_checkpoints(stored)
-        if "predictions" in stored.tensors:
-            self.predictions = stored.tensors["predictions"].numpy()
 
     def _stored_checkpoints(self, stored: TrainingState) -> list[Checkpoint]:
         steps_and_scores = stored.facts["checkpoints"]

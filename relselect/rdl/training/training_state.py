@@ -6,13 +6,14 @@ What belongs to the state is decided by `relselect.rdl.training.stepping` and `r
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+
+from relselect.files import replacing
+from relselect.hashing import fingerprint_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,7 +56,7 @@ def training_identity(blueprint: Blueprint, problem: Problem, seed: int) -> str:
         "regime": problem.task.regime,
         "seed": seed,
     }
-    return sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    return fingerprint_json(parts)
 
 
 def write_training_state(path: Path, identity: str, facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
@@ -67,14 +68,10 @@ def write_training_state(path: Path, identity: str, facts: Mapping[str, Any], te
         facts: JSON-able data.
         tensors: By name.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.partial")
     # safetensors refuses tensors that share memory: each is copied
     plain = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
-    save_file(plain, draft, metadata={"identity": identity, "facts": json.dumps(dict(facts))})
-    with draft.open("rb") as written:
-        os.fsync(written.fileno())
-    draft.replace(path)
+    with replacing(path, sole_writer=True) as draft:
+        save_file(plain, draft, metadata={"identity": identity, "facts": json.dumps(dict(facts))})
 
 
 def read_training_state(path: Path, identity: str) -> TrainingState | None:

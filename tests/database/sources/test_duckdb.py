@@ -9,7 +9,7 @@ import duckdb
 import pytest
 
 from relselect.database import Database, ForeignKey
-from relselect.database.sources.catalog import open_source
+from relselect.database.sources.open import open_source
 from relselect.errors import ConfigError, DataNotFound, SourceError
 
 SCRIPT = """

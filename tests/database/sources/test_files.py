@@ -13,8 +13,7 @@ import yaml
 
 from relselect.configs import open_database
 from relselect.database import Database
-from relselect.database.sources.catalog import open_source
-from relselect.database.sources.folder import read_folder
+from relselect.database.sources.open import open_source
 from relselect.errors import ConfigError, DataNotFound, SchemaError, SourceError
 
 KEYS = {"customers": "id"}
@@ -76,7 +75,7 @@ def test_a_manifest_in_the_folder_goes_with_it(folder):
     assert database.name == "shop"
     assert (
         database.fingerprint
-        == read_folder(folder).fingerprint
+        == Database.from_folder(folder).fingerprint
         == Database.from_uri(folder / "database.yaml").fingerprint
     )
     assert Database.from_uri(folder, limit={"orders": 2}, drop={"customers": ["zip"]})["orders"].num_rows == 2

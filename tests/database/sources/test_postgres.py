@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from relselect.database import Database, ForeignKey
-from relselect.database.sources.catalog import open_source
+from relselect.database.sources.open import open_source
 from relselect.errors import ConfigError, DataNotFound, SchemaError, SourceError
 
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from relselect.database.sources import spool as module
-from relselect.database.sources.spool import Spool, free_memory, parse_size
+from relselect.database.sources.spool import Spool, free_memory
 from relselect.errors import ConfigError, SourceError
 
 SCHEMA = pa.schema([("x", pa.int64()), ("w", pa.string())])
@@ -108,9 +108,10 @@ def test_a_full_disk_is_told(tmp_path, monkeypatch):
         Spool(0, tmp_path).collect("a", SCHEMA, batches(20))
 
 
-def test_sizes():
-    assert [parse_size(size) for size in (5, "5", "1.5 kB", "2MiB", "1g")] == [5, 5, 1536, 2**21, 2**30]
+def test_the_limit_is_a_size_or_a_share_of_the_free_memory():
     assert free_memory() > 0
+    assert Spool("1.5 kB").limit == 1500
+    assert 0 < Spool().limit <= free_memory()
     for wrong in ("much", -1, True, "5 apples"):
         with pytest.raises(ConfigError, match="memory_limit"):
-            parse_size(wrong)
+            Spool(wrong)

@@ -228,9 +228,15 @@ def test_times_count_from_the_cutoff_when_data_are_older(problem):
     assert rawly(found, theirs, 0, 7.0) == 2 * 86_400
     assert told(problem, theirs, rows) == 3.5
     assert value(problem, Feature(A.SINCE_LAST, (ORDERS,)), rows) == 3.5
+
+
+def test_windows_end_where_older_data_end(problem):
+    found = raw()
+    rows = row(0, 8.5, asof=7)
     windowed = counted(found, use_previous="5d")
-    assert told(problem, windowed, rows) == 2
-    assert value(problem, Feature(A.COUNT, (ORDERS,), window=5 * DAY), rows) == 2
+    assert rawly(found, windowed, 0, 7.0) == 3
+    assert told(problem, windowed, rows) == 3
+    assert value(problem, Feature(A.COUNT, (ORDERS,), window=5 * DAY), rows) == 3
 
 
 def test_trends_are_per_day():

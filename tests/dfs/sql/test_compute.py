@@ -17,7 +17,7 @@ from relselect.dfs.plan.feature import Aggregate, Feature, Hop
 from relselect.dfs.plan.plan import Plan
 from relselect.dfs.prefix.encoding import Vocabulary
 from relselect.dfs.prefix.matrix import compute
-from relselect.dfs.sql import compute_sql, to_sql
+from relselect.dfs.sql.compute import compute_sql
 from relselect.errors import ConfigError, PlanError
 from relselect.problem import Problem
 from relselect.tasks import Rows, Task
@@ -215,7 +215,7 @@ def test_tiny_deviations_from_large_values_keep_their_digits(where, request):
         from tests.dfs.sql.warehouse import answers, in_postgres
 
         uri = request.getfixturevalue("postgres").create("features")
-        statement = to_sql(plan.bound(problem), "postgres")
+        statement = plan.bound(problem).to_sql("postgres")
         values = answers(plan, NONE, in_postgres(uri, problem, rows, statement))
     for row in range(len(rows)):
         x = frame[frame.user == rows.entity[row]].x.to_numpy()

@@ -13,7 +13,7 @@ from relselect.dfs.plan.enumeration import default_plan
 from relselect.dfs.plan.plan import Plan
 from relselect.dfs.prefix.encoding import Vocabulary
 from relselect.dfs.prefix.matrix import compute
-from relselect.dfs.sql import compute_sql, to_sql
+from relselect.dfs.sql.compute import compute_sql
 from relselect.errors import UserError
 from relselect.problem import Problem
 from relselect.tasks import Rows, Task
@@ -65,7 +65,7 @@ def test_duckdb_computes_what_the_prefix_engine_computes(world):
 def test_a_statement_for_duckdb_says_what_the_engine_computes(world):
     problem, plan, rows, vocabulary = case_of(world)
     wanted = compute(problem, plan, rows, vocabulary).values
-    same(answers(plan, vocabulary, in_duckdb(problem, rows, to_sql(plan, asof="asof"))), wanted, plan)
+    same(answers(plan, vocabulary, in_duckdb(problem, rows, plan.to_sql(asof="asof"))), wanted, plan)
 
 
 def test_a_statement_for_postgres_says_what_the_engine_computes(postgres):
@@ -76,7 +76,7 @@ def test_a_statement_for_postgres_says_what_the_engine_computes(postgres):
     def check(world):
         problem, plan, rows, vocabulary = case_of(world)
         wanted = compute(problem, plan, rows, vocabulary).values
-        result = in_postgres(uri, problem, rows, to_sql(plan, "postgres", asof="asof"))
+        result = in_postgres(uri, problem, rows, plan.to_sql("postgres", asof="asof"))
         same(answers(plan, vocabulary, result), wanted, plan)
 
     check()
@@ -142,6 +142,6 @@ def test_what_task_rows_say_themselves(postgres):
     wanted = compute(problem, plan, rows, vocabulary).values
     assert (wanted[:, plan.names.index("DELAY")] > 0).any()
     same(compute_sql(problem, plan, rows, vocabulary).values, wanted, plan)
-    same(answers(plan, vocabulary, in_duckdb(problem, rows, to_sql(plan, asof="asof"))), wanted, plan)
-    found = in_postgres(postgres.create("features"), problem, rows, to_sql(plan, "postgres", asof="asof"))
+    same(answers(plan, vocabulary, in_duckdb(problem, rows, plan.to_sql(asof="asof"))), wanted, plan)
+    found = in_postgres(postgres.create("features"), problem, rows, plan.to_sql("postgres", asof="asof"))
     same(answers(plan, vocabulary, found), wanted, plan)

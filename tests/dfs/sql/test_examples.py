@@ -14,7 +14,7 @@ from relselect.dfs.plan.enumeration import default_plan
 from relselect.dfs.plan.plan import Plan
 from relselect.dfs.prefix.encoding import Vocabulary
 from relselect.dfs.prefix.matrix import compute
-from relselect.dfs.sql import compute_sql, to_sql
+from relselect.dfs.sql.compute import compute_sql
 from relselect.examples import Example, lahman, nycflights13
 from relselect.problem import Problem
 from relselect.tasks import Rows
@@ -81,5 +81,5 @@ def test_a_part_of_lahman_in_postgres(baseball, postgres):
     rows = rows.take(np.flatnonzero(rows.entity >= 0)[:150])
     vocabulary = Vocabulary.fit(problem, plan)
     wanted = compute(problem, plan, rows, vocabulary).values
-    found = in_postgres(postgres.create("features"), problem, rows, to_sql(plan, "postgres"))
+    found = in_postgres(postgres.create("features"), problem, rows, plan.to_sql("postgres"))
     assert not differences(answers(plan, vocabulary, found), wanted, plan)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import duckdb
 import numpy as np
@@ -19,7 +20,6 @@ from relselect.dfs.plan.plan import Plan
 from relselect.dfs.plan.schema import KeySchema, Schema, TableSchema
 from relselect.dfs.prefix.encoding import Vocabulary
 from relselect.dfs.prefix.matrix import compute
-from relselect.dfs.sql import to_sql
 from relselect.errors import ConfigError, PlanError
 from relselect.problem import LABELS
 from tests.dfs import worlds
@@ -72,7 +72,7 @@ def evil_schema(word: str) -> tuple[Plan, dict[str, pa.Table]]:
 
 
 def evil_statement(plan: Plan, word: str, dialect: str) -> str:
-    return to_sql(plan, dialect, targets=f"asked{word}", row=f"row{word}", cutoff=f"cut{word}")
+    return plan.to_sql(dialect, targets=f"asked{word}", row=f"row{word}", cutoff=f"cut{word}")
 
 
 WANTED = {0: (1.5, 1, 0.5, "good", "bad", 8.0), 1: (None, 0, None, None, None, None)}
@@ -101,8 +101,33 @@ def test_the_tables_of_another_schema():
             connection.register("table_now", table)
             place = name if name == "asked" else f'"my ""house".{name}'
             connection.execute(f"CREATE TABLE {place} AS SELECT * FROM table_now")
-        text = to_sql(plan, targets="asked", row="row", cutoff="cut", namespace='my "house')
+        text = plan.to_sql(targets="asked", row="row", cutoff="cut", namespace='my "house')
         told(connection.sql(text).fetchall(), "")
+
+
+def test_schema_and_table_are_quoted_apart():
+    """Where several schemas were read, tables are called `schema.table`; the task rows may lie in a schema too."""
+    plan, data = evil_schema("")
+    named = {name: f"my house.{name}" for name in data}
+    tables = {
+        named[name]: replace(
+            table, foreign_keys=tuple(replace(key, table=named[key.table]) for key in table.foreign_keys)
+        )
+        for name, table in plan.schema.tables.items()
+    }
+    features = [replace(each, path=tuple(replace(hop, table=named[hop.table]) for hop in each.path)) for each in plan]
+    moved = Plan(named[plan.entity], tuple(features), Schema(tables, "timestamp"))
+    with duckdb.connect() as connection:
+        connection.execute('CREATE SCHEMA "my house"')
+        for name, table in data.items():
+            connection.register("table_now", table)
+            connection.execute(f'CREATE TABLE "my house"."{name}" AS SELECT * FROM table_now')
+        for dialect in ("duckdb", "postgres"):
+            text = moved.to_sql(dialect, targets=named["asked"], row="row", cutoff="cut")
+            assert '"my house"."orders"' in text
+            read = {(table.db, table.name) for table in sqlglot.parse_one(text, read=dialect).find_all(exp.Table)}
+            assert {("my house", "users"), ("my house", "orders"), ("my house", "asked")} <= read
+        told(connection.sql(moved.to_sql(targets=named["asked"], row="row", cutoff="cut")).fetchall(), "")
 
 
 def test_names_and_values_stay_in_their_quotes_in_postgres(postgres):
@@ -139,23 +164,23 @@ def test_other_dialects_are_parsed_and_say_that_nobody_ran_them(dialect):
 
 def test_a_verified_statement_does_not_say_unverified():
     plan, _ = evil_schema("")
-    assert "unverified" not in to_sql(plan) + to_sql(plan, "postgres")
+    assert "unverified" not in plan.to_sql() + plan.to_sql("postgres")
 
 
 @pytest.mark.parametrize("dialect", ["dax", "klingon", ""])
 def test_what_is_no_dialect_is_refused(dialect):
     with pytest.raises(ConfigError, match=f"dialect={dialect}"):
-        to_sql(evil_schema("")[0], dialect)
+        evil_schema("")[0].to_sql(dialect)
 
 
 def test_a_plan_without_a_schema_is_refused():
     with pytest.raises(PlanError, match="no schema"):
-        to_sql(Plan("users", (Feature(A.DIRECT, column="x"),)))
+        Plan("users", (Feature(A.DIRECT, column="x"),)).to_sql()
 
 
 def test_columns_of_the_task_rows_that_collide_are_refused():
     with pytest.raises(ConfigError, match="must differ"):
-        to_sql(evil_schema("")[0], row="KEY")
+        evil_schema("")[0].to_sql(row="KEY")
 
 
 def test_names_that_differ_by_case_alone_are_refused_where_duckdb_would_mix_them_up():
@@ -164,14 +189,14 @@ def test_names_that_differ_by_case_alone_are_refused_where_duckdb_would_mix_them
     tables["USERS"] = tables["users"]
     twice = Plan(plan.entity, plan.features, Schema(tables, "timestamp"))
     with pytest.raises(ConfigError, match="differs from users by case alone"):
-        to_sql(twice)
-    assert to_sql(twice, "postgres")
+        twice.to_sql()
+    assert twice.to_sql("postgres")
 
 
 def test_features_carry_their_names_in_duckdb_and_numbers_elsewhere():
     plan, _ = evil_schema("")
-    assert '"COUNT(orders[key] WHERE kind = good)"' in to_sql(plan)
-    text = to_sql(plan, "postgres")
+    assert '"COUNT(orders[key] WHERE kind = good)"' in plan.to_sql()
+    text = plan.to_sql("postgres")
     assert '-- f2: "COUNT(orders[key] WHERE kind = good)"' in text
     assert all(
         len(name.name.encode()) <= 63 for name in sqlglot.parse_one(text, read="postgres").find_all(exp.Identifier)
@@ -182,7 +207,7 @@ def test_more_columns_than_postgres_returns_are_refused():
     plan, _ = evil_schema("")
     many = tuple(Feature(A.QUANTILE, (Hop("orders", "key", True),), "value", level=n / 2000) for n in range(1, 1999))
     with pytest.raises(ConfigError, match="at most 1600 columns"):
-        to_sql(Plan("users", many, plan.schema), "postgres")
+        Plan("users", many, plan.schema).to_sql("postgres")
 
 
 def test_a_default_plan_of_a_real_problem_in_one_statement(postgres):
@@ -194,10 +219,10 @@ def test_a_default_plan_of_a_real_problem_in_one_statement(postgres):
     wanted = compute(problem, plan, rows, vocabulary).values
     assert {"delay", "calendar"} <= {feature.aggregate for feature in plan}
     assert any(feature.path and feature.path[0].table == LABELS for feature in plan)
-    text = to_sql(plan, targets="who", labels="past labels")
+    text = plan.to_sql(targets="who", labels="past labels")
     found = answers(plan, vocabulary, in_duckdb(problem, rows, text, targets="who", **{LABELS: "past labels"}))
     np.testing.assert_allclose(found, wanted, rtol=1e-9, atol=1e-9)
-    found = in_postgres(postgres.create("features"), problem, rows, to_sql(plan, "postgres"))
+    found = in_postgres(postgres.create("features"), problem, rows, plan.to_sql("postgres"))
     np.testing.assert_allclose(answers(plan, vocabulary, found), wanted, rtol=1e-9, atol=1e-9)
 
 
@@ -210,7 +235,7 @@ def test_each_path_is_scanned_once():
     kinds = (A.SUM, A.MEAN, A.MIN, A.MAX, A.MEDIAN, A.FIRST, A.LAST, A.STD, A.TREND, A.SKEW)
     features = [Feature(kind, down, "value", window=w, where=c) for kind in kinds for w in windows[:1] for c in where]
     features += [Feature(kind, down, "value", window=w, where=c) for kind in kinds[:7] for w in windows for c in where]
-    text = to_sql(Plan("users", tuple(dict.fromkeys(features)), plan.schema), "postgres")
+    text = Plan("users", tuple(dict.fromkeys(features)), plan.schema).to_sql("postgres")
     tree = sqlglot.parse_one(text, read="postgres")
     tables = [table.name for table in tree.find_all(exp.Table)]
     assert tables.count("orders") == 1
@@ -222,5 +247,5 @@ def test_a_large_plan_is_written_fast():
     problem = worlds.problem(1)
     plan = default_plan(problem, cap=600).bound(problem)
     begun = time.process_time()
-    to_sql(plan, "postgres")
+    plan.to_sql("postgres")
     assert time.process_time() - begun < 5

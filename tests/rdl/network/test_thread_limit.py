@@ -16,6 +16,7 @@ from relselect.rdl.family import blueprint_of
 from relselect.rdl.network.ensemble import NetworkEnsemble, ParallelMembers
 from relselect.rdl.network.thread_limit import one_thread, one_thread_if_small
 from relselect.rdl.settings import NetworkSettings
+from tests.rows import shared_rows
 
 
 @pytest.fixture(autouse=True)
@@ -106,5 +107,6 @@ def test_small_networks_keep_to_one_thread(make_problem, small):
             seen[name] = torch.get_num_threads()
         assert torch.get_num_threads() == 2
     assert seen == {"small": 1, "large": 2, "members": 2}
-    RDL("cpu").fit(make_problem(), small, seed=0, number=0, budget=Budget(None), emit=silent)
+    problem = make_problem()
+    RDL("cpu").fit(problem, shared_rows(problem), small, seed=0, number=0, budget=Budget(None), emit=silent)
     assert torch.get_num_threads() == 2

@@ -12,15 +12,19 @@ from relselect.events import silent
 from relselect.rdl import RDL
 from relselect.rdl.settings import NetworkSettings
 from relselect.rdl.training.precision import PrecisionPlan, choose_precision
+from tests.rows import shared_rows
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_precisions_learn(make_problem, small, precision):
     config = {**small, "precision": precision}
-    candidate = RDL("cpu").fit(make_problem(), config, seed=0, number=0, budget=Budget(None), emit=silent)
-    assert candidate.details["precision"] == precision
-    assert not candidate.details["compiled"]
-    assert candidate.val_score > 0.85
+    problem = make_problem()
+    candidate = RDL("cpu").fit(
+        problem, shared_rows(problem), config, seed=0, number=0, budget=Budget(None), emit=silent
+    )
+    assert candidate.facts["precision"] == precision
+    assert not candidate.facts["compiled"]
+    assert candidate.score > 0.85
     assert all(tensor.dtype == torch.float32 for tensor in candidate.checkpoints[0].state.values())
 
 

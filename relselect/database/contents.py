@@ -1,0 +1,40 @@
+"""What a source read: the arguments of a `Database`, before anything about them is checked.
+
+Sources return this value, so that none of them imports `relselect.database.database`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from relselect.database.table import Table
+from relselect.database.task_spec import TaskSpec
+
+__all__ = ["DatabaseContents"]
+
+
+@dataclass(frozen=True)
+class DatabaseContents:
+    """Tables with their declarations, and where they came from; see `Database` for the fields.
+
+    Attributes:
+        tables: The tables.
+        name: A name for reports.
+        source: The manifest name, folder or address; never with a password.
+        tasks: Task name -> declaration.
+        data_folder: The folder that relative task files start from.
+        description: What the database holds, in words.
+        notes: One sentence per thing that reading passed over.
+        spooled: Table -> bytes, for tables in memory-mapped files.
+    """
+
+    tables: Sequence[Table]
+    name: str = "database"
+    source: str | None = None
+    tasks: Mapping[str, TaskSpec] = field(default_factory=dict)
+    data_folder: Path | None = None
+    description: str = ""
+    notes: Sequence[str] = ()
+    spooled: Mapping[str, int] = field(default_factory=dict)

@@ -1,0 +1,157 @@
+"""The protocol of a learner: what learns from a feature matrix. It knows nothing of databases."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from relselect.families.candidate import Config, FitEnd, LearningCurve
+
+if TYPE_CHECKING:
+    import optuna
+
+    from relselect.budget import Budget
+    from relselect.dfs.prefix.matrix import FeatureMatrix
+    from relselect.families.protocol import Probe
+    from relselect.problem import Problem
+    from relselect.tasks import Task
+
+__all__ = ["LearnedModel", "Learner", "LearnerFit", "LearnerProgress", "ProbedModel", "TabularData"]
+
+Floats = NDArray[np.float64]
+
+#: Called with the round, the loss and the score on the stop rows.
+LearnerProgress = Callable[[int, float, float], None]
+
+
+@dataclass(frozen=True)
+class TabularData:
+    """Labelled feature rows.
+
+    Attributes:
+        features: k features of n rows.
+        label: Regression values, 0 and 1, or class numbers, shape (n,).
+        weights: Positive weights of the rows in the loss, shape (n,); None for equal ones.
+    """
+
+    features: FeatureMatrix
+    label: Floats
+    weights: Floats | None = None
+
+
+class LearnedModel(Protocol):
+    """A trained model."""
+
+    def predict(self, values: Floats) -> Floats:
+        """Return predictions of shape (n,), or (n, classes), for feature values of shape (n, k)."""
+        ...
+
+    def importances(self) -> Floats | None:
+        """Return each feature's share of all importance, shape (k,), or None where that is not known."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write the model's files into an existing folder; never pickle."""
+        ...
+
+
+@runtime_checkable
+class ProbedModel(Protocol):
+    """A trained model whose loss has a gradient in its weights."""
+
+    def probe(self, data: TabularData) -> Probe:
+        """Return what flatness is measured on, for these rows."""
+        ...
+
+
+@dataclass(frozen=True)
+class LearnerFit:
+    """What a fit gives.
+
+    Attributes:
+        model: The model in its best state on the stop rows.
+        rounds: Rounds, or steps, of the best state.
+        curve: Loss and score on the stop rows.
+        ended: Why training ended.
+        seconds: What one member of the model took, at most: about what a refit takes per member.
+        members: How many members the model averages.
+    """
+
+    model: LearnedModel
+    rounds: int
+    curve: LearningCurve
+    ended: FitEnd
+    seconds: float
+    members: int
+
+
+class Learner(Protocol):
+    """Something that learns from a feature matrix.
+
+    Attributes:
+        name: Its name in the configuration (`config["learner"]`).
+    """
+
+    name: str
+
+    def default(self, problem: Problem) -> Config:
+        """Return its options of the default configuration."""
+        ...
+
+    def space(self, trial: optuna.Trial, problem: Problem) -> Config:
+        """Return its options as suggested by a study."""
+        ...
+
+    def fit(
+        self,
+        task: Task,
+        config: Config,
+        train: TabularData,
+        stop: TabularData,
+        *,
+        seed: int,
+        budget: Budget,
+        progress: LearnerProgress,
+    ) -> LearnerFit:
+        """Train until the stop rows say so, or the budget ends.
+
+        Args:
+            task: Its kind, classes and metric choose the loss.
+            config: The whole configuration.
+            train: Training rows.
+            stop: Rows that end the training.
+            seed: Seed of everything random.
+            budget: Ends training; the best state so far is kept.
+            progress: Called now and then.
+
+        Raises:
+            BudgetExhausted: Nothing useful was trained.
+        """
+        ...
+
+    def refit(
+        self,
+        task: Task,
+        config: Config,
+        parts: Sequence[TabularData],
+        *,
+        rounds: int,
+        members: int,
+        seed: int,
+        budget: Budget,
+    ) -> LearnedModel | None:
+        """Train on all labelled rows for as many rounds as were best, with as many members.
+
+        Returns:
+            The model, or None where the budget ended first or there is nothing to train.
+        """
+        ...
+
+    def load(self, folder: Path) -> LearnedModel:
+        """Return the model that `LearnedModel.save` wrote."""
+        ...

@@ -1,0 +1,131 @@
+"""Reads the tables and columns that a predictor needs from a source, and compares them with training.
+
+The source's catalog is compared first, so that a missing table or column is reported before any row is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from relselect.database import Database
+from relselect.database.schema import TableSchema, type_name
+from relselect.database.sources.catalog import Catalog, CatalogTable, TableScan
+from relselect.database.sources.declarations import Declared, ReadOptions, declare
+from relselect.database.sources.reading import read_uri
+from relselect.drift.changes import Change, DatabaseDrift, changed_data, changed_schemas
+from relselect.drift.needs import Needs
+from relselect.drift.snapshot import TrainingSnapshot
+from relselect.errors import SchemaError, SchemaProblem
+
+if TYPE_CHECKING:
+    from relselect.database.manifest import Manifest
+    from relselect.problem import Types
+
+__all__ = ["ScoringData", "read_scoring_data"]
+
+
+@dataclass(frozen=True)
+class ScoringData:
+    """The data that a predictor reads, and what has changed since training.
+
+    Attributes:
+        database: The tables and columns that the predictor needs, declared as in training.
+        drift: The changes since training.
+    """
+
+    database: Database
+    drift: DatabaseDrift
+
+
+def read_scoring_data(
+    snapshot: TrainingSnapshot,
+    needs: Needs,
+    types: Types,
+    uri: str | Path,
+    where: Mapping[str, str] | None = None,
+    **options: Any,
+) -> ScoringData:
+    """Read the tables and columns that a predictor needs, and no others.
+
+    Args:
+        snapshot: The snapshot of training.
+        needs: The tables and columns to read.
+        types: Table -> column -> semantic type resolved in training.
+        uri: An address as for `Database.from_uri`, or a manifest.
+        where: Table -> predicate that selects its rows, in place of the manifest's.
+        **options: As for `relselect.database.sources.reading.read_uri`.
+
+    Raises:
+        SchemaError: Needed tables or columns are missing or of an unusable type; it lists all of them.
+    """
+    comparison = _Comparison(snapshot, needs, types)
+    kinds = {name: dict(schema.types) for name, schema in needs.items()}
+    codes = {name: {**_as_text(schema), **kinds[name]} for name, schema in needs.items()}
+    selected = ReadOptions(where=where or {}, types=codes)
+    database = Database.of(read_uri(uri, options=selected, declaring=comparison.declare, **options))
+    findings = [*comparison.findings, *changed_data(snapshot, database, types)]
+    return ScoringData(database, DatabaseDrift.of(findings))
+
+
+def _as_text(schema: TableSchema) -> dict[str, str]:
+    """Return the columns that were text in training, as categorical: a source of files would read digits as numbers."""
+    return {column: "categorical" for column, dtype in schema.columns.items() if dtype == "string"}
+
+
+@dataclass
+class _Comparison:
+    """Compares a catalog with training, then declares the needed tables as they were declared in training."""
+
+    snapshot: TrainingSnapshot
+    needs: Needs
+    types: Types
+    findings: list[Change] = field(default_factory=list)
+
+    def declare(
+        self, catalog: Catalog, manifest: Manifest | None, options: ReadOptions
+    ) -> tuple[list[Declared], list[SchemaProblem], list[str]]:
+        """Return what to read, what is wrong with the options, and notes; see `declarations.declare`.
+
+        Raises:
+            SchemaError: A needed table or column is missing or of an unusable type.
+        """
+        problems = _unknown(options.where, self.needs)
+        now = _schemas(catalog, manifest, self.needs)
+        self.findings = changed_schemas(self.snapshot, self.needs, now, self.types)
+        problems += [each.as_problem() for each in self.findings if each.severity == "error"]
+        if problems:
+            raise SchemaError(problems)
+        limits = {} if manifest is None else {name: spec.where for name, spec in manifest.tables.items()}
+        return [_declared(n, schema, {**limits, **options.where}.get(n)) for n, schema in self.needs.items()], [], []
+
+
+def _unknown(where: Mapping[str, str], needs: Needs) -> list[SchemaProblem]:
+    shown = ", ".join(needs)
+    rule, fix = "is named in where but not read by the predictor", f"It reads: {shown}"
+    return [SchemaProblem(name, None, "where", rule, fix) for name in where if name not in needs]
+
+
+def _declared(name: str, schema: TableSchema, where: str | None) -> Declared:
+    return Declared(scan=TableScan(name, tuple(schema.columns), where), schema=schema)
+
+
+def _schemas(catalog: Catalog, manifest: Manifest | None, needs: Needs) -> dict[str, TableSchema]:
+    """Return the schema of every table of a catalog as it is declared now."""
+    declared = {each.scan.table: each for each in declare(catalog, manifest, ReadOptions())[0]}
+    return {
+        name: _schema(name, entry, declared.get(name), needs[name].columns if name in needs else ())
+        for name, entry in catalog.tables.items()
+    }
+
+
+def _schema(name: str, entry: CatalogTable, declared: Declared | None, needed: Collection[str]) -> TableSchema:
+    """Return the schema of a table; a column that the manifest drops is left out unless the predictor needs it."""
+    columns = {column: type_name(each.type) for column, each in entry.columns.items()}
+    if declared is None:
+        return TableSchema(name, columns, entry.primary_key, None, entry.foreign_keys)
+    columns = {column: dtype for column, dtype in columns.items() if column in {*declared.scan.columns, *needed}}
+    schema = declared.schema
+    return TableSchema(name, columns, schema.primary_key, schema.time, schema.foreign_keys)

@@ -1,0 +1,119 @@
+"""Scores the test rows, once, at the end: the deployed model first, then what it is compared with while time is left."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from relselect.events import Notice
+from relselect.run.result import Decision, RunResult, Score
+from relselect.tasks.metrics import interval_of
+
+if TYPE_CHECKING:
+    from relselect.budget import Budget
+    from relselect.families.candidate import Candidate
+    from relselect.families.protocol import Family
+    from relselect.problem import Problem
+    from relselect.run.log import RunLog
+    from relselect.tasks import Rows
+
+__all__ = ["TOLERANCE", "TOLERANCE_SECONDS", "TestScorer"]
+
+#: A run may outlast its budget by this part or these seconds, whichever is longer.
+TOLERANCE, TOLERANCE_SECONDS = 0.05, 5.0
+#: Test rows from which the time of predicting all of them is judged.
+_SAMPLE = 1_000
+
+
+@dataclass
+class TestScorer:
+    """Scores candidates on the test rows within what is left of the budget.
+
+    Attributes:
+        problem: The problem.
+        families: The families by name.
+        budget: The clock of the run.
+        log: Where notices go.
+        seed: Seed of the intervals.
+    """
+
+    __test__ = False  # not a test, whatever its name begins with
+
+    problem: Problem
+    families: Mapping[str, Family]
+    budget: Budget
+    log: RunLog
+    seed: int
+    _slowest: float = field(default=0.0, init=False)
+
+    def scores(
+        self, decision: Decision, baselines: Sequence[Candidate], others: Sequence[Candidate]
+    ) -> dict[str, Score]:
+        """Return the scores by candidate id, that of the deployed model under `RunResult.DEPLOYED`.
+
+        Args:
+            decision: What was decided; the deployed model is scored in any case but one: where that would outlast the budget by
+                far.
+            baselines: The baselines, all scored: they take no time to speak of.
+            others: Models to compare with, scored while time is left.
+        """
+        found: dict[str, Score] = {}
+        deployed = self._scored(decision.deployed, optional=False)
+        if deployed is not None:
+            found[RunResult.DEPLOYED] = deployed
+            if not decision.refitted:
+                found[decision.candidate.id] = deployed
+        for candidate in baselines:
+            if candidate.id not in found:
+                found[candidate.id] = self._score(candidate)
+        for candidate in (decision.candidate, *others):
+            if candidate.id in found or self.budget.left() < self._slowest:
+                continue
+            score = self._scored(candidate, optional=True)
+            if score is not None:
+                found[candidate.id] = score
+        return found
+
+    def _scored(self, candidate: Candidate, *, optional: bool) -> Score | None:
+        if self._too_slow(candidate, optional=optional):
+            return None
+        begun = time.monotonic()
+        score = self._score(candidate)
+        self._slowest = max(self._slowest, time.monotonic() - begun)
+        return score
+
+    def _score(self, candidate: Candidate) -> Score:
+        rows = self.problem.rows("test")
+        predictions = self.families[candidate.family].predict(candidate, self.problem, rows.unlabelled())
+        score, (low, high) = interval_of(self.problem.task.metric, rows, predictions, seed=self.seed)
+        return Score(score, low, high)
+
+    def _too_slow(self, candidate: Candidate, *, optional: bool) -> bool:
+        """Whether predicting the test rows would outlast the budget, judged by a few of them.
+
+        The deployed model may use the tolerance too, and is trusted while more than that is left: every family keeps time for
+        the test rows. What another family kept may have been spent since.
+        """
+        rows, left = self.problem.rows("test"), self.budget.left()
+        tolerance = max(TOLERANCE_SECONDS, TOLERANCE * self.budget.seconds)
+        if len(rows) < 4 * _SAMPLE or np.isinf(left) or (not optional and left > tolerance):
+            return False
+        # the first prediction also sorts what the others find sorted; every one reads the database once, whatever its rows
+        sizes = (_SAMPLE // 10, _SAMPLE // 10, _SAMPLE)
+        _, few, more = (self._seconds_for(candidate, rows.take(slice(size))) for size in sizes)
+        needed = more + max(0.0, more - few) / (_SAMPLE - _SAMPLE // 10) * (len(rows) - _SAMPLE)
+        if needed <= self.budget.left() + (0.0 if optional else tolerance / 2):
+            return False
+        if not optional:
+            text = f"The test rows were not scored: that would take about {needed:.0f} s. predict(split='test') predicts them."
+            self.log.emit(Notice("budget", text, "warning"))
+        return True
+
+    def _seconds_for(self, candidate: Candidate, rows: Rows) -> float:
+        begun = time.monotonic()
+        self.families[candidate.family].predict(candidate, self.problem, rows.unlabelled())
+        return time.monotonic() - begun

@@ -1,0 +1,32 @@
+"""What a run is asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from relselect.problem.validation import ValidationWay
+
+__all__ = ["Settings"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a run is asked for.
+
+    Attributes:
+        seed: The one seed.
+        families: Families to train, or None to follow the recommendation.
+        workdir: Where studies live and resume; None for a temporary folder.
+        evaluate_test: Whether the test split is scored, once, at the end.
+        max_trials: Settled trials per family after which its study ends; None for no limit but the budget.
+        validation: How validation rows are divided into stop and select rows.
+    """
+
+    seed: int = 0
+    families: tuple[str, ...] | None = None
+    workdir: Path | None = None
+    evaluate_test: bool = True
+    max_trials: int | None = None
+    validation: ValidationWay | Literal["auto"] = "auto"
