@@ -24,7 +24,7 @@ def write_report(record: Mapping[str, Any], path: str | Path) -> Path:
         The path of the page.
 
     Raises:
-        ConfigError: When the path cannot be written to, or the record is too new.
+        ConfigError: The path cannot be written to, the record is of another version, or it differs from its schema.
     """
     page = Path(path)
     if page.is_dir():

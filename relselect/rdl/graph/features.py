@@ -142,7 +142,7 @@ def problem_features(
         encodings: The fitted columns per table.
         device: The device of the tensors.
     """
-    key = ("rdl", "features", fingerprint_json({name: each.to_json() for name, each in encodings.items()}))
+    key = ("rdl", "features", fingerprint_json({name: encoding.to_json() for name, encoding in encodings.items()}))
     host: dict[str, TableTensors] = problem.cached(key, lambda: _read(problem, encodings))
     if device.type == "cpu":
         return host

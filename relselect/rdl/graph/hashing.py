@@ -1,4 +1,4 @@
-"""The torch twin of `relselect.hashing`: splitmix64 of int64 tensors, for random draws and tie-breaks.
+"""Torch twin of `relselect.hashing`: splitmix64 of int64 tensors, for draws and tie-breaks.
 
 The sampler reads no shared random stream: every draw is a hash of the seed, the task row and the path to the node. A draw
 therefore does not depend on other rows of the batch, on hidden rows or on the order of a table. These hashes are not

@@ -107,6 +107,7 @@ def test_small_networks_keep_to_one_thread(make_problem, small):
             seen[name] = torch.get_num_threads()
         assert torch.get_num_threads() == 2
     assert seen == {"small": 1, "large": 2, "members": 2}
-    problem = make_problem()
-    RDL("cpu").fit(problem, shared_rows(problem), small, seed=0, number=0, budget=Budget(None), emit=silent)
+    RDL("cpu").fit(
+        problem := make_problem(), shared_rows(problem), small, seed=0, number=0, budget=Budget(None), emit=silent
+    )
     assert torch.get_num_threads() == 2

@@ -18,9 +18,8 @@ from tests.rows import shared_rows
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_precisions_learn(make_problem, small, precision):
     config = {**small, "precision": precision}
-    problem = make_problem()
     candidate = RDL("cpu").fit(
-        problem, shared_rows(problem), config, seed=0, number=0, budget=Budget(None), emit=silent
+        problem := make_problem(), shared_rows(problem), config, seed=0, number=0, budget=Budget(None), emit=silent
     )
     assert candidate.facts["precision"] == precision
     assert not candidate.facts["compiled"]
