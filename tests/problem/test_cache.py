@@ -9,7 +9,6 @@ from functools import partial
 import numpy as np
 import pyarrow as pa
 import pytest
-from relselect.dfs.plan.sources import top_values
 
 from relselect.database import Database, Table
 from relselect.dfs.plan.column_facts import top_values
