@@ -6,7 +6,6 @@ half-written or damaged bundle is recognised.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -22,6 +21,8 @@ from relselect.database.table import SemanticType
 from relselect.drift import TrainingSnapshot
 from relselect.errors import BundleError
 from relselect.families.registry import family_of
+from relselect.files import write_json
+from relselect.hashing import sha256_of_file
 from relselect.run import RunResult
 from relselect.tasks import Task
 from relselect.tasks.labels import LabelFrame
@@ -39,7 +40,7 @@ _MANIFEST = "manifest.json"
 #: The validated model, the deployed one where it is another, the task, the result and what else `Fitted` needs.
 _PARTS = ("model", "deployed", "task", "result.json", "fitted.json")
 #: What a kill during `save_bundle` may leave before the manifest is written.
-LEFTOVERS = (".partial", f".{_MANIFEST}", *_PARTS)
+LEFTOVERS = (".partial", f".{_MANIFEST}.partial", *_PARTS)
 
 
 def save_bundle(fitted: Fitted, folder: Path) -> Path:
@@ -74,9 +75,7 @@ def save_bundle(fitted: Fitted, folder: Path) -> Path:
         if (draft / part).exists():
             os.replace(draft / part, target)
     draft.rmdir()
-    partial = folder / f".{_MANIFEST}"
-    _write_json(partial, manifest)
-    os.replace(partial, folder / _MANIFEST)
+    _write_json(folder / _MANIFEST, manifest)
     return folder
 
 
@@ -157,7 +156,7 @@ def _check(folder: Path) -> None:
     damaged = [
         name
         for name, digest in manifest["files"].items()
-        if not (folder / name).exists() or _hash(folder / name) != digest
+        if not (folder / name).exists() or sha256_of_file(folder / name) != digest
     ]
     if damaged:
         raise BundleError("path", str(folder), f"files are missing or changed: {', '.join(damaged[:5])}", again)
@@ -165,15 +164,11 @@ def _check(folder: Path) -> None:
 
 def _hashes(folder: Path) -> dict[str, str]:
     files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): _hash(path) for path in files}
-
-
-def _hash(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return {path.relative_to(folder).as_posix(): sha256_of_file(path) for path in files}
 
 
 def _write_json(path: Path, value: Any) -> None:
-    path.write_text(json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_json(path, value, sort_keys=True, sole_writer=True)
 
 
 def _save_task(task: Task, folder: Path) -> None:

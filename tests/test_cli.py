@@ -16,7 +16,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from relselect import api
-from relselect.cli.main import _fresh, app
+from relselect.cli.main import app
+from relselect.cli.train import predictor_folder
 from relselect.errors import BudgetError, ConfigError
 from relselect.events import Notice
 from relselect.report import write_report
@@ -210,10 +211,10 @@ def test_a_predictor_is_not_overwritten_unasked(shop: Path, trained: dict[str, A
 def test_a_kill_while_saving_does_not_keep_training_from_going_on(tmp_path: Path) -> None:
     for part in ("work", ".partial", "model"):
         (tmp_path / "out" / part).mkdir(parents=True)
-    assert _fresh(tmp_path / "out", force=False) == tmp_path / "out"
+    assert predictor_folder(tmp_path / "out", force=False) == tmp_path / "out"
     (tmp_path / "out" / "thesis.txt").write_text("all of it")
     with pytest.raises(ConfigError, match="other files"):
-        _fresh(tmp_path / "out", force=True)
+        predictor_folder(tmp_path / "out", force=True)
 
 
 def test_a_small_budget_exits_with_3(shop: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -264,7 +265,10 @@ def test_a_bug_is_named_and_its_trace_is_shown_on_request(
 
 def test_profile_and_recommend_tell(shop: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     record = advice_record()
-    measured = SimpleNamespace(to_json=lambda: record["profile"], findings=())
+    measures = [SimpleNamespace(**measure) for measure in record["profile"]["measures"]]
+    measured = SimpleNamespace(
+        to_json=lambda: record["profile"], measures=measures, seconds=6.4, findings=(), unrun_checks=()
+    )
     advice = SimpleNamespace(record=record, to_json=lambda: record["recommendation"])
     monkeypatch.setattr(api, "profile", lambda *_, **__: measured)
     monkeypatch.setattr(api, "recommend", lambda *_, **__: advice)
@@ -273,7 +277,7 @@ def test_profile_and_recommend_tell(shop: Path, monkeypatch: pytest.MonkeyPatch,
     told = run("recommend", shop, "--task", "churn", "--out", tmp_path / "advice.html")
     assert "Start with feature synthesis" in told.stdout
     assert (tmp_path / "advice.json").exists()
-    assert only_json(run("recommend", shop, "--task", "churn", "--json"))["recommendation"]["family"] == "dfs"
+    assert only_json(run("recommend", shop, "--task", "churn", "--json"))["recommendation"]["families"] == ["dfs"]
 
 
 @pytest.fixture

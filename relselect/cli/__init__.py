@@ -1,5 +1,3 @@
-"""The command line."""
+"""The command line: `relselect.cli.main` is its entry point, one file per command or two."""
 
-from relselect.cli.main import main
-
-__all__ = ["main"]
+__all__: list[str] = []

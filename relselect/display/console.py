@@ -1,7 +1,7 @@
-"""How the commands speak: results on standard output, everything else on standard error, and the exit codes.
+"""Output and exit codes of a command: results on standard output, everything else on standard error.
 
-With `--json` a command writes exactly one JSON object to standard output. Libraries that print (some do so from C)
-are sent to standard error while a command works.
+With `--json` a command writes exactly one JSON object to standard output. While a command works, what libraries print
+(some do so from C) goes to standard error. This module draws no tables and reads no data.
 """
 
 from __future__ import annotations
@@ -42,28 +42,28 @@ class Session:
 
     Attributes:
         code: The exit code.
-        interrupted: Whether the user pressed Ctrl-C, even if the work could be finished with what there was.
-        way_on: What to do after an interrupt, for the message.
+        interrupted: Whether the user pressed Ctrl-C, also where the command still ended with a result.
+        resume_hint: A sentence on how to resume, for the message after an interrupt.
     """
 
     def __init__(self, as_json: bool = False, verbose: bool = False) -> None:
         self.as_json, self.verbose = as_json, verbose
         self.code = GOOD
         self.interrupted = False
-        self.way_on = ""
+        self.resume_hint = ""
         self._result: Mapping[str, Any] | None = None
         self._shown: list[RenderableType] = []
 
     @contextmanager
     def work(self) -> Iterator[Session]:
-        """Do the command's work inside: errors become messages and exit codes, the result is written at the end."""
+        """Run a command's work inside: errors become messages and exit codes, the result is written at the end."""
         try:
             with self._noting_interrupts(), _output_to_stderr():
                 yield self
         except BrokenPipeError:
             raise
         except KeyboardInterrupt:
-            self._fail(INTERRUPTED, "Interrupted", f"Interrupted. {self.way_on}".rstrip())
+            self._fail(INTERRUPTED, "Interrupted", f"Interrupted. {self.resume_hint}".rstrip())
         except RelSelectError as error:
             self._refuse(error)
         except Exception as error:
@@ -74,7 +74,7 @@ class Session:
             self.code = INTERRUPTED if self.interrupted else GOOD
 
     def result(self, result: Mapping[str, Any], *shown: RenderableType) -> None:
-        """Say what the command found: `result` with `--json`, else what is to be `shown` to a person."""
+        """Set what is written at the end: the object `result` with `--json`, otherwise the items of `shown` in order."""
         self._result, self._shown = result, list(shown)
 
     def _write(self) -> None:
@@ -99,18 +99,20 @@ class Session:
         if self.verbose:
             traceback.print_exc(file=sys.stderr)
         if problems:
-            _console(sys.stderr).print(_problem_table(problems))
+            from relselect.display.terminal import problem_table
+
+            _console(sys.stderr).print(problem_table(problems))
         else:
             print(f"error: {message}", file=sys.stderr)  # noqa: T201
         if self.as_json:
-            told = [
+            listed = [
                 {"table": p.table, "column": p.column, "value": p.value, "rule": p.rule, "fix": p.fix} for p in problems
             ]
-            _write_json({"error": {"kind": kind, "message": message, "problems": told}, "exit_code": code})
+            _write_json({"error": {"kind": kind, "message": message, "problems": listed}, "exit_code": code})
 
     @contextmanager
     def _noting_interrupts(self) -> Iterator[None]:
-        """Note Ctrl-C and pass it on: a run that then ends with what it has still exits with 130."""
+        """Record Ctrl-C and raise it on: a run that then ends with the models it has still exits with 130."""
 
         def noted(number: int, frame: FrameType | None) -> None:
             self.interrupted = True
@@ -128,7 +130,7 @@ class Session:
 
 
 def _write_json(result: Mapping[str, Any]) -> None:
-    from relselect.report.record import plain
+    from relselect.serialization import plain
 
     print(json.dumps(plain(result), indent=2, ensure_ascii=False, allow_nan=False))  # noqa: T201
 
@@ -137,17 +139,6 @@ def _console(stream: Any) -> Console:
     from rich.console import Console
 
     return Console(file=stream, width=None if stream.isatty() else _PLAIN_WIDTH, highlight=False)
-
-
-def _problem_table(problems: Sequence[SchemaProblem]) -> RenderableType:
-    """Every problem of a database in one table."""
-    from relselect.display.terminal import sheet_table
-    from relselect.report.sheets import Column, Row, Sheet
-
-    columns = tuple(map(Column, ("Table", "Column", "Value", "Rule", "Way out")))
-    rows = tuple(Row((p.table, p.column or "–", p.value, p.rule, p.fix)) for p in problems)
-    count = f"{len(problems)} problem{'' if len(problems) == 1 else 's'} in the database"
-    return sheet_table(Sheet(count, columns, rows))
 
 
 @contextmanager

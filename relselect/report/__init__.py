@@ -1,17 +1,35 @@
 """The report: one self-contained HTML page, the same facts as JSON and as Markdown.
 
-A run record (`RunRecord`) is the only input, so equal records give equal bytes. Jinja2 is imported at first use.
+A run record (`RunRecord`) is the only input, so equal records give equal bytes. Jinja2 and pydantic are imported at first
+use.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from relselect.report.record import RunRecord, read_record
+from relselect.report.record import RunRecord
 
-__all__ = ["RunRecord", "read_record", "render_html", "render_markdown", "write_report"]
+if TYPE_CHECKING:
+    from relselect.run.result import RunResult
+
+__all__ = ["RunRecord", "read_record", "record_of", "render_html", "render_markdown", "write_report"]
+
+
+def record_of(result: RunResult) -> RunRecord:
+    """Returns what a report says about a run; see `relselect.report.assemble.record_of`."""
+    from relselect.report.assemble import record_of as assemble
+
+    return assemble(result)
+
+
+def read_record(path: str | Path) -> RunRecord:
+    """Reads and checks a record; see `relselect.report.schema.read_record`."""
+    from relselect.report.schema import read_record as read
+
+    return read(path)
 
 
 def render_html(record: Mapping[str, Any]) -> str:

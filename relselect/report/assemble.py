@@ -1,171 +1,242 @@
-"""From the objects of a run to its record: the plain dictionary that every report is rendered from."""
+"""From the result of a run to its record: every key of the record from one attribute of the result.
+
+Nothing is measured, predicted or read here, so a result that was saved and loaded gives the same record.
+"""
 
 from __future__ import annotations
 
-import platform
-from collections.abc import Mapping
-from importlib import metadata
-from pathlib import Path
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from relselect.database.clock import DAY, format_time
-from relselect.database.sources.uri import is_uri
-from relselect.problem import Problem
-from relselect.report.record import plain
+from relselect.errors import ConfigError
+from relselect.families.registry import info_of
+from relselect.report.record import (
+    RECORD_VERSION,
+    BudgetRecord,
+    CandidateRecord,
+    ChoiceRecord,
+    DatabaseRecord,
+    DeployedRecord,
+    FamilyRecord,
+    LeaderboardRecord,
+    ProfileRecord,
+    RecommendationRecord,
+    RunRecord,
+    SettingsRecord,
+    TaskRecord,
+    ValidationRecord,
+)
+from relselect.serialization import plain
 
 if TYPE_CHECKING:
-    from relselect.families.protocol import Candidate
+    from relselect.families.candidate import Candidate
     from relselect.profile import Profile
-    from relselect.selector import Recommendation
-    from relselect.tasks.splits import Split
+    from relselect.run.result import Decision, RunResult
 
-__all__ = [
-    "database_record",
-    "environment_record",
-    "leaderboard_record",
-    "profile_record",
-    "recommendation_record",
-    "task_record",
-]
-
-_VERSIONS = ("relselect", "torch", "torch-geometric", "pytorch-frame", "lightgbm", "optuna", "numpy", "pyarrow")
+__all__ = ["profile_record", "record_of"]
 
 
-def database_record(problem: Problem) -> dict[str, Any]:
-    """Return the user's database: tables, keys, what was lived with."""
-    database = problem.user_database
-    counts = database.counts
-    tables = [
-        {
-            "name": name,
-            "rows": table.num_rows,
-            "columns": len(table.columns),
-            "primary_key": list(table.primary_key),
-            "time": table.time,
-            "null_times": counts.null_times.get(name, 0),
-            "foreign_keys": [
-                {
-                    "columns": list(key.columns),
-                    "table": key.table,
-                    "nulls": counts.null_keys[name, key.name],
-                    "dangling": counts.dangling_keys[name, key.name],
-                }
-                for key in table.foreign_keys
-            ],
-        }
-        for name, table in database.tables.items()
-    ]
-    source = database.source
-    if source is not None and not is_uri(source):
-        source = Path(source).name  # a report tells no paths
-    return {
-        "name": database.name,
-        "source": source,
-        "fingerprint": database.fingerprint,
-        "rows": database.num_rows,
-        "tables": tables,
-    }
+def record_of(result: RunResult) -> RunRecord:
+    """Returns everything that a report says about a run, as JSON-able values.
+
+    Args:
+        result: The result of a run, or of a measurement without training (its `decision` is None).
+    """
+    decision = result.decision
+    record = RunRecord(
+        version=RECORD_VERSION,
+        relselect=result.version,
+        kind="recommendation" if decision is None else "run",
+        settings=_settings(result),
+        families=[_family(name) for name in _named_families(result)],
+        budget=_budget(result),
+        environment={
+            "python": result.environment.python,
+            **result.environment.packages,
+            "device": result.environment.device,
+        },
+        database=_database(result),
+        task=_task(result),
+        profile=None if result.profile is None else profile_record(result.profile),
+        recommendation=_recommendation(result),
+        validation=_validation(result),
+        leaderboard=[_leader(result, rank, candidate) for rank, candidate in enumerate(_ranked(result), 1)],
+        failures=[{"family": f.family, "number": f.number, "error": f.error} for f in result.failures],
+        unfinished=[{"family": each.family, "why": each.why} for each in result.unfinished],
+        choice=None if decision is None else _choice(result, decision),
+        deployed=None if decision is None else _deployed(result, decision),
+        candidates={candidate.id: _candidate(candidate) for candidate in _ranked(result)},
+        notices=[{"level": n.level, "topic": n.topic, "message": n.message} for n in result.notices],
+    )
+    cleaned: RunRecord = plain(record)
+    return cleaned
 
 
-def task_record(problem: Problem) -> dict[str, Any]:
-    """Return the task: rules, splits, the delay of the evaluation rows."""
-    task = problem.task
-    return {
-        "name": task.name,
-        "entity": task.entity,
-        "kind": task.kind,
-        "target": task.target,
-        "metric": task.metric.name,
-        "regime": "static" if task.static else task.regime,
-        "horizon": None if task.horizon is None else _length(task.horizon, task.time_kind),
-        "classes": list(task.classes or ()),
-        "splits": [_split(problem, split) for split in task.splits],
-        "delay": _delay(problem),
-        "description": task.description,
-        "fingerprint": task.fingerprint,
-    }
+def profile_record(profile: Profile) -> ProfileRecord:
+    """Returns the measures of a profile and what its leak checks found, as JSON-able values."""
+    names = ("name", "value", "stderr", "reading", "group", "seconds")
+    record = ProfileRecord(
+        measures=[{name: getattr(measure, name) for name in names} for measure in profile.measures],  # type: ignore[misc]
+        seconds=profile.seconds,
+        findings=[finding.to_json() for finding in profile.findings],  # type: ignore[misc]
+        unrun_checks=[{"check": each.check, "why": each.why} for each in profile.unrun_checks],
+    )
+    cleaned: ProfileRecord = plain(record)
+    return cleaned
 
 
-def _split(problem: Problem, split: Split) -> dict[str, Any]:
-    task, frame = problem.task, problem.task.splits[split]
-    return {
-        "split": split,
-        "rows": len(frame),
-        "first_cutoff": None if task.static else format_time(int(frame.cutoff.min()), task.time_kind),
-        "last_cutoff": None if task.static else format_time(int(frame.cutoff.max()), task.time_kind),
-        "label_mean": None if task.kind == "multiclass" else float(frame.label.mean()),
-        "purged": task.purged.get(split, 0),
-    }
-
-
-def _length(ticks: int, kind: str | None) -> str:
-    if kind == "integer":
-        return f"{ticks} units"
-    days = ticks / DAY
-    return f"{days:g} days" if days >= 1 else f"{ticks / 3_600_000_000:g} hours"
-
-
-def _delay(problem: Problem) -> str:
-    if problem.task.static:
-        return "none: the task has no time"
-    delays = problem.evaluation_delays()
-    if not (delays > 0).any():
-        return "none: every row sees the database as of its cutoff"
-    middle = _length(int(np.median(delays)), problem.task.time_kind)
-    longest = _length(int(delays.max()), problem.task.time_kind)
-    return (
-        f"evaluation rows see data that are {middle} old (median; at most {longest}); training rows are also shown so"
+def _settings(result: RunResult) -> SettingsRecord:
+    settings = result.settings
+    return SettingsRecord(
+        seed=settings.seed,
+        families=None if settings.families is None else list(settings.families),
+        time_budget=result.budget.seconds,
+        max_trials=settings.max_trials,
+        evaluate_test=settings.evaluate_test,
     )
 
 
-def profile_record(profile: Profile) -> dict[str, Any]:
-    """Return the profile's measures."""
-    return dict(profile.to_json())
+def _named_families(result: RunResult) -> list[str]:
+    """The families that took part, then those that are only recommended or expected something of."""
+    advice = result.recommendation
+    return list(
+        dict.fromkeys((*result.families, *(c.family for c in result.candidates), *advice.families, *advice.margins))
+    )
 
 
-def recommendation_record(recommendation: Recommendation) -> dict[str, Any]:
-    """Return the recommendation with its evidence."""
-    return dict(recommendation.to_json())
+def _family(name: str) -> FamilyRecord:
+    """The description of a family; one that is not registered here any more is called by its name."""
+    try:
+        known = info_of(name).to_json()
+    except ConfigError:
+        grey = {"colour_light": "#747b86", "colour_dark": "#98a0ab"}
+        known = {"name": name, "title": name, "phrase": name, "short": name, "baseline": False, **grey}
+    described: Any = {key: known.get(key, "") for key in FamilyRecord.__annotations__}
+    return FamilyRecord(**described)
 
 
-def environment_record(devices: list[str]) -> dict[str, Any]:
-    """Return versions and devices."""
-    found: dict[str, Any] = {"python": platform.python_version()}
-    for package in _VERSIONS:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            found[package] = None
-    found["device"] = ", ".join(sorted(set(devices))) or "cpu"
-    return found
+def _budget(result: RunResult) -> BudgetRecord:
+    return BudgetRecord(
+        seconds=result.budget.seconds,
+        spent=round(result.budget.spent, 2),
+        by_stage=[{"stage": each.stage, "seconds": round(each.seconds, 2)} for each in result.stages],
+    )
 
 
-def leaderboard_record(
-    candidates: list[Candidate], chosen: str | None, test_scores: Mapping[str, tuple[float, float, float]]
-) -> list[dict[str, Any]]:
-    """Return all candidates, the best validation score first; undefined scores last."""
-    ordered = sorted(candidates, key=lambda c: (np.isnan(c.val_score), -np.nan_to_num(c.val_score), c.family, c.number))
-    return [
-        plain(
+def _database(result: RunResult) -> DatabaseRecord:
+    facts: Any = asdict(result.database)
+    return DatabaseRecord(**facts)
+
+
+def _task(result: RunResult) -> TaskRecord:
+    facts: Any = asdict(result.task)
+    return TaskRecord(**facts)
+
+
+def _recommendation(result: RunResult) -> RecommendationRecord:
+    advice = result.recommendation
+    return RecommendationRecord(
+        families=list(advice.families),
+        margins={name: {"value": m.value, "low": m.low, "high": m.high} for name, m in advice.margins.items()},
+        evidence=list(advice.evidence),
+        taught_by=advice.taught_by,
+        neighbours=list(advice.neighbours),
+    )
+
+
+def _validation(result: RunResult) -> ValidationRecord:
+    used: Any = asdict(result.validation)
+    return ValidationRecord(**used)
+
+
+def _ranked(result: RunResult) -> Sequence[Candidate]:
+    """The candidates by rank; the chosen one as it was decided, with its chosen checkpoint's scores."""
+    chosen = None if result.decision is None else result.decision.candidate
+    return [chosen if chosen is not None and each.id == chosen.id else each for each in result.ranked]
+
+
+def _leader(result: RunResult, rank: int, candidate: Candidate) -> LeaderboardRecord:
+    test = result.score_of("test", candidate.id)
+    baseline = _family(candidate.family)["baseline"]
+    return LeaderboardRecord(
+        rank=rank,
+        family=candidate.family,
+        candidate=candidate.id,
+        score=candidate.score,
+        low=candidate.interval[0],
+        high=candidate.interval[1],
+        stop_score=candidate.stop_score,
+        test_score=None if test is None else test.value,
+        test_low=None if test is None else test.low,
+        test_high=None if test is None else test.high,
+        seconds=round(candidate.seconds, 3),
+        peak_memory_mb=round(candidate.peak_memory_mb) if math.isfinite(candidate.peak_memory_mb) else None,
+        device=candidate.device,
+        config=dict(candidate.config),
+        default=candidate.number == 0 and not baseline,
+        chosen=result.decision is not None and candidate.id == result.decision.candidate.id,
+        ended=candidate.ended,
+        note=" ".join(candidate.notes),
+    )
+
+
+def _choice(result: RunResult, decision: Decision) -> ChoiceRecord:
+    steps = {each.id: [point.step for point in each.checkpoints] for each in result.candidates}
+    family, number, checkpoint = decision.without_flatness
+    return ChoiceRecord(
+        candidate=decision.candidate.id,
+        family=decision.candidate.family,
+        checkpoint=decision.candidate.checkpoint,
+        step=_step(steps, decision.candidate.id, decision.candidate.checkpoint),
+        why=decision.why,
+        near_ties=[
             {
-                "rank": rank,
-                "family": candidate.family,
-                "candidate": candidate.id,
-                "score": candidate.val_score,
-                "low": candidate.val_interval[0],
-                "high": candidate.val_interval[1],
-                "test_score": test_scores.get(candidate.id, (None,))[0],
-                "test_interval": list(test_scores[candidate.id][1:]) if candidate.id in test_scores else [],
-                "seconds": round(candidate.seconds, 3),
-                "peak_memory_mb": round(candidate.peak_memory_mb),
-                "device": candidate.device,
-                "config": candidate.config,
-                "default": candidate.number == 0 and candidate.family != "constants",
-                "chosen": candidate.id == chosen,
-                "note": " ".join(candidate.notes),
+                "candidate": f"{tie.family}-{tie.number}",
+                "checkpoint": tie.checkpoint,
+                "step": _step(steps, f"{tie.family}-{tie.number}", tie.checkpoint),
+                "score": tie.score,
+                "slope": tie.flatness,
+                "chosen": tie.chosen,
             }
-        )
-        for rank, candidate in enumerate(ordered, 1)
-    ]
+            for tie in decision.near_ties
+        ],
+        without_flatness=f"{family}-{number}",
+        without_flatness_checkpoint=checkpoint,
+    )
+
+
+def _step(steps: Mapping[str, Sequence[int]], candidate: str, checkpoint: int | None) -> int | None:
+    """The training step of a checkpoint, None for a candidate without checkpoints."""
+    known = steps.get(candidate, ())
+    return known[checkpoint] if checkpoint is not None and checkpoint < len(known) else None
+
+
+def _deployed(result: RunResult, decision: Decision) -> DeployedRecord:
+    test = result.score_of("test", result.DEPLOYED)
+    return DeployedRecord(
+        candidate=decision.deployed.id,
+        checkpoint=decision.deployed.checkpoint,
+        refitted=decision.refitted,
+        why=decision.refit_note,
+        test_score=None if test is None else test.value,
+        test_low=None if test is None else test.low,
+        test_high=None if test is None else test.high,
+    )
+
+
+def _candidate(candidate: Candidate) -> CandidateRecord:
+    curve, importances = candidate.curve, candidate.importances
+    points = ("step", "epoch", "loss", "score", "seconds")
+    return CandidateRecord(
+        learning_curve=None
+        if curve is None
+        else {
+            "unit": curve.unit,
+            "loss_of": curve.loss_of,
+            "points": [{name: getattr(point, name) for name in points} for point in curve.points],  # type: ignore[misc]
+        },
+        importances=None if importances is None else importances.to_json(),  # type: ignore[typeddict-item]
+        facts=dict(candidate.facts),
+    )

@@ -1,4 +1,4 @@
-"""The report's figures as inline SVG. Each function takes a complete record and gives markup, or None for no data.
+"""The report's figures as inline SVG: each function returns markup for a record, or None where there is no data.
 
 Colours and fonts are the page's: shapes only carry class names, so the figures follow light, dark and print.
 """
@@ -9,23 +9,12 @@ from datetime import UTC, datetime
 
 from markupsafe import Markup
 
-from relselect.report.details import importances, learning_curve
+from relselect.report.details import curve_points, importances, learning_curve
+from relselect.report.families import family_class, family_info
 from relselect.report.record import LeaderboardRecord, RunRecord, SplitRecord
 from relselect.report.svg import Canvas, Scale, ticks
 from relselect.report.verdict import best_baseline, chosen_row
-from relselect.report.words import (
-    MISSING,
-    count,
-    family_kind,
-    family_short,
-    metric_name,
-    natural,
-    number,
-    percent,
-    score,
-    seconds,
-    shorten,
-)
+from relselect.report.words import capital, count, natural, number, percent, score, seconds, shorten
 
 __all__ = [
     "budget_figure",
@@ -39,56 +28,56 @@ __all__ = [
 _WIDTH = 760.0
 _LEADERS = 10
 _FEATURES = 12
+_ROWS = {"train": "training", "stop": "stop"}
 _STEP = 30.0
 
 
 def leaderboard_figure(record: RunRecord) -> Markup | None:
-    """Bars from the constant baseline to each candidate's score, with intervals; better is always right."""
+    """Bars from the best baseline to each candidate's score, with intervals; better is always right."""
     rows = _leaders(record)
     values = [value for row in rows for value in (row["score"], row["low"], row["high"], row["test_score"])]
     known = [value for value in values if value is not None]
     if not known:
         return None
-    metric = record["task"]["metric"]
+    metric, title = record["task"]["metric"], record["task"]["metric_title"]
     left, right, top = 176.0, _WIDTH - 76, 10.0
     bottom = top + _STEP * len(rows)
     x = Scale(*_padded(min(known), max(known)), left, right)
-    told = "; ".join(f"{row['candidate'] or row['family']}: {score(row['score'], metric)}" for row in rows)
-    art = Canvas("fig-board", f"Validation {metric_name(metric)} by candidate", told, _WIDTH, bottom + 38)
+    summary = "; ".join(f"{row['candidate']}: {score(row['score'], metric)}" for row in rows)
+    art = Canvas("fig-board", f"Validation {title} by candidate", summary, _WIDTH, bottom + 38)
     for tick in ticks(x.low, x.high):
         art.line(x(tick), top - 4, x(tick), bottom, "grid")
         art.text(x(tick), bottom + 16, number(natural(tick, metric)), "axis", "middle")
-    art.text(right, bottom + 34, f"{metric_name(metric)}, better to the right →", "axis", "end")
+    art.text(right, bottom + 34, f"{title}, better to the right →", "axis", "end")
     baseline = best_baseline(record)
     origin = baseline["score"] if baseline is not None else None
     if origin is not None:
         art.line(x(origin), top - 4, x(origin), bottom, "baseline")
     for index, row in enumerate(rows):
         y, css = top + _STEP * (index + 0.5), " chosen" if row["chosen"] else ""
-        name = row["candidate"] or family_short(row["family"])
-        art.text(left - 12, y + 4, shorten(name, 24), f"label{css}", "end", tip=name)
-        _leader(art, row, x, y, x.low if origin is None else origin)
+        art.text(left - 12, y + 4, shorten(row["candidate"], 24), f"label{css}", "end", tip=row["candidate"])
+        _leader(art, row, family_class(record, row["family"]), x, y, x.low if origin is None else origin)
         art.text(right + 12, y + 4, score(row["score"], metric), f"value{css}")
     return art.markup()
 
 
-def _leader(art: Canvas, row: LeaderboardRecord, x: Scale, y: float, origin: float) -> None:
-    """One candidate: bar, interval, score, test score."""
-    kind, value, low, high = family_kind(row["family"]), row["score"], row["low"], row["high"]
+def _leader(art: Canvas, row: LeaderboardRecord, css: str, x: Scale, y: float, origin: float) -> None:
+    """One candidate: bar, interval, score, test score; `css` is the class of its family's colour."""
+    value, low, high = row["score"], row["low"], row["high"]
     if value is not None:
-        art.rect(x(origin), y - 7, x(value) - x(origin), 14, f"bar {kind}")
+        art.rect(x(origin), y - 7, x(value) - x(origin), 14, f"bar {css}")
     if low is not None and high is not None:
         art.line(x(low), y, x(high), y, "whisker")
         for end in (low, high):
             art.line(x(end), y - 4, x(end), y + 4, "whisker")
     if value is not None:
-        art.circle(x(value), y, 4.5, f"dot {kind}")
+        art.circle(x(value), y, 4.5, f"dot {css}")
     if row["test_score"] is not None:
         art.diamond(x(row["test_score"]), y, 5, "test")
 
 
 def _leaders(record: RunRecord) -> list[LeaderboardRecord]:
-    """The first rows, and wherever they stand the chosen one and the best constant."""
+    """The first rows, and wherever they stand the chosen one and the best baseline."""
     rows = [row for row in record["leaderboard"] if row["score"] is not None]
     kept = rows[:_LEADERS]
     for extra in (chosen_row(record), best_baseline(record)):
@@ -99,37 +88,49 @@ def _leaders(record: RunRecord) -> list[LeaderboardRecord]:
 
 def curve_figure(record: RunRecord) -> Markup | None:
     """The validation score (or the training loss) over the steps of training, near-ties and choice marked."""
-    curve = learning_curve(record)
-    if curve is None:
+    found = learning_curve(record)
+    if found is None:
         return None
-    metric = record["task"]["metric"] if curve.scored else None
-    what = f"validation {metric_name(metric)}" if curve.scored else "training loss"
+    candidate, curve = found
+    scored, points = curve_points(curve)
+    metric = record["task"]["metric"] if scored else ""
+    what = (
+        f"{record['task']['metric_title']} on the stop rows"
+        if scored
+        else f"loss on the {_ROWS[curve['loss_of']]} rows"
+    )
     left, right, top, bottom = 70.0, _WIDTH - 24, 14.0, 200.0
-    values = [point.value for point in curve.points]
-    x = Scale(curve.points[0].epoch, curve.points[-1].epoch, left, right)
+    values = [value for _, _, value in points]
+    x = Scale(points[0][0], points[-1][0], left, right)
     y = Scale(*_padded(min(values), max(values)), bottom, top)
-    told = f"{what} of {curve.candidate}: from {score(values[0], metric)} to {score(values[-1], metric)}"
-    art = Canvas("fig-curve", f"Learning curve of {curve.candidate}", told, _WIDTH, bottom + 40)
+    summary = f"{what} of {candidate}: from {score(values[0], metric)} to {score(values[-1], metric)}"
+    art = Canvas("fig-curve", f"Learning curve of {candidate}", summary, _WIDTH, bottom + 40)
     for tick in ticks(y.low, y.high, 4):
         art.line(left, y(tick), right, y(tick), "grid")
         art.text(left - 10, y(tick) + 4, number(natural(tick, metric)), "axis", "end")
     for tick in ticks(x.low, x.high, 8):
         if tick == int(tick):
             art.text(x(tick), bottom + 18, count(tick), "axis", "middle")
-    art.text(right, bottom + 36, curve.unit, "axis", "end")
-    art.text(left, bottom + 36, f"{what}{', better upwards' if curve.scored else ''}", "axis")
-    art.polyline([(x(point.epoch), y(point.value)) for point in curve.points], "curve")
-    for point in curve.points:
-        marked = _tie_class(record, curve.candidate, point.step)
-        if marked:
-            tip = f"{curve.unit} {count(point.epoch)}: {score(point.value, metric)}"
-            art.circle(x(point.epoch), y(point.value), 5, f"mark {marked}", tip)
+    art.text(right, bottom + 36, curve["unit"], "axis", "end")
+    art.text(left, bottom + 36, f"{what}{', better upwards' if scored else ''}", "axis")
+    css = family_class(record, _family_of(record, candidate))
+    art.polyline([(x(place), y(value)) for place, _, value in points], f"curve {css}")
+    for place, step, value in points:
+        if marked := _tie_class(record, candidate, step):
+            tip = f"{curve['unit']} {count(place)}: {score(value, metric)}"
+            art.circle(x(place), y(value), 5, f"mark {marked} {css}", tip)
     return art.markup()
 
 
-def _tie_class(record: RunRecord, candidate: str, step: float) -> str:
+def _family_of(record: RunRecord, candidate: str) -> str | None:
+    return next((row["family"] for row in record["leaderboard"] if row["candidate"] == candidate), None)
+
+
+def _tie_class(record: RunRecord, candidate: str, step: int) -> str:
     """ "chosen" for the chosen checkpoint, "tie" for its near-ties, nothing otherwise."""
     choice = record["choice"]
+    if choice is None:
+        return ""
     if choice["candidate"] == candidate and choice["step"] == step:
         return "chosen"
     ties = choice["near_ties"]
@@ -137,21 +138,22 @@ def _tie_class(record: RunRecord, candidate: str, step: float) -> str:
 
 
 def importance_figure(record: RunRecord) -> Markup | None:
-    """The heaviest features of a candidate as shares of all weight."""
+    """The most important features of a candidate by their shares."""
     found = importances(record)
     if found is None:
         return None
-    candidate, features = found
-    shown, step = features[:_FEATURES], 40.0
-    x = Scale(0.0, shown[0].share, 0.0, _WIDTH - 70)
-    told = "; ".join(f"{item.feature}: {percent(item.share)}" for item in shown)
-    art = Canvas("fig-features", f"Features that {candidate} leans on", told, _WIDTH, step * len(shown) + 4)
-    for index, item in enumerate(shown):
+    candidate, known = found
+    shown, step = known["features"][:_FEATURES], 40.0
+    x = Scale(0.0, shown[0]["share"], 0.0, _WIDTH - 70)
+    summary = "; ".join(f"{row['feature']}: {percent(row['share'])}" for row in shown)
+    art = Canvas("fig-features", f"Most important features of {candidate}", summary, _WIDTH, step * len(shown) + 4)
+    css = family_class(record, _family_of(record, candidate))
+    for index, row in enumerate(shown):
         y = step * index + 14
-        name = item.description or item.feature
-        art.text(0, y, shorten(name, 104), "label", tip=f"{item.feature} {item.description}".strip())
-        art.rect(0, y + 5, x(item.share), 8, "bar dfs")
-        art.text(x(item.share) + 8, y + 13, percent(item.share), "value")
+        name = row["description"] or row["feature"]
+        art.text(0, y, shorten(name, 104), "label", tip=f"{row['feature']} {row['description']}".strip())
+        art.rect(0, y + 5, x(row["share"]), 8, f"bar {css}")
+        art.text(x(row["share"]) + 8, y + 13, percent(row["share"]), "value")
     return art.markup()
 
 
@@ -164,8 +166,8 @@ def splits_figure(record: RunRecord) -> Markup | None:
     left, right, top = 96.0, _WIDTH - 12, 8.0
     x = Scale(min(first for _, first, _ in known), max(last for _, _, last in known), left, right)
     bottom = top + _STEP * len(known)
-    told = "; ".join(f"{row['split']}: {row['first_cutoff']} to {row['last_cutoff']}" for row, _, _ in known)
-    art = Canvas("fig-splits", "Cutoffs of the splits on a time line", told, _WIDTH, bottom + 24)
+    summary = "; ".join(f"{row['split']}: {row['first_cutoff']} to {row['last_cutoff']}" for row, _, _ in known)
+    art = Canvas("fig-splits", "Cutoffs of the splits on a time line", summary, _WIDTH, bottom + 24)
     art.line(left, bottom, right, bottom, "whisker")
     for position, text, anchor in ((left, _edge(known, 0), "start"), (right, _edge(known, -1), "end")):
         art.text(position, bottom + 18, text, "axis", anchor)
@@ -173,7 +175,7 @@ def splits_figure(record: RunRecord) -> Markup | None:
         y = top + _STEP * (index + 0.5)
         wide = max(x(last) - x(first), 4.0)
         start = min(x(first), right - wide)
-        art.text(left - 12, y + 4, str(row["split"] or MISSING), "label", "end")
+        art.text(left - 12, y + 4, row["split"], "label", "end")
         art.rect(start, y - 8, wide, 16, f"split s{min(index, 2)}")
         text, room = f"{count(row['rows'])} rows", right - start - wide
         if wide > 90:
@@ -210,7 +212,7 @@ def _seconds(moment: datetime) -> float:
 
 def budget_figure(record: RunRecord) -> Markup | None:
     """Where the time went: each stage begins where the one before it ended."""
-    stages = [(row["stage"] or MISSING, row["seconds"] or 0.0) for row in record["budget"]["by_stage"]]
+    stages = [(row["stage"], row["seconds"]) for row in record["budget"]["by_stage"]]
     spent = sum(took for _, took in stages)
     granted = record["budget"]["seconds"]
     if not spent:
@@ -218,8 +220,8 @@ def budget_figure(record: RunRecord) -> Markup | None:
     left, right, top, step = 190.0, _WIDTH - 76, 8.0, 24.0
     x = Scale(0.0, max(spent, granted or 0.0), left, right)
     bottom = top + step * len(stages)
-    told = "; ".join(f"{stage}: {seconds(took)}" for stage, took in stages)
-    art = Canvas("fig-budget", "Seconds by stage", told, _WIDTH, bottom + 24)
+    summary = "; ".join(f"{stage}: {seconds(took)}" for stage, took in stages)
+    art = Canvas("fig-budget", "Seconds by stage", summary, _WIDTH, bottom + 24)
     art.line(left, bottom, right, bottom, "whisker")
     art.text(left, bottom + 18, "0", "axis", "middle")
     if granted:
@@ -243,23 +245,38 @@ def budget_figure(record: RunRecord) -> Markup | None:
 
 
 def margin_figure(record: RunRecord) -> Markup | None:
-    """The expected margin between the families with its interval; left favours DFS, right favours RDL."""
+    """The expected margin of each family over the best of the others, one row per family; better is right."""
     advice = record["recommendation"]
-    margin, interval = advice["margin"], advice["interval"]
-    if margin is None:
+    if not advice["margins"]:
         return None
-    ends = interval if len(interval) == 2 else [margin, margin]
-    reach = max(abs(margin), *(abs(end) for end in ends), 0.02) * 1.15
-    x = Scale(-reach, reach, 60.0, _WIDTH - 60)
-    told = f"margin {percent(margin)}, interval {percent(ends[0])} to {percent(ends[1])}"
-    art = Canvas("fig-margin", "Expected margin between the families", told, _WIDTH, 74)
-    art.line(x.start, 30, x.end, 30, "grid")
-    art.line(x(0), 12, x(0), 48, "baseline")
-    art.line(x(ends[0]), 30, x(ends[1]), 30, f"span {'rdl' if margin > 0 else 'dfs'}")
-    art.circle(x(margin), 30, 7, f"dot {'rdl' if margin > 0 else 'dfs'}")
-    art.text(x.start, 66, "← feature synthesis better", "axis")
-    art.text(x(0), 66, "even", "axis", "middle")
-    art.text(x.end, 66, "graph network better →", "axis", "end")
+    known = [family["name"] for family in record["families"] if family["name"] in advice["margins"]]
+    names = [*known, *(name for name in sorted(advice["margins"]) if name not in known)]
+    rows = [
+        (capital(family_info(record, name)["title"]), family_class(record, name), advice["margins"][name])
+        for name in names
+    ]
+    ends = [end for _, _, row in rows for end in (row["value"], row["low"], row["high"]) if end is not None]
+    reach = max(0.02, *(abs(end) for end in ends)) * 1.15
+    left, right, top = 190.0, _WIDTH - 76, 8.0
+    bottom = top + _STEP * len(rows)
+    x = Scale(-reach, reach, left, right)
+    summary = "; ".join(f"{title}: {percent(row['value'])}" for title, _, row in rows)
+    art = Canvas(
+        "fig-margin", "Expected margin of each family over the best of the others", summary, _WIDTH, bottom + 24
+    )
+    art.line(x(0), top - 4, x(0), bottom, "baseline")
+    for index, (title, css, row) in enumerate(rows):
+        y = top + _STEP * (index + 0.5)
+        low = row["value"] if row["low"] is None else row["low"]
+        high = row["value"] if row["high"] is None else row["high"]
+        art.text(left - 12, y + 4, shorten(title, 26), "label", "end", tip=title)
+        art.line(x.start, y, x.end, y, "grid")
+        art.line(x(low), y, x(high), y, f"span {css}")
+        art.circle(x(row["value"]), y, 6, f"dot {css}", f"{percent(low)} to {percent(high)}")
+        art.text(right + 12, y + 4, percent(row["value"]), "value")
+    art.text(x.start, bottom + 18, "← worse", "axis")
+    art.text(x(0), bottom + 18, "even", "axis", "middle")
+    art.text(x.end, bottom + 18, "better →", "axis", "end")
     return art.markup()
 
 

@@ -10,20 +10,22 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from relselect.report import figures, verdict, words
+from relselect.report import figures, verdict
 from relselect.report.details import importances, learning_curve
-from relselect.report.record import RunRecord, complete
+from relselect.report.families import colour_style, family_class
+from relselect.report.record import RunRecord
+from relselect.report.schema import check_record
 from relselect.report.sections import sections
 
 __all__ = ["render_html"]
 
 _CAPTIONS = {
-    "board": "Bars start at the best constant baseline (dashed). Dot: validation score, with its interval. "
-    "Diamond: score on the test rows.",
+    "board": "Bars start at the best baseline (dashed). Dot: validation score, with its interval. "
+    "Diamond: test score of the validated model.",
     "splits": "First to last cutoff of each split.",
     "budget": "Each stage begins where the one before it ended.",
-    "margin": "The dot is the expected margin, the band its interval. Where the band crosses the middle, "
-    "measuring cannot decide.",
+    "margin": "Expected margin of each family over the best of the others. Dot: the margin, band: its interval. Where a "
+    "band crosses the middle, measuring cannot decide.",
 }
 
 
@@ -31,15 +33,16 @@ def render_html(record: Mapping[str, Any]) -> str:
     """Renders the report page.
 
     Args:
-        record: A run record (`relselect.report.record.RunRecord`), possibly partial.
+        record: A run record (`relselect.report.record.RunRecord`).
 
     Returns:
         The page as text; everything in it that comes from the record is escaped.
 
     Raises:
-        ConfigError: When the record was written by a newer version of relselect.
+        ConfigError: The record is of another version or differs from its schema.
     """
-    whole = complete(record)
+    whole = check_record(record)
+    found = verdict.verdict(whole)
     drawn = {
         "board": figures.leaderboard_figure(whole),
         "curve": figures.curve_figure(whole),
@@ -49,32 +52,36 @@ def render_html(record: Mapping[str, Any]) -> str:
         "margin": figures.margin_figure(whole),
     }
     page = _environment().get_template("report.html.j2")
-    return page.render(
+    text = page.render(
         record=whole,
-        verdict=verdict.verdict(whole),
+        verdict=found,
         drawn=drawn,
         captions=_captions(whole, drawn),
         sections=sections(whole),
-        style=Markup(_template("style.css")),
+        style=Markup(f"{_template('style.css')}\n{colour_style(whole)}"),
+        accent=family_class(whole, found.family),
     )
+    return text.replace(" %", "\u00a0%")  # no line ends between a number and its unit
 
 
 def _captions(record: RunRecord, drawn: Mapping[str, Markup | None]) -> dict[str, str]:
-    """What stands under the figures; whose curve and whose features they are."""
+    """The captions of the figures, with the candidates whose curve and features are drawn."""
     curve, features = learning_curve(record), importances(record)
     captions = dict(_CAPTIONS)
     if curve is not None:
-        captions["curve"] = f"{curve.candidate} while it trained."
+        captions["curve"] = f"{curve[0]} during training."
         if 'class="mark' in (drawn["curve"] or ""):
             captions["curve"] += " Filled circle: the chosen checkpoint. Open circle: a near-tie."
     if features is not None:
-        captions["features"] = f"What {features[0]} leans on: shares of the whole model's weight."
+        captions["features"] = (
+            f"Most important features of {features[0]}: shares of the whole model's {features[1]['kind']}."
+        )
     return captions
 
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
+    return Environment(
         loader=FunctionLoader(_template),
         autoescape=True,
         undefined=StrictUndefined,
@@ -82,8 +89,6 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update({name: getattr(words, name) for name in words.__all__ if callable(getattr(words, name))})
-    return environment
 
 
 def _template(name: str) -> str:

@@ -6,9 +6,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from relselect.report.record import complete
+from relselect.report.schema import check_record
 from relselect.report.sections import Section, sections
-from relselect.report.sheets import Sheet
+from relselect.report.tables import TextTable
 from relselect.report.verdict import Verdict, verdict
 
 __all__ = ["render_markdown"]
@@ -20,23 +20,24 @@ def render_markdown(record: Mapping[str, Any]) -> str:
     """Renders the report as Markdown; markup in names is escaped.
 
     Raises:
-        ConfigError: When the record was written by a newer version of relselect.
+        ConfigError: The record is of another version or differs from its schema.
     """
-    whole = complete(record)
-    title = f"{whole['task']['name'] or 'task'} on {whole['database']['name'] or 'database'}"
+    whole = check_record(record)
+    title = f"{whole['task']['name']} on {whole['database']['name']}"
     parts = [f"# {_escape(title)}", *_verdict(verdict(whole))]
     for section in sections(whole):
         parts += _section(section)
     return "\n\n".join(parts) + "\n"
 
 
-def _verdict(said: Verdict) -> list[str]:
+def _verdict(found: Verdict) -> list[str]:
     figures = [
-        f"- {_escape(item.label)}: **{_escape(item.value)}** {_escape(item.note)}".rstrip() for item in said.figures
+        f"- {_escape(item.label)}: **{_escape(item.value)}** {_escape(item.note)}".rstrip() for item in found.figures
     ]
     return [
-        f"**{_escape(said.headline)}** ({_escape(said.badge)})",
-        " ".join(map(_escape, said.sentences)),
+        f"**{_escape(found.headline)}** ({_escape(found.badge)})",
+        " ".join(map(_escape, found.sentences)),
+        *(f"**Note:** {_escape(alert)}" for alert in found.alerts),
         "\n".join(figures),
     ]
 
@@ -47,20 +48,20 @@ def _section(section: Section) -> list[str]:
         parts.append("\n".join(f"- {_escape(text)}" for text in section.bullets))
     if section.facts:
         parts.append("\n".join(f"- {_escape(label)}: {_escape(value)}" for label, value in section.facts))
-    for sheet in section.tables:
-        parts += _table(sheet)
+    for table in section.tables:
+        parts += _table(table)
     if section.code:
         parts.append(f"    {' '.join(section.code.split())}")
     return parts
 
 
-def _table(sheet: Sheet) -> list[str]:
-    if not sheet.rows or not sheet.columns:
+def _table(table: TextTable) -> list[str]:
+    if not table.rows or not table.columns:
         return []
-    rule = ["---:" if column.kind == "number" else "---" for column in sheet.columns]
-    rows = [[column.name for column in sheet.columns], *(row.cells for row in sheet.rows)]
+    rule = ["---:" if column.kind == "number" else "---" for column in table.columns]
+    rows = [[column.name for column in table.columns], *(row.cells for row in table.rows)]
     lines = [f"| {' | '.join(map(_escape, cells))} |" for cells in rows]
-    return [f"**{_escape(sheet.caption)}**", "\n".join([lines[0], f"| {' | '.join(rule)} |", *lines[1:]])]
+    return [f"**{_escape(table.caption)}**", "\n".join([lines[0], f"| {' | '.join(rule)} |", *lines[1:]])]
 
 
 def _escape(text: str) -> str:

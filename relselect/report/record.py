@@ -1,346 +1,377 @@
-"""The run record: everything that a report says, as one JSON-able dictionary.
+"""The run record: everything that a report says about a run, as one JSON-able dictionary.
 
 The record is the only input of the report, so equal records render equal bytes. Its shape is the tree of typed
-dictionaries below; every key may be missing, and `complete` fills what is. This file reads no database and no model.
+dictionaries below; every key is required, and None stands where a value does not exist. `relselect.report.schema`
+checks it and publishes it as a JSON Schema. This module reads no database and no model.
 """
 
 from __future__ import annotations
 
-import json
-import math
-import re
-from collections.abc import Mapping, Sequence
-from functools import cache
-from pathlib import Path
-from typing import Any, TypedDict, cast, get_args, get_origin, get_type_hints, is_typeddict
+from typing import Any, Literal
 
-from relselect.errors import ConfigError
+from typing_extensions import TypedDict  # pydantic reads the one of the standard library from Python 3.12 on
 
-__all__ = ["RECORD_VERSION", "RunRecord", "complete", "dump_json", "plain", "read_record"]
+__all__ = [
+    "RECORD_VERSION",
+    "BudgetRecord",
+    "CandidateRecord",
+    "ChoiceRecord",
+    "CurvePointRecord",
+    "DatabaseRecord",
+    "DeployedRecord",
+    "EndedBy",
+    "FailureRecord",
+    "FamilyRecord",
+    "FeatureRecord",
+    "FindingRecord",
+    "ForeignKeyRecord",
+    "ImportancesRecord",
+    "LeaderboardRecord",
+    "LearningCurveRecord",
+    "MarginRecord",
+    "MeasureRecord",
+    "NearTieRecord",
+    "NoticeRecord",
+    "ProfileRecord",
+    "RecommendationRecord",
+    "RunRecord",
+    "SettingsRecord",
+    "SplitRecord",
+    "StageRecord",
+    "TableRecord",
+    "TaskRecord",
+    "UnfinishedRecord",
+    "UnrunCheckRecord",
+    "ValidationRecord",
+]
 
-#: The newest record version that this code writes and reads.
-RECORD_VERSION = 1
+#: The record version that this code writes and reads.
+RECORD_VERSION = 2
 
-#: Characters that no document may carry: control characters but tab and newline, lone surrogates, and the marks
-#: that reverse the direction of text (a name could use them to look like another).
-_FORBIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
+#: Why the training of a candidate ended: its own stopping rule, its limit of steps, the time budget, or nothing to train.
+EndedBy = Literal["converged", "limit", "budget", "constant"]
 
 
-class StageRecord(TypedDict, total=False):
+class SettingsRecord(TypedDict):
+    """What the run was asked for; None means the default (the recommended families, no limit)."""
+
+    seed: int
+    families: list[str] | None
+    time_budget: float | None
+    max_trials: int | None
+    evaluate_test: bool
+
+
+class FamilyRecord(TypedDict):
+    """One family that the record names: its words, its colours as #rrggbb, and whether it is a baseline.
+
+    `title` names it ("graph neural network"), `phrase` is the title as the object of a sentence ("a graph neural network"),
+    `short` stands in tables ("RDL"), and `description` explains the family to a newcomer.
+    """
+
+    name: str
+    title: str
+    phrase: str
+    short: str
+    description: str
+    colour_light: str
+    colour_dark: str
+    baseline: bool
+
+
+class StageRecord(TypedDict):
     """One stage of a run and the seconds it took."""
 
-    stage: str | None
+    stage: str
+    seconds: float
+
+
+class BudgetRecord(TypedDict):
+    """The granted seconds (None: no limit), the spent ones, and where they went."""
+
     seconds: float | None
-
-
-class BudgetRecord(TypedDict, total=False):
-    """The time that was granted (None: unlimited) and where it went."""
-
-    seconds: float | None
-    spent: float | None
+    spent: float
     by_stage: list[StageRecord]
 
 
-class EnvironmentRecord(TypedDict, total=False):
-    """Versions and device; further keys are shown as they are."""
-
-    python: str | None
-    torch: str | None
-    lightgbm: str | None
-    optuna: str | None
-    device: str | None
-
-
-class ForeignKeyRecord(TypedDict, total=False):
-    """One foreign key with the values that lead nowhere."""
+class ForeignKeyRecord(TypedDict):
+    """One foreign key with its null and its dangling values (those that match no row of `table`)."""
 
     columns: list[str]
-    table: str | None
-    nulls: int | None
-    dangling: int | None
+    table: str
+    nulls: int
+    dangling: int
 
 
-class TableRecord(TypedDict, total=False):
+class TableRecord(TypedDict):
     """One table of the database."""
 
-    name: str | None
-    rows: int | None
-    columns: int | None
+    name: str
+    rows: int
+    columns: int
     primary_key: list[str]
     time: str | None
     foreign_keys: list[ForeignKeyRecord]
-    null_times: int | None
+    null_times: int
 
 
-class DatabaseRecord(TypedDict, total=False):
-    """The database: its tables, size and fingerprint; `source` is what `relselect train` calls it, if it can."""
+class DatabaseRecord(TypedDict):
+    """The database: its tables, size and fingerprint; `source` is the name that `relselect train` takes, if any."""
 
-    name: str | None
+    name: str
     source: str | None
-    fingerprint: str | None
-    rows: int | None
+    fingerprint: str
+    rows: int
     tables: list[TableRecord]
 
 
-class SplitRecord(TypedDict, total=False):
+class SplitRecord(TypedDict):
     """One split: rows, first and last cutoff (ISO text or integers), mean label, rows purged at its end."""
 
-    split: str | None
-    rows: int | None
+    split: Literal["train", "val", "test"]
+    rows: int
     first_cutoff: str | int | None
     last_cutoff: str | int | None
     label_mean: float | None
-    purged: int | None
+    purged: int
 
 
-class TaskRecord(TypedDict, total=False):
-    """The task; `horizon` and `delay` are texts made for people ("30 days")."""
+class TaskRecord(TypedDict):
+    """The task; `metric_title` is the metric's name for readers, `horizon` and `delay` are texts ("30 days")."""
 
-    name: str | None
-    entity: str | None
-    kind: str | None
-    target: str | None
-    metric: str | None
-    regime: str | None
+    name: str
+    entity: str
+    kind: Literal["binary", "multiclass", "regression"]
+    target: str
+    metric: str
+    metric_title: str
+    regime: Literal["rolling", "frozen", "static"]
     horizon: str | None
     classes: list[str]
     splits: list[SplitRecord]
-    delay: str | None
-    description: str | None
+    delay: str
+    description: str
+    fingerprint: str
 
 
-class MeasureRecord(TypedDict, total=False):
+class MeasureRecord(TypedDict):
     """One number of the profile with its standard error and its reading in words."""
 
-    name: str | None
+    name: str
     value: float | None
     stderr: float | None
-    reading: str | None
-    group: str | None
-    seconds: float | None
+    reading: str
+    group: str
+    seconds: float
 
 
-class FindingRecord(TypedDict, total=False):
-    """One finding of a leak check; `accepted` is the reason why somebody lets it stand."""
+class FindingRecord(TypedDict):
+    """One finding of a leak check; `accepted` is the declared reason why it is let stand."""
 
-    check: str | None
-    severity: str | None
-    subject: str | None
-    evidence: str | None
-    fix: str | None
+    check: str
+    severity: Literal["error", "warning", "info"]
+    subject: str
+    evidence: str
+    fix: str
     accepted: str | None
 
 
-class ProfileRecord(TypedDict, total=False):
-    """The task embedding, measured before any training."""
+class UnrunCheckRecord(TypedDict):
+    """One leak check that did not run, and why."""
+
+    check: str
+    why: str
+
+
+class ProfileRecord(TypedDict):
+    """The task embedding, measured before any training, and what the leak checks found."""
 
     measures: list[MeasureRecord]
-    seconds: float | None
-    checked: bool | None
+    seconds: float
     findings: list[FindingRecord]
+    unrun_checks: list[UnrunCheckRecord]
 
 
-class RecommendationRecord(TypedDict, total=False):
-    """What the profile suggests: `margin` is relative, above zero in favour of rdl."""
+class MarginRecord(TypedDict):
+    """Expected relative advantage of one family over the best of the others; above zero it is the better one."""
 
-    family: str | None
-    margin: float | None
-    interval: list[float]
+    value: float
+    low: float | None
+    high: float | None
+
+
+class RecommendationRecord(TypedDict):
+    """Which families to train, the expected margins (family name -> margin) and the evidence."""
+
+    families: list[str]
+    margins: dict[str, MarginRecord]
     evidence: list[str]
-    taught_by: str | None
-    neighbours: list[Any]
+    taught_by: str
+    neighbours: list[dict[str, Any]]
 
 
-class LeaderboardRecord(TypedDict, total=False):
-    """One candidate; scores are "higher is better", errors being negated."""
+class LeaderboardRecord(TypedDict):
+    """One candidate as it was validated, before any refit; scores are "higher is better", errors being negated.
 
-    rank: int | None
-    family: str | None
-    candidate: str | None
+    `score`, `low` and `high` belong to the select rows, `stop_score` to the rows that ended training.
+    """
+
+    rank: int
+    family: str
+    candidate: str
     score: float | None
     low: float | None
     high: float | None
+    stop_score: float | None
     test_score: float | None
-    seconds: float | None
+    test_low: float | None
+    test_high: float | None
+    seconds: float
     peak_memory_mb: float | None
-    device: str | None
+    device: str
     config: dict[str, Any]
-    default: bool | None
-    chosen: bool | None
-    note: str | None
+    default: bool
+    chosen: bool
+    ended: EndedBy
+    note: str
 
 
-class FailureRecord(TypedDict, total=False):
+class FailureRecord(TypedDict):
     """One trial that raised an error."""
 
-    family: str | None
-    number: int | None
-    error: str | None
+    family: str
+    number: int
+    error: str
 
 
-class UnfinishedRecord(TypedDict, total=False):
+class UnfinishedRecord(TypedDict):
     """One family that yielded no candidate, and why."""
 
-    family: str | None
-    why: str | None
+    family: str
+    why: str
 
 
-class NearTieRecord(TypedDict, total=False):
-    """One checkpoint within one standard error of the best, with the steepness of the loss around it.
+class NearTieRecord(TypedDict):
+    """One checkpoint within one standard error of the best, with the slope of the loss around it.
 
-    `checkpoint` is its place among the kept ones, `step` the training step at which it was met.
+    `checkpoint` is its index among the kept checkpoints, `step` the training step at which it was kept.
     """
 
-    candidate: str | None
+    candidate: str
     checkpoint: int | None
     step: int | None
     score: float | None
     slope: float | None
-    chosen: bool | None
+    chosen: bool
 
 
-class ChoiceRecord(TypedDict, total=False):
-    """The candidate and checkpoint that predict from now on."""
+class ChoiceRecord(TypedDict):
+    """The chosen candidate and checkpoint, and what validation without flatness would have chosen."""
 
-    candidate: str | None
-    family: str | None
+    candidate: str
+    family: str
     checkpoint: int | None
     step: int | None
-    why: str | None
+    why: str
     near_ties: list[NearTieRecord]
-    without_flatness: str | None
+    without_flatness: str
     without_flatness_checkpoint: int | None
 
 
-class CandidateRecord(TypedDict, total=False):
-    """What a family tells about one candidate: `learning_curve`, `feature_importances`, anything JSON-able."""
+class DeployedRecord(TypedDict):
+    """The model that predicts from now on: whether it was refitted on training and validation rows, and its test score."""
 
-    details: dict[str, Any]
-
-
-class NoticeRecord(TypedDict, total=False):
-    """One message of the run; `level` is "info" or "warning"."""
-
-    level: str | None
-    topic: str | None
-    message: str | None
+    candidate: str
+    checkpoint: int | None
+    refitted: bool
+    why: str
+    test_score: float | None
+    test_low: float | None
+    test_high: float | None
 
 
-class RunRecord(TypedDict, total=False):
-    """One run ("run") or one measurement without training ("recommendation")."""
+class ValidationRecord(TypedDict):
+    """How validation rows were divided: stop rows end training, select rows carry the reported score.
 
-    version: int | None
-    relselect: str | None
-    kind: str | None
-    seed: int | None
+    `way` is "cutoffs" (alternating), "entities" (by a hash), "train_tail" (the last training cutoffs stop) or "shared" (the
+    same rows do both), and `why` the reason in one sentence.
+    """
+
+    way: Literal["cutoffs", "entities", "train_tail", "shared"]
+    stop_rows: int
+    select_rows: int
+    shared: bool
+    why: str
+
+
+class CurvePointRecord(TypedDict):
+    """One point of a learning curve; `step` counts steps or boosting rounds, `epoch` is counted from 0."""
+
+    step: int
+    epoch: int | None
+    loss: float | None
+    score: float | None
+    seconds: float | None
+
+
+class LearningCurveRecord(TypedDict):
+    """Losses and scores during training; `loss_of` says which rows the loss was measured on."""
+
+    unit: Literal["epoch", "round"]
+    loss_of: Literal["train", "stop"]
+    points: list[CurvePointRecord]
+
+
+class FeatureRecord(TypedDict):
+    """One feature, its share (0 to 1) of the whole model's importance, and its description in English."""
+
+    feature: str
+    share: float
+    description: str
+
+
+class ImportancesRecord(TypedDict):
+    """The most important features, the largest share first; `kind` says how importance is measured."""
+
+    kind: str
+    features: list[FeatureRecord]
+
+
+class CandidateRecord(TypedDict):
+    """What is known of the training of one candidate; `facts` are further facts of its family (sizes, precision)."""
+
+    learning_curve: LearningCurveRecord | None
+    importances: ImportancesRecord | None
+    facts: dict[str, Any]
+
+
+class NoticeRecord(TypedDict):
+    """One message of the run."""
+
+    level: Literal["info", "warning"]
+    topic: str
+    message: str
+
+
+class RunRecord(TypedDict):
+    """One run ("run"), or one measurement without training ("recommendation": `choice` and `deployed` are None)."""
+
+    version: int
+    relselect: str
+    kind: Literal["run", "recommendation"]
+    settings: SettingsRecord
+    families: list[FamilyRecord]
     budget: BudgetRecord
-    environment: EnvironmentRecord
+    environment: dict[str, str | None]
     database: DatabaseRecord
     task: TaskRecord
-    profile: ProfileRecord
+    profile: ProfileRecord | None
     recommendation: RecommendationRecord
+    validation: ValidationRecord
     leaderboard: list[LeaderboardRecord]
     failures: list[FailureRecord]
     unfinished: list[UnfinishedRecord]
-    choice: ChoiceRecord
+    choice: ChoiceRecord | None
+    deployed: DeployedRecord | None
     candidates: dict[str, CandidateRecord]
     notices: list[NoticeRecord]
-
-
-def complete(record: Mapping[str, Any]) -> RunRecord:
-    """Fills what a record does not say: None for values, empty lists and dictionaries for the rest.
-
-    Args:
-        record: A run record, possibly partial. It is not changed.
-
-    Returns:
-        A plain record (see `plain`) with every key of `RunRecord`.
-
-    Raises:
-        ConfigError: When the record was written by a newer version of relselect.
-    """
-    version = record.get("version") or RECORD_VERSION
-    if not isinstance(version, int) or version > RECORD_VERSION:
-        raise ConfigError(
-            "record.version",
-            version,
-            f"this relselect reads records up to version {RECORD_VERSION}",
-            "Render it with the relselect that wrote it, or upgrade: pip install -U relselect",
-        )
-    return cast(RunRecord, _fill(plain(record), RunRecord))
-
-
-def plain(value: Any) -> Any:
-    """Turns a value into what JSON can hold: NaN and infinities become None, unknown objects their text."""
-    if value is None or isinstance(value, bool | int):
-        return value
-    if isinstance(value, float):
-        return float(value) if math.isfinite(value) else None
-    if isinstance(value, str):
-        return _FORBIDDEN.sub("\ufffd", str(value))
-    if isinstance(value, Mapping):
-        return {plain(str(key)): plain(item) for key, item in value.items()}
-    if isinstance(value, Sequence | set | frozenset) and not isinstance(value, bytes):
-        items = [plain(item) for item in value]
-        return sorted(items, key=repr) if isinstance(value, set | frozenset) else items
-    if callable(item := getattr(value, "tolist", None)):  # NumPy scalars and arrays, without importing NumPy
-        return plain(item())
-    return plain(str(value))
-
-
-def dump_json(record: Mapping[str, Any]) -> str:
-    """The record as JSON text with sorted keys: equal records give equal text."""
-    return json.dumps(plain(record), indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def read_record(path: str | Path) -> RunRecord:
-    """Reads a record from a JSON file.
-
-    Raises:
-        ConfigError: When the file is missing or holds no JSON object.
-    """
-    fix = "Point to the report.json of a run, or to the folder that `relselect train` wrote."
-    try:
-        record = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigError("record", str(path), f"cannot be read as JSON ({error})", fix) from error
-    if not isinstance(record, dict):
-        raise ConfigError("record", str(path), "must hold one JSON object", fix)
-    return complete(record)
-
-
-@cache
-def _hints(kind: type) -> dict[str, Any]:
-    return get_type_hints(kind)
-
-
-def _fill(value: Any, hint: Any) -> Any:
-    """Gives `value` the shape of `hint`; a value of another shape counts as missing."""
-    if is_typeddict(hint):
-        given = value if isinstance(value, dict) else {}
-        known = {key: _fill(given.get(key), kind) for key, kind in _hints(hint).items()}
-        return known | {key: item for key, item in sorted(given.items()) if key not in known}
-    if get_origin(hint) is list:
-        kind = get_args(hint)[0]
-        items = [_fill(item, kind) for item in value] if isinstance(value, list) else []
-        return [item for item in items if item is not None]
-    if get_origin(hint) is dict:
-        kind = get_args(hint)[1]
-        return {key: _fill(item, kind) for key, item in sorted(value.items())} if isinstance(value, dict) else {}
-    return _scalar(value, hint)
-
-
-def _scalar(value: Any, hint: Any) -> Any:
-    """A value of a wanted kind, text made of anything where text is wanted, None otherwise."""
-    if hint is Any:
-        return value
-    kinds = [kind for kind in (get_args(hint) or (hint,)) if kind is not type(None)]
-    if value is None:
-        return None if get_args(hint) else "" if hint is str else None
-    if isinstance(value, bool):
-        return value if bool in kinds else None
-    if any(isinstance(value, kind) for kind in kinds) or (float in kinds and isinstance(value, int)):
-        return value
-    if int in kinds and isinstance(value, float) and value.is_integer():
-        return int(value)
-    return str(value) if str in kinds else None

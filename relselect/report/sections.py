@@ -1,55 +1,43 @@
-"""The report's sections as plain data, so that the page and the Markdown tell the same facts in the same order."""
+"""The report's sections as plain data, so that the page and the Markdown show the same facts in the same order."""
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 from typing import Any
 
-from relselect.report import sheets
-from relselect.report.record import RunRecord
-from relselect.report.sheets import Sheet
-from relselect.report.verdict import chosen_row, margin_text
-from relselect.report.words import count, explain_metric, family_name, metric_name, percent, seconds, sentence
+from relselect.report import tables
+from relselect.report.families import baselines, family_info, trained
+from relselect.report.margins import margin_text, suggestion_text
+from relselect.report.record import ChoiceRecord, RunRecord
+from relselect.report.reproduction import reproduction_command
+from relselect.report.tables import TextTable
+from relselect.report.verdict import chosen_row
+from relselect.report.words import capital, count, explain_metric, percent, plural, seconds, sentence
 
 __all__ = ["Section", "sections"]
 
 _REGIMES = {
     "rolling": "rolling: a row is asked about with everything that was known at its own cutoff",
     "frozen": "frozen: validation and test rows see the database as it stood when their split began",
+    "static": "static: the task has no time",
 }
-#: What `relselect demo` trains on.
-_DEMO = ("lahman", "player-active")
 _KINDS = {
     "binary": "yes or no",
     "multiclass": "one of several classes",
     "regression": "a number",
 }
 _GLOSSARY = (
-    (
-        "Feature synthesis (DFS)",
-        "Summarises the related rows of each entity into columns (counts, means, times since) "
-        "and trains a tabular model, here gradient boosted trees, on them.",
-    ),
-    (
-        "Graph neural network (RDL)",
-        "Takes rows as nodes and foreign keys as edges and learns what to read from the "
-        "neighbourhood of each entity, without hand-made columns.",
-    ),
     ("Cutoff", "The date at which a row is asked about. Nothing later may be seen by a model."),
     (
         "Validation and test",
-        "Validation rows come later than the training rows and decide between models. Test rows "
-        "come later still and take no part in any choice.",
+        "Validation rows are later than the training rows. Half of them (stop rows) decide when training ends, the other "
+        "half (select rows) decide between models and carry the validation score. Test rows are later still and take "
+        "no part in any choice.",
     ),
     (
         "Interval",
-        "The range in which nine of ten scores fall when the entities of the validation rows are drawn again "
+        "The range in which nine of ten scores fall when the entities of the rows are drawn again "
         "(bootstrap). Overlapping intervals mean that a difference may be luck.",
-    ),
-    (
-        "Constant baseline",
-        "Always giving the same answer, for everyone or per entity. A model that does not beat it has learnt nothing.",
     ),
 )
 
@@ -75,100 +63,124 @@ class Section:
     bullets: tuple[str, ...] = ()
     figures: tuple[str, ...] = ()
     facts: tuple[tuple[str, str], ...] = ()
-    tables: tuple[Sheet, ...] = ()
+    tables: tuple[TextTable, ...] = ()
     code: str = ""
 
     @property
     def empty(self) -> bool:
         """Whether there is nothing to show but figures."""
-        return not (self.paragraphs or self.bullets or self.facts or self.code or any(s.rows for s in self.tables))
+        return not (self.paragraphs or self.bullets or self.facts or self.code or any(t.rows for t in self.tables))
 
 
 def sections(record: RunRecord) -> list[Section]:
-    """All sections of a complete record that have something to say, in order."""
+    """Returns the sections that have anything to show, in order."""
     makers = (_evidence, _leaderboard, _choice, _warnings, _task, _database, _profile, _time, _reproduction, _glossary)
     return [section for section in (make(record) for make in makers) if not section.empty]
 
 
 def _evidence(record: RunRecord) -> Section:
     advice = record["recommendation"]
-    family = advice["family"]
-    paragraphs = []
-    if family:
-        before = "" if record["kind"] == "recommendation" else "Before anything was trained, "
-        said = "running both families" if family == "both" else f"{family_name(family)}"
-        margin = margin_text(advice["margin"], advice["interval"])
-        paragraphs.append(sentence(f"{before}measuring the task suggested {said}: {margin}"))
-        paragraphs += _agreement(record)
+    before = "" if record["kind"] == "recommendation" else "Before anything was trained, "
+    suggested = f"{before}measuring the task suggested {suggestion_text(record)}: {margin_text(record)}"
+    paragraphs = [sentence(suggested), *_agreement(record)]
     if advice["taught_by"]:
-        paragraphs.append(sentence(f"What stands behind the suggestion: {advice['taught_by']}"))
+        paragraphs.append(sentence(f"Source of the expectation: {advice['taught_by']}"))
     return Section(
         "evidence",
         "Evidence",
         tuple(paragraphs),
         tuple(text for text in advice["evidence"] if text != advice["taught_by"]),
         ("margin",),
-        tables=(sheets.neighbours(record),),
+        tables=(tables.neighbours(record),),
     )
 
 
 def _agreement(record: RunRecord) -> list[str]:
-    """Whether training agreed with the suggestion, for a run that trained both."""
-    chosen, advised = chosen_row(record), record["recommendation"]["family"]
-    tried = {row["family"] for row in record["leaderboard"]} & {"rdl", "dfs"}
-    if chosen is None or len(tried) < 2 or advised not in tried:
+    """Whether training agreed with the suggestion, for a run that trained several families."""
+    chosen, advised = chosen_row(record), record["recommendation"]["families"]
+    tried = {row["family"] for row in trained(record)}
+    if chosen is None or len(tried) < 2 or len(advised) != 1 or advised[0] not in tried:
         return []
-    agrees = chosen["family"] == advised
-    return ["Training both families came to the same answer." if agrees else "Training both came to another answer."]
+    agrees = chosen["family"] == advised[0]
+    families = "both" if len(tried) == 2 else f"{len(tried)}"
+    return [f"Training {families} families came to {'the same' if agrees else 'another'} answer."]
 
 
 def _leaderboard(record: RunRecord) -> Section:
-    metric = record["task"]["metric"]
-    rows = record["leaderboard"]
+    task, rows = record["task"], record["leaderboard"]
     paragraphs = []
     if rows:
-        tried = sum(row["family"] != "constants" for row in rows)
-        regime = record["task"]["regime"]
-        paragraphs.append(
-            f"{tried} trained {_plural(tried, 'candidate')} and the constant baselines, by {metric_name(metric)} on the "
-            f"validation rows{f', in the {regime} regime' if regime else ''}. {explain_metric(metric)}".rstrip()
-        )
+        tried = len(trained(record))
+        regime = "" if task["regime"] == "static" else f", in the {task['regime']} regime"
+        known = [f"{tried} trained {plural(tried, 'candidate')}"] if tried else []
+        known += ["the baselines"] if baselines(record) else []
+        by = f"{' and '.join(known)}, by {task['metric_title']} on the validation rows{regime}"
+        paragraphs.append(f"{sentence(by)} {explain_metric(task['metric'])}".rstrip())
+        paragraphs += [_validation(record)] if tried else []
+    if any(row["test_score"] is not None for row in rows):
+        paragraphs.append("Test scores in this table are those of the validated models, before any refit.")
     return Section(
         "leaderboard",
         "Leaderboard",
         tuple(paragraphs),
         figures=("board",),
-        tables=(sheets.leaderboard(record), sheets.notes(record), sheets.configurations(record)),
+        tables=(
+            tables.leaderboard(record),
+            tables.notes(record),
+            tables.further_scores(record),
+            tables.configurations(record),
+        ),
     )
+
+
+def _validation(record: RunRecord) -> str:
+    """How the validation rows were divided between ending training and scoring models."""
+    used = record["validation"]
+    stop, select = count(used["stop_rows"]), count(used["select_rows"])
+    if used["shared"]:
+        return f"The same {select} validation rows ended training and carry the scores. {sentence(used['why'])}"
+    first = f"{stop} {'training' if used['way'] == 'train_tail' else 'validation'} rows (stop rows) ended training"
+    return f"{first}, {select} other validation rows (select rows) carry the scores. {sentence(used['why'])}"
 
 
 def _choice(record: RunRecord) -> Section:
     choice = record["choice"]
-    paragraphs = []
-    if choice["candidate"]:
-        at = _at(choice["checkpoint"], choice["step"])
-        paragraphs.append(f"From now on {choice['candidate']} ({family_name(choice['family'])}){at} predicts.")
-        if choice["why"]:
-            paragraphs.append(choice["why"])
-        if other := choice["without_flatness"]:
-            place = choice["without_flatness_checkpoint"]
-            same = (other, place) == (choice["candidate"], choice["checkpoint"])
-            paragraphs.append(
-                f"The validation score alone would have chosen {'the same' if same else other + _at(place)}."
-            )
+    if choice is None:
+        return Section("choice", "Choice of the checkpoint")
     tied = len(choice["near_ties"]) > 1
+    paragraphs = [*_deployment(record, choice), choice["why"], _without_flatness(choice)]
     if tied:
         paragraphs.append(
-            "Checkpoints within one standard error of the best are told apart by how steeply the loss rises "
-            "around them: a flat place is a safer one."
+            "Checkpoints within one standard error of the best are compared by the slope of the loss around them: "
+            "the flatter one is preferred."
         )
     return Section(
         "choice",
         "Choice of the checkpoint",
-        tuple(paragraphs),
+        tuple(text for text in paragraphs if text),
         figures=("curve", "features"),
-        tables=(*([sheets.near_ties(record)] if tied else []), sheets.features(record)),
+        tables=(*([tables.near_ties(record)] if tied else []), tables.features(record)),
     )
+
+
+def _deployment(record: RunRecord, choice: ChoiceRecord) -> list[str]:
+    """Which model predicts from now on, and whether it was refitted."""
+    at = _at(choice["checkpoint"], choice["step"])
+    first = f"From now on {choice['candidate']} ({family_info(record, choice['family'])['phrase']}){at} predicts"
+    deployed = record["deployed"]
+    if deployed is None:
+        return [f"{first}."]
+    state = (
+        "refitted on training and validation rows" if deployed["refitted"] else "as it was validated, without a refit"
+    )
+    return [f"{first}, {state}.", sentence(deployed["why"]) if deployed["why"] else ""]
+
+
+def _without_flatness(choice: ChoiceRecord) -> str:
+    """What the validation score alone would have chosen."""
+    other = (choice["without_flatness"], choice["without_flatness_checkpoint"])
+    same = other == (choice["candidate"], choice["checkpoint"])
+    return f"The validation score alone would have chosen {'the same' if same else other[0] + _at(other[1])}."
 
 
 def _at(checkpoint: int | None, step: int | None = None) -> str:
@@ -179,11 +191,11 @@ def _at(checkpoint: int | None, step: int | None = None) -> str:
 
 def _warnings(record: RunRecord) -> Section:
     bullets = [
-        sentence(f"{family_name(row['family'])} did not finish: {row['why'] or 'no reason given'}")
+        sentence(f"{family_info(record, row['family'])['title']} did not finish: {row['why'] or 'no reason given'}")
         for row in record["unfinished"]
     ]
     bullets += [
-        sentence(f"{family_name(row['family'])}, trial {count(row['number'])} failed: {row['error']}")
+        sentence(f"{family_info(record, row['family'])['title']}, trial {count(row['number'])} failed: {row['error']}")
         for row in record["failures"]
     ]
     notices = sorted(record["notices"], key=lambda row: row["level"] != "warning")
@@ -195,7 +207,7 @@ def _warnings(record: RunRecord) -> Section:
         for row in notices
     ]
     trouble = record["unfinished"] or record["failures"] or any(row["level"] == "warning" for row in notices)
-    paragraphs = () if trouble or record["kind"] is None else ("Nothing failed and no warning was raised.",)
+    paragraphs = () if trouble else ("Nothing failed and no warning was raised.",)
     return Section("warnings", "Warnings and failures", paragraphs, tuple(dict.fromkeys(bullets)))
 
 
@@ -205,27 +217,27 @@ def _task(record: RunRecord) -> Section:
         ("Task", task["name"]),
         ("Asked about", task["entity"]),
         ("Target", task["target"]),
-        ("Answer", _KINDS.get(task["kind"] or "", task["kind"])),
+        ("Answer", _KINDS[task["kind"]]),
         ("Classes", ", ".join(task["classes"])),
         ("Horizon", task["horizon"]),
-        ("Regime", _REGIMES.get(task["regime"] or "", task["regime"])),
-        ("Metric", task["metric"] and metric_name(task["metric"])),
+        ("Regime", _REGIMES[task["regime"]]),
+        ("Metric", task["metric_title"]),
         ("Delay", task["delay"]),
     )
     paragraphs = (sentence(task["description"]),) if task["description"] else ()
-    return Section("task", "Task", paragraphs, figures=("splits",), facts=facts, tables=(sheets.splits(record),))
+    return Section("task", "Task", paragraphs, figures=("splits",), facts=facts, tables=(tables.splits(record),))
 
 
 def _database(record: RunRecord) -> Section:
     database = record["database"]
-    tables = database["tables"]
+    known = database["tables"]
     facts = _facts(
         ("Database", database["name"]),
-        ("Tables", count(len(tables)) if tables else None),
-        ("Rows", None if database["rows"] is None else count(database["rows"])),
+        ("Tables", count(len(known))),
+        ("Rows", count(database["rows"])),
     )
     bullets = []
-    for table in tables:
+    for table in known:
         if table["null_times"]:
             bullets.append(
                 f"{table['name']}: {count(table['null_times'])} rows without a time are never visible "
@@ -237,80 +249,72 @@ def _database(record: RunRecord) -> Section:
                     f"{table['name']}.{'+'.join(key['columns'])}: {count(key['dangling'])} values point to no "
                     f"row of {key['table']} ({_of(key['dangling'], table['rows'])})."
                 )
-    return Section("database", "Data", bullets=tuple(bullets), facts=facts, tables=(sheets.tables(record),))
+    return Section("database", "Data", bullets=tuple(bullets), facts=facts, tables=(tables.database_tables(record),))
 
 
-def _of(part: int, whole: int | None) -> str:
+def _of(part: int, whole: int) -> str:
     return f"{percent(part / whole)} of the table" if whole else "share unknown"
 
 
 def _profile(record: RunRecord) -> Section:
     profile = record["profile"]
+    if profile is None:
+        return Section("profile", "Profile of the task")
     paragraphs = []
     if profile["measures"]:
-        took = "" if profile["seconds"] is None else f" in {seconds(profile['seconds'])}"
-        paragraphs.append(f"Measured{took} on the training labels alone, before any training.")
-        found = len(profile["findings"])
-        if found:
-            paragraphs.append(f"The leak checks have {count(found)} {_plural(found, 'finding')}, listed first.")
-        elif profile["checked"]:
-            paragraphs.append("The leak checks found nothing.")
-    tables = (sheets.findings(record), *sheets.profile(record))
-    return Section("profile", "Profile of the task", tuple(paragraphs), tables=tables)
+        took = seconds(profile["seconds"])
+        paragraphs.append(f"Measured in {took} on the training labels alone, before any training.")
+    found, unrun = len(profile["findings"]), len(profile["unrun_checks"])
+    if found:
+        paragraphs.append(f"The leak checks have {count(found)} {plural(found, 'finding')}, listed first.")
+    else:
+        paragraphs.append("The leak checks that ran found nothing." if unrun else "The leak checks found nothing.")
+    if unrun:
+        paragraphs.append(f"{count(unrun)} leak {plural(unrun, 'check')} did not run.")
+    listed = (tables.findings(profile), tables.unrun_checks(profile), *tables.measures(profile))
+    return Section("profile", "Profile of the task", tuple(paragraphs), tables=listed)
 
 
 def _time(record: RunRecord) -> Section:
     budget = record["budget"]
     facts = _facts(
         ("Granted", seconds(budget["seconds"]) if budget["seconds"] else None),
-        ("Spent", seconds(budget["spent"]) if budget["spent"] is not None else None),
+        ("Spent", seconds(budget["spent"])),
     )
-    return Section("time", "Where the time went", figures=("budget",), facts=facts, tables=(sheets.stages(record),))
+    return Section("time", "Where the time went", figures=("budget",), facts=facts, tables=(tables.stages(record),))
 
 
 def _reproduction(record: RunRecord) -> Section:
-    environment: dict[str, Any] = dict(record["environment"])
+    environment, settings = record["environment"], record["settings"]
+    families = None if settings["families"] is None else ", ".join(settings["families"])
     facts = _facts(
-        ("Seed", record["seed"]),
+        ("Seed", settings["seed"]),
+        ("Families asked for", families),
+        ("Trials per family at most", settings["max_trials"]),
+        (
+            "Test rows",
+            None if settings["evaluate_test"] or record["kind"] == "recommendation" else "not scored, as asked",
+        ),
         ("relselect", record["relselect"]),
-        *((name, environment[name]) for name in environment),
+        *((name, environment[name]) for name in environment if name != "relselect"),
         ("Database fingerprint", record["database"]["fingerprint"]),
     )
     paragraphs = (
-        (
-            "Equal data, seed and number of trials give the equal study. A time budget on another machine may fit "
-            "more or fewer trials.",
-        )
-        if facts
-        else ()
+        "Equal data, seed and number of trials give the equal study. A time budget on another machine may fit "
+        "more or fewer trials.",
     )
-    return Section("reproduction", "Reproduction", paragraphs, facts=facts, code=_command(record))
-
-
-def _command(record: RunRecord) -> str:
-    """The command that would run it again; nothing when the command line cannot open the database."""
-    source, task = record["database"]["source"], record["task"]["name"]
-    asked = ["--seed", str(record["seed"])] if record["seed"] is not None else []
-    if record["kind"] != "recommendation" and record["budget"]["seconds"]:
-        asked += ["--time-budget", f"{record['budget']['seconds']:g}s"]
-    if (record["database"]["name"], task) == _DEMO and not source:
-        return " ".join(["relselect", "demo", *asked])
-    if not source or not task:
-        return ""
-    names = [shlex.quote(source), "--task", shlex.quote(task)]
-    if record["kind"] == "recommendation":
-        return " ".join(["relselect", "recommend", *names, *asked])
-    regime = ["--regime", str(record["task"]["regime"])] if record["task"]["regime"] in _REGIMES else []
-    return " ".join(["relselect", "train", *names, *asked, *regime])
+    command = reproduction_command(record)
+    return Section("reproduction", "Reproduction", paragraphs, facts=facts, code=command)
 
 
 def _glossary(record: RunRecord) -> Section:
-    return Section("glossary", "In case the words are new", facts=_GLOSSARY)
+    families = [
+        (capital(family["title"] + ("" if family["baseline"] else f" ({family['short']})")), family["description"])
+        for family in record["families"]
+        if family["description"]
+    ]
+    return Section("glossary", "In case the words are new", facts=(*families, *_GLOSSARY))
 
 
 def _facts(*pairs: tuple[str, Any]) -> tuple[tuple[str, str], ...]:
     return tuple((label, str(value)) for label, value in pairs if value not in (None, "", []))
-
-
-def _plural(number: int, word: str) -> str:
-    return word if number == 1 else f"{word}s"

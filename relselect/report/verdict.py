@@ -1,46 +1,38 @@
-"""What the record means, in plain words: the verdict at the top of the page and the sentences around it.
+"""The verdict at the top of the report: the advice, how sure it is, and the sentences and figures that support it.
 
-Nothing is computed that the record does not hold. Differences are judged only by whether intervals overlap, and the
-words say so.
+Nothing is computed that the record does not hold. Differences between families are judged only by whether their
+intervals overlap, and a difference is called clear only where both models had finished training.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from relselect.report.families import baselines, family_info, is_baseline, trained
+from relselect.report.margins import leading_margin, margin_text
 from relselect.report.record import LeaderboardRecord, RunRecord
 from relselect.report.words import (
-    MISSING,
-    constant_scope,
+    capital,
     count,
-    family_name,
-    family_short,
     is_error,
-    metric_name,
+    listed,
     natural,
     percent,
+    plural,
     score,
     seconds,
     sentence,
     share,
 )
 
-__all__ = ["Figure", "Verdict", "best_baseline", "chosen_row", "headline", "margin_text", "verdict"]
+__all__ = ["KeyFigure", "Verdict", "best_baseline", "chosen_row", "headline", "verdict"]
 
-_USE = {
-    "rdl": "Use a graph neural network",
-    "dfs": "Use feature synthesis",
-    "constants": "Nothing beats the constant baseline",
-}
-_START = {
-    "rdl": "Start with a graph neural network",
-    "dfs": "Start with feature synthesis",
-    "both": "Too close to call: run both families",
-}
+#: Findings of the leak checks that the verdict shows in full.
+_SHOWN_FINDINGS = 3
 
 
 @dataclass(frozen=True)
-class Figure:
+class KeyFigure:
     """One key figure: a label, its value and a short note."""
 
     label: str
@@ -56,10 +48,11 @@ class Verdict:
         headline: The advice in one line.
         badge: How sure it is, in two or three words.
         tone: "good", "fair" or "poor": how the badge is coloured.
-        family: The advised family, or None.
+        family: The advised family; None where several are advised, or none.
         sentences: What supports it, plain sentences in order.
         figures: The key figures.
-        alerts: What a reader must not miss: families that did not finish.
+        alerts: What a reader must not miss: families without a model, findings of the leak checks, checks that did not
+            run.
     """
 
     headline: str
@@ -67,19 +60,20 @@ class Verdict:
     tone: str
     family: str | None
     sentences: tuple[str, ...]
-    figures: tuple[Figure, ...]
+    figures: tuple[KeyFigure, ...]
     alerts: tuple[str, ...] = ()
 
 
 def verdict(record: RunRecord) -> Verdict:
-    """The verdict of a complete record."""
+    """Returns the verdict of a record."""
     if record["kind"] == "recommendation":
         return _advice(record)
     chosen = chosen_row(record)
     if chosen is None:
-        return Verdict("No model was finished", "No result", "poor", None, (), _figures(record, None), _alerts(record))
-    badge, tone, sureness = _sureness(record, chosen)
-    sentences = [_score_sentence(record, chosen), *sureness, _test_sentence(record, chosen)]
+        figures = _figures(record, None)
+        return Verdict(headline(record), "No result", "poor", None, (), figures, _alerts(record))
+    badge, tone, comparison = _sureness(record, chosen)
+    sentences = [_score_sentence(record, chosen), *comparison, _test_sentence(record), _checks_sentence(record)]
     return Verdict(
         headline(record),
         badge,
@@ -94,102 +88,107 @@ def verdict(record: RunRecord) -> Verdict:
 def headline(record: RunRecord) -> str:
     """The advice in one line."""
     if record["kind"] == "recommendation":
-        family = record["recommendation"]["family"]
-        return _START.get(family or "", f"Start with {family}" if family else "No recommendation")
+        names = record["recommendation"]["families"]
+        if len(names) == 1:
+            return f"Start with {family_info(record, names[0])['phrase']}"
+        shorts = listed([family_info(record, name)["short"] for name in names])
+        return f"Too close to call: train {shorts}" if names else "No recommendation"
     chosen = chosen_row(record)
     if chosen is None:
         return "No model was finished"
-    return _USE.get(chosen["family"] or "", f"Use {chosen['family'] or chosen['candidate'] or MISSING}")
+    phrase = family_info(record, chosen["family"])["phrase"]
+    return f"Nothing beats {phrase}" if is_baseline(record, chosen["family"]) else f"Use {phrase}"
 
 
 def chosen_row(record: RunRecord) -> LeaderboardRecord | None:
-    """The leaderboard row that was chosen: the marked one, else the one the choice names, else the first scored."""
-    rows = record["leaderboard"]
-    name = record["choice"]["candidate"]
-    marked = [row for row in rows if row["chosen"]] or [row for row in rows if name and row["candidate"] == name]
-    return next(iter(marked or [row for row in rows if row["score"] is not None]), None)
+    """The row of the chosen candidate, None in a record without one."""
+    return next((row for row in record["leaderboard"] if row["chosen"]), None)
 
 
 def best_baseline(record: RunRecord) -> LeaderboardRecord | None:
-    """The best constant of the leaderboard."""
-    return _best([row for row in record["leaderboard"] if row["family"] == "constants"])
-
-
-def margin_text(margin: float | None, interval: list[float]) -> str:
-    """A relative margin in words, such as "3.4 % in favour of RDL (interval −1.0 % to 8.0 %)"."""
-    if margin is None:
-        return "no margin was estimated"
-    side = family_short("rdl" if margin > 0 else "dfs")
-    text = f"{percent(abs(margin))} in favour of {side}" if margin else "none either way"
-    if len(interval) == 2:
-        text += f" (interval {percent(interval[0])} to {percent(interval[1])}; above zero favours RDL)"
-    return text
+    """The baseline with the highest validation score."""
+    return _best(baselines(record))
 
 
 def _advice(record: RunRecord) -> Verdict:
     """The verdict of a measurement without training."""
-    advice = record["recommendation"]
-    low, high = advice["interval"] if len(advice["interval"]) == 2 else (None, None)
-    if advice["family"] == "both":
+    advice, leading = record["recommendation"], leading_margin(record)
+    names = advice["families"]
+    low = None if leading is None else leading[1]["low"]
+    if len(names) != 1:
         badge, tone = "Undecided", "fair"
-    elif low is None or high is None or "rule" in (advice["taught_by"] or ""):
+    elif low is None or "rule" in advice["taught_by"]:
         badge, tone = "A rule of thumb", "fair"
     else:
-        badge, tone = ("Confident", "good") if low > 0 or high < 0 else ("Leaning", "fair")
+        badge, tone = ("Confident", "good") if low > 0 else ("Leaning", "fair")
     sentences = ["Nothing was trained: this is what measuring the task suggests."]
-    if advice["margin"] is not None:
-        sentences.append(f"Expected margin: {margin_text(advice['margin'], advice['interval'])}.")
-    return Verdict(headline(record), badge, tone, advice["family"], tuple(sentences), _figures(record, None))
+    if leading is not None:
+        sentences.append(sentence(margin_text(record)))
+    sentences += [text for text in [_checks_sentence(record)] if text]
+    family = names[0] if len(names) == 1 else None
+    return Verdict(headline(record), badge, tone, family, tuple(sentences), _figures(record, None), _alerts(record))
 
 
 def _score_sentence(record: RunRecord, chosen: LeaderboardRecord) -> str:
-    """The validation score beside the constant baseline."""
-    metric = record["task"]["metric"]
-    text = f"On the validation rows it reaches {metric_name(metric)} {score(chosen['score'], metric)}"
-    text += _interval(chosen, metric)
+    """The validation score, which rows it comes from, and the best baseline beside it."""
+    metric, title = record["task"]["metric"], record["task"]["metric_title"]
+    rows, remark = _validation_words(record)
+    text = f"On {rows} it reaches {title} {score(chosen['score'], metric)}"
+    text += _interval(chosen["low"], chosen["high"], metric)
     baseline = best_baseline(record)
-    if baseline is None or baseline is chosen:
-        return f"{text}."
-    text += f"; the best constant baseline{_named(baseline)} reaches {score(baseline['score'], metric)}"
-    return f"{text}{_less_error(chosen, baseline, metric)}."
+    if baseline is not None and baseline is not chosen:
+        phrase = family_info(record, baseline["family"])["phrase"]
+        named = f" ({baseline['note'].rstrip('.')})" if baseline["note"] else ""
+        text += f"; {phrase}{named} reaches {score(baseline['score'], metric)}"
+        text += _saved_error(chosen, baseline, metric)
+    return f"{text}.{remark}"
 
 
-def _named(row: LeaderboardRecord) -> str:
-    name = constant_scope(row["config"]) or row["candidate"]
-    return f" ({name})" if name else ""
+def _validation_words(record: RunRecord) -> tuple[str, str]:
+    """The rows that carry the validation score, and a sentence where they also ended training."""
+    used = record["validation"]
+    if used["shared"]:
+        remark = "The rows that ended training also carry this score, so it is somewhat too good."
+        return f"the {count(used['select_rows'])} validation rows", f" {remark} {sentence(used['why'])}"
+    return f"the {count(used['select_rows'])} validation rows that neither trained nor stopped a model", ""
 
 
-def _less_error(chosen: LeaderboardRecord, baseline: LeaderboardRecord, metric: str | None) -> str:
-    """For errors: the share that is saved."""
+def _saved_error(chosen: LeaderboardRecord, baseline: LeaderboardRecord, metric: str) -> str:
+    """For errors: the share of the baseline's error that is saved."""
     error, constant = natural(chosen["score"], metric), natural(baseline["score"], metric)
     if not is_error(metric) or error is None or not constant or not 0 <= error < constant:
         return ""
     return f", so {percent(1 - error / constant)} of the error is gone"
 
 
-def _interval(row: LeaderboardRecord, metric: str | None) -> str:
-    if row["low"] is None or row["high"] is None:
+def _interval(low: float | None, high: float | None, metric: str) -> str:
+    if low is None or high is None:
         return ""
-    ends = [row["high"], row["low"]] if is_error(metric) else [row["low"], row["high"]]
+    ends = [high, low] if is_error(metric) else [low, high]
     return f" (interval {score(ends[0], metric)} to {score(ends[1], metric)})"
 
 
 def _sureness(record: RunRecord, chosen: LeaderboardRecord) -> tuple[str, str, list[str]]:
     """The badge, its tone and the sentences that compare the families."""
-    if chosen["family"] == "constants":
+    if is_baseline(record, chosen["family"]):
         return "No signal found", "poor", ["No trained model did better on the validation rows."]
     warnings = _baseline_warning(record, chosen)
-    rival = _best([row for row in record["leaderboard"] if row["family"] not in ("constants", chosen["family"])])
+    rival = _best([row for row in trained(record) if row["family"] != chosen["family"]])
     if rival is None or rival["score"] is None or chosen["score"] is None:
-        text = "No other family finished a model, so the families were not compared."
-        if not record["unfinished"] and rival is None:
-            text = f"Only {family_name(chosen['family'])} was trained, so the families were not compared."
-        return ("Weak", "poor", [*warnings, text]) if warnings else ("Not compared", "fair", [text])
-    metric = record["task"]["metric"]
-    text = f"The best {family_name(rival['family'])} reaches {score(rival['score'], metric)}{_interval(rival, metric)}"
-    badge, tone, reading = _comparison(chosen, rival)
-    said = f"{text}; {reading}."
-    return ("Weak", "poor", [*warnings, said]) if warnings else (badge, tone, [said])
+        badge, tone, text = "Not compared", "fair", _uncompared(record, chosen, rival)
+    else:
+        metric, name = record["task"]["metric"], family_info(record, rival["family"])["short"]
+        badge, tone, reading = _comparison(chosen, rival)
+        text = f"The best {name} candidate, {rival['candidate']}, reaches {score(rival['score'], metric)}"
+        text += f"{_interval(rival['low'], rival['high'], metric)}; {reading}."
+    return ("Weak", "poor", [*warnings, text]) if warnings else (badge, tone, [text])
+
+
+def _uncompared(record: RunRecord, chosen: LeaderboardRecord, rival: LeaderboardRecord | None) -> str:
+    """Why the families were not compared."""
+    if rival is None and not record["unfinished"]:
+        return f"Only {family_info(record, chosen['family'])['phrase']} was trained, so the families were not compared."
+    return "No other family finished a model, so the families were not compared."
 
 
 def _comparison(chosen: LeaderboardRecord, rival: LeaderboardRecord) -> tuple[str, str, str]:
@@ -198,74 +197,113 @@ def _comparison(chosen: LeaderboardRecord, rival: LeaderboardRecord) -> tuple[st
     if low is None or high is None or other is None:
         return "No interval", "fair", "without intervals nobody can say how sure the difference is"
     if other > (chosen["score"] or 0.0):
-        return "Close call", "fair", "its validation score is higher, and the choice rests on what is said below"
+        return "Close call", "fair", "its validation score is higher; the choice of the checkpoint below says why"
     if high < low:
-        return "Clear difference", "good", "the two intervals do not overlap"
+        cut = [row["candidate"] for row in (chosen, rival) if row["ended"] == "budget"]
+        if not cut:
+            return "Clear difference", "good", "the two intervals do not overlap"
+        ended = f"{listed(cut)} {'was' if len(cut) == 1 else 'were'} cut off by the time budget"
+        return "Likely", "fair", f"the two intervals do not overlap, but {ended}, so a longer run may change this"
     if other < low:
         return "Likely", "fair", "the two intervals overlap a little, so the difference is likely but not proven"
-    return "Close call", "fair", "that is inside the noise, so either family would do"
+    return "Close call", "fair", "the difference is inside the noise, so either family would do"
 
 
 def _baseline_warning(record: RunRecord, chosen: LeaderboardRecord) -> list[str]:
     baseline = best_baseline(record)
     if baseline is None or baseline["score"] is None or chosen["low"] is None or chosen["low"] > baseline["score"]:
         return []
-    return ["Its interval reaches the constant baseline: that it is better is not proven."]
+    phrase = family_info(record, baseline["family"])["phrase"]
+    return [f"Its interval reaches {phrase}: that it is better is not proven."]
+
+
+def _test_sentence(record: RunRecord) -> str:
+    """The test score of the deployed model, and the best baseline's."""
+    deployed, baseline = record["deployed"], best_baseline(record)
+    if deployed is None or deployed["test_score"] is None:
+        return ""
+    metric = record["task"]["metric"]
+    model = "the model that predicts from now on"
+    model += ", refitted on training and validation rows," if deployed["refitted"] else ""
+    text = (
+        f"On the test rows, which took no part in any choice, {model} reaches {score(deployed['test_score'], metric)}"
+    )
+    text += _interval(deployed["test_low"], deployed["test_high"], metric)
+    constant = None if baseline is None or baseline["chosen"] else baseline["test_score"]
+    if baseline is None or constant is None:
+        return f"{text}."
+    short = family_info(record, baseline["family"])["short"]
+    if deployed["test_score"] <= constant:
+        return f"{text}; the {short} is no worse there, with {score(constant, metric)}."
+    return f"{text}; the {short} reaches {score(constant, metric)}."
+
+
+def _checks_sentence(record: RunRecord) -> str:
+    """That the leak checks found nothing, where all of them ran."""
+    profile = record["profile"]
+    quiet = profile is not None and not profile["findings"] and not profile["unrun_checks"]
+    return "The leak checks found nothing." if quiet else ""
 
 
 def _alerts(record: RunRecord) -> tuple[str, ...]:
-    """One sentence for each family that did not finish."""
-    rows = record["unfinished"]
-    return tuple(
-        sentence(f"{family_name(row['family'])} did not finish: {row['why'] or 'no reason given'}") for row in rows
-    )
+    """Families without a model, findings of the leak checks that nobody has accepted, and checks that did not run."""
+    alerts = [
+        sentence(f"{family_info(record, row['family'])['title']} did not finish: {row['why'] or 'no reason given'}")
+        for row in record["unfinished"]
+    ]
+    profile = record["profile"]
+    if profile is None:
+        return tuple(alerts)
+    open_ones = [row for row in profile["findings"] if row["severity"] != "info" and row["accepted"] is None]
+    alerts += [
+        f"Possible leak, {row['subject']}: {sentence(row['evidence'])} {sentence(row['fix'])}"
+        for row in open_ones[:_SHOWN_FINDINGS]
+    ]
+    if more := len(open_ones) - _SHOWN_FINDINGS:
+        alerts += [f"{more} more {plural(more, 'finding')} of the leak checks below."] if more > 0 else []
+    if unrun := profile["unrun_checks"]:
+        listing = "; ".join(f"{row['check']} ({row['why'].rstrip('.')})" for row in unrun)
+        alerts.append(f"{len(unrun)} leak {plural(len(unrun), 'check')} did not run: {listing}.")
+    return tuple(alerts)
 
 
-def _test_sentence(record: RunRecord, chosen: LeaderboardRecord) -> str:
-    if chosen["test_score"] is None:
-        return ""
-    metric = record["task"]["metric"]
-    text = f"On the test rows, which took no part in any choice, it reaches {score(chosen['test_score'], metric)}"
-    baseline = best_baseline(record)
-    constant = None if baseline is None or baseline is chosen else baseline["test_score"]
-    if constant is None:
-        return f"{text}."
-    if chosen["test_score"] <= constant:
-        return f"{text}; the constant is no worse there, with {score(constant, metric)}."
-    return f"{text} (constant: {score(constant, metric)})."
-
-
-def _figures(record: RunRecord, chosen: LeaderboardRecord | None) -> tuple[Figure, ...]:
+def _figures(record: RunRecord, chosen: LeaderboardRecord | None) -> tuple[KeyFigure, ...]:
     """The key figures under the verdict."""
-    metric = record["task"]["metric"]
-    name = metric_name(metric)
-    better = "lower is better" if is_error(metric) else "higher is better"
-    figures = []
     if chosen is not None:
-        figures.append(Figure("Validation", score(chosen["score"], metric), f"{name}, {better}"))
-        if chosen["test_score"] is not None:
-            figures.append(Figure("Test", score(chosen["test_score"], metric), "took no part in any choice"))
-        baseline = best_baseline(record)
-        if baseline is not None:
-            figures.append(Figure("Constant", score(baseline["score"], metric), "best baseline, validation"))
-    elif record["kind"] == "recommendation":
-        margin = record["recommendation"]["margin"]
-        side = "no estimate" if margin is None else f"in favour of {family_short('rdl' if margin > 0 else 'dfs')}"
-        figures.append(Figure("Expected margin", percent(None if margin is None else abs(margin)), side))
-        figures.append(Figure("Rows", count(record["database"]["rows"]), "in the database"))
-    figures.append(_time_figure(record))
-    return tuple(figures)
+        return (*_score_figures(record, chosen), _time_figure(record))
+    if record["kind"] == "recommendation":
+        leading = leading_margin(record)
+        value = None if leading is None else max(leading[1]["value"], 0.0)
+        note = "no estimate" if leading is None else f"for {family_info(record, leading[0])['short']}"
+        rows = KeyFigure("Rows", count(record["database"]["rows"]), "in the database")
+        return (KeyFigure("Expected margin", percent(value), note), rows, _time_figure(record))
+    return (_time_figure(record),)
 
 
-def _time_figure(record: RunRecord) -> Figure:
-    budget = record["budget"]
-    spent = budget["spent"] if budget["spent"] is not None else record["profile"]["seconds"]
-    if not budget["seconds"]:
-        return Figure("Time", seconds(spent), "no limit was set")
-    return Figure("Time", seconds(spent), f"{share(spent, budget['seconds'])} of {seconds(budget['seconds'])} granted")
+def _score_figures(record: RunRecord, chosen: LeaderboardRecord) -> list[KeyFigure]:
+    """Validation score, test score of the deployed model, best baseline."""
+    metric, title = record["task"]["metric"], record["task"]["metric_title"]
+    used, deployed, baseline = record["validation"], record["deployed"], best_baseline(record)
+    better = "lower is better" if is_error(metric) else "higher is better"
+    rows = "; these rows also ended training" if used["shared"] else "; rows that stopped nothing"
+    figures = [KeyFigure("Validation", score(chosen["score"], metric), f"{title}, {better}{rows}")]
+    if deployed is not None and deployed["test_score"] is not None:
+        note = "took no part in any choice" + ("; refitted model" if deployed["refitted"] else "")
+        figures.append(KeyFigure("Test", score(deployed["test_score"], metric), note))
+    if baseline is not None:
+        name = capital(family_info(record, baseline["family"])["short"])
+        figures.append(KeyFigure(name, score(baseline["score"], metric), "best baseline, validation"))
+    return figures
+
+
+def _time_figure(record: RunRecord) -> KeyFigure:
+    granted, spent = record["budget"]["seconds"], record["budget"]["spent"]
+    if not granted:
+        return KeyFigure("Time", seconds(spent), "no limit was set")
+    return KeyFigure("Time", seconds(spent), f"{share(spent, granted)} of {seconds(granted)} granted")
 
 
 def _best(rows: list[LeaderboardRecord]) -> LeaderboardRecord | None:
-    """The highest scored row, the first among equals."""
+    """The row with the highest score, the first among equals; None without any score."""
     scored = [row for row in rows if row["score"] is not None]
     return max(scored, key=lambda row: row["score"] or 0.0) if scored else None

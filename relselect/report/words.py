@@ -1,27 +1,24 @@
-"""Numbers and names as people read them. The only place that decides on digits and units of the report."""
+"""Numbers and names as text. The only module that decides on digits and units of the report."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 __all__ = [
-    "EXPLAINED",
     "MISSING",
+    "capital",
     "config_text",
-    "constant_scope",
     "count",
     "explain_metric",
-    "family_kind",
-    "family_name",
-    "family_short",
     "is_error",
-    "metric_name",
+    "listed",
     "natural",
     "number",
     "percent",
+    "plural",
     "score",
     "seconds",
     "sentence",
@@ -32,87 +29,42 @@ __all__ = [
 #: Stands where a value is missing.
 MISSING = "–"
 
-_FAMILIES = {
-    "rdl": ("graph neural network", "RDL"),
-    "dfs": ("feature synthesis", "DFS"),
-    "constants": ("constant baseline", "constant"),
-    "both": ("both families", "both"),
-}
-
-_METRICS = {
-    "roc_auc": "ROC AUC",
-    "average_precision": "average precision",
-    "mean_absolute_error": "mean absolute error",
-    "mean_squared_error": "mean squared error",
-    "root_mean_squared_error": "root mean squared error",
-    "r2": "R²",
-    "f1": "F1",
-    "macro_f1": "macro F1",
-    "f1_macro": "macro F1",
-    "log_loss": "log loss",
-    "mrr": "mean reciprocal rank",
-}
-
-_SCOPES = {"global": "the same answer for all", "entity": "each entity's own past"}
-
-#: What a metric says, in one sentence, for readers who do not live with it.
-EXPLAINED = {
-    "roc_auc": "ROC AUC is the chance that a row that came true is ranked above one that did not: "
+#: What a metric says, in one sentence, for readers who do not use it daily.
+_EXPLAINED = {
+    "roc_auc": "AUROC is the chance that a row that came true is ranked above one that did not: "
     "0.5 is guessing, 1 is perfect.",
+    "roc_auc_ovr": "AUROC (one against rest) is the chance that a row of a class is ranked above one of another class "
+    "by the class's probability, averaged over the classes: 0.5 is guessing, 1 is perfect.",
     "average_precision": "Average precision is the mean precision over all thresholds: "
     "the share of positives is guessing, 1 is perfect.",
     "accuracy": "Accuracy is the share of rows that are predicted right.",
-    "mean_absolute_error": "Mean absolute error is how far a prediction is off on average, "
+    "neg_mean_absolute_error": "MAE is the mean absolute difference between prediction and label, "
     "in the unit of the label; lower is better.",
-    "root_mean_squared_error": "Root mean squared error is how far predictions are off, large misses weighing more, "
+    "neg_root_mean_squared_error": "RMSE is the root of the mean squared difference between prediction and label, "
     "in the unit of the label; lower is better.",
     "r2": "R² is the share of the label's variance that is explained: 0 is the mean, 1 is perfect.",
-    "log_loss": "Log loss punishes confident mistakes; lower is better.",
+    "neg_log_loss": "Log loss punishes confident mistakes; lower is better.",
 }
 
 
-def is_error(metric: str | None) -> bool:
-    """Whether the metric is a negated error, shown with its sign turned back (lower is better)."""
-    return (metric or "").startswith("neg_")
+def is_error(metric: str) -> bool:
+    """Whether the metric is a negated error, which is shown with its sign turned back (lower is better)."""
+    return metric.startswith("neg_")
 
 
-def _bare(metric: str | None) -> str:
-    return (metric or "score").removeprefix("neg_")
-
-
-def metric_name(metric: str | None) -> str:
-    """The metric's name for people: "neg_mean_absolute_error" is "mean absolute error"."""
-    return _METRICS.get(_bare(metric), _bare(metric).replace("_", " "))
-
-
-def explain_metric(metric: str | None) -> str:
+def explain_metric(metric: str) -> str:
     """One sentence on what the metric says; empty for an unknown one."""
-    return EXPLAINED.get(_bare(metric), "")
+    return _EXPLAINED.get(metric, "")
 
 
-def natural(value: float | None, metric: str | None) -> float | None:
+def natural(value: float | None, metric: str) -> float | None:
     """A "higher is better" score in the metric's own direction: errors become positive again."""
     return None if value is None else -value + 0.0 if is_error(metric) else value
 
 
-def score(value: float | None, metric: str | None) -> str:
+def score(value: float | None, metric: str) -> str:
     """A score as text, in the metric's own direction."""
     return number(natural(value, metric))
-
-
-def family_kind(family: str | None) -> str:
-    """A word that is safe as a CSS class: "rdl", "dfs", "constants" or "other"."""
-    return family if family in {"rdl", "dfs", "constants"} else "other"
-
-
-def family_name(family: str | None) -> str:
-    """The family's name in plain words."""
-    return _FAMILIES.get(family or "", (family or MISSING, ""))[0]
-
-
-def family_short(family: str | None) -> str:
-    """The family's short name: RDL, DFS, constant."""
-    return _FAMILIES.get(family or "", ("", family or MISSING))[1]
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -171,7 +123,12 @@ def seconds(value: float | None) -> str:
 def sentence(text: str | None) -> str:
     """The text with a capital first letter and a full stop."""
     bare = (text or "").strip() or MISSING
-    return f"{bare[0].upper()}{bare[1:]}{'' if bare[-1] in '.!?…' else '.'}"
+    return f"{capital(bare)}{'' if bare[-1] in '.!?…' else '.'}"
+
+
+def capital(text: str) -> str:
+    """The text with a capital first letter."""
+    return f"{text[:1].upper()}{text[1:]}"
 
 
 def shorten(text: str, limit: int) -> str:
@@ -182,9 +139,14 @@ def shorten(text: str, limit: int) -> str:
     return f"{text[:head]}…{text[len(text) - (limit - 1 - head) :]}"
 
 
-def constant_scope(config: Mapping[str, Any]) -> str:
-    """What a constant baseline is constant over, in words; empty when its configuration does not say."""
-    return _SCOPES.get(str(config.get("scope") or ""), "")
+def plural(number: int, word: str) -> str:
+    """The word as it stands after a number: "candidate" after 1, "candidates" otherwise."""
+    return word if number == 1 else f"{word}s"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names as a list in a sentence: "A", "A and B", "A, B and C"."""
+    return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)
 
 
 def config_text(config: Mapping[str, Any]) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 
 from relselect.errors import TaskError
 from relselect.tasks.kinds import TaskKind
+from relselect.tasks.ranking import auc
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -75,20 +76,10 @@ def _classes(prediction: Any) -> Any:
     return prediction.argmax(axis=1) if prediction.ndim == 2 else (prediction >= 0.5).astype(float)
 
 
-def _roc_auc(label: Any, prediction: Any) -> float:
-    """Area under the ROC curve by ranks, ties counted half (Mann and Whitney 1947)."""
-    positive = label == 1
-    n_positive = int(positive.sum())
-    pairs = n_positive * (len(label) - n_positive)
-    _, place, count = np.unique(prediction, return_inverse=True, return_counts=True)
-    rank = (np.cumsum(count) - (count - 1) / 2)[place]
-    return float((rank[positive].sum() - n_positive * (n_positive + 1) / 2) / pairs)
-
-
 def _roc_auc_ovr(label: Any, prediction: Any) -> float:
     """Mean one-against-rest AUROC over the classes that occur."""
     present = np.unique(label).astype(int)
-    return float(np.mean([_roc_auc((label == k).astype(float), prediction[:, k]) for k in present]))
+    return float(np.mean([auc(label == k, prediction[:, k]) for k in present]))
 
 
 def _average_precision(label: Any, prediction: Any) -> float:
@@ -110,7 +101,7 @@ def _r2(label: Any, prediction: Any) -> float:
 
 
 _SCORERS: dict[str, Scorer] = {
-    "roc_auc": _roc_auc,
+    "roc_auc": lambda label, prediction: auc(label == 1, prediction),
     "roc_auc_ovr": _roc_auc_ovr,
     "average_precision": _average_precision,
     "neg_log_loss": _log_loss,

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from relselect.database import Database, Table
 from relselect.database.clock import NEVER, ticks_of
+from relselect.database.quoting import quote_name
 from relselect.errors import TaskError
 
 if TYPE_CHECKING:
@@ -64,13 +65,13 @@ class Session:
         for name, table in self.database.tables.items():
             masked = {column: clock for clock, columns in table.known_at.items() for column in (*columns, clock)}
             replaced = ", ".join(
-                f"CASE WHEN {_quote(clock)} <= {moment} THEN {_quote(column)} END AS {_quote(column)}"
+                f"CASE WHEN {quote_name(clock)} <= {moment} THEN {quote_name(column)} END AS {quote_name(column)}"
                 for column, clock in masked.items()
             )
             chosen = f"* REPLACE ({replaced})" if replaced else "*"
-            where = f" WHERE {_quote(table.time)} <= {moment}" if table.time else ""
+            where = f" WHERE {quote_name(table.time)} <= {moment}" if table.time else ""
             self.connection.execute(
-                f"CREATE OR REPLACE TEMP VIEW {_quote(name)} AS SELECT {chosen} FROM {_quote(self.prefix + name)}{where}"
+                f"CREATE OR REPLACE TEMP VIEW {quote_name(name)} AS SELECT {chosen} FROM {quote_name(self.prefix + name)}{where}"
             )
 
     def fetch(self, query: Query) -> pa.Table:
@@ -146,10 +147,6 @@ def _check_names(database: Database) -> None:
         if name.lower() in _OWN:
             rule = "is what the queries call a relation of their own"
             raise TaskError("table", name, rule, "Rename the table, or use Task.from_labels")
-
-
-def _quote(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _readable(table: Table) -> pa.Table:

@@ -20,8 +20,8 @@ from relselect.errors import UserError
 from relselect.families.constants.history import LabelHistory
 from relselect.problem import LABELS
 from relselect.problem.visibility import key_times, visible_masked, visible_or_none, visible_rows, visible_values
-from relselect.profile.reach import Adjacency
 from relselect.profile.view import make_view
+from relselect.profile.walker import Adjacency
 from relselect.rdl.graph.adjacency import down, up
 from relselect.rdl.graph.graph import database_graph
 from relselect.tasks import Rows

@@ -14,6 +14,7 @@ from relselect.problem import Problem
 from relselect.rdl import RDL
 from relselect.rdl.training.stepping import Stepper
 from relselect.tuning import tune
+from tests.rows import shared_rows
 from tests.tuning.cheap import tiny_problem
 
 #: Several epochs of several steps, and the last training; dropout and draws read random numbers.
@@ -40,7 +41,16 @@ class Small(RDL):
 
 def study(folder: Path):
     """Tune for one trial."""
-    return tune(Small("cpu"), tiny_problem(), budget=Budget(None), emit=silent, seed=3, folder=folder, max_trials=1)
+    return tune(
+        Small("cpu"),
+        tiny_problem(),
+        shared_rows(tiny_problem()),
+        budget=Budget(None),
+        emit=silent,
+        seed=3,
+        folder=folder,
+        max_trials=1,
+    )
 
 
 def main() -> None:

@@ -12,15 +12,18 @@ from relselect.events import silent
 from relselect.rdl import RDL
 from relselect.rdl.settings import Settings
 from relselect.rdl.training.pace import Pace, find_pace, one_thread_if_small
+from tests.rows import shared_rows
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_precisions_learn(make_problem, small, precision):
     config = {**small, "precision": precision}
-    candidate = RDL("cpu").fit(make_problem(), config, seed=0, number=0, budget=Budget(None), emit=silent)
+    candidate = RDL("cpu").fit(
+        make_problem(), shared_rows(make_problem()), config, seed=0, number=0, budget=Budget(None), emit=silent
+    )
     assert candidate.details["precision"] == precision
     assert not candidate.details["compiled"]
-    assert candidate.val_score > 0.85
+    assert candidate.score > 0.85
     assert all(tensor.dtype == torch.float32 for tensor in candidate.checkpoints[0].state.values())
 
 
@@ -59,7 +62,9 @@ def test_small_networks_keep_to_one_thread(make_problem, small):
                 seen[name] = torch.get_num_threads()
             assert torch.get_num_threads() == 2
         assert seen == {"small": 1, "large": 2, "members": 2}
-        RDL("cpu").fit(make_problem(), small, seed=0, number=0, budget=Budget(None), emit=silent)
+        RDL("cpu").fit(
+            make_problem(), shared_rows(make_problem()), small, seed=0, number=0, budget=Budget(None), emit=silent
+        )
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)

@@ -11,6 +11,7 @@ from relselect.examples import synthetic
 from relselect.problem import Problem
 from relselect.rdl import RDL
 from relselect.rdl.training.refit import all_labelled
+from tests.rows import shared_rows
 
 
 @pytest.mark.parametrize("regime", ["rolling", "frozen"])
@@ -34,17 +35,19 @@ def test_what_predicts_was_trained_on_validation_rows_too(make_problem, small, r
     problem = make_problem()
     family, rows = RDL("cpu"), problem.rows("val")
     once, again = (
-        family.fit(problem, {**small, "refit": how}, seed=0, number=0, budget=Budget(None), emit=silent)
+        family.fit(
+            problem, shared_rows(problem), {**small, "refit": how}, seed=0, number=0, budget=Budget(None), emit=silent
+        )
         for how in ("none", refit)
     )
-    assert np.array_equal(once.val_predictions, again.val_predictions)
+    assert np.array_equal(once.predictions, again.predictions)
     assert again.details["fitted_again"]
     assert not once.details["fitted_again"]
     now = family.predict(again, problem, rows)
-    assert not np.allclose(now, again.val_predictions)
+    assert not np.allclose(now, again.predictions)
     assert problem.task.metric.score(rows.label, now) > 0.85
     # a checkpoint that is asked for is the one that was validated
-    assert np.array_equal(family.predict(family.choose(again, 0), problem, rows), once.val_predictions)
+    assert np.array_equal(family.predict(family.choose(again, 0), problem, rows), once.predictions)
 
 
 def test_no_time_for_the_last_training_is_said(make_problem, small, monkeypatch):
@@ -53,6 +56,6 @@ def test_no_time_for_the_last_training_is_said(make_problem, small, monkeypatch)
     problem = make_problem()
     monkeypatch.setattr(refit, "_MORE", 1e9)
     config = {**small, "epochs": 1, "refit": "continue"}
-    candidate = RDL("cpu").fit(problem, config, seed=0, number=0, budget=Budget(30), emit=silent)
+    candidate = RDL("cpu").fit(problem, shared_rows(problem), config, seed=0, number=0, budget=Budget(30), emit=silent)
     assert not candidate.details["fitted_again"]
     assert "no time" in candidate.notes[0]

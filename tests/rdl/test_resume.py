@@ -51,7 +51,7 @@ def stopping_after(last: int, step):
 
 
 def same(one, other) -> None:
-    assert np.array_equal(one.val_predictions, other.val_predictions)
+    assert np.array_equal(one.predictions, other.predictions)
     assert [(each.step, each.score) for each in one.checkpoints] == [
         (each.step, each.score) for each in other.checkpoints
     ]

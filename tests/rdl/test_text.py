@@ -22,6 +22,7 @@ from relselect.rdl.graph.specification import TableSpec, fit_columns, fit_tables
 from relselect.rdl.graph.text import WIDTH, encode_texts, fit_text
 from relselect.rdl.settings import Settings
 from relselect.tasks import Task
+from tests.rows import shared_rows
 
 TOPICS = (
     "the engine failed and smoke came from the gearbox after many laps",
@@ -172,7 +173,11 @@ def reviews() -> Problem:
 def test_a_network_learns_from_text_alone(reviews, small, encoder):
     def score(texts: str) -> float:
         config = {**small, "layers": 1, "encoder": encoder, "texts": texts}
-        return RDL("cpu").fit(reviews, config, seed=0, number=0, budget=Budget(None), emit=silent).val_score
+        return (
+            RDL("cpu")
+            .fit(reviews, shared_rows(reviews), config, seed=0, number=0, budget=Budget(None), emit=silent)
+            .score
+        )
 
     assert score("prose") > 0.8
     assert score("none") < 0.65

@@ -5,22 +5,30 @@ from __future__ import annotations
 import math
 from typing import Any
 
-__all__ = ["advice_record", "run_record"]
+__all__ = ["advice_record", "families", "row", "run_record", "small_run", "three_families"]
 
 
 def run_record() -> dict[str, Any]:
     """A full record of a run in which feature synthesis wins."""
     return {
-        "version": 1,
+        "version": 2,
         "relselect": "0.1.0",
         "kind": "run",
-        "seed": 0,
+        "settings": _settings(),
+        "families": families("constants", "dfs", "rdl"),
         "budget": {"seconds": 300.0, "spent": 283.1, "by_stage": _stages()},
         "environment": {"python": "3.11.9", "torch": "2.13.0", "lightgbm": "4.7.0", "optuna": "5.0.0", "device": "cpu"},
         "database": _database(),
         "task": _task(),
         "profile": _profile(),
         "recommendation": _advice(),
+        "validation": {
+            "way": "cutoffs",
+            "stop_rows": 3_004,
+            "select_rows": 3_008,
+            "shared": False,
+            "why": "The validation rows have 5 cutoffs, which alternate.",
+        },
         "leaderboard": _leaderboard(),
         "failures": [{"family": "rdl", "number": 3, "error": "RuntimeError: loss became NaN in epoch 2"}],
         "unfinished": [],
@@ -28,13 +36,23 @@ def run_record() -> dict[str, Any]:
             "candidate": "dfs-2",
             "family": "dfs",
             "checkpoint": None,
-            "why": "best on validation; the next family stands outside its interval",
+            "step": None,
+            "why": "Best on validation; the next family stands outside its interval.",
             "near_ties": [
                 {"candidate": "rdl-0", "checkpoint": 1, "step": 700, "score": 0.8123, "slope": 0.031, "chosen": True},
                 {"candidate": "rdl-0", "checkpoint": 0, "step": 900, "score": 0.8141, "slope": 0.088, "chosen": False},
             ],
             "without_flatness": "dfs-2",
             "without_flatness_checkpoint": None,
+        },
+        "deployed": {
+            "candidate": "dfs-2",
+            "checkpoint": None,
+            "refitted": True,
+            "why": "The trees were grown anew on training and validation rows, for as many rounds as validation found best.",
+            "test_score": 0.8433,
+            "test_low": 0.8318,
+            "test_high": 0.8540,
         },
         "candidates": _candidates(),
         "notices": [
@@ -46,13 +64,94 @@ def run_record() -> dict[str, Any]:
 
 def advice_record() -> dict[str, Any]:
     """A record of a recommendation, nothing trained."""
-    run = run_record()
-    kept = ("version", "relselect", "seed", "environment", "database", "task", "profile")
-    return {key: run[key] for key in kept} | {
+    baselines = [one | {"rank": rank} for rank, one in enumerate(_leaderboard()[-2:], 1)]
+    return run_record() | {
         "kind": "recommendation",
+        "settings": _settings() | {"time_budget": None, "evaluate_test": False},
         "budget": {"seconds": None, "spent": 6.4, "by_stage": []},
-        "recommendation": _advice(),
+        "leaderboard": [one | {"test_score": None, "test_low": None, "test_high": None} for one in baselines],
+        "failures": [],
+        "choice": None,
+        "deployed": None,
+        "candidates": {},
+        "notices": [],
     }
+
+
+def three_families() -> dict[str, Any]:
+    """A record of a run with a family that is registered nowhere, and wins."""
+    record = run_record()
+    record["families"] = families("constants", "dfs", "rdl", "hybrid")
+    record["recommendation"] |= {
+        "families": ["dfs", "rdl", "hybrid"],
+        "margins": {
+            "dfs": {"value": 0.012, "low": -0.003, "high": 0.027},
+            "rdl": {"value": -0.035, "low": -0.06, "high": -0.01},
+            "hybrid": {"value": -0.012, "low": -0.027, "high": 0.003},
+        },
+    }
+    for one in record["leaderboard"]:
+        one["rank"] += 1
+        one["chosen"] = False
+    record["leaderboard"].insert(0, row("hybrid", 0.86, 0.851, 0.869, number=0, chosen=True, test_score=0.85))
+    record["choice"] |= {"candidate": "hybrid-0", "family": "hybrid", "without_flatness": "hybrid-0", "near_ties": []}
+    record["deployed"] |= {"candidate": "hybrid-0"}
+    return record
+
+
+def small_run(*rows: dict[str, Any], metric: str = "roc_auc", **more: Any) -> dict[str, Any]:
+    """A run with these rows of the leaderboard alone; the first row's family is the chosen one's."""
+    record = run_record()
+    titles = {"roc_auc": "AUROC", "neg_mean_absolute_error": "MAE"}
+    record["task"] |= {"metric": metric, "metric_title": titles[metric]}
+    record["leaderboard"] = [one | {"rank": rank} for rank, one in enumerate(rows, 1)]
+    record["deployed"] |= {"refitted": False, "test_score": None, "test_low": None, "test_high": None}
+    return record | {"candidates": {}, "failures": []} | more
+
+
+def row(family: str, score: float | None, low: float | None, high: float | None, **more: Any) -> dict[str, Any]:
+    """One row of a leaderboard."""
+    number = more.pop("number", 0)
+    return {
+        "rank": 1,
+        "family": family,
+        "candidate": f"{family}-{number}",
+        "score": score,
+        "low": low,
+        "high": high,
+        "stop_score": score,
+        "test_score": None,
+        "test_low": None,
+        "test_high": None,
+        "seconds": 10.0,
+        "peak_memory_mb": 500.0,
+        "device": "cpu",
+        "config": {},
+        "default": False,
+        "chosen": False,
+        "ended": "constant" if family == "constants" else "converged",
+        "note": "",
+    } | more
+
+
+def families(*names: str) -> list[dict[str, Any]]:
+    """The descriptions of families, one of which no registry knows."""
+    known = {
+        "constants": ("constant baseline", "the constant baseline", "constant", "#747b86", "#98a0ab"),
+        "dfs": ("feature synthesis", "feature synthesis", "DFS", "#0a7468", "#45cdb9"),
+        "rdl": ("graph neural network", "a graph neural network", "RDL", "#3a56c5", "#8ea4ff"),
+        "hybrid": ("network on features", "a network on features", "Hybrid", "#8a4b9c", "#d3a0e2"),
+    }
+    keys = ("title", "phrase", "short", "colour_light", "colour_dark")
+    return [
+        {"name": name, "description": f"What {known[name][1]} does.", "baseline": name == "constants"}
+        | dict(zip(keys, known[name], strict=True))
+        for name in names
+    ]
+
+
+def _settings() -> dict[str, Any]:
+    return {"seed": 0, "families": None, "time_budget": 300.0, "max_trials": None, "evaluate_test": True}
 
 
 def _stages() -> list[dict[str, Any]]:
@@ -109,12 +208,14 @@ def _task() -> dict[str, Any]:
         "kind": "binary",
         "target": "active",
         "metric": "roc_auc",
+        "metric_title": "AUROC",
         "regime": "rolling",
         "horizon": "365 days",
         "classes": [],
         "delay": "none",
         "splits": [dict(zip(names, span, strict=True)) for span in spans],
         "description": "Will a player who appeared in the last two seasons appear in the next one?",
+        "fingerprint": "51c0ffee",
     }
 
 
@@ -136,14 +237,21 @@ def _profile() -> dict[str, Any]:
         ("class balance", 0.712, None, "fair", "scale"),
     )
     names = ("name", "value", "stderr", "reading", "group")
-    return {"measures": [dict(zip(names, row, strict=True)) | {"seconds": 0.8} for row in measures], "seconds": 6.4}
+    return {
+        "measures": [dict(zip(names, row, strict=True)) | {"seconds": 0.8} for row in measures],
+        "seconds": 6.4,
+        "findings": [],
+        "unrun_checks": [],
+    }
 
 
 def _advice() -> dict[str, Any]:
     return {
-        "family": "dfs",
-        "margin": -0.031,
-        "interval": [-0.062, 0.004],
+        "families": ["dfs"],
+        "margins": {
+            "dfs": {"value": 0.031, "low": -0.004, "high": 0.062},
+            "rdl": {"value": -0.031, "low": -0.062, "high": 0.004},
+        },
         "taught_by": "size rule; no bank taught it",
         "neighbours": [],
         "evidence": [
@@ -220,20 +328,31 @@ def _leaderboard() -> list[dict[str, Any]]:
         ("constants", "global", 0.5, 0.5, 0.5, 0.5, 0.0, None, {}, "the training mean"),
     ]
     names = ("family", "candidate", "score", "low", "high", "test_score", "seconds", "peak_memory_mb", "config", "note")
-    return [
-        {"rank": rank, "device": "cpu", "default": row[1] in {"dfs-0", "rdl-0"}, "chosen": row[1] == "dfs-2"}
-        | dict(zip(names, row, strict=True))
-        for rank, row in enumerate(rows, 1)
-    ]
+    empty = row("constants", None, None, None)
+    return [empty | _leader(rank, dict(zip(names, one, strict=True))) for rank, one in enumerate(rows, 1)]
+
+
+def _leader(rank: int, one: dict[str, Any]) -> dict[str, Any]:
+    test, constant = one["test_score"], one["family"] == "constants"
+    return one | {
+        "rank": rank,
+        "stop_score": None if constant else one["score"] + 0.004,
+        "test_low": None if test is None else test - 0.012,
+        "test_high": None if test is None else test + 0.012,
+        "default": one["candidate"] in {"dfs-0", "rdl-0"},
+        "chosen": one["candidate"] == "dfs-2",
+        "ended": "constant" if constant else "budget" if one["candidate"] == "rdl-1" else "converged",
+    }
 
 
 def _candidates() -> dict[str, Any]:
     curve = [
         {
-            "epoch": epoch,
-            "steps": 100 * epoch,
+            "step": 100 * epoch,
+            "epoch": epoch - 1,
             "loss": 0.6 * math.exp(-epoch / 5) + 0.4,
             "score": 0.815 - 0.09 * math.exp(-epoch / 2.5) - 0.0004 * max(epoch - 8, 0) ** 2,
+            "seconds": 4.0 * epoch,
         }
         for epoch in range(1, 15)
     ]
@@ -245,5 +364,17 @@ def _candidates() -> dict[str, Any]:
         ("people.birthYear", 60.7, "birthYear of people"),
         ("STD(appearances.G_batting)", 22.4, ""),
     ]
-    entries = [{"feature": name, "importance": gain, "description": text} for name, gain, text in features]
-    return {"dfs-2": {"details": {"feature_importances": entries}}, "rdl-0": {"details": {"learning_curve": curve}}}
+    total = sum(gain for _, gain, _ in features) / 0.8
+    entries = [{"feature": name, "share": gain / total, "description": text} for name, gain, text in features]
+    return {
+        "dfs-2": {
+            "learning_curve": None,
+            "importances": {"kind": "gain", "features": entries},
+            "facts": {"trees": 212},
+        },
+        "rdl-0": {
+            "learning_curve": {"unit": "epoch", "loss_of": "train", "points": curve},
+            "importances": None,
+            "facts": {},
+        },
+    }

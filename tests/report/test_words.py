@@ -36,7 +36,16 @@ def test_seconds(value: float | None, text: str) -> None:
 def test_errors_turn_their_sign_back() -> None:
     assert words.score(-3.5, "neg_mean_absolute_error") == "3.500"
     assert words.score(0.5, "roc_auc") == "0.500"
-    assert words.metric_name("neg_root_mean_squared_error") == "root mean squared error"
+    assert words.explain_metric("neg_root_mean_squared_error").startswith("RMSE")
+
+
+def test_lists_read_as_sentences() -> None:
+    assert [words.listed(names) for names in ([], ["a"], ["a", "b"], ["a", "b", "c"])] == [
+        "",
+        "a",
+        "a and b",
+        "a, b and c",
+    ]
 
 
 def test_shorten_keeps_both_ends() -> None:

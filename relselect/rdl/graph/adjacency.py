@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import torch
 
-from relselect.rdl.graph.hashing import hash_text
+from relselect.hashing import hash_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +10,7 @@ import torch
 
 from relselect.database.clock import NEVER, ticks_of
 from relselect.database.columns import as_float, as_strings
+from relselect.hashing import fingerprint_json
 from relselect.rdl.graph.specification import LARGEST
 from relselect.rdl.graph.text import WIDTH, encode_texts
 
@@ -137,8 +136,7 @@ def problem_features(problem: Problem, specs: Mapping[str, TableSpec], device: t
         specs: The fitted specifications.
         device: Where the tensors shall be.
     """
-    text = json.dumps({name: spec.to_json() for name, spec in sorted(specs.items())}, sort_keys=True)
-    key = ("rdl", "features", sha256(text.encode()).hexdigest())
+    key = ("rdl", "features", fingerprint_json({name: spec.to_json() for name, spec in specs.items()}))
     host: dict[str, TableTensors] = problem.cached(key, lambda: _read(problem, specs))
     if device.type == "cpu":
         return host

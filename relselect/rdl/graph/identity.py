@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from relselect.rdl.graph.hashing import combine_arrays, hash_floats, hash_integers, hash_strings, hash_text
+from relselect.hashing import combine_arrays, hash_floats, hash_integers, hash_strings, hash_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

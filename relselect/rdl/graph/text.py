@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from relselect.database.columns import as_strings
-from relselect.rdl.graph.hashing import hash_integers
+from relselect.hashing import GOLDEN, hash_integers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,8 +44,7 @@ _BLOCK = 4_000_000
 _FEWEST = 2
 #: Texts that a word must occur in to recur; fewer where there is less than one for so many texts.
 _RECURRING, _PER_RECURRENCE = 5, 40
-_BASE = np.uint64(0x9E3779B97F4A7C15)
-_INVERSE = np.uint64(pow(0x9E3779B97F4A7C15, -1, 1 << 64))
+_BASE, _INVERSE = np.uint64(GOLDEN), np.uint64(pow(GOLDEN, -1, 1 << 64))
 #: Triples of bytes are other terms than words of three bytes.
 _TRIPLE_SALT = np.uint64(0x5851F42D4C957F2D)
 

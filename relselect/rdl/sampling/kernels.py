@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import numba
 import numpy as np
 
+from relselect.hashing import FIRST, GOLDEN, SECOND
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -19,9 +21,7 @@ __all__ = ["count_children", "pass_along", "sum_into", "take_children", "take_pa
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-_FIRST = np.uint64(0xBF58476D1CE4E5B9)
-_SECOND = np.uint64(0x94D049BB133111EB)
+_GOLDEN, _FIRST, _SECOND = np.uint64(GOLDEN), np.uint64(FIRST), np.uint64(SECOND)
 _30, _27, _31, _32 = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(32)
 _LOW = np.uint64(0x7FFFFFFF)
 _ALL = np.uint64(0xFFFFFFFFFFFFFFFF)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+
+from relselect.files import replacing
+from relselect.hashing import fingerprint_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,7 +53,7 @@ def identity_of(blueprint: Blueprint, problem: Problem, seed: int) -> str:
         "regime": problem.task.regime,
         "seed": seed,
     }
-    return sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    return fingerprint_json(parts)
 
 
 def write_snapshot(path: Path, identity: str, facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
@@ -64,14 +65,10 @@ def write_snapshot(path: Path, identity: str, facts: Mapping[str, Any], tensors:
         facts: JSON-able data.
         tensors: By name.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.partial")
     # tensors that share memory cannot be written: each becomes its own
     plain = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
-    save_file(plain, draft, metadata={"identity": identity, "facts": json.dumps(dict(facts))})
-    with draft.open("rb") as written:
-        os.fsync(written.fileno())
-    draft.replace(path)
+    with replacing(path, sole_writer=True) as draft:
+        save_file(plain, draft, metadata={"identity": identity, "facts": json.dumps(dict(facts))})
 
 
 def read_snapshot(path: Path, identity: str) -> Snapshot | None:

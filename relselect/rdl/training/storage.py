@@ -10,12 +10,14 @@ from safetensors.torch import load_file, save_file
 
 from relselect.errors import BundleError
 from relselect.families.candidate import Checkpoint
+from relselect.files import replacing, write_json
 from relselect.rdl.graph.specification import TableSpec
 from relselect.rdl.network.ensemble import NetworkEnsemble
 from relselect.rdl.network.model import Blueprint
 from relselect.rdl.settings import Settings
 from relselect.rdl.training.fitted import FittedNetwork
 from relselect.rdl.training.target import Target
+from relselect.serialization import number_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,10 +43,10 @@ def save_network(fitted: FittedNetwork, checkpoints: Sequence[Checkpoint], folde
         "settings": blueprint.settings.to_config(),
         "checkpoints": [{"step": each.step, "score": each.score} for each in checkpoints],
     }
-    (folder / "network.json").write_text(json.dumps(header, indent=1), encoding="utf-8")
-    save_file(_plain(fitted.network.state_dict()), folder / "network.safetensors")
+    write_json(folder / "network.json", header)
+    _save_state(fitted.network.state_dict(), folder / "network.safetensors")
     for place, each in enumerate(checkpoints):
-        save_file(_plain(each.state), folder / f"checkpoint-{place}.safetensors")
+        _save_state(each.state, folder / f"checkpoint-{place}.safetensors")
 
 
 def load_network(folder: Path, device: torch.device) -> tuple[FittedNetwork, tuple[Checkpoint, ...]]:
@@ -70,7 +72,7 @@ def load_network(folder: Path, device: torch.device) -> tuple[FittedNetwork, tup
         network = NetworkEnsemble(blueprint)
         network.load_state_dict(load_file(folder / "network.safetensors"))
         checkpoints = tuple(
-            Checkpoint(each["step"], each["score"], load_file(folder / f"checkpoint-{place}.safetensors"))
+            Checkpoint(each["step"], number_of(each["score"]), load_file(folder / f"checkpoint-{place}.safetensors"))
             for place, each in enumerate(header["checkpoints"])
         )
     except FileNotFoundError as error:
@@ -82,5 +84,6 @@ def load_network(folder: Path, device: torch.device) -> tuple[FittedNetwork, tup
     return FittedNetwork(blueprint, network.to(device).eval(), device), checkpoints
 
 
-def _plain(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    return {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+def _save_state(state: dict[str, torch.Tensor], path: Path) -> None:
+    with replacing(path, sole_writer=True) as draft:
+        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}, draft)

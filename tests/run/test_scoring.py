@@ -1,4 +1,4 @@
-"""The stages of a run: what the test rows cost when time is short."""
+"""What the test rows cost when time is short."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from relselect.budget import Budget
-from relselect.families.protocol import Candidate
-from relselect.run.run import Outcome, Settings, _score_test
+from relselect.families.candidate import Candidate
+from relselect.run.log import RunLog
+from relselect.run.result import Decision, RunResult
+from relselect.run.scoring import TestScorer
 from relselect.tasks import Rows
 from tests.shop import shop_problem
 
@@ -30,10 +32,7 @@ class Slow:
 
 
 def candidate(family: str) -> Candidate:
-    return Candidate(
-        family=family, config={}, seed=0, number=0, val_predictions=np.zeros(1), val_score=0.5, val_interval=(0.4, 0.6),
-        seconds=1.0, peak_memory_mb=1.0, device="cpu", model=None,
-    )  # fmt: skip
+    return Candidate(family, {}, 0, 0, None, np.zeros(1), 0.5, (0.4, 0.6), seconds=1.0)
 
 
 @pytest.mark.parametrize(
@@ -42,12 +41,13 @@ def candidate(family: str) -> Candidate:
 def test_other_candidates_are_scored_only_in_the_time_that_is_left(other, scored):
     moments = np.zeros(N, dtype=np.int64)
     rows = Rows(np.arange(N), moments, moments, label=np.arange(N) % 2.0)
-    real = shop_problem()
-    problem: Any = SimpleNamespace(rows=lambda split: rows, task=real.task)
+    problem: Any = SimpleNamespace(rows=lambda split: rows, task=shop_problem().task)
     chosen, rival = candidate("quick"), candidate("rival")
-    outcome = Outcome(problem, Settings(), Budget(8.0), candidates=[chosen, rival], chosen=chosen)
-    outcome.families = {"quick": Slow(0.0, 0.0), "rival": other}  # type: ignore[dict-item]
-    _score_test(outcome)
-    assert chosen.id in outcome.test_scores
-    assert (rival.id in outcome.test_scores) == scored
-    assert outcome.budget.left() > 0
+    decision = Decision(chosen, chosen, False, "", "", (), ("quick", 0, None), 0.0, "")
+    families: Any = {"quick": Slow(0.0, 0.0), "rival": other}
+    scorer = TestScorer(problem, families, Budget(20.0), RunLog(None), seed=0)
+    found = scorer.scores(decision, [], [rival])
+    assert chosen.id in found
+    assert found[RunResult.DEPLOYED] == found[chosen.id]
+    assert (rival.id in found) == scored
+    assert scorer.budget.left() > 0

@@ -1,26 +1,29 @@
-"""Semantic types where looking at the storage alone would be wrong: codes, identifiers, links, constants."""
+"""Proposes semantic types where inference from the storage would be wrong: codes, identifiers, links, constants.
+
+Types that inference gets right are left to `relselect.database.inference`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from relselect.proposal.facts import ColumnFacts, TableFacts
-from relselect.proposal.finding import Finding
 from relselect.proposal.names import stem_of, words_of
+from relselect.proposal.proposed_line import ProposedLine
 from relselect.proposal.words import CODES, LINKS, POSTAL
 
 __all__ = ["propose_types"]
 
-#: A code has at most so many kinds; more, and it is taken for an identifier.
+#: The largest number of distinct values of a code; columns with more are identifiers.
 _KINDS = 1000
 
 
-def propose_types(table: TableFacts, taken: set[str]) -> Iterator[Finding]:
-    """Give the semantic types that inference from the storage would miss.
+def propose_types(table: TableFacts, taken: set[str]) -> Iterator[ProposedLine]:
+    """Yield the semantic types that inference from the storage would miss.
 
     Args:
         table: A table.
-        taken: Columns that are keys, references, times, dropped or settled.
+        taken: Columns that already have a line, or about which nothing is proposed.
     """
     for column in table.columns.values():
         if column.name in taken or column.present == 0:
@@ -29,7 +32,7 @@ def propose_types(table: TableFacts, taken: set[str]) -> Iterator[Finding]:
         if found is not None:
             value, confidence, why = found
             evidence = {"distinct": column.distinct, "missing": column.null_share}
-            yield Finding(table.name, (column.name,), "type", value, confidence, why, evidence)
+            yield ProposedLine(table.name, (column.name,), "type", value, confidence, why, evidence)
 
 
 def _constant(column: ColumnFacts) -> tuple[str, float, str] | None:
@@ -39,7 +42,7 @@ def _constant(column: ColumnFacts) -> tuple[str, float, str] | None:
 
 
 def _code(column: ColumnFacts) -> tuple[str, float, str] | None:
-    """Whole numbers that stand for kinds."""
+    """Return the type of integers that encode categories; None for others."""
     if column.kind != "integer" or column.distinct < 2:
         return None
     words = words_of(column.name)
@@ -52,7 +55,7 @@ def _code(column: ColumnFacts) -> tuple[str, float, str] | None:
 
 
 def _identifier(column: ColumnFacts) -> tuple[str, float, str] | None:
-    """Values that name a row or a place elsewhere."""
+    """Return the type of values that identify a row, a place or a resource; None for others."""
     if column.kind not in ("integer", "text"):
         return None
     words = set(words_of(column.name))

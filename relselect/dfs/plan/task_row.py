@@ -1,4 +1,7 @@
-"""Features of the task row itself: calendar parts of its cutoff, the age of what it sees, its declared columns."""
+"""Computes features of the task row itself: calendar parts of its cutoff, its delay, its declared columns.
+
+Both engines read these values here; no table of the database is read.
+"""
 
 from __future__ import annotations
 
@@ -15,17 +18,14 @@ from relselect.dfs.prefix.encoding import Vocabulary
 from relselect.errors import TaskError
 from relselect.tasks import Rows
 
-__all__ = ["OWN", "own_values"]
+__all__ = ["task_row_values"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-#: Aggregates of the task row itself.
-OWN = (Aggregate.CALENDAR, Aggregate.DELAY, Aggregate.ROW)
 
-
-def own_values(feature: Feature, rows: Rows, vocabulary: Vocabulary, unit: int) -> Floats:
-    """Return what n task rows themselves say, shape (n,), nan for missing.
+def task_row_values(feature: Feature, rows: Rows, vocabulary: Vocabulary, unit: int) -> Floats:
+    """Return a feature of n task rows themselves, shape (n,), nan for missing.
 
     Args:
         feature: CALENDAR, DELAY or ROW.
@@ -68,7 +68,7 @@ _NUMBERS = (
 
 
 def _holds(dtype: pa.DataType, kind: SemanticType, unit: int) -> bool:
-    """Return whether values of an Arrow type can be read as what training saw."""
+    """Return whether values of an Arrow type can be read as the semantic type that training saw."""
     if pa.types.is_null(dtype):
         return True
     if kind == SemanticType.TIMESTAMP:

@@ -1,10 +1,12 @@
-"""What the caller says: one line changes one thing, and goes before everything declared or inferred.
+"""Overrides of a proposal, parsed from text; they replace what is declared or inferred.
 
-orders.customer_id -> customers          a reference; `-> nothing` takes one away
+orders.customer_id -> customers          a foreign key; `-> nothing` removes one
 orders: key=id, time=created_at          `key=none` and `time=none` for a table that has none
-orders: drop=status+notes, keep=total    columns that are not read, and columns that are left alone
+orders: drop=status+notes, keep=total    columns that are not read, and columns about which nothing is proposed
 orders: zip=categorical                  the semantic type of a column
 orders: known_at=closed_at:status+fee    columns known only from the time in `closed_at` on
+
+Overrides are checked against the tables and columns that exist, not against their values.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from relselect.database.table import SemanticType
 from relselect.errors import SchemaError, SchemaProblem
 from relselect.proposal.facts import Facts, TableFacts
 
-__all__ = ["Given", "read_overrides"]
+__all__ = ["Overrides", "read_overrides"]
 
 _NOTHING = ("nothing", "none", "")
 _HOW = (
@@ -27,13 +29,13 @@ _TYPES = tuple(each.value for each in SemanticType if each is not SemanticType.K
 
 
 @dataclass
-class Given:
-    """What the caller says of one table; None where nothing is said.
+class Overrides:
+    """The caller's overrides of one table; None where there is no override.
 
     Attributes:
         key: The primary key; empty for none.
         time: The time column; empty for none.
-        references: Columns -> table; empty for no reference.
+        references: Columns -> the table they refer to; empty for no foreign key.
         drop: Columns that are not read.
         keep: Columns about which nothing is proposed.
         types: Column -> semantic type.
@@ -50,35 +52,38 @@ class Given:
 
     @property
     def settled(self) -> set[str]:
-        """The columns about which nothing has to be proposed."""
+        """The columns about which nothing is proposed."""
         masked = {column for columns in self.known_at.values() for column in columns}
         return {*self.drop, *self.keep, *self.types, *self.known_at, *masked}
 
 
-def read_overrides(lines: Iterable[str], facts: Facts) -> dict[str, Given]:
-    """Return what lines say, by table.
+def read_overrides(lines: Iterable[str], facts: Facts) -> dict[str, Overrides]:
+    """Parse overrides.
 
     Args:
-        lines: See the module.
-        facts: The tables and columns there are.
+        lines: One override each; the module documents their syntax.
+        facts: The tables and columns that exist.
+
+    Returns:
+        Table -> its overrides.
 
     Raises:
-        SchemaError: With every line that is not understood or names what is not there.
+        SchemaError: With every line that does not parse or names a table, column or type that does not exist.
     """
-    reader = _Reader(facts)
+    parser = _Parser(facts)
     for line in lines:
-        reader.read(line)
-    if reader.problems:
-        raise SchemaError(reader.problems)
-    return reader.given
+        parser.read(line)
+    if parser.problems:
+        raise SchemaError(parser.problems)
+    return parser.overrides
 
 
-class _Reader:
-    """Reads line by line and collects what is wrong."""
+class _Parser:
+    """Parses line by line and collects the problems."""
 
     def __init__(self, facts: Facts) -> None:
         self.facts = facts
-        self.given: dict[str, Given] = {}
+        self.overrides: dict[str, Overrides] = {}
         self.problems: list[SchemaProblem] = []
 
     def read(self, line: str) -> None:
@@ -95,7 +100,7 @@ class _Reader:
             self._setting(line, table, part)  # type: ignore[arg-type]
 
     def _table_and(self, line: str, sign: str) -> tuple[str, str, str]:
-        """Split at the first sign that follows the name of a table, which may hold the sign itself."""
+        """Split after the name of a table, which may contain `sign` itself; else at the first `sign`."""
         known = sorted((name for name in self.facts.tables if line.startswith(f"{name}{sign}")), key=len)
         return (known[-1], sign, line[len(known[-1]) + len(sign) :]) if known else line.partition(sign)
 
@@ -119,24 +124,24 @@ class _Reader:
 
     def _setting(self, line: str, table: TableFacts, part: str) -> None:
         word, equals, value = (piece.strip() for piece in part.partition("="))
-        given = self._of(table)
+        override = self._of(table)
         if not equals:
             self._wrong(line, table.name, f"'{part.strip()}' is not understood", _HOW)
         elif word == "key":
-            given.key = () if value.lower() in _NOTHING else self._columns(line, table, value)
+            override.key = () if value.lower() in _NOTHING else self._columns(line, table, value)
         elif word == "time":
-            given.time = "" if value.lower() in _NOTHING else "+".join(self._columns(line, table, value)[:1])
+            override.time = "" if value.lower() in _NOTHING else "+".join(self._columns(line, table, value)[:1])
         elif word == "drop":
-            given.drop += self._columns(line, table, value)
+            override.drop += self._columns(line, table, value)
         elif word == "keep":
-            given.keep += self._columns(line, table, value)
+            override.keep += self._columns(line, table, value)
         elif word == "known_at":
             clock, _, masked = value.partition(":")
             found = self._columns(line, table, clock)
             if not masked:
                 self._wrong(line, table.name, "names no columns that the clock masks", _HOW)
             elif found:
-                given.known_at[found[0]] = self._columns(line, table, masked)
+                override.known_at[found[0]] = self._columns(line, table, masked)
         else:
             self._type(line, table, word.removeprefix("type."), value)
 
@@ -147,8 +152,8 @@ class _Reader:
         elif found:
             self._of(table).types[found[0]] = value
 
-    def _of(self, table: TableFacts) -> Given:
-        return self.given.setdefault(table.name, Given())
+    def _of(self, table: TableFacts) -> Overrides:
+        return self.overrides.setdefault(table.name, Overrides())
 
     @property
     def _longest_first(self) -> list[str]:

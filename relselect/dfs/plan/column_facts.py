@@ -1,6 +1,6 @@
-"""What the enumeration knows of columns: their types, whether they vary, their frequent values.
+"""Facts about columns for the enumeration: types, whether they vary, frequent values.
 
-All of it is read from what is visible at the end of training.
+Only what is visible at the end of training is read.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ T = SemanticType
 _READ = frozenset({T.NUMERICAL, T.BOOLEAN, T.CATEGORICAL, T.TIMESTAMP, T.TEXT})
 #: Frequent values kept per column.
 _TOP = 5
-#: A column of whole numbers with at most this many values is also read as a code.
+#: A column of whole numbers with at most this many distinct values is also read as a code.
 _FEW = 200
-#: A condition holds for at least and at most these shares of the values.
+#: The smallest and largest share of the values for which a condition may hold.
 _RARE, _COMMON = 0.02, 0.95
 
 
 def columns_of(problem: Problem, table: str) -> list[tuple[str, SemanticType]]:
-    """Return the columns that features read, with their types; keys, ignored and constant ones are left out."""
+    """Return the columns that features read, with their types; not keys, ignored and constant columns."""
     return problem.cached(("dfs", "columns", table), lambda: _varied(problem, table))
 
 
@@ -50,7 +50,7 @@ def _has_two_values(problem: Problem, table: str, column: str) -> bool:
 
 
 def top_values(problem: Problem, table: str, column: str) -> list[tuple[str, float]]:
-    """Return the most frequent values of a column and their shares of the known values; equally frequent ones by value."""
+    """Return the most frequent values of a column with their shares of all known values; equally frequent values by value."""
     return problem.cached(("dfs", "top values", table, column), lambda: _top(problem, table, column))
 
 
@@ -65,7 +65,7 @@ def _top(problem: Problem, table: str, column: str) -> list[tuple[str, float]]:
 
 
 def looks_like_code(problem: Problem, table: str, column: str) -> bool:
-    """Whether a numerical column looks like a code or a small count: few different whole numbers, often repeated."""
+    """Whether a numerical column looks like a code or a small count: few distinct whole numbers, often repeated."""
     return problem.cached(("dfs", "looks like code", table, column), lambda: _is_code(problem, table, column))
 
 
@@ -78,12 +78,12 @@ def _is_code(problem: Problem, table: str, column: str) -> bool:
 
 
 def conditions_of(problem: Problem, table: str, values: int) -> list[tuple[str, str]]:
-    """Return conditions worth setting on a table's rows: columns and values neither rare nor nearly always there.
+    """Return conditions on a table's rows: (column, value) with values that are neither rare nor nearly always present.
 
     Args:
         problem: The problem.
         table: The table.
-        values: Values of a column at most, the most frequent ones.
+        values: At most so many values of a column, the most frequent ones.
     """
     found: list[tuple[str, str]] = []
     for column, kind in columns_of(problem, table):

@@ -13,7 +13,7 @@ from relselect.dfs.plan.feature import Aggregate, Feature
 from relselect.dfs.prefix import index as prefix
 from relselect.dfs.prefix.index import Index, Moments, Spans
 
-__all__ = ["Coded", "Column", "Values"]
+__all__ = ["Coded", "SortedColumn", "ColumnValues"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -26,7 +26,7 @@ _LEVELS = {Aggregate.MEDIAN: 0.5}
 
 
 @dataclass(frozen=True)
-class Values:
+class ColumnValues:
     """What is read of the rows of an index.
 
     Attributes:
@@ -39,7 +39,7 @@ class Values:
 
 
 @dataclass
-class Column:
+class SortedColumn:
     """Aggregates of one column.
 
     Rows of one key and time are put in the order of their content for first and last values only: whatever else is taken of
@@ -53,7 +53,7 @@ class Column:
     """
 
     index: Index
-    values: Values | None
+    values: ColumnValues | None
     spans: Mapping[int | None, Spans]
     unit: int
     _floats: dict[tuple[SemanticType, bool], Floats] = field(default_factory=dict)

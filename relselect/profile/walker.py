@@ -1,9 +1,6 @@
-"""From task rows to the entities they reach over rows visible at their `asof`, with bounded fan-out.
+"""Walks meta-paths from task rows to other entities, over rows visible at each row's `asof` and with bounded fan-out.
 
-Edges are sorted by (source, time, hash of the target's key), so what is visible at an `asof` is a prefix of a
-source's edges. Where the prefix is longer than the cap, targets are taken at even distances with a phase
-drawn from a hash of the task row: every visible edge is equally likely, and neither hidden rows nor row
-numbers enter.
+Labels are not read here. The sample does not depend on hidden rows, row numbers or the order of rows.
 """
 
 from __future__ import annotations
@@ -12,23 +9,24 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from relselect.database.hashing import key_hashes, mix, uniform
+from relselect.database.hashing import key_hashes
+from relselect.hashing import mix, uniform
 from relselect.problem.visibility import key_times
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from relselect.database import Database
-    from relselect.profile.paths import Half, Link, MetaPath
+    from relselect.profile.paths import EntityLink, HalfPath, MetaPath
 
     Edges = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
     Pairs = tuple[NDArray[np.int64], NDArray[np.int64]]
 
-__all__ = ["Adjacency", "Reach", "half_edges", "link_edges"]
+__all__ = ["Adjacency", "MetaPathWalker", "half_edges", "link_edges"]
 
 
-def half_edges(database: Database, entity: str, half: Half) -> Edges:
-    """Return the edges of half a path: entity row, row of the end table, and when the edge became visible."""
+def half_edges(database: Database, entity: str, half: HalfPath) -> Edges:
+    """Return the edges of half a path: entity row, row of the end table, time from which it is visible; each of shape (m,)."""
     end = database.parents(half.table)[half.to_end]
     own = np.arange(len(end)) if half.direct else database.parents(half.table)[half.to_entity]
     time = key_times(database, half.table, half.to_end)
@@ -37,8 +35,8 @@ def half_edges(database: Database, entity: str, half: Half) -> Edges:
     return _complete(own, end, time, database.times(entity), database.times(half.end))
 
 
-def link_edges(database: Database, entity: str, link: Link) -> Edges:
-    """Return the edges of a link: entity row, other entity row, and when the edge became visible."""
+def link_edges(database: Database, entity: str, link: EntityLink) -> Edges:
+    """Return the edges of a link: entity row, other entity row, time from which it is visible; each of shape (m,)."""
     other = database.parents(link.table)[link.other]
     own = np.arange(len(other)) if link.one < 0 else database.parents(link.table)[link.one]
     time = key_times(database, link.table, link.other)
@@ -54,7 +52,7 @@ def _complete(
     one_times: NDArray[np.int64],
     other_times: NDArray[np.int64],
 ) -> Edges:
-    """Drop edges without both ends and make an edge as late as the later of its ends."""
+    """Drop edges that lack an end; an edge is visible from the latest time of its row and both ends."""
     keep = (one >= 0) & (other >= 0)
     one, other = one[keep], other[keep]
     return one, other, np.maximum(time[keep], np.maximum(one_times[one], other_times[other]))
@@ -66,13 +64,16 @@ def _turned(edges: Edges) -> Edges:
 
 
 class Adjacency:
-    """Edges out of some sources, sorted so that what is visible is a prefix.
+    """Edges out of a set of rows, sorted by (source, time, hash of the target's key): the visible ones are a prefix.
+
+    Where a source has more visible edges than the cap, edges are taken at even distances, with a phase drawn from a hash
+    of the query: systematic sampling, in which every visible edge is equally likely.
 
     Args:
-        edges: Source, target, time.
-        sources: Boolean mask over the source table: edges of other sources are left out.
-        limit: Edges later than this are left out.
-        database: Where the targets' keys are.
+        edges: Source, target and time of each edge, three arrays of shape (m,).
+        sources: Mask over the source table, shape (rows,); edges of other sources are left out.
+        limit: Edges later than this time are left out, ticks.
+        database: The database of both tables.
         end: The targets' table.
     """
 
@@ -89,7 +90,7 @@ class Adjacency:
     def visible(
         self, source: NDArray[np.int64], asof: NDArray[np.int64]
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return where the edges of each query begin and how many of them are visible, two arrays of shape (n,)."""
+        """Return the first place and the number of the visible edges of each query, two arrays of shape (n,)."""
         begin = np.searchsorted(self.place, source * self.stride)
         seen = np.searchsorted(self.moments, asof, side="right")
         return begin, np.searchsorted(self.place, source * self.stride + seen) - begin
@@ -99,9 +100,9 @@ class Adjacency:
 
         Args:
             source: Source row per query, shape (n,).
-            asof: What each query sees, shape (n,).
+            asof: Time of each query, ticks; shape (n,).
             cap: Largest number of edges per query.
-            salt: Hash that draws the phase, shape (n,).
+            salt: Hash that draws the phase of each query, shape (n,).
 
         Returns:
             Query number and target row of each edge, in the order of the queries.
@@ -116,20 +117,19 @@ class Adjacency:
         return query, self.target[begin[query] + np.minimum(position, count[query] - 1)]
 
 
-class Reach:
-    """The entities that task rows reach, path by path; hops that paths share are walked once.
+class MetaPathWalker:
+    """Finds the entities that task rows reach over meta-paths; a first hop that several paths share is walked once.
 
     Args:
         database: The problem's database.
         entity: Its entity table.
-        source: Entity row of each task row, shape (n,); the task rows are in an order of their own.
-        asof: What each sees, shape (n,).
+        source: Entity row of each task row, shape (n,), in an order that does not depend on storage.
+        asof: Time of each task row, ticks; shape (n,).
         key: Hash of each task row, shape (n,).
-        targets: Entity rows that are looked for, in an order of their own.
-        limit: Rows later than this are never looked at.
+        targets: Entity rows that are looked for, shape (m,), in an order that does not depend on storage.
+        limit: Rows later than this time are ignored, ticks.
         cap: Largest fan-out per hop.
-        most_pairs: Task rows are cut off where a path has reached this many (task row, entity), doubles
-            counted.
+        most_pairs: The walk of a path ends at the task row at which it has this many (task row, row) pairs.
     """
 
     def __init__(
@@ -153,14 +153,13 @@ class Reach:
         self.sources[source] = True
         self.rank = np.full(size, -1, dtype=np.int64)
         self.rank[targets] = np.arange(len(targets))
-        self.first: dict[Half, Pairs] = {}
+        self.first: dict[HalfPath, Pairs] = {}
 
     def pairs(self, path: MetaPath) -> Pairs:
-        """Return (task row, target) pairs over a path, in both directions, each once and never an entity with
-        itself.
+        """Return the pairs of a path, walked in both directions: each pair once, without an entity paired with itself.
 
         Returns:
-            Number of the task row and entity row of the target, sorted by task row.
+            Number of the task row and row of the target entity, two arrays of shape (pairs,), sorted by task row.
         """
         if path.link is not None:
             return self._once([self._linked(path.link)], len(self.source))
@@ -173,21 +172,21 @@ class Reach:
         walks = [self._walk(out, back) for out, back in ways]
         return self._once([found for found, _ in walks], min(whole for _, whole in walks))
 
-    def _linked(self, link: Link) -> Pairs:
+    def _linked(self, link: EntityLink) -> Pairs:
         one, other, time = link_edges(self.database, self.entity, link)
         edges = np.concatenate([one, other]), np.concatenate([other, one]), np.concatenate([time, time])
         hop = Adjacency(edges, self.sources, self.limit, self.database, self.entity)
         return hop.reached(self.source, self.asof, self.cap, self.key)
 
-    def _walk(self, out: Half, back: Half) -> tuple[Pairs, int]:
-        """Return the pairs over two halves, and how many task rows were followed to the end."""
+    def _walk(self, out: HalfPath, back: HalfPath) -> tuple[Pairs, int]:
+        """Return the pairs over two halves, and the number of task rows that were walked completely."""
         row, middle = self._first_hop(out)
         edges = _turned(half_edges(self.database, self.entity, back))
         row, other, whole = self._hop(row, middle, len(self.source), out.end, edges, self.entity)
         return (row, other), whole
 
-    def _chained(self, first: Half, second: Half) -> tuple[Pairs, int]:
-        """Return the pairs over two steps out and the same two back, and how many task rows were followed to the end."""
+    def _chained(self, first: HalfPath, second: HalfPath) -> tuple[Pairs, int]:
+        """Return the pairs over two steps out and the same two back, and the number of task rows that were walked completely."""
         row, middle = self._first_hop(first)
         whole = len(self.source)
         for start, edges, end in (
@@ -201,7 +200,7 @@ class Reach:
     def _hop(
         self, row: NDArray[np.int64], middle: NDArray[np.int64], whole: int, start: str, edges: Edges, end: str
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
-        """Walk one more hop from (task row, row of `start`), each (task row, row of `end`) once."""
+        """Walk one hop from pairs (task row, row of `start`) to distinct pairs (task row, row of `end`)."""
         reached = np.zeros(self.database[start].num_rows, dtype=bool)
         reached[middle] = True
         hop = Adjacency(edges, reached, self.limit, self.database, end)
@@ -215,7 +214,8 @@ class Reach:
         code = np.unique(row[query] * size + found)
         return code // size, code % size, whole
 
-    def _first_hop(self, half: Half) -> Pairs:
+    def _first_hop(self, half: HalfPath) -> Pairs:
+        """Return the distinct pairs (task row, row of the half's end)."""
         if half not in self.first:
             edges = half_edges(self.database, self.entity, half)
             hop = Adjacency(edges, self.sources, self.limit, self.database, half.end)
@@ -226,6 +226,7 @@ class Reach:
         return self.first[half]
 
     def _once(self, found: list[Pairs], whole: int) -> Pairs:
+        """Return the distinct pairs of the first `whole` task rows whose other end is a target."""
         row = np.concatenate([rows for rows, _ in found])
         other = np.concatenate([others for _, others in found])
         rank = self.rank[other]

@@ -1,4 +1,4 @@
-"""The task rows that a statement is about, and the features that they say themselves."""
+"""The table of task rows of a statement, and the features of the task row itself: calendar, delay, declared columns."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from relselect.database.clock import EVERYTHING
 from relselect.database.table import SemanticType
 from relselect.dfs.plan.feature import Aggregate, Feature
 from relselect.dfs.sql.builder import unit_of
-from relselect.dfs.sql.catalog import Catalog
+from relselect.dfs.sql.catalog import SqlCatalog
 from relselect.dfs.sql.dialects import Dialect
 from relselect.dfs.sql.nodes import (
     Node,
@@ -27,30 +27,28 @@ from relselect.dfs.sql.nodes import (
     minus,
     or_else,
     real,
-    relation,
+    stored,
 )
-from relselect.dfs.sql.readings import Reading, read_as
+from relselect.dfs.sql.readings import ColumnReading, read_as
 
-__all__ = ["OF_TASK_ROW", "Targets", "asked_rows", "of_task_row"]
+__all__ = ["TaskRowTable", "of_task_row", "task_rows"]
 
 A = Aggregate
-#: What the task row itself says.
-OF_TASK_ROW = (A.CALENDAR, A.DELAY, A.ROW)
 _PARTS = {"month": "MONTH", "day_of_year": "DOY", "weekday": "DOW", "hour": "HOUR"}
 
 
 @dataclass(frozen=True)
-class Targets:
+class TaskRowTable:
     """The table of task rows.
 
     Attributes:
         table: Its name.
-        row: The column that names a row.
-        keys: The columns that hold the entity's key, and what they are compared as.
+        row: The column that identifies a row.
+        keys: The columns that hold the entity's key, and the kinds of type that they are compared as.
         cutoff: The column of cutoffs; None where no feature counts from them.
-        asof: The column that says what is visible; None where that is the cutoff.
-        ticks: Whether moments are stored as ticks already, declared features as what they are read as, and `asof` says
-            all; else they are timestamps, or integers in an integer-time database.
+        asof: The column of asofs; None where every asof is the cutoff.
+        ticks: Whether times are stored as ticks, declared features already converted, and `asof` is never NULL. Otherwise
+            times are timestamps, or integers in an integer-time database.
         static: Whether everything is visible.
     """
 
@@ -63,8 +61,8 @@ class Targets:
     static: bool = False
 
 
-def asked_rows(catalog: Catalog, targets: Targets, features: Sequence[Feature]) -> exp.Select:
-    """Return the task rows under names of our own."""
+def task_rows(catalog: SqlCatalog, targets: TaskRowTable, features: Sequence[Feature]) -> exp.Select:
+    """Return the task rows as the columns r, k0, k1, ..., cutoff, asof, until, and d0, d1, ... for declared features."""
     columns = [alias(column(targets.table, targets.row), "r")]
     columns += [
         alias(_key(catalog.dialect, column(targets.table, name), kind), f"k{place}")
@@ -74,14 +72,14 @@ def asked_rows(catalog: Catalog, targets: Targets, features: Sequence[Feature]) 
     for place, feature in _declared(features).items():
         node: Node = column(targets.table, feature.column or "")
         columns.append(alias(node if targets.ticks else _declared_value(catalog, feature, node), place))
-    return exp.select(*columns, copy=False).from_(relation(targets.table), copy=False)
+    return exp.select(*columns, copy=False).from_(stored(targets.table), copy=False)
 
 
 def _key(dialect: Dialect, value: Node, kind: str) -> Node:
     return dialect.words(value) if kind == "text" else value
 
 
-def _moments(catalog: Catalog, targets: Targets, features: Sequence[Feature]) -> dict[str, Node]:
+def _moments(catalog: SqlCatalog, targets: TaskRowTable, features: Sequence[Feature]) -> dict[str, Node]:
     """Return the clocks of task rows in ticks; `until`, where their windows end, is `min(cutoff, asof)` as in `window_start`."""
 
     def ticks(name: str) -> Node:
@@ -89,7 +87,7 @@ def _moments(catalog: Catalog, targets: Targets, features: Sequence[Feature]) ->
         if targets.ticks:
             return value
         kind = "int64" if catalog.schema.time_kind == "integer" else "timestamp[us]"
-        return read_as(catalog.dialect, kind, value, Reading.TICKS)
+        return read_as(catalog.dialect, kind, value, ColumnReading.TICKS)
 
     needed = not targets.static or any(map(_counts_from_cutoff, features))
     cutoff = ticks(targets.cutoff) if targets.cutoff is not None and needed else bigint(integer(0))
@@ -115,16 +113,16 @@ def _declared(features: Sequence[Feature]) -> dict[str, Feature]:
     return {f"d{place}": feature for place, feature in enumerate(found)}
 
 
-def _declared_value(catalog: Catalog, feature: Feature, value: Node) -> Node:
+def _declared_value(catalog: SqlCatalog, feature: Feature, value: Node) -> Node:
     if feature.type == SemanticType.CATEGORICAL:
         return catalog.dialect.words(value)
     if feature.type == SemanticType.TIMESTAMP:
-        return read_as(catalog.dialect, "timestamp[us]", value, Reading.NUMBER)
-    return read_as(catalog.dialect, "double", value, Reading.NUMBER)
+        return read_as(catalog.dialect, "timestamp[us]", value, ColumnReading.NUMBER)
+    return read_as(catalog.dialect, "double", value, ColumnReading.NUMBER)
 
 
-def of_task_row(catalog: Catalog, asked: str, feature: Feature, features: Sequence[Feature]) -> Node:
-    """Return what the task row itself says."""
+def of_task_row(catalog: SqlCatalog, asked: str, feature: Feature, features: Sequence[Feature]) -> Node:
+    """Return the value of a feature of the task row itself."""
     unit = unit_of(catalog.schema.time_kind)
     cutoff = column(asked, "cutoff")
     if feature.aggregate == A.CALENDAR:

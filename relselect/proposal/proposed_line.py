@@ -1,4 +1,7 @@
-"""One proposal about one table, with its reason and its evidence in numbers."""
+"""One line of a proposed manifest, with its reason and its evidence in numbers.
+
+The line is a record: it neither measures its evidence nor decides whether it is accepted.
+"""
 
 from __future__ import annotations
 
@@ -6,32 +9,33 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-__all__ = ["DECLARED", "GIVEN", "INFERRED", "Finding", "What"]
+__all__ = ["DECLARED", "GIVEN", "INFERRED", "ProposedLine", "What"]
 
 What = Literal["primary_key", "foreign_key", "time", "type", "drop", "known_at", "note"]
 Origin = Literal["declared", "given", "inferred"]
 
-#: The database says so itself.
+#: Declared by the database.
 DECLARED: Origin = "declared"
-#: The caller says so.
+#: An override of the caller.
 GIVEN: Origin = "given"
+#: Inferred from names and values.
 INFERRED: Origin = "inferred"
 
 
 @dataclass(frozen=True)
-class Finding:
-    """What is proposed about columns of a table.
+class ProposedLine:
+    """What is proposed about one or more columns of a table.
 
     Attributes:
         table: The table.
-        columns: The columns, of a foreign key in the order of the key referred to.
-        what: "primary_key", "foreign_key", "time", "type", "drop", "known_at", or "note": something to look at that
-            changes nothing.
+        columns: The columns; those of a foreign key in the order of the primary key that they refer to.
+        what: "primary_key", "foreign_key", "time", "type", "drop", "known_at", or "note", a remark that declares
+            nothing.
         value: The table referred to, the semantic type, or the columns that a clock masks, joined by ", ".
-        confidence: From 0 to 1; 1 for what is declared or given.
-        reason: In words.
-        evidence: The numbers behind it.
-        origin: "declared" (by the database), "given" (by the caller) or "inferred".
+        confidence: From 0 to 1, by rules, not a probability; 1 for declared lines and overrides.
+        reason: Why the line is proposed, as the predicate of a sentence about the columns.
+        evidence: Name -> number that the reason rests on, such as rows, distinct values, share of missing values.
+        origin: "declared" (by the database), "given" (an override of the caller) or "inferred".
     """
 
     table: str
@@ -50,11 +54,11 @@ class Finding:
 
     @property
     def masked(self) -> tuple[str, ...]:
-        """The columns that a clock masks."""
+        """The columns that a clock masks; empty for other lines."""
         return tuple(self.value.split(", ")) if self.what == "known_at" else ()
 
     def to_json(self) -> dict[str, object]:
-        """Return the finding as plain values."""
+        """Return the line as a JSON-able dictionary."""
         return {
             "table": self.table,
             "columns": list(self.columns),

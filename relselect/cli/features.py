@@ -1,0 +1,119 @@
+"""`relselect features`: compute features of a task's rows, or describe them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from relselect.cli.options import AsJson, Source, TaskName, Verbose, exclusive, exit_with, open_named, unwritable
+from relselect.display.console import Session
+from relselect.display.progress import Progress
+
+if TYPE_CHECKING:
+    from relselect.dfs.plan.plan import Plan
+    from relselect.dfs.synthesis import Features
+
+__all__ = ["features"]
+
+#: Rows that are printed in a terminal.
+_SHOWN_ROWS = 20
+
+
+def features(
+    source: Source,
+    task: TaskName,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="A .parquet file for the features.")] = None,
+    plan: Annotated[
+        Path | None, typer.Option("--plan", metavar="FILE", help="Apply a saved plan instead of the default one.")
+    ] = None,
+    save_plan: Annotated[Path | None, typer.Option("--save-plan", metavar="FILE", help="Write the plan there.")] = None,
+    describe: Annotated[bool, typer.Option("--describe", help="Say what every feature is; compute nothing.")] = False,
+    sql: Annotated[
+        str | None, typer.Option("--sql", metavar="DIALECT", help="Print the plan as SQL; compute nothing.")
+    ] = None,
+    split: Annotated[
+        str | None, typer.Option("--split", help="train, val or test; all labelled rows by default.")
+    ] = None,
+    at: Annotated[
+        str | None, typer.Option("--at", metavar="DATE", help="Everyone the task asks about at a date.")
+    ] = None,
+    engine: Annotated[Literal["prefix", "sql", "featuretools"], typer.Option("--engine", help="Computes.")] = "prefix",
+    depth: Annotated[int, typer.Option("--depth", help="Steps of a path at most, 1 to 3.")] = 2,
+    max_features: Annotated[int, typer.Option("--max-features", help="Features of the default plan at most.")] = 600,
+    window: Annotated[
+        list[str] | None, typer.Option("--window", metavar="LENGTH", help="A window such as 60d; may be repeated.")
+    ] = None,
+    rich: Annotated[
+        bool, typer.Option("--rich", help="Medians, quantiles, trends, conditions and more as well.")
+    ] = False,
+    memory_limit: Annotated[
+        str | None, typer.Option("--memory-limit", metavar="SIZE", help="Such as 2GB; rows are computed in blocks.")
+    ] = None,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Compute features of a task's rows, or say what they are, in English or in SQL."""
+    session = Session(as_json, verbose)
+    with session.work():
+        from relselect.dfs import synthesis
+
+        exclusive(at, split)
+        database, opened = open_named(source, task)
+        windows = None if window is None else [int(length) if length.isdigit() else length for length in window]
+        options = {"depth": depth, "max_features": max_features, "windows": windows, "rich": rich}
+        made = synthesis.make_plan(database, opened, plan=plan, **options)
+        if save_plan is not None:
+            _save_plan(made, save_plan)
+        if describe or sql or (save_plan and out is None):
+            _describe(session, made, describe, sql, save_plan)
+        else:
+            rows = {"split": split, "at": at, "engine": engine, "memory_limit": memory_limit, "out": out}
+            with Progress() as progress:
+                found = synthesis.features(database, opened, plan=made, on_event=progress, **rows)
+            _result(session, found, save_plan)
+    exit_with(session)
+
+
+def _save_plan(plan: Plan, path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        plan.save(path)
+    except OSError as error:
+        raise unwritable("--save-plan", path, error) from error
+
+
+def _describe(session: Session, plan: Plan, describe: bool, dialect: str | None, saved: Path | None) -> None:
+    """Set the description of a plan as the result: its groups, and its features in English or SQL on request."""
+    groups = ", ".join(f"{count} {group}" for group, count in plan.summary().items())
+    result: dict[str, Any] = {"command": "features", **_plan_facts(plan, saved)}
+    if dialect is not None:
+        text = plan.to_sql(dialect)
+        session.result(result | {"dialect": dialect, "sql": text}, text)
+        return
+    lines = [f"{len(plan)} features of {plan.entity}: {groups}", *(plan.describe().splitlines() if describe else [])]
+    session.result(result, *lines, *([] if saved is None else [f"Plan: {saved}"]))
+
+
+def _plan_facts(plan: Plan, saved: Path | None) -> dict[str, Any]:
+    described = [{"name": feature.name, "description": feature.describe(plan.entity)} for feature in plan]
+    return {"entity": plan.entity, "groups": plan.summary(), "features": described, "plan": saved and str(saved)}
+
+
+def _result(session: Session, found: Features, saved: Path | None) -> None:
+    """Set where the features are, or the features as CSV where they go to no file, as the result."""
+    result = {"command": "features", "out": found.path and str(found.path), **_plan_facts(found.plan, saved)}
+    if found.path is not None:
+        lines = [f"{len(found.plan)} features: {found.path}", *([] if saved is None else [f"Plan: {saved}"])]
+        session.result(result, *lines)
+        return
+    frame = found.to_pandas()
+    if session.as_json:
+        session.result(result | {"rows": len(frame)})
+    elif sys.__stdout__ is not None and sys.__stdout__.isatty():
+        more = f"{len(frame):,} rows, {len(found.plan)} features; --out FILE writes all, --describe says what they are"
+        session.result(result, frame.head(_SHOWN_ROWS).to_string(index=False, max_cols=12), more)
+    else:
+        session.result(result, frame.to_csv(index=False).rstrip("\n"))

@@ -1,0 +1,63 @@
+"""`relselect profile` and `relselect recommend`: measure a task without training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from relselect.cli.options import AsJson, Seed, Source, TaskName, Verbose, exit_with, open_named
+from relselect.cli.report import write_report_file
+from relselect.display.console import Session
+from relselect.display.progress import Progress
+
+__all__ = ["profile", "recommend"]
+
+
+def profile(
+    source: Source,
+    task: TaskName,
+    seed: Seed = 0,
+    hops: Annotated[int, typer.Option("--hops", help="Length of the paths of homophily: 2, or 4 for longer ones.")] = 2,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Measure again what was measured before.")] = False,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Measure a task without training anything; the same content is measured once."""
+    session = Session(as_json, verbose)
+    with session.work():
+        from relselect import api
+        from relselect.display.terminal import profile_tables
+        from relselect.report.assemble import profile_record
+
+        database, opened = open_named(source, task)
+        with Progress() as progress:
+            found = api.profile(database, opened, on_event=progress, seed=seed, hops=hops, cache=not fresh)
+        result = {"command": "profile", "database": database.name, "task": opened.name, "profile": found.to_json()}
+        session.result(result, *profile_tables(profile_record(found)))
+    exit_with(session)
+
+
+def recommend(
+    source: Source,
+    task: TaskName,
+    seed: Seed = 0,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write a report there.")] = None,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Say which family to train, without training."""
+    session = Session(as_json, verbose)
+    with session.work():
+        from relselect import api
+        from relselect.display.terminal import verdict_lines
+
+        database, opened = open_named(source, task)
+        with Progress() as progress:
+            advice = api.recommend(database, opened, on_event=progress, seed=seed)
+        page = None if out is None else write_report_file(advice.record, out)
+        result = {"command": "recommend", "database": database.name, "task": opened.name, "report": page}
+        lines = verdict_lines(advice.record) + ([] if page is None else [f"Report: {page}"])
+        session.result(result | {"recommendation": advice.to_json()}, *lines)
+    exit_with(session)

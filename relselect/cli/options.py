@@ -1,0 +1,76 @@
+"""Options that several commands take, and the checks of their values."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from relselect.budget import parse_seconds
+from relselect.errors import BudgetError, ConfigError
+
+if TYPE_CHECKING:
+    from relselect.database import Database
+    from relselect.display.console import Session
+    from relselect.tasks import Task
+
+__all__ = [
+    "TIME_BUDGET",
+    "AsJson",
+    "Force",
+    "Seed",
+    "Source",
+    "TaskName",
+    "TimeBudget",
+    "Verbose",
+    "budget_seconds",
+    "exclusive",
+    "exit_with",
+    "open_named",
+    "unwritable",
+]
+
+Source = Annotated[str, typer.Argument(metavar="DB", help="A known database, a folder, a manifest or an address.")]
+TaskName = Annotated[str, typer.Option("--task", metavar="TASK", help="A task that the database's manifest declares.")]
+TimeBudget = Annotated[str, typer.Option("--time-budget", help="Wall-clock for everything: 90s, 5min, 1h.")]
+Seed = Annotated[int, typer.Option("--seed", help="The one seed.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Write one JSON object to standard output.")]
+Verbose = Annotated[bool, typer.Option("--verbose", help="Show the traceback of an error.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace a predictor that is already there.")]
+
+#: The default of `--time-budget` for `relselect train`.
+TIME_BUDGET = "5min"
+
+
+def open_named(source: str, name: str) -> tuple[Database, Task]:
+    """Returns a database and a task that its manifest declares."""
+    from relselect.api import open_task
+    from relselect.configs import open_database
+
+    database = open_database(source)
+    return database, open_task(database, name)
+
+
+def budget_seconds(text: str) -> float:
+    """Returns the budget in seconds; a text that is no duration is bad input, not a small budget."""
+    try:
+        return parse_seconds(text)
+    except BudgetError as error:
+        raise ConfigError("--time-budget", error.value, error.rule, error.fix) from error
+
+
+def exclusive(at: str | None, split: str | None) -> None:
+    """Refuses `--at` together with `--split`."""
+    if at is not None and split is not None:
+        raise ConfigError("--at, --split", (at, split), "exclude each other", "Write one of the two")
+
+
+def unwritable(option: str, path: Path, error: OSError) -> ConfigError:
+    """Returns the error for a file that cannot be written."""
+    return ConfigError(option, str(path), f"cannot be written ({error.strerror})", "Give another file")
+
+
+def exit_with(session: Session) -> NoReturn:
+    """Ends the command with the exit code of its session."""
+    raise typer.Exit(session.code)

