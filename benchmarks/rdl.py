@@ -80,7 +80,7 @@ def train(case: str, way: str, seed: int, regime: str, seconds: float) -> dict[s
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])
     import torch
 
-    import relselect.rdl.sampling.batch as batches
+    import relselect.rdl.network.batch as batches
     from relselect.api import open_task
     from relselect.budget import Budget
     from relselect.configs import open_database

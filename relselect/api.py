@@ -103,7 +103,8 @@ def recommend(database: Database, task: Task, *, on_event: Emit | None = None, s
     from relselect.run import Settings, measure
 
     result = measure(Problem(database, task), Settings(seed=seed), Budget(None), on_event)
-    return result.recommendation.reported_by(lambda path: write_report(record_of(result), path))
+    record = record_of(result)
+    return result.recommendation.reported_by(record, lambda path: write_report(record, path))
 
 
 def profile(

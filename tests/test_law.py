@@ -30,7 +30,7 @@ from relselect.problem import Problem
 from relselect.profile import profile_task
 from relselect.rdl import RDL
 from relselect.rdl.graph.graph import database_graph
-from relselect.rdl.graph.specification import fit_tables
+from relselect.rdl.graph.table_encoding import fit_tables
 from relselect.rdl.sampling.sampler import TemporalSampler
 from relselect.tasks import Rows, Task
 from tests.rows import shared_rows

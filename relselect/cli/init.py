@@ -36,11 +36,11 @@ def init(
     session = Session(as_json, verbose)
     with session.work():
         from relselect.display.terminal import proposal_table
-        from relselect.proposal.init import start
+        from relselect.proposal.init import init_manifest
 
         names = None if tables is None else [name.strip() for name in tables.split(",") if name.strip()]
         with Progress() as progress:
-            begun = start(
+            begun = init_manifest(
                 source, out, schema=schema, tables=names, overrides=override or (), force=force, on_event=progress
             )
         result = {"command": "init", **begun.to_json()}

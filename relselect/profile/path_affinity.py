@@ -86,11 +86,11 @@ def _embeddings(view: View, held: HeldOut, layers: int, budget: Budget) -> list[
 
     from relselect.rdl.family import blueprint_of
     from relselect.rdl.network.model import RelationalNetwork
-    from relselect.rdl.settings import Settings
+    from relselect.rdl.settings import NetworkSettings
     from relselect.rdl.training.fitted import batcher_of, row_tensors
 
     budget.check()
-    settings = Settings(
+    settings = NetworkSettings(
         channels=_CHANNELS,
         layers=layers,
         fan_out=_FAN_OUT[layers],

@@ -13,8 +13,8 @@ from typing import Any, Final, Self
 import numpy as np
 
 from relselect.database.clock import TimeKind
-from relselect.database.fingerprint import fingerprint_json
 from relselect.errors import TaskError
+from relselect.hashing import fingerprint_json
 from relselect.tasks.kinds import TaskKind
 from relselect.tasks.labels import LabelFrame
 from relselect.tasks.metrics import Metric, metric_of

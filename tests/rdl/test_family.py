@@ -14,7 +14,7 @@ from relselect.errors import BudgetExhausted, BundleError, ConfigError
 from relselect.events import EpochDone, silent
 from relselect.families.protocol import Family
 from relselect.rdl import RDL
-from relselect.rdl.training.target import Target
+from relselect.rdl.network.target import Target
 from relselect.tuning.nearest import nearest_point
 from tests.rows import shared_rows
 

@@ -19,10 +19,10 @@ from relselect.database.clock import DAY, NEVER
 from relselect.events import silent
 from relselect.rdl import RDL
 from relselect.rdl.family import blueprint_of
-from relselect.rdl.graph.adjacency import ParentRelation, down, up, via
-from relselect.rdl.graph.graph import Link, build_graph, database_graph
+from relselect.rdl.graph.adjacency import ParentRelation, child_edge_type, parent_edge_type, shortcut_edge_type
+from relselect.rdl.graph.graph import ForeignKeyEdges, build_graph, database_graph
 from relselect.rdl.sampling.sampler import TemporalSampler
-from relselect.rdl.settings import Settings
+from relselect.rdl.settings import NetworkSettings
 from relselect.rdl.training.fitted import batcher_of, row_tensors
 from tests.rows import shared_rows
 from tests.strategies import worlds
@@ -59,8 +59,8 @@ def test_every_foreign_key_is_two_relations(world, day):
             named = [place.get(key_of(table, refer.values(), row)) for row in range(table.num_rows)]
             seen = {each: database.times(each) <= asof for each in (name, key.table)}
             up_to = [[p] if p is not None and seen[key.table][p] else [] for p in named]
-            assert neighbours(graph, up(name, key.name, key.table), asof) == up_to
-            below = neighbours(graph, down(name, key.name, key.table), asof)
+            assert neighbours(graph, parent_edge_type(name, key.name, key.table), asof) == up_to
+            below = neighbours(graph, child_edge_type(name, key.name, key.table), asof)
             for row, found in enumerate(below):
                 assert sorted(found) == [r for r, p in enumerate(named) if p == row and seen[name][r]]
                 moments = database.times(name)[found]
@@ -94,7 +94,7 @@ def test_keys_of_any_type_join(kind):
 def test_relations_never_share_a_name():
     nothing = np.full(3, -1)
     names = ["x", "rev_x", "key_rev_x", "via_x", "key_x"]
-    links = [Link("t", name, "t", nothing) for name in names]
+    links = [ForeignKeyEdges("t", name, "t", nothing) for name in names]
     times = {"t": np.zeros(3, np.int64)}
     graph = build_graph(times, times, links, shortcuts=True)
     assert len(set(graph.edge_types)) == len(graph.edge_types) == 2 * len(names)
@@ -112,7 +112,7 @@ def test_shortcuts_lead_over_bridges(make_world, asof):
         seen = {name: (times <= asof) & (times != NEVER) for name, times in world.times.items()}
         for near in world.links:
             for far in world.links:
-                edge_type = via("b", near.name, near.target, far.name, far.target)
+                edge_type = shortcut_edge_type("b", near.name, near.target, far.name, far.target)
                 if near is far:
                     assert edge_type not in world.graph.edge_types
                     continue
@@ -155,10 +155,10 @@ def test_what_is_masked_until_later_is_a_state_of_the_node(make_problem):
 
 def test_shortcuts_are_an_option_of_the_network(make_problem):
     problem = make_problem()
-    plain, more = (blueprint_of(problem, Settings(edges=edges)).edge_types for edges in ("keys", "shortcuts"))
+    plain, more = (blueprint_of(problem, NetworkSettings(edges=edges)).edge_types for edges in ("keys", "shortcuts"))
     assert set(more) - set(plain) == {
-        via("orders", "user", "users", "shop", "shops"),
-        via("orders", "shop", "shops", "user", "users"),
+        shortcut_edge_type("orders", "user", "users", "shop", "shops"),
+        shortcut_edge_type("orders", "shop", "shops", "user", "users"),
     }
 
 
@@ -166,7 +166,7 @@ def test_a_window_is_an_option_of_the_network(make_problem):
     problem, cpu = make_problem(), torch.device("cpu")
 
     def oldest(**options):
-        blueprint = blueprint_of(problem, Settings(fan_out=64, **options))
+        blueprint = blueprint_of(problem, NetworkSettings(fan_out=64, **options))
         rows = row_tensors(blueprint, problem.rows("val"), cpu)
         batcher = batcher_of(blueprint, problem, cpu)
         trees = batcher.batch(rows, torch.arange(len(rows))).trees

@@ -1,4 +1,7 @@
-"""Trains in a process of its own that kills itself in the middle of an epoch; run as `python -m tests.rdl.killed FOLDER STEP`."""
+"""Trains in a process of its own that kills itself in the middle of an epoch.
+
+Run as `python -m tests.rdl.training.killed FOLDER STEP`.
+"""
 
 from __future__ import annotations
 

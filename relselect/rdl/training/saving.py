@@ -1,4 +1,7 @@
-"""Saving and loading: weights as safetensors, everything else as JSON."""
+"""Saves and loads a trained network: weights and checkpoints as safetensors, everything else as JSON.
+
+The files are part of a bundle; what else a bundle holds is no concern of this module.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,12 @@ from safetensors.torch import load_file, save_file
 from relselect.errors import BundleError
 from relselect.families.candidate import Checkpoint
 from relselect.files import replacing, write_json
-from relselect.rdl.graph.specification import TableSpec
+from relselect.rdl.graph.table_encoding import TableEncoding
 from relselect.rdl.network.ensemble import NetworkEnsemble
 from relselect.rdl.network.model import Blueprint
-from relselect.rdl.settings import Settings
+from relselect.rdl.network.target import Target
+from relselect.rdl.settings import NetworkSettings
 from relselect.rdl.training.fitted import FittedNetwork
-from relselect.rdl.training.target import Target
 from relselect.serialization import number_of
 
 if TYPE_CHECKING:
@@ -37,8 +40,8 @@ def save_network(fitted: FittedNetwork, checkpoints: Sequence[Checkpoint], folde
         "format": _FORMAT,
         "entity": blueprint.entity,
         "edge_types": blueprint.edge_types,
-        "tables": {name: spec.to_json() for name, spec in blueprint.specs.items()},
-        "task_row": blueprint.task_spec.to_json(),
+        "tables": {name: encoding.to_json() for name, encoding in blueprint.encodings.items()},
+        "task_row": blueprint.task_encoding.to_json(),
         "target": blueprint.target.to_json(),
         "settings": blueprint.settings.to_config(),
         "checkpoints": [{"step": each.step, "score": each.score} for each in checkpoints],
@@ -53,7 +56,7 @@ def load_network(folder: Path, device: torch.device) -> tuple[FittedNetwork, tup
     """Read what `save_network` wrote.
 
     Raises:
-        BundleError: A file is missing or of another format version.
+        BundleError: A file is missing, damaged or of another format version.
     """
     try:
         header: dict[str, Any] = json.loads((folder / "network.json").read_text(encoding="utf-8"))
@@ -64,10 +67,10 @@ def load_network(folder: Path, device: torch.device) -> tuple[FittedNetwork, tup
         blueprint = Blueprint(
             header["entity"],
             tuple((sender, name, receiver) for sender, name, receiver in header["edge_types"]),
-            {name: TableSpec.from_json(spec) for name, spec in header["tables"].items()},
-            TableSpec.from_json(header["task_row"]),
+            {name: TableEncoding.from_json(encoding) for name, encoding in header["tables"].items()},
+            TableEncoding.from_json(header["task_row"]),
             Target.from_json(header["target"]),
-            Settings.from_config(header["settings"]),
+            NetworkSettings.from_config(header["settings"]),
         )
         network = NetworkEnsemble(blueprint)
         network.load_state_dict(load_file(folder / "network.safetensors"))

@@ -9,7 +9,7 @@ from torch import nn
 from torch_geometric.nn import GATv2Conv, SAGEConv
 
 from relselect.rdl.network.convolution import CONVOLUTIONS
-from relselect.rdl.network.passing import gather, largest_of, pass_along, sum_into
+from relselect.rdl.network.scatter import gather, gather_scatter_sum, scatter_max, scatter_sum
 from relselect.rdl.sampling.sampler import TemporalSampler
 
 WIDTH = 8
@@ -207,12 +207,12 @@ def test_sums_along_edges_are_sums_and_have_slopes_of_any_order():
     x = vectors(x=7)["x"].requires_grad_()
     edges = some_edges(7, 4, 20)
     wanted = torch.zeros(4, WIDTH, dtype=torch.float64).index_add_(0, edges[1], x[edges[0]])
-    assert torch.allclose(pass_along(x, edges[0], edges[1], 4), wanted)
+    assert torch.allclose(gather_scatter_sum(x, edges[0], edges[1], 4), wanted)
     assert torch.equal(gather(x, edges[0]), x[edges[0]])
-    assert torch.allclose(sum_into(x[edges[0]], edges[1], 4), wanted)
+    assert torch.allclose(scatter_sum(x[edges[0]], edges[1], 4), wanted)
 
     def curved(value):
-        return pass_along(value, edges[0], edges[1], 4).square().sum()
+        return gather_scatter_sum(value, edges[0], edges[1], 4).square().sum()
 
     assert torch.autograd.gradcheck(curved, (x,))
     assert torch.autograd.gradgradcheck(curved, (x,))
@@ -221,16 +221,16 @@ def test_sums_along_edges_are_sums_and_have_slopes_of_any_order():
 def test_sums_on_other_devices_and_precisions_are_the_same():
     """Half precision takes the way of every device but the CPU."""
     x, edges = vectors(x=7)["x"].round(), some_edges(7, 4, 20)
-    wanted = pass_along(x, edges[0], edges[1], 4)
-    found = pass_along(x.bfloat16().requires_grad_(), edges[0], edges[1], 4)
+    wanted = gather_scatter_sum(x, edges[0], edges[1], 4)
+    found = gather_scatter_sum(x.bfloat16().requires_grad_(), edges[0], edges[1], 4)
     assert torch.equal(found.double(), wanted)
-    on_meta = pass_along(x.to("meta"), edges[0].to("meta"), edges[1].to("meta"), 4)
+    on_meta = gather_scatter_sum(x.to("meta"), edges[0].to("meta"), edges[1].to("meta"), 4)
     assert on_meta.device.type == "meta"
     assert on_meta.shape == wanted.shape
 
 
 def test_the_largest_of_nothing_is_nothing():
     x, target = vectors(x=3)["x"] - 5, torch.tensor([0, 0, 2])
-    out = largest_of(x, target, 4)
+    out = scatter_max(x, target, 4)
     assert torch.equal(out[0], x[:2].amax(0))
     assert (out[[1, 3]] == 0).all()

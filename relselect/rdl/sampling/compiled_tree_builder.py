@@ -1,4 +1,7 @@
-"""How trees grow by one relation at one hop, in compiled loops on the CPU; see `growth` for the same in torch."""
+"""Samples the neighbours along one relation at one hop, in compiled loops on the CPU.
+
+`relselect.rdl.sampling.tree_builder` does the same in torch on any device and says what is kept per node.
+"""
 
 from __future__ import annotations
 
@@ -15,20 +18,20 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from relselect.rdl.graph.adjacency import ChildRelation, EdgeType
-    from relselect.rdl.sampling.growth import Seeds, Step
+    from relselect.rdl.sampling.tree_builder import Expansion, SeedNodes
 
-__all__ = ["CompiledGrowth"]
+__all__ = ["CompiledTreeBuilder"]
 
 
-class CompiledGrowth:
-    """Growth in compiled loops, which write nodes and edges where they stay.
+class CompiledTreeBuilder:
+    """A `TreeBuilder` in compiled loops, which write nodes and edges straight into the arrays that are returned.
 
     Args:
-        seeds: The roots, on the CPU.
-        uniform: Whether neighbours are drawn; else the latest are taken.
+        seeds: The seed nodes, on the CPU.
+        uniform: Whether neighbours are drawn uniformly; otherwise the latest are taken.
     """
 
-    def __init__(self, seeds: Seeds, uniform: bool) -> None:
+    def __init__(self, seeds: SeedNodes, uniform: bool) -> None:
         self._table, self._uniform = seeds.table, uniform
         self._entity, self._hidden = seeds.rows.numpy(), seeds.hidden.numpy()
         self._ceiling = seeds.ceiling.numpy()
@@ -49,32 +52,32 @@ class CompiledGrowth:
             self._nodes[table] = _Buffer(3 if self._uniform else 2)
         return self._nodes[table]
 
-    def grow(self, step: Step) -> tuple[int, Tensor]:
-        """See `Growth`."""
-        sender, _, receiver = step.relation.edge_type
-        first, last = step.receivers
+    def expand(self, expansion: Expansion) -> tuple[int, Tensor]:
+        """See `TreeBuilder`."""
+        sender, _, receiver = expansion.relation.edge_type
+        first, last = expansion.receivers
         nodes = self._buffer(receiver).array[:, first:last]
         roots = receiver == self._table and first == 0
         rows = self._entity if roots else nodes[0]
         visible = np.empty(last - first, np.int64)
-        out, edges = self._buffer(sender), self._edges.get(step.relation.edge_type) or _Buffer(2)
-        self._edges[step.relation.edge_type] = edges
-        numbers = (step.sender, first)
-        if isinstance(step.relation, ParentRelation):
+        out, edges = self._buffer(sender), self._edges.get(expansion.relation.edge_type) or _Buffer(2)
+        self._edges[expansion.relation.edge_type] = edges
+        numbers = (expansion.sender, first)
+        if isinstance(expansion.relation, ParentRelation):
             hidden = self._hidden if roots else self._hidden[:0]
             count = kernels.take_parents(
-                step.relation.array, step.relation.salt, rows, nodes[1], nodes[-1], hidden, self._ceiling,
-                step.back, numbers, visible, self._space(out, len(rows), step), edges.reserve(len(rows)),
+                expansion.relation.array, expansion.relation.salt, rows, nodes[1], nodes[-1], hidden, self._ceiling,
+                expansion.back, numbers, visible, self._space(out, len(rows), expansion), edges.reserve(len(rows)),
             )  # fmt: skip
         else:
-            count = self._children(step, step.relation, rows, nodes, visible, out, edges)
+            count = self._children(expansion, expansion.relation, rows, nodes, visible, out, edges)
         out.used += count
         edges.used += count
         return count, torch.from_numpy(visible)
 
     def _children(
         self,
-        step: Step,
+        expansion: Expansion,
         relation: ChildRelation,
         rows: NDArray[np.int64],
         nodes: NDArray[np.int64],
@@ -86,45 +89,45 @@ class CompiledGrowth:
         start = np.empty(len(rows), np.int64)
         floor = self._floor[:0] if relation.timeless else self._floor
         count = kernels.count_children(
-            index.pointer, index.rank, rows, nodes[1], self._ceiling, floor, step.fan_out, start, visible
+            index.pointer, index.rank, rows, nodes[1], self._ceiling, floor, expansion.fan_out, start, visible
         )
         if count:
             kernels.take_children(
-                index.child, relation.salt, nodes[1], nodes[-1], start, visible, step.fan_out, self._uniform,
-                (step.sender, step.receivers[0]), self._space(out, count, step), edges.reserve(count),
+                index.child, relation.salt, nodes[1], nodes[-1], start, visible, expansion.fan_out, self._uniform,
+                (expansion.sender, expansion.receivers[0]), self._space(out, count, expansion), edges.reserve(count),
             )  # fmt: skip
         return count
 
-    def _space(self, out: _Buffer, count: int, step: Step) -> NDArray[np.int64]:
+    def _space(self, out: _Buffer, count: int, expansion: Expansion) -> NDArray[np.int64]:
         space = out.reserve(count)
-        return space[:2] if step.final else space
+        return space[:2] if expansion.final else space
 
     def nodes(self, table: str) -> tuple[Tensor, Tensor]:
-        """See `Growth`."""
+        """See `TreeBuilder`."""
         taken = self._buffer(table).taken()
         return torch.from_numpy(taken[0]), torch.from_numpy(taken[1])
 
     def edges(self, edge_type: EdgeType) -> Tensor:
-        """See `Growth`."""
+        """See `TreeBuilder`."""
         return torch.from_numpy(self._edges.get(edge_type, _Buffer(2)).taken())
 
 
 class _Buffer:
-    """An array (width, n) whose n grows, at least doubling, so that all that is appended is copied twice at most."""
+    """A growing array (width, n); its capacity at least doubles, so that appending costs amortised constant time."""
 
     def __init__(self, width: int) -> None:
         self.array = np.empty((width, 0), np.int64)
         self.used = 0
 
     def reserve(self, count: int) -> NDArray[np.int64]:
-        """Return room for `count` more columns after those in use."""
+        """Return a view (width, count) of the columns after those in use."""
         if self.used + count > self.array.shape[1]:
-            # one column to spare: a view that is never the whole is of one kind, and loops are compiled for one kind
+            # one spare column: a view of less than the whole is never contiguous, so the loops are compiled for one layout
             larger = np.empty((len(self.array), max(self.used + count, 2 * self.array.shape[1]) + 1), np.int64)
             larger[:, : self.used] = self.array[:, : self.used]
             self.array = larger
         return self.array[:, self.used : self.used + count]
 
     def taken(self) -> NDArray[np.int64]:
-        """Return what is in use."""
+        """Return the columns in use."""
         return self.array[:, : self.used]

@@ -1,4 +1,4 @@
-"""From network outputs to losses and predictions, by kind of task."""
+"""Losses and predictions from network outputs, by kind of task."""
 
 from __future__ import annotations
 
@@ -20,15 +20,19 @@ __all__ = ["Target"]
 
 @dataclass(frozen=True)
 class Target:
-    """What the outputs of a network mean.
+    """How the outputs o of a network become losses and predictions.
+
+    Binary: one logit, prediction sigmoid(o), cross-entropy. Multiclass: one logit per class, prediction softmax(o),
+    cross-entropy. Regression: one output, predicted value o * scale + center, and the squared error (the absolute error where
+    the metric is one) on standardised labels (y - center) / scale.
 
     Attributes:
-        kind: "binary" (one logit), "multiclass" (one per class) or "regression" (the standardised label).
-        outputs: Outputs per row.
-        center: Mean of the training labels; for regression.
-        scale: Their standard deviation; for regression.
-        absolute: Whether regression minimises the absolute error rather than the squared one.
-        prior: Starting value of the outputs, from the training labels.
+        kind: "binary", "multiclass" or "regression".
+        outputs: Number of outputs per task row.
+        center: Mean of the training labels; 0 but for regression.
+        scale: Standard deviation of the training labels; 1 but for regression.
+        absolute: Whether regression minimises the absolute error rather than the squared error.
+        prior: Initial value of each output: the logit of the training frequency, its logarithm per class, or 0.
     """
 
     kind: str
@@ -57,7 +61,7 @@ class Target:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Target:
-        """Read what `to_json` returned."""
+        """Rebuild a target from what `to_json` returned."""
         return cls(**{**data, "prior": tuple(data["prior"])})
 
     def to_json(self) -> dict[str, Any]:
@@ -74,7 +78,7 @@ class Target:
         return measure(output[:, 0], self._standard(output, label))
 
     def smooth_loss(self, output: Tensor, label: Tensor) -> Tensor:
-        """Return the loss with a second derivative: the absolute error becomes Huber's at one standard deviation."""
+        """Return the mean loss with the absolute error replaced by Huber's loss, delta = one standard deviation of the labels."""
         if self.kind == "regression" and self.absolute:
             return functional.huber_loss(output[:, 0], self._standard(output, label))
         return self.loss(output, label)
@@ -83,7 +87,7 @@ class Target:
         return ((label - self.center) / self.scale).to(output.dtype)
 
     def predictions(self, output: Tensor) -> NDArray[np.float64]:
-        """Turn outputs (n, outputs) into values or probabilities, (n,) or (n, classes)."""
+        """Turn outputs (n, outputs) into values or probabilities, float64 (n,) or (n, classes)."""
         output = output.double()
         if self.kind == "multiclass":
             output = torch.softmax(output, dim=1)

@@ -1,4 +1,8 @@
-"""From task rows to what the network reads: sampled trees, the distinct rows in them, and the times as seen from the cutoff."""
+"""Builds the network's input for a batch of task rows: sampled trees, their distinct rows, and times relative to the cutoff.
+
+A row that occurs in many trees is encoded once per batch, and its elapsed times are computed once per distinct cutoff. Column
+values are not copied here: the encoders read them from the tables by row index.
+"""
 
 from __future__ import annotations
 
@@ -15,27 +19,27 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from relselect.rdl.graph.features import TableTensors
-    from relselect.rdl.graph.specification import TableSpec
-    from relselect.rdl.network.level import Level
-    from relselect.rdl.sampling.sampler import TemporalSampler, Trees
+    from relselect.rdl.graph.table_encoding import TableEncoding
+    from relselect.rdl.network.label_level import LabelLevel
+    from relselect.rdl.sampling.sampler import SampledTrees, TemporalSampler
 
 __all__ = ["Batch", "Batcher", "NodeBatch", "RowTensors", "compact"]
 
-#: Beyond this many possible keys `compact` sorts instead of keeping a slot for each.
+#: With more possible keys than this `compact` sorts instead of keeping a slot per key.
 _MOST_SLOTS = 1 << 26
 
 
 @dataclass(frozen=True)
 class RowTensors:
-    """Task rows as tensors, n rows.
+    """n task rows as tensors.
 
     Attributes:
-        entity: int64 (n,).
-        cutoff: int64 (n,).
-        asof: int64 (n,).
-        delay: int64 (n,).
+        entity: int64 (n,), row index in the entity table, -1 for an unknown entity.
+        cutoff: int64 (n,), ticks.
+        asof: int64 (n,), ticks.
+        delay: int64 (n,), ticks: cutoff - asof.
         features: The declared task-row features.
-        label: float64 (n,), or None: single precision would round a large label before it is standardised.
+        label: float64 (n,), or None where there are no labels; float32 would round a large label before it is standardised.
     """
 
     entity: Tensor
@@ -51,15 +55,16 @@ class RowTensors:
 
 @dataclass(frozen=True)
 class NodeBatch:
-    """The nodes of one table: u distinct rows, seen from m distinct pairs of row and cutoff, at n places in the trees.
+    """The n nodes of one table in a batch, as m distinct pairs of row and cutoff and u distinct rows.
 
     Attributes:
         table: The table's columns.
-        rows: int64 (u,), -1 for an unknown or hidden entity.
-        known: bool (u, clocks), what each clock masks is known; a row is there once per state of its masks.
-        row: int64 (m,), which of the u each pair sees.
-        elapsed: float32 (m, moments), units of time from each moment to the cutoff, nan where missing or not known.
-        place: int64 (n,), which of the m each node is.
+        rows: int64 (u,), row index, -1 for an unknown or hidden entity.
+        known: bool (u, clocks), whether the values under each clock are known; a row of which more than one state occurs in the
+            batch is listed once per state.
+        row: int64 (m,), the row of each pair, as a position in `rows`.
+        elapsed: float32 (m, time columns), units of time from each moment to the cutoff, NaN where missing or not known.
+        place: int64 (n,), the pair of each node.
     """
 
     table: TableTensors
@@ -72,18 +77,19 @@ class NodeBatch:
 
 @dataclass(frozen=True)
 class Batch:
-    """What the network reads for b task rows.
+    """The network's input for b task rows.
 
     Attributes:
         trees: The sampled trees.
-        nodes: Per table.
-        context: float32 (b, width), calendar and delay of the row, numbers of visible neighbours, and the labels' level.
+        nodes: Per table, the nodes.
+        context: float32 (b, width): calendar of the cutoff (4), log delay (1), log numbers of visible neighbours per relation of
+            the entity table, and the label level where the network reads it.
         features: The declared task-row features.
-        elapsed: float32 (b, moments among them).
-        index: int64 (b,), which of the `RowTensors` they are.
+        elapsed: float32 (b, time columns among them), units of time until the cutoff.
+        index: int64 (b,), positions of the task rows in the `RowTensors`.
     """
 
-    trees: Trees
+    trees: SampledTrees
     nodes: Mapping[str, NodeBatch]
     context: Tensor
     features: TableTensors
@@ -92,34 +98,34 @@ class Batch:
 
 
 class Batcher:
-    """Builds batches.
+    """Builds batches of task rows.
 
     Args:
         sampler: The sampler, with its graph on the device.
         tables: Per table, its columns on the device.
-        specs: Per table, what the columns mean.
-        task_spec: The same for task-row features.
+        encodings: Per table, its fitted columns.
+        task_encoding: The fitted task-row features.
         entity: The entity table.
         unit: Ticks of one unit of elapsed time.
         time_kind: "timestamp", "integer" or None; only timestamps have a calendar.
-        level: The level of the labels, on the device, where the network reads it.
+        level: The label level, on the device; None where the network does not read it.
     """
 
     def __init__(
         self,
         sampler: TemporalSampler,
         tables: Mapping[str, TableTensors],
-        specs: Mapping[str, TableSpec],
-        task_spec: TableSpec,
+        encodings: Mapping[str, TableEncoding],
+        task_encoding: TableEncoding,
         entity: str,
         unit: int,
         time_kind: str | None,
-        level: Level | None = None,
+        level: LabelLevel | None = None,
     ) -> None:
         self.sampler = sampler
         self.tables = tables
-        self.specs = specs
-        self.task_spec = task_spec
+        self.encodings = encodings
+        self.task_encoding = task_encoding
         self.entity = entity
         self.unit = unit
         self.time_kind = time_kind
@@ -127,11 +133,11 @@ class Batcher:
         self._slots: dict[str, np.ndarray[tuple[int], np.dtype[np.int64]]] = {}
 
     def batch(self, rows: RowTensors, index: Tensor) -> Batch:
-        """Build the batch of the task rows numbered `index` (b,)."""
+        """Build the batch of the task rows at the positions `index`, int64 (b,)."""
         cutoff, asof = rows.cutoff[index], rows.asof[index]
         trees = self.sampler.sample(self.entity, rows.entity[index], cutoff, asof)
         dates, date = torch.unique(cutoff, return_inverse=True)
-        # tables without a node stay in: what a network adds for "no neighbours" must not depend on the other trees
+        # tables without a node are kept: what the network adds for "no neighbours" must not depend on the other trees
         nodes = {name: self._nodes(name, trees, dates, date, asof) for name in trees.rows}
         features = rows.features.take(index)
         return Batch(
@@ -143,7 +149,7 @@ class Batcher:
             index,
         )
 
-    def _context(self, trees: Trees, cutoff: Tensor, asof: Tensor, delay: Tensor) -> Tensor:
+    def _context(self, trees: SampledTrees, cutoff: Tensor, asof: Tensor, delay: Tensor) -> Tensor:
         late = torch.log1p(delay.double() / self.unit).float()
         counts = torch.log1p(trees.degree.float())
         parts = [calendar(cutoff, self.time_kind), late.unsqueeze(1) / 4, counts / 4]
@@ -151,10 +157,10 @@ class Batcher:
             parts.append(self.level.at(asof).unsqueeze(1))
         return torch.cat(parts, dim=1)
 
-    def _nodes(self, name: str, trees: Trees, dates: Tensor, date: Tensor, asof: Tensor) -> NodeBatch:
-        table, spec = self.tables[name], self.specs[name]
+    def _nodes(self, name: str, trees: SampledTrees, dates: Tensor, date: Tensor, asof: Tensor) -> NodeBatch:
+        table, encoding = self.tables[name], self.encodings[name]
         rows, tree = trees.rows[name], trees.tree[name]
-        clocks, size = len(spec.clocks), len(table) + 1
+        clocks, size = len(encoding.clocks), len(table) + 1
         key = rows + 1
         known = torch.zeros(len(rows), clocks, dtype=torch.bool, device=rows.device)
         if clocks and len(table):
@@ -162,22 +168,24 @@ class Batcher:
             bits = 1 << torch.arange(clocks, device=rows.device)
             key, size = (key << clocks) + (known.long() * bits).sum(1), size << clocks
         first, row_of = compact(key, size, self._slots, name)
-        if not spec.moments:
+        if not encoding.moments:
             everyone = torch.arange(len(first), device=rows.device)
             return NodeBatch(table, rows[first], known[first], everyone, rows.new_empty(len(first), 0).float(), row_of)
-        # what lies how far back is the same for all trees of one cutoff
+        # elapsed times are the same in all trees of one cutoff
         pairs, place = compact(row_of * len(dates) + date[tree], len(first) * len(dates), self._slots, f"{name}/dates")
-        times = self._elapsed(table, spec, rows[pairs], known[pairs], dates[date[tree[pairs]]])
+        times = self._elapsed(table, encoding, rows[pairs], known[pairs], dates[date[tree[pairs]]])
         return NodeBatch(table, rows[first], known[first], row_of[pairs], times, place)
 
-    def _elapsed(self, table: TableTensors, spec: TableSpec, rows: Tensor, known: Tensor, cutoff: Tensor) -> Tensor:
-        """Return the elapsed times of rows (m,) up to cutoffs (m,); nan for row -1 and for what is not known."""
+    def _elapsed(
+        self, table: TableTensors, encoding: TableEncoding, rows: Tensor, known: Tensor, cutoff: Tensor
+    ) -> Tensor:
+        """Return the elapsed times of rows (m,) until cutoffs (m,), NaN for row -1 and for moments that are not known."""
         if not len(table):
-            return torch.full((len(rows), len(spec.moments)), torch.nan, device=rows.device)
+            return torch.full((len(rows), len(encoding.moments)), torch.nan, device=rows.device)
         times = elapsed(cutoff, table.moments[rows.clamp(min=0)], self.unit)
         hidden = (rows < 0).unsqueeze(1)
-        if spec.clocks:
-            under = torch.tensor([moment.clock for moment in spec.moments], dtype=torch.int64, device=rows.device)
+        if encoding.clocks:
+            under = torch.tensor([moment.clock for moment in encoding.moments], dtype=torch.int64, device=rows.device)
             hidden = hidden | ~((under < 0) | known[:, under.clamp(min=0)])
         return times.masked_fill(hidden, torch.nan)
 
@@ -185,15 +193,24 @@ class Batcher:
 def compact(
     key: Tensor, size: int, slots: dict[str, np.ndarray[tuple[int], np.dtype[np.int64]]], name: str
 ) -> tuple[Tensor, Tensor]:
-    """Find the distinct keys: (one position of each, the number of the distinct key per position).
+    """Find the distinct keys among n.
 
     On the CPU a slot per possible key makes this linear and about ten times faster than sorting.
 
     Args:
         key: int64 (n,), in [0, size).
         size: Number of possible keys.
-        slots: Working memory kept between calls; never needs clearing.
-        name: Its entry for these keys.
+        slots: Working memory that is kept between calls; it needs no clearing.
+        name: The entry of the working memory for these keys.
+
+    Returns:
+        (first, place): int64 (distinct,), one position of each distinct key, and int64 (n,), the number of each key among the
+        distinct ones, so that `key[first][place]` equals `key`.
+
+    Example:
+        >>> first, place = compact(torch.tensor([7, 3, 7]), 10, {}, "rows")
+        >>> torch.tensor([7, 3, 7])[first][place].tolist()
+        [7, 3, 7]
     """
     if key.device.type != "cpu" or size > _MOST_SLOTS:
         _, place = torch.unique(key, return_inverse=True)
@@ -205,7 +222,7 @@ def compact(
         slots[name] = np.empty(size, np.int64)
     slot, keys = slots[name], key.numpy()
     order = np.arange(len(keys))
-    # assignment runs in order, so the last position of every key wins, whatever the slot held before
+    # the last assignment to a slot wins, so each slot holds the last position of its key, whatever it held before
     slot[keys] = order
     last = np.flatnonzero(slot[keys] == order)
     slot[keys[last]] = np.arange(len(last))

@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from relselect.rdl.training import trainer as training
-from relselect.rdl.training.snapshot import read_snapshot, write_snapshot
 from relselect.rdl.training.stepping import Stepper
-from tests.rdl.killed import CONFIG, study
+from relselect.rdl.training.training_state import read_training_state, write_training_state
+from tests.rdl.training.killed import CONFIG, study
 
 #: Steps of the training that is validated.
 TRAINED = CONFIG["epochs"] * CONFIG["steps_per_epoch"]
@@ -26,8 +26,8 @@ def whole(tmp_path_factory):
 
 
 def kill_at(folder: Path, step: int) -> None:
-    root = Path(__file__).resolve().parents[2]
-    command = [sys.executable, "-m", "tests.rdl.killed", str(folder), str(step)]
+    root = Path(__file__).resolve().parents[3]
+    command = [sys.executable, "-m", "tests.rdl.training.killed", str(folder), str(step)]
     done = subprocess.run(command, cwd=root, check=False, capture_output=True)
     assert done.returncode == -9, done.stderr.decode()
 
@@ -89,7 +89,7 @@ def test_a_state_of_another_training_or_a_damaged_one_is_not_taken_up(whole, tmp
     interrupt_at(tmp_path, 9, monkeypatch)
     state = tmp_path / "trials" / "0.unfinished" / "training.safetensors"
     held = state.read_bytes()
-    assert read_snapshot(state, "another") is None
+    assert read_training_state(state, "another") is None
     state.write_bytes(held[: len(held) // 2])
     resumed = study(tmp_path).best
     assert resumed.notes == whole.notes
@@ -99,8 +99,8 @@ def test_a_state_of_another_training_or_a_damaged_one_is_not_taken_up(whole, tmp
 def test_a_snapshot_holds_what_was_written(tmp_path):
     path, tensors = tmp_path / "a" / "b.safetensors", {"x.y": torch.arange(3), "x.z": torch.tensor(float("nan"))}
     facts = {"score": float("-inf"), "curve": [{"loss": 0.1}], "position": 2**40}
-    write_snapshot(path, "me", facts, tensors)
-    found = read_snapshot(path, "me")
+    write_training_state(path, "me", facts, tensors)
+    found = read_training_state(path, "me")
     assert found is not None
     assert json.dumps(found.facts) == json.dumps(facts)
     assert torch.equal(found.under("x")["y"], tensors["x.y"])

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.stats import chi2
 
 from relselect.database.clock import ALWAYS, NEVER
-from relselect.rdl.graph.graph import Link, build_graph
+from relselect.rdl.graph.graph import ForeignKeyEdges, build_graph
 from relselect.rdl.sampling.sampler import TemporalSampler
 
 SEEDS = st.integers(0, 2**20)
@@ -190,7 +190,7 @@ def test_bookkeeping_adds_up(make_world, seed):
 
 
 def star(children: int):
-    links = [Link("b", "of", "a", np.zeros(children, np.int64))]
+    links = [ForeignKeyEdges("b", "of", "a", np.zeros(children, np.int64))]
     times = {"a": np.zeros(1, np.int64), "b": np.arange(children, dtype=np.int64)}
     return build_graph(times, {"a": np.zeros(1, np.int64), "b": np.arange(children, dtype=np.int64)}, links)
 

@@ -1,7 +1,7 @@
-"""What is fitted of a table before any training: its feature columns, their scales and vocabularies.
+"""Fits the feature columns of a table before training: scales of numbers, vocabularies of categories, term counts of texts.
 
-Only values visible at the end of training are looked at. The result is plain data, so that a saved model carries it as JSON
-and a later database is read the same way.
+Only values that are visible at the end of training are used. The result is plain data, so that a saved model carries it as
+JSON and a later database is read the same way. This module computes no tensors (see `relselect.rdl.graph.features`).
 """
 
 from __future__ import annotations
@@ -24,17 +24,25 @@ if TYPE_CHECKING:
 
     from relselect.problem import Problem
 
-__all__ = ["LARGEST", "CategoryColumn", "MomentColumn", "NumericColumn", "TableSpec", "fit_columns", "fit_tables"]
+__all__ = ["LARGEST", "CategoryColumn", "MomentColumn", "NumericColumn", "TableEncoding", "fit_columns", "fit_tables"]
 
-#: Categories kept per column, the most frequent ones; the rest share the bucket of unseen values.
+#: Categories kept per column, the most frequent ones; all others share the code of unseen values.
 MAX_CATEGORIES = 500
-#: Numbers are cut to this size: differences of larger ones overflow.
+#: Numbers are clipped to this magnitude: differences of larger ones overflow.
 LARGEST = 1e100
 
 
 @dataclass(frozen=True)
 class NumericColumn:
-    """A number or boolean, scaled as asinh((value - center) / scale); `clock` numbers the mask it is under, -1 for none."""
+    """A numeric or boolean column, which the network reads as asinh((value - center) / scale).
+
+    Attributes:
+        name: The column.
+        center: The median of the fitted values.
+        scale: Their interquartile range / 1.349 (the standard deviation, were they normal); their standard deviation where
+            that range is 0, and 1 where that is 0 too.
+        clock: Position in `TableEncoding.clocks` of the column that says when the values become known, -1 for none.
+    """
 
     name: str
     center: float
@@ -44,7 +52,13 @@ class NumericColumn:
 
 @dataclass(frozen=True)
 class CategoryColumn:
-    """A category with its vocabulary; a value outside it, or a NULL, has a code of its own."""
+    """A categorical column.
+
+    Attributes:
+        name: The column.
+        values: The vocabulary, most frequent value first; values outside it share one code, and NULL has another.
+        clock: See `NumericColumn`.
+    """
 
     name: str
     values: tuple[str, ...]
@@ -53,22 +67,27 @@ class CategoryColumn:
 
 @dataclass(frozen=True)
 class MomentColumn:
-    """A point in time, read relative to the cutoff of the tree it stands in."""
+    """A column of points in time, which the network reads as the time elapsed until the cutoff of the task row.
+
+    Attributes:
+        name: The column.
+        clock: See `NumericColumn`.
+    """
 
     name: str
     clock: int = -1
 
 
 @dataclass(frozen=True)
-class TableSpec:
-    """The feature columns of a table.
+class TableEncoding:
+    """The fitted feature columns of a table.
 
     Attributes:
-        numeric: Numbers and booleans.
-        categories: Categories.
-        moments: Points in time, the row's own time first where the table has one.
-        clocks: Columns that say when others become known; a column's `clock` is a place in this list.
-        texts: Texts.
+        numeric: Numeric and boolean columns.
+        categories: Categorical columns.
+        moments: Columns of points in time, the row's own time first where the table has one.
+        clocks: Columns that say when the values of others become known; a column's `clock` is a position in this list.
+        texts: Text columns.
     """
 
     numeric: tuple[NumericColumn, ...] = ()
@@ -78,12 +97,12 @@ class TableSpec:
     texts: tuple[TextColumn, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Return the specification as JSON-able data."""
+        """Return the encoding as JSON-able data."""
         return asdict(self)
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> TableSpec:
-        """Read what `to_json` returned."""
+    def from_json(cls, data: Mapping[str, Any]) -> TableEncoding:
+        """Rebuild an encoding from what `to_json` returned."""
         return cls(
             tuple(NumericColumn(**each) for each in data["numeric"]),
             tuple(CategoryColumn(each["name"], tuple(each["values"]), each["clock"]) for each in data["categories"]),
@@ -93,23 +112,23 @@ class TableSpec:
         )
 
 
-def fit_tables(problem: Problem) -> dict[str, TableSpec]:
+def fit_tables(problem: Problem) -> dict[str, TableEncoding]:
     """Fit the columns of every table of a problem on what is visible at the end of training."""
-    specs: dict[str, TableSpec] = problem.cached(("rdl", "specification"), lambda: _fit_tables(problem))
-    return specs
+    encodings: dict[str, TableEncoding] = problem.cached(("rdl", "table encodings"), lambda: _fit_tables(problem))
+    return encodings
 
 
-def _fit_tables(problem: Problem) -> dict[str, TableSpec]:
-    specs = {}
+def _fit_tables(problem: Problem) -> dict[str, TableEncoding]:
+    encodings = {}
     for name, table in problem.database.tables.items():
         visible = problem.visible(name, problem.fit_asof)
         clocks = tuple(sorted(table.known_at))
         known = visible_masked(problem.database, name, problem.fit_asof)
         place = {column: clocks.index(clock) for column in known if (clock := table.clock_of(column)) is not None}
-        specs[name] = fit_columns(
+        encodings[name] = fit_columns(
             table.data, problem.types[name], visible, known=known, clock_of=place, clocks=clocks, time=table.time
         )
-    return specs
+    return encodings
 
 
 def fit_columns(
@@ -121,20 +140,20 @@ def fit_columns(
     clock_of: Mapping[str, int] | None = None,
     clocks: tuple[str, ...] = (),
     time: str | None = None,
-) -> TableSpec:
+) -> TableEncoding:
     """Fit the columns of one table.
 
     Args:
         data: The rows.
         types: Semantic type per column.
-        visible: (rows,) mask of the rows that may be looked at.
-        known: For masked columns, the narrower mask of values that may be looked at.
-        clock_of: For masked columns, the place of their clock in `clocks`.
+        visible: bool (rows,), the rows that may be read.
+        known: Per masked column bool (rows,), the values that may be read: a subset of `visible`.
+        clock_of: Per masked column, the position of its clock in `clocks`.
         clocks: The clock columns.
         time: The row's own time column.
 
     Returns:
-        The specification. Columns that never vary are left out.
+        The encoding. Columns that never vary are left out.
     """
     numeric, categories, moments, texts = [], [], [], []
     if time is not None:
@@ -154,7 +173,7 @@ def fit_columns(
         elif kind == SemanticType.TEXT:
             text = fit_text(name, data[name], mask, clock)
             texts.extend([text] if text else [])
-    return TableSpec(tuple(numeric), tuple(categories), tuple(moments), clocks, tuple(texts))
+    return TableEncoding(tuple(numeric), tuple(categories), tuple(moments), clocks, tuple(texts))
 
 
 def _fit_numeric(name: str, values: NDArray[np.float64], clock: int) -> NumericColumn | None:
@@ -163,7 +182,7 @@ def _fit_numeric(name: str, values: NDArray[np.float64], clock: int) -> NumericC
     if not len(present):
         return None
     low, center, high = (float(value) for value in np.quantile(present, [0.25, 0.5, 0.75]))
-    # an interquartile range of nothing (mostly zeros, booleans) falls back to the standard deviation
+    # columns of mostly one value, such as booleans, have an interquartile range of 0
     scale = (high - low) / 1.349 or float(present.std())
     if scale == 0 and len(present) == len(values):
         return None

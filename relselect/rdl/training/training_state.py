@@ -1,4 +1,7 @@
-"""The state of an unfinished training on disk: one safetensors file with JSON in its header, replaced whole or not at all."""
+"""Stores the state of an unfinished training in one safetensors file with JSON in its header, replaced atomically.
+
+What belongs to the state is decided by `relselect.rdl.training.stepping` and `relselect.rdl.training.trainer`.
+"""
 
 from __future__ import annotations
 
@@ -21,33 +24,33 @@ if TYPE_CHECKING:
     from relselect.problem import Problem
     from relselect.rdl.network.model import Blueprint
 
-__all__ = ["Snapshot", "identity_of", "read_snapshot", "write_snapshot"]
+__all__ = ["TrainingState", "training_identity", "read_training_state", "write_training_state"]
 
 
 @dataclass(frozen=True)
-class Snapshot:
-    """A state that was read.
+class TrainingState:
+    """The stored state of an unfinished training.
 
     Attributes:
-        facts: Plain data.
-        tensors: By name, on the CPU.
+        facts: JSON-able data: steps, learning curve, position in the shuffled rows.
+        tensors: By name, on the CPU: weights, their mean, optimiser state, generators, checkpoints.
     """
 
     facts: dict[str, Any]
     tensors: dict[str, Tensor]
 
     def under(self, prefix: str) -> dict[str, Tensor]:
-        """Return the tensors whose names begin with `prefix` and a dot, without it."""
+        """Return the tensors whose names begin with `prefix` and a dot, by the rest of their names."""
         start = f"{prefix}."
         return {name.removeprefix(start): each for name, each in self.tensors.items() if name.startswith(start)}
 
 
-def identity_of(blueprint: Blueprint, problem: Problem, seed: int) -> str:
-    """Return a text that two trainings share only if they are the same: data, task, options, seed."""
+def training_identity(blueprint: Blueprint, problem: Problem, seed: int) -> str:
+    """Return a hash of everything that a training depends on: data, task, regime, architecture, options, seed."""
     parts = {
         "settings": blueprint.settings.to_config(),
         "edge_types": blueprint.edge_types,
-        "tables": {name: spec.to_json() for name, spec in blueprint.specs.items()},
+        "tables": {name: encoding.to_json() for name, encoding in blueprint.encodings.items()},
         "task": problem.task.fingerprint,
         "database": problem.database.fingerprint,
         "regime": problem.task.regime,
@@ -56,23 +59,23 @@ def identity_of(blueprint: Blueprint, problem: Problem, seed: int) -> str:
     return fingerprint_json(parts)
 
 
-def write_snapshot(path: Path, identity: str, facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
-    """Write a state; a kill at any moment leaves the former one.
+def write_training_state(path: Path, identity: str, facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+    """Write a training state; if the process is killed meanwhile, the state written before stays.
 
     Args:
-        path: The file; its folder is made.
-        identity: Of the training, see `identity_of`.
+        path: The file; its folder is created.
+        identity: See `training_identity`.
         facts: JSON-able data.
         tensors: By name.
     """
-    # tensors that share memory cannot be written: each becomes its own
+    # safetensors refuses tensors that share memory: each is copied
     plain = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
     with replacing(path, sole_writer=True) as draft:
         save_file(plain, draft, metadata={"identity": identity, "facts": json.dumps(dict(facts))})
 
 
-def read_snapshot(path: Path, identity: str) -> Snapshot | None:
-    """Return the state of the training with this identity; None where there is none, or another's, or a damaged one."""
+def read_training_state(path: Path, identity: str) -> TrainingState | None:
+    """Return the state of the training with this identity; None where the file is missing, damaged or of another training."""
     if not path.exists():
         return None
     try:
@@ -80,6 +83,6 @@ def read_snapshot(path: Path, identity: str) -> Snapshot | None:
             header = stored.metadata() or {}
             if header.get("identity") != identity:
                 return None
-            return Snapshot(json.loads(header["facts"]), {name: stored.get_tensor(name) for name in stored.keys()})  # noqa: SIM118
+            return TrainingState(json.loads(header["facts"]), {name: stored.get_tensor(name) for name in stored.keys()})  # noqa: SIM118
     except (SafetensorError, OSError, KeyError, ValueError):
         return None

@@ -10,12 +10,12 @@ import torch
 
 from relselect.rdl.family import blueprint_of
 from relselect.rdl.graph.features import RESERVED, UNSEEN, TableTensors
-from relselect.rdl.graph.specification import CategoryColumn, TableSpec
-from relselect.rdl.network.encoders import StackedEncoder
+from relselect.rdl.graph.table_encoding import CategoryColumn, TableEncoding
 from relselect.rdl.network.ensemble import NetworkEnsemble
-from relselect.rdl.settings import Settings
+from relselect.rdl.network.stacked_encoder import StackedEncoder
+from relselect.rdl.settings import NetworkSettings
 from relselect.rdl.training.fitted import batcher_of, row_tensors
-from relselect.rdl.training.stepping import Order, Stepper
+from relselect.rdl.training.stepping import ShuffledBatches, Stepper
 
 CPU = torch.device("cpu")
 
@@ -32,11 +32,11 @@ def trained(problem, threads: int, members: int = 2) -> tuple[Stepper, list[floa
     """Take some steps with members of one thread each, beside one another or one after another."""
     torch.set_num_threads(threads)
     torch.manual_seed(3)
-    blueprint = blueprint_of(problem, Settings(members=members, channels=16, fan_out=8, batch_size=64))
+    blueprint = blueprint_of(problem, NetworkSettings(members=members, channels=16, fan_out=8, batch_size=64))
     rows = row_tensors(blueprint, problem.rows("train"), CPU)
     stepper, batcher = Stepper(NetworkEnsemble(blueprint), blueprint, rows), batcher_of(blueprint, problem, CPU, seed=1)
     torch.set_num_threads(1)
-    order = Order(len(rows), 64, 0)
+    order = ShuffledBatches(len(rows), 64, 0)
     return stepper, [float(stepper.step(batcher.batch(rows, order.next()))) for _ in range(4)]
 
 
@@ -65,7 +65,7 @@ def test_members_differ_and_their_outputs_are_averaged(make_problem):
 def test_a_member_learns_as_it_would_alone(make_problem):
     """No gradient, no clipping and no dropout of one member reaches another."""
     problem = make_problem()
-    blueprint = blueprint_of(problem, Settings(channels=16, fan_out=8, dropout=0.0, members=2))
+    blueprint = blueprint_of(problem, NetworkSettings(channels=16, fan_out=8, dropout=0.0, members=2))
     one = replace(blueprint, settings=replace(blueprint.settings, members=1))
     rows = row_tensors(blueprint, problem.rows("train"), CPU)
     batch = batcher_of(blueprint, problem, CPU, seed=1).batch(rows, torch.arange(64))
@@ -84,10 +84,10 @@ def test_a_member_learns_as_it_would_alone(make_problem):
 
 
 def test_a_category_that_training_never_met_is_read_as_nothing():
-    spec = TableSpec(categories=(CategoryColumn("kind", ("a", "b", "c")),))
+    spec = TableEncoding(categories=(CategoryColumn("kind", ("a", "b", "c")),))
     torch.manual_seed(0)
     encoder = StackedEncoder(spec, 8, 0, 0.0)
-    encoder.forget_categories()
+    encoder.zero_category_embeddings()
     codes = torch.from_numpy(np.random.default_rng(0).integers(RESERVED, RESERVED + 2, (400, 1)))  # a and b alone
     nothing = torch.empty(400, 0, dtype=torch.int64)
     tensors = TableTensors(nothing.float(), codes, nothing, nothing)

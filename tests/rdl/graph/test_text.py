@@ -18,9 +18,9 @@ from relselect.problem import Problem
 from relselect.rdl import RDL
 from relselect.rdl.family import blueprint_of, read_of
 from relselect.rdl.graph.features import read_columns
-from relselect.rdl.graph.specification import TableSpec, fit_columns, fit_tables
+from relselect.rdl.graph.table_encoding import TableEncoding, fit_columns, fit_tables
 from relselect.rdl.graph.text import WIDTH, encode_texts, fit_text
-from relselect.rdl.settings import Settings
+from relselect.rdl.settings import NetworkSettings
 from relselect.tasks import Task
 from tests.rows import shared_rows
 
@@ -103,20 +103,20 @@ def test_names_are_told_from_prose():
 
 
 def test_names_are_read_only_when_asked_for(reviews):
-    spec = blueprint_of(reviews, Settings()).specs["posts"]
+    spec = blueprint_of(reviews, NetworkSettings()).encodings["posts"]
     assert [text.name for text in spec.texts] == ["body"]
-    assert blueprint_of(reviews, Settings(texts="none")).specs["posts"].texts == ()
+    assert blueprint_of(reviews, NetworkSettings(texts="none")).encodings["posts"].texts == ()
     specs = fit_tables(reviews)
     named = replace(specs["posts"], texts=tuple(replace(text, names=True) for text in specs["posts"].texts))
-    assert read_of(named, Settings()).texts == ()
-    assert read_of(named, Settings(texts="all")).texts == named.texts
+    assert read_of(named, NetworkSettings()).texts == ()
+    assert read_of(named, NetworkSettings(texts="all")).texts == named.texts
 
 
 def test_columns_of_text_are_read_once_per_text_and_survive_json():
     texts, _ = texts_of(30)
     data = pa.table({"note": [*texts, None, texts[0]]})
     spec = fit_columns(data, {"note": SemanticType.TEXT}, np.ones(32, bool))
-    assert TableSpec.from_json(spec.to_json()) == spec
+    assert TableEncoding.from_json(spec.to_json()) == spec
     column = read_columns(data, spec, []).texts[0]
     assert column.vectors.shape == (31, WIDTH)
     assert column.code[30] == 0

@@ -12,10 +12,10 @@ from relselect.database.clock import DAY, NEVER
 from relselect.problem import Problem
 from relselect.rdl.family import blueprint_of
 from relselect.rdl.network.ensemble import NetworkEnsemble
-from relselect.rdl.network.level import Level, level_of
-from relselect.rdl.settings import Settings
+from relselect.rdl.network.label_level import LabelLevel, fit_label_level
+from relselect.rdl.network.target import Target
+from relselect.rdl.settings import NetworkSettings
 from relselect.rdl.training.fitted import batcher_of, row_tensors
-from relselect.rdl.training.target import Target
 
 
 def known(problem):
@@ -41,7 +41,7 @@ def by_definition(problem, asof, most):
 def test_it_is_the_mean_of_the_latest_known_labels(make_problem, most):
     problem = make_problem("regression")
     target = Target.of(problem)
-    level = level_of(problem, target, most)
+    level = fit_label_level(problem, target, most)
     since, _ = known(problem)
     asofs = np.array([since.min() - 1, since.min(), *(np.unique(since)[1:] - 1), since.max(), since.max() + 99 * DAY])
     found = level.at(torch.from_numpy(asofs))
@@ -58,16 +58,16 @@ def test_labels_that_are_known_later_change_nothing(make_problem):
         name: replace(frame, label=np.where(frame.known_at > asof, 1e6, frame.label))
         for name, frame in task.splits.items()
     }
-    other = level_of(Problem(problem.user_database, replace(task, splits=splits)), target)
+    other = fit_label_level(Problem(problem.user_database, replace(task, splits=splits)), target)
     asofs = torch.arange(asof - 100 * DAY, asof + 1, DAY)
-    assert torch.equal(level_of(problem, target).at(asofs), other.at(asofs))
-    assert not torch.equal(level_of(problem, target).value, other.value)
+    assert torch.equal(fit_label_level(problem, target).at(asofs), other.at(asofs))
+    assert not torch.equal(fit_label_level(problem, target).value, other.value)
 
 
 def test_a_static_task_has_one_level(make_problem):
     problem = make_problem("regression", static=True)
     target = Target.of(problem)
-    found = level_of(problem, target)
+    found = fit_label_level(problem, target)
     assert len(found.since) == 0
     assert found.value.tolist() == [0.0]
 
@@ -77,7 +77,7 @@ def test_a_static_task_has_one_level(make_problem):
 )
 def test_a_regression_reads_it_where_it_may(make_problem, kind, level, reads):
     problem = make_problem(kind)
-    blueprint = blueprint_of(problem, Settings(level=level, channels=16))
+    blueprint = blueprint_of(problem, NetworkSettings(level=level, channels=16))
     torch.manual_seed(0)
     network = NetworkEnsemble(blueprint).eval()
     batcher = batcher_of(blueprint, problem, torch.device("cpu"))
@@ -85,5 +85,5 @@ def test_a_regression_reads_it_where_it_may(make_problem, kind, level, reads):
     before = network(batcher.batch(rows, torch.arange(8)))
     assert (batcher.level is not None) == reads
     if batcher.level is not None:
-        batcher.level = Level(batcher.level.since, batcher.level.value + 1)
+        batcher.level = LabelLevel(batcher.level.since, batcher.level.value + 1)
         assert not torch.isclose(network(batcher.batch(rows, torch.arange(8))), before).any()
