@@ -160,6 +160,15 @@ def test_a_database_that_declares_less_is_refused():
         problem.rebind(Database(loose))
 
 
+def test_everything_that_does_not_fit_is_reported_at_once(problem):
+    tables = problem.user_database.tables
+    timeless = replace(tables["orders"], data=tables["orders"].data.drop_columns(["total"]), time=None)
+    with pytest.raises(
+        TaskError, match=r"(?s)orders.total.*orders: time when.*lacks tables or columns.*lacks declarations"
+    ):
+        problem.rebind(Database([tables["users"], tables["products"], timeless]))
+
+
 def test_text_where_training_saw_numbers_is_refused():
     problem = shop_problem()
     orders = problem.user_database["orders"]
