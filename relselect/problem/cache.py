@@ -124,8 +124,9 @@ def default_bound() -> int:
 def size_of(artefact: Any) -> int:
     """Return the bytes of an artefact: arrays, Arrow, tensors, data frames, and containers or objects that hold them.
 
-    An object that is reached twice is counted once, tensors on a GPU are counted as well. Functions, classes and modules count nothing, and neither does a
-    `Database`, which artefacts refer to but do not own. Of a long list only some elements are measured.
+    An object that is reached twice is counted once. Tensors on a GPU are counted as well. Functions, classes and modules
+    count nothing, and neither does a `Database`, which artefacts refer to but do not own. Of a long list only some elements
+    are measured.
 
     >>> import numpy as np
     >>> size_of({"times": np.zeros(1_000, dtype=np.int64)}) >= 8_000

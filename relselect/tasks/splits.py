@@ -119,7 +119,8 @@ def purge(
 ) -> tuple[dict[Split, LabelFrame], dict[Split, int]]:
     """Leave out the rows of a split whose label is known only after the next split has begun.
 
-    A row stays when `known_at + embargo <= start of the next split`. Rows whose label time is unknown stay (de Prado 2018, chapter 7, for purging and embargo).
+    A row stays when `known_at + embargo <= start of the next split`, and when its label time is unknown (de Prado 2018,
+    chapter 7, for purging and embargo).
 
     Args:
         frames: The splits.
