@@ -18,9 +18,10 @@ from relselect.threads import wait_passively
 
 if TYPE_CHECKING:
     from relselect.profile import Profile
+    from relselect.run import RunResult
     from relselect.selector import Recommendation
 
-__all__ = ["Fitted", "load", "open_task", "profile", "recommend", "select_and_train"]
+__all__ = ["Fitted", "load", "measure", "open_task", "profile", "recommend", "select_and_train"]
 
 
 def select_and_train(
@@ -98,12 +99,19 @@ def recommend(database: Database, task: Task, *, on_event: Emit | None = None, s
     Returns:
         The recommendation; its `report` writes the measurement as a page.
     """
-    wait_passively()
     from relselect.report import record_of, write_report
-    from relselect.run import Settings, measure
 
-    result = measure(Problem(database, task), Settings(seed=seed), Budget(None), on_event)
+    result = measure(database, task, on_event=on_event, seed=seed)
     return result.recommendation.reported_by(lambda path: write_report(record_of(result), path))
+
+
+def measure(database: Database, task: Task, *, on_event: Emit | None = None, seed: int = 0) -> RunResult:
+    """Return the whole result of a measurement without training, its recommendation among it; arguments as for `recommend`."""
+    wait_passively()
+    from relselect.run import Settings
+    from relselect.run import measure as measured
+
+    return measured(Problem(database, task), Settings(seed=seed), Budget(None), on_event)
 
 
 def profile(

