@@ -18,6 +18,15 @@ if TYPE_CHECKING:
 
 __all__ = ["features"]
 
+_Out = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="A .parquet file for the features.")]
+_SavedPlan = Annotated[
+    Path | None, typer.Option("--plan", metavar="FILE", help="Apply a saved plan instead of the default one.")
+]
+_Rich = Annotated[bool, typer.Option("--rich", help="Medians, quantiles, trends, conditions and more as well.")]
+_Engine = Annotated[
+    Literal["prefix", "sql", "featuretools"], typer.Option("--engine", help="What computes the values.")
+]
+
 #: Rows that are printed in a terminal.
 _SHOWN_ROWS = 20
 
@@ -25,10 +34,8 @@ _SHOWN_ROWS = 20
 def features(
     source: Source,
     task: TaskName,
-    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="A .parquet file for the features.")] = None,
-    plan: Annotated[
-        Path | None, typer.Option("--plan", metavar="FILE", help="Apply a saved plan instead of the default one.")
-    ] = None,
+    out: _Out = None,
+    plan: _SavedPlan = None,
     save_plan: Annotated[Path | None, typer.Option("--save-plan", metavar="FILE", help="Write the plan there.")] = None,
     describe: Annotated[bool, typer.Option("--describe", help="Say what every feature is; compute nothing.")] = False,
     sql: Annotated[
@@ -40,15 +47,13 @@ def features(
     at: Annotated[
         str | None, typer.Option("--at", metavar="DATE", help="Everyone the task asks about at a date.")
     ] = None,
-    engine: Annotated[Literal["prefix", "sql", "featuretools"], typer.Option("--engine", help="Computes.")] = "prefix",
+    engine: _Engine = "prefix",
     depth: Annotated[int, typer.Option("--depth", help="Steps of a path at most, 1 to 3.")] = 2,
     max_features: Annotated[int, typer.Option("--max-features", help="Features of the default plan at most.")] = 600,
     window: Annotated[
         list[str] | None, typer.Option("--window", metavar="LENGTH", help="A window such as 60d; may be repeated.")
     ] = None,
-    rich: Annotated[
-        bool, typer.Option("--rich", help="Medians, quantiles, trends, conditions and more as well.")
-    ] = False,
+    rich: _Rich = False,
     memory_limit: Annotated[
         str | None, typer.Option("--memory-limit", metavar="SIZE", help="Such as 2GB; rows are computed in blocks.")
     ] = None,

@@ -22,8 +22,7 @@ from relselect.cli.train import predictor_folder
 from relselect.errors import BudgetError, ConfigError
 from relselect.events import Notice
 from relselect.report import write_report
-
-from .report.records import advice_record, run_record
+from tests.report.records import advice_record, run_record
 
 MANIFEST = """
 name: shop
