@@ -17,8 +17,9 @@ from relselect.database.columns import combine_keys
 from relselect.events import silent
 from relselect.families.protocol import Family
 from relselect.problem import Problem
+from relselect.problem.rows import fit_rows
 from relselect.tasks import Task
-from relselect.tasks.frames import LabelFrame
+from relselect.tasks.labels import LabelFrame
 from relselect.tasks.splits import purge
 
 DATABASE = "rel-f1"
@@ -122,10 +123,10 @@ def measure(
     """
     begun = time.monotonic()
     config = {**family.default(problem), **changes}
-    candidate = family.fit(problem, config, seed=seed, number=0, budget=Budget(seconds), emit=silent)
+    candidate = family.fit(problem, fit_rows(problem), config, seed=seed, number=0, budget=Budget(seconds), emit=silent)
     sign, found = problem.task.metric.sign, float("nan")
     if test:
         rows = problem.rows("test")
         predicted = family.predict(candidate, problem, rows.unlabelled())
         found = sign * problem.task.metric.score(np.asarray(rows.label), predicted)
-    return Score(sign * candidate.val_score, found, time.monotonic() - begun)
+    return Score(sign * candidate.score, found, time.monotonic() - begun)

@@ -33,7 +33,7 @@ from relselect.dfs.featuretools import (
     to_featuretools,
 )
 from relselect.dfs.featuretools.delayed import dependencies
-from relselect.dfs.featuretools.reading import Reader
+from relselect.dfs.featuretools.reading import DefinitionReader
 from relselect.dfs.plan.enumeration import default_plan
 from relselect.dfs.plan.plan import Plan
 from relselect.dfs.prefix.encoding import Vocabulary
@@ -166,7 +166,7 @@ def differences(
 def read(problem: Problem, rows: Rows, arguments: argparse.Namespace) -> dict[str, Any]:
     """Compare featuretools' own definitions with what they are read as."""
     definitions = enumerate_featuretools(problem, 2, PRIMITIVES, where=["count", "mean"])
-    reader = Reader(problem)
+    reader = DefinitionReader(problem)
     pairs = [(definition, feature) for definition in definitions if (feature := reader.read(definition)) is not None]
     others = [definition for definition in definitions if reader.read(definition) is None]
     rng = np.random.default_rng(arguments.seed)

@@ -77,7 +77,7 @@ def measured(name: str, hidden: bool = False) -> dict[str, Any]:
     found = [
         (each.what, back[each.table], tuple(columns[each.table, column][1] for column in each.columns),
          back[each.value] if each.what == "foreign_key" else each.value)
-        for each in proposal.findings
+        for each in proposal.lines
     ]  # fmt: skip
     dropped = {(table, column) for table, spec in manifest.tables.items() for column in spec.drop}
     row: dict[str, Any] = {"database": name, "tables": len(tables), "seconds": seconds,

@@ -32,6 +32,7 @@ from relselect.budget import Budget
 from relselect.examples.synthetic import Planted, planted
 from relselect.families.registry import family_of
 from relselect.problem import Problem
+from relselect.problem.rows import fit_rows
 from relselect.threads import wait_passively
 from relselect.tuning import tune
 
@@ -80,16 +81,16 @@ def tuned(name: str, made: Planted, seed: int, seconds: float) -> dict[str, Any]
     # a problem of its own for each: neither finds what the other has computed
     problem, family = Problem(made.example.database, made.example.task("planted")), family_of(name)
     with tempfile.TemporaryDirectory() as folder:
-        study = tune(family, problem, budget=Budget(seconds), seed=seed, folder=Path(folder))
-        best = max(study.candidates, key=lambda candidate: np.nan_to_num(candidate.val_score, nan=-np.inf))
+        study = tune(family, problem, fit_rows(problem), budget=Budget(seconds), seed=seed, folder=Path(folder))
+        best = max(study.candidates, key=lambda candidate: np.nan_to_num(candidate.score, nan=-np.inf))
         rows = problem.rows("test")
         predicted = family.predict(best, problem, rows.unlabelled())
     return {
         "test": round(problem.task.metric.score(np.asarray(rows.label), predicted), 5),
-        "val": round(best.val_score, 5),
+        "val": round(best.score, 5),
         "trials": len(study.candidates),
         "chosen": best.number,
-        "default_val": round(study.candidates[0].val_score, 5),
+        "default_val": round(study.candidates[0].score, 5),
         "seconds": round(study.seconds, 1),
     }
 

@@ -80,12 +80,13 @@ def train(case: str, way: str, seed: int, regime: str, seconds: float) -> dict[s
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])
     import torch
 
-    import relselect.rdl.sampling.batch as batches
+    import relselect.rdl.network.batch as batches
     from relselect.api import open_task
     from relselect.budget import Budget
     from relselect.configs import open_database
     from relselect.events import EpochDone, Event
     from relselect.problem import Problem
+    from relselect.problem.rows import fit_rows
     from relselect.rdl import RDL
 
     if way == "relbench":
@@ -106,7 +107,7 @@ def train(case: str, way: str, seed: int, regime: str, seconds: float) -> dict[s
             marks.append((time.monotonic() - begun, event.score, event.seconds))
 
     config = {**family.default(problem), **WAYS[way]}
-    candidate = family.fit(problem, config, seed=seed, number=0, budget=Budget(seconds), emit=listen)
+    candidate = family.fit(problem, fit_rows(problem), config, seed=seed, number=0, budget=Budget(seconds), emit=listen)
     return {
         "case": case,
         "way": way,

@@ -34,7 +34,7 @@ from relselect import examples
 from relselect.problem import Problem
 from relselect.rdl.graph.adjacency import ParentRelation
 from relselect.rdl.graph.graph import Graph, database_graph
-from relselect.rdl.sampling.sampler import TemporalSampler, Trees
+from relselect.rdl.sampling.sampler import SampledTrees, TemporalSampler
 
 Rows = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
@@ -109,7 +109,7 @@ def ways(graph: Graph, entity: str, rows: list[Rows], fan_out: tuple[int, int], 
     return told
 
 
-def edges_of(trees: Trees) -> int:
+def edges_of(trees: SampledTrees) -> int:
     return sum(each.shape[1] for each in trees.edge_index.values())
 
 

@@ -18,10 +18,9 @@ from relselect.threads import wait_passively
 
 if TYPE_CHECKING:
     from relselect.profile import Profile
-    from relselect.run import RunResult
     from relselect.selector import Recommendation
 
-__all__ = ["Fitted", "load", "measure", "open_task", "profile", "recommend", "select_and_train"]
+__all__ = ["Fitted", "load", "open_task", "profile", "recommend", "select_and_train"]
 
 
 def select_and_train(
@@ -99,19 +98,13 @@ def recommend(database: Database, task: Task, *, on_event: Emit | None = None, s
     Returns:
         The recommendation; its `report` writes the measurement as a page.
     """
-    from relselect.report import record_of, write_report
-
-    result = measure(database, task, on_event=on_event, seed=seed)
-    return result.recommendation.reported_by(lambda path: write_report(record_of(result), path))
-
-
-def measure(database: Database, task: Task, *, on_event: Emit | None = None, seed: int = 0) -> RunResult:
-    """Return the whole result of a measurement without training, its recommendation among it; arguments as for `recommend`."""
     wait_passively()
-    from relselect.run import Settings
-    from relselect.run import measure as measured
+    from relselect.report import record_of, write_report
+    from relselect.run import Settings, measure
 
-    return measured(Problem(database, task), Settings(seed=seed), Budget(None), on_event)
+    result = measure(Problem(database, task), Settings(seed=seed), Budget(None), on_event)
+    record = record_of(result)
+    return result.recommendation.reported_by(record, lambda path: write_report(record, path))
 
 
 def profile(

@@ -6,7 +6,6 @@ half-written or damaged bundle is recognised.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -14,8 +13,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from relselect.configs import known_databases
@@ -24,10 +21,11 @@ from relselect.database.table import SemanticType
 from relselect.drift import TrainingSnapshot
 from relselect.errors import BundleError
 from relselect.families.registry import family_of
+from relselect.files import write_json
+from relselect.hashing import sha256_of_file
 from relselect.run import Decision, RunResult
 from relselect.tasks import Task
-from relselect.tasks.frames import LabelFrame
-from relselect.tasks.metrics import metric_of
+from relselect.tasks.labels import LabelFrame
 from relselect.tasks.splits import SPLITS
 from relselect.tuning import load_candidate, save_candidate
 
@@ -42,12 +40,7 @@ _MANIFEST = "manifest.json"
 #: The validated model, the deployed one where it is another, the task, the result and what else `Fitted` needs.
 _PARTS = ("model", "deployed", "task", "result.json", "fitted.json")
 #: What a kill during `save_bundle` may leave before the manifest is written.
-LEFTOVERS = (".partial", f".{_MANIFEST}", *_PARTS)
-_TASK_FIELDS = (
-    "name", "entity", "kind", "target", "regime", "horizon", "classes", "static", "time_kind", "key_columns",
-    "feature_columns", "population", "label_query", "known_after", "every", "hidden_columns", "notes", "description",
-)  # fmt: skip
-_TUPLES = ("classes", "key_columns", "feature_columns", "hidden_columns", "notes")
+LEFTOVERS = (".partial", f".{_MANIFEST}.partial", *_PARTS)
 
 
 def save_bundle(fitted: Fitted, folder: Path) -> Path:
@@ -82,9 +75,7 @@ def save_bundle(fitted: Fitted, folder: Path) -> Path:
         if (draft / part).exists():
             os.replace(draft / part, target)
     draft.rmdir()
-    partial = folder / f".{_MANIFEST}"
-    _write_json(partial, manifest)
-    os.replace(partial, folder / _MANIFEST)
+    _write_json(folder / _MANIFEST, manifest)
     return folder
 
 
@@ -180,7 +171,7 @@ def _check(folder: Path) -> None:
     damaged = [
         name
         for name, digest in manifest["files"].items()
-        if not (folder / name).exists() or _hash(folder / name) != digest
+        if not (folder / name).exists() or sha256_of_file(folder / name) != digest
     ]
     if damaged:
         raise BundleError("path", str(folder), f"files are missing or changed: {', '.join(damaged[:5])}", again)
@@ -188,50 +179,22 @@ def _check(folder: Path) -> None:
 
 def _hashes(folder: Path) -> dict[str, str]:
     files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): _hash(path) for path in files}
-
-
-def _hash(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return {path.relative_to(folder).as_posix(): sha256_of_file(path) for path in files}
 
 
 def _write_json(path: Path, value: Any) -> None:
-    path.write_text(json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_json(path, value, sort_keys=True, sole_writer=True)
 
 
 def _save_task(task: Task, folder: Path) -> None:
     folder.mkdir()
-    rules = {name: getattr(task, name) for name in _TASK_FIELDS}
-    rules["metric"] = task.metric.name
-    rules["starts"], rules["purged"] = dict(task.starts), dict(task.purged)
-    _write_json(folder / "task.json", rules)
+    _write_json(folder / "task.json", task.to_json())
     for split, frame in task.splits.items():
-        columns = {f"key_{n}": frame.keys[name] for n, name in enumerate(frame.keys.column_names)}
-        columns |= {
-            name: pa.chunked_array([pa.array(getattr(frame, name))]) for name in ("cutoff", "known_at", "label")
-        }
-        if frame.features is not None:
-            columns |= {f"feature_{name}": frame.features[name] for name in frame.features.column_names}
-        pq.write_table(pa.table(columns), folder / f"{split}.parquet", compression="zstd")
+        pq.write_table(frame.to_arrow(), folder / f"{split}.parquet", compression="zstd")
 
 
 def _load_task(folder: Path) -> Task:
     rules = json.loads((folder / "task.json").read_text(encoding="utf-8"))
-    metric = metric_of(rules.pop("metric"), rules["kind"])
-    for name in _TUPLES:
-        rules[name] = None if rules[name] is None else tuple(rules[name])
-    splits = {split: _load_split(folder / f"{split}.parquet", rules) for split in SPLITS if split in rules["starts"]}
-    return Task(metric=metric, splits=splits, **rules)
-
-
-def _load_split(path: Path, rules: dict[str, Any]) -> LabelFrame:
-    table = pq.read_table(path)
-    keys = pa.table({name: table[f"key_{number}"] for number, name in enumerate(rules["key_columns"])})
-    features = {name: table[f"feature_{name}"] for name in rules["feature_columns"]}
-    return LabelFrame(
-        keys=keys,
-        cutoff=np.asarray(table["cutoff"].to_numpy(), dtype=np.int64),
-        known_at=np.asarray(table["known_at"].to_numpy(), dtype=np.int64),
-        label=np.asarray(table["label"].to_numpy(), dtype=np.float64),
-        features=pa.table(features) if features else None,
-    )
+    columns = rules["key_columns"], rules["feature_columns"]
+    tables = {split: pq.read_table(folder / f"{split}.parquet") for split in SPLITS if split in rules["starts"]}
+    return Task.from_json(rules, {split: LabelFrame.from_arrow(table, *columns) for split, table in tables.items()})

@@ -73,7 +73,7 @@ def test_scores_are_what_the_predictions_give(trained):
     found = fit.predict(split="test")["probability"].to_numpy()
     assert fit.task.metric.score(splits["test"].label, found) == pytest.approx(chosen["test_score"])
     # a model that was fitted again on the validation rows was scored on them before
-    assert fit.task.metric.score(splits["val"].label, fit.candidate.val_predictions) == pytest.approx(chosen["score"])
+    assert fit.task.metric.score(splits["val"].label, fit.candidate.predictions) == pytest.approx(chosen["score"])
 
 
 def test_the_future_moves_no_prediction(trained, tables):
@@ -161,7 +161,7 @@ def test_completing_a_column(database):
     task = rs.Task.completing(database, "state", entity="orders", kind="binary")
     fit = rs.select_and_train(database, task, "60s", families="dfs", max_trials=1)
     assert set(fit.predict(split="val")["prediction"]) <= {"kept", "returned"}
-    assert fit.candidate.val_score < 0.9
+    assert fit.candidate.score < 0.9
 
 
 class Stop:

@@ -30,9 +30,10 @@ from relselect.problem import Problem
 from relselect.profile import profile_task
 from relselect.rdl import RDL
 from relselect.rdl.graph.graph import database_graph
-from relselect.rdl.graph.specification import fit_tables
+from relselect.rdl.graph.table_encoding import fit_tables
 from relselect.rdl.sampling.sampler import TemporalSampler
 from relselect.tasks import Rows, Task
+from tests.rows import shared_rows
 from tests.shop import LABEL, POPULATION, shop, shop_tables
 from tests.strategies import Shape, TableShape, World, build, distinct_asofs, dressed, shuffled, worlds
 
@@ -160,7 +161,7 @@ def test_what_is_fitted_ignores_what_training_cannot_see(world):
     assert Vocabulary.fit(other, plan) == Vocabulary.fit(problem, plan)
     assert fit_tables(other) == fit_tables(problem)
     fitted = [
-        Constants().fit(each, {"scope": "global"}, seed=0, number=0, budget=Budget(), emit=silent)
+        Constants().fit(each, shared_rows(each), {"scope": "global"}, seed=0, number=0, budget=Budget(), emit=silent)
         for each in (problem, other)
     ]
     assert bits(np.asarray(fitted[0].model)) == bits(np.asarray(fitted[1].model))
@@ -218,7 +219,7 @@ def test_labels_known_since_training_are_those_known_at_the_row(seed, day):
     other = shop({name: table.data for name, table in dressed(dict(newer.tables), day * DAY, seed).items()})
     keys = pa.table({"id": tables["users"]["id"]})
     config = {"scope": "entity", "prior": 1.0}
-    candidate = Constants().fit(trained, config, seed=0, number=0, budget=Budget(), emit=silent)
+    candidate = Constants().fit(trained, shared_rows(trained), config, seed=0, number=0, budget=Budget(), emit=silent)
     told = []
     for database in (newer, other):
         problem = trained.rebind(database)
@@ -266,8 +267,8 @@ def fitted(setting: str, name: str):
         problem = next((p for k, (_, p, *_) in _fitted.items() if k.startswith(setting)), None) or world.problem()
         family, config = CONFIGS[name]
         config = {**family.default(problem), **config}
-        candidate = family.fit(problem, config, seed=0, number=0, budget=Budget(), emit=silent)
-        assert np.std(candidate.val_predictions) > 0
+        candidate = family.fit(problem, shared_rows(problem), config, seed=0, number=0, budget=Budget(), emit=silent)
+        assert np.std(candidate.predictions) > 0
         _fitted[key] = (world, problem, family, candidate)
     return _fitted[key]
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from relselect.cli.options import AsJson, Source, TaskName, Verbose, exclusive, exit_with, open_named, unwritable
-from relselect.display.console import Session
+from relselect.cli.options import AsJson, Source, TaskName, Verbose, exclusive, exit_with, open_named
+from relselect.display.console import CommandSession
 from relselect.display.progress import Progress
+from relselect.files import unwritable
 
 if TYPE_CHECKING:
     from relselect.dfs.plan.plan import Plan
@@ -61,7 +62,7 @@ def features(
     verbose: Verbose = False,
 ) -> None:
     """Compute features of a task's rows, or say what they are, in English or in SQL."""
-    session = Session(as_json, verbose)
+    session = CommandSession(as_json, verbose)
     with session.work():
         from relselect.dfs import synthesis
 
@@ -93,14 +94,12 @@ def features(
 
 
 def _save_plan(plan: Plan, path: Path) -> None:
-    try:
+    with unwritable("--save-plan", path, "Give another file"):
         path.parent.mkdir(parents=True, exist_ok=True)
         plan.save(path)
-    except OSError as error:
-        raise unwritable("--save-plan", path, error) from error
 
 
-def _describe(session: Session, plan: Plan, describe: bool, dialect: str | None, saved: Path | None) -> None:
+def _describe(session: CommandSession, plan: Plan, describe: bool, dialect: str | None, saved: Path | None) -> None:
     """Set the description of a plan as the result: its groups, and its features in English or SQL on request."""
     groups = ", ".join(f"{count} {group}" for group, count in plan.summary().items())
     result: dict[str, Any] = {"command": "features", **_plan_facts(plan, saved)}
@@ -117,7 +116,7 @@ def _plan_facts(plan: Plan, saved: Path | None) -> dict[str, Any]:
     return {"entity": plan.entity, "groups": plan.summary(), "features": described, "plan": saved and str(saved)}
 
 
-def _result(session: Session, found: Features, saved: Path | None) -> None:
+def _result(session: CommandSession, found: Features, saved: Path | None) -> None:
     """Set where the features are, or the features as CSV where they go to no file, as the result."""
     result = {"command": "features", "out": found.path and str(found.path), **_plan_facts(found.plan, saved)}
     if found.path is not None:

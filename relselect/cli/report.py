@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from relselect.cli.options import AsJson, Verbose, exit_with
-from relselect.display.console import Session
+from relselect.display.console import CommandSession
 
 if TYPE_CHECKING:
     from relselect.report import RunRecord
@@ -26,7 +26,7 @@ def report(
     verbose: Verbose = False,
 ) -> None:
     """Write the report of a saved predictor again, as a page or as Markdown."""
-    session = Session(as_json, verbose)
+    session = CommandSession(as_json, verbose)
     with session.work():
         from relselect.display.terminal import verdict_lines
 
@@ -47,8 +47,8 @@ def _record(place: Path) -> RunRecord:
 
 def write_report_file(record: Mapping[str, Any], out: Path) -> str:
     """Writes the record as a page, or as Markdown when the name ends in .md, and returns the path."""
+    from relselect.files import write_text
     from relselect.report import render_markdown, write_report
-    from relselect.report.write import write_text
 
     if out.suffix.lower() in {".md", ".markdown"}:
         return str(write_text(out, render_markdown(record)))

@@ -19,11 +19,12 @@ import pyarrow.compute as pc
 from relselect.database.clock import ALWAYS, NEVER, TimeKind, kind_of, ticks_of
 from relselect.database.columns import combine_keys
 from relselect.database.contents import DatabaseContents
-from relselect.database.fingerprint import fingerprint_json, fingerprint_table
+from relselect.database.fingerprint import fingerprint_table
 from relselect.database.table import ForeignKey, Table
 from relselect.database.validation import find_problems
 from relselect.errors import ConfigError, SchemaError
 from relselect.events import Emit, silent
+from relselect.hashing import fingerprint_json
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -12,16 +11,12 @@ import pyarrow.compute as pc
 
 from relselect.database.columns import as_text
 from relselect.database.table import SemanticType, Table
+from relselect.hashing import fingerprint_json, sha256_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["fingerprint_json", "fingerprint_table"]
-
-
-def fingerprint_json(value: Any) -> str:
-    """Return the sha256 of a JSON-able value, independent of the order of keys."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
+__all__ = ["fingerprint_table"]
 
 
 def fingerprint_table(table: Table) -> str:
@@ -32,24 +27,24 @@ def fingerprint_table(table: Table) -> str:
     timestamps as microseconds, columns of nothing but NULL without a type, and columns declared categorical or text by
     the words of their values, as both engines read them.
     """
-    digest = hashlib.sha256()
-    digest.update(
-        fingerprint_json(
-            [
-                table.name,
-                table.primary_key,
-                table.time,
-                sorted((k.columns, k.table) for k in table.foreign_keys),
-                dict(table.types),
-                {clock: sorted(columns) for clock, columns in table.known_at.items()},
-            ]
-        ).encode()
+    return sha256_of(_parts(table))
+
+
+def _parts(table: Table) -> Iterator[str | bytes | memoryview]:
+    yield fingerprint_json(
+        [
+            table.name,
+            table.primary_key,
+            table.time,
+            sorted((k.columns, k.table) for k in table.foreign_keys),
+            dict(table.types),
+            {clock: sorted(columns) for clock, columns in table.known_at.items()},
+        ]
     )
     for column in table.columns:
-        digest.update(column.encode())
+        yield column
         words = table.types.get(column) in (SemanticType.CATEGORICAL, SemanticType.TEXT)
-        _update(digest, _canonical(table.data[column], words))
-    return digest.hexdigest()
+        yield from _content(_canonical(table.data[column], words))
 
 
 def _canonical(values: pa.ChunkedArray, words: bool = False) -> pa.ChunkedArray:
@@ -121,29 +116,29 @@ def is_opaque(dtype: pa.DataType) -> bool:
     )
 
 
-def _update(digest: Any, values: pa.ChunkedArray) -> None:
-    """Hash the values chunk by chunk, so that how they are cut never shows: where NULLs are, lengths, then content."""
+def _content(values: pa.ChunkedArray) -> Iterator[str | bytes | memoryview]:
+    """Yield what is hashed of the values, so that how they are cut never shows: where NULLs are, lengths, then content."""
     if pa.types.is_null(values.type):
-        digest.update(f"nothing but NULL, {len(values)} times".encode())
+        yield f"nothing but NULL, {len(values)} times"
         return
     if is_opaque(values.type):
-        digest.update(repr(values.to_pylist()).encode())
+        yield repr(values.to_pylist())
         return
     chunks = [chunk for chunk in values.chunks if len(chunk)]
     for chunk in chunks:
-        digest.update(pc.cast(chunk.is_null(), pa.int8()).to_numpy(zero_copy_only=False).tobytes())
+        yield pc.cast(chunk.is_null(), pa.int8()).to_numpy(zero_copy_only=False).tobytes()
     if pa.types.is_large_string(values.type):
         filled = [pc.fill_null(chunk, "") for chunk in chunks]
         for chunk in filled:
-            digest.update(np.diff(_bounds(chunk)).tobytes())
+            yield np.diff(_bounds(chunk)).tobytes()
         for chunk in filled:
             bounds, text = _bounds(chunk), chunk.buffers()[2]
             if text is not None and len(bounds):
-                digest.update(memoryview(text)[bounds[0] : bounds[-1]])
+                yield memoryview(text)[bounds[0] : bounds[-1]]
         return
     zero = pa.scalar(0, type=values.type)
     for chunk in chunks:
-        digest.update(pc.fill_null(chunk, zero).to_numpy(zero_copy_only=False).tobytes())
+        yield pc.fill_null(chunk, zero).to_numpy(zero_copy_only=False).tobytes()
 
 
 def _bounds(chunk: pa.Array) -> NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""Hashes of keys: an order and draws that depend neither on row numbers nor on rows that are not visible."""
+"""Hashes of database keys: an order of rows that depends neither on row numbers nor on rows that are not visible."""
 
 from __future__ import annotations
 
@@ -14,29 +14,7 @@ if TYPE_CHECKING:
 
     from relselect.database import Database
 
-__all__ = ["hashes_of", "key_hashes", "mix", "uniform"]
-
-
-def mix(*parts: NDArray[np.uint64] | NDArray[np.int64] | int) -> NDArray[np.uint64]:
-    """Return one hash per row of the parts (arrays of shape (n,) or scalars).
-
-    Formula source: the finaliser of SplitMix64 (Steele, Lea and Flood 2014), chained.
-    """
-    with np.errstate(over="ignore"):
-        state = np.asarray(0x9E3779B97F4A7C15, dtype=np.uint64)
-        for part in parts:
-            word = np.asarray(part)
-            word = word.view(np.uint64) if word.dtype == np.int64 else word.astype(np.uint64)
-            state = (state ^ word) + np.uint64(0x9E3779B97F4A7C15)
-            state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-            state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-            state = state ^ (state >> np.uint64(31))
-    return np.atleast_1d(state)
-
-
-def uniform(hashes: NDArray[np.uint64]) -> NDArray[np.float64]:
-    """Return the hashes as numbers in [0, 1), same shape."""
-    return np.asarray((hashes >> np.uint64(11)).astype(np.float64) * 2.0**-53)
+__all__ = ["hashes_of", "key_hashes"]
 
 
 def hashes_of(keys: pa.Array) -> NDArray[np.uint64]:

@@ -15,7 +15,6 @@ import numpy as np
 
 from relselect.budget import Budget
 from relselect.dfs.learners.registry import LEARNERS, learner_of
-from relselect.dfs.plan.own import OWN
 from relselect.dfs.search.selection import DRIFT, describe_drift
 from relselect.errors import BudgetExhausted, BundleError
 from relselect.events import Emit, EpochDone, Notice, StageFinished, StageStarted
@@ -253,7 +252,7 @@ def _note_reads(feature: Feature, start: str, found: dict[str, set[str]]) -> Non
     end = feature.path[-1].table if feature.path else start
     if feature.base is not None:
         _note_reads(feature.base, end, found)
-    elif feature.column is not None and feature.aggregate not in OWN:
+    elif feature.column is not None and not feature.of_task_row:
         found.setdefault(end, set()).add(feature.column)
 
 

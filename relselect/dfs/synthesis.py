@@ -7,7 +7,6 @@ same plan on fresh data gives the same columns, in the same order, of the same t
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -27,9 +26,10 @@ from relselect.dfs.plan.plan import Plan
 from relselect.dfs.prefix.encoding import Vocabulary
 from relselect.errors import ConfigError, TaskError
 from relselect.events import Emit, FeatureProgress, Notice, StageFinished, StageStarted, silent
+from relselect.files import replacing, unwritable
 from relselect.problem import Problem, Types, bind_frame
 from relselect.tasks import Rows
-from relselect.tasks.frames import as_label_values
+from relselect.tasks.labels import as_label_values
 from relselect.tasks.splits import SPLITS
 
 if TYPE_CHECKING:
@@ -402,17 +402,10 @@ def _to_file(work: _Work, path: Path) -> Features:
     if path.suffix.lower() != ".parquet":
         raise ConfigError("out", str(path), "must end in .parquet", "Write e.g. out='features.parquet'")
     step = max(1, (work.limit or _BLOCK * _COPIES) // _COPIES // work.width)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with unwritable("out", path, "Give another file"), replacing(path) as draft:
         first = work.block(0, min(step, len(work)))
         with pq.ParquetWriter(draft, first.schema) as writer:
             writer.write_table(first)
             for start in range(step, len(work), step):
                 writer.write_table(work.block(start, min(start + step, len(work))))
-        draft.replace(path)
-    except OSError as error:
-        raise ConfigError("out", str(path), f"cannot be written ({error.strerror})", "Give another file") from error
-    finally:
-        draft.unlink(missing_ok=True)
     return Features(None, work.plan, path)

@@ -21,7 +21,7 @@ from relselect.errors import BudgetError, RelSelectError, SchemaError, SchemaPro
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-__all__ = ["BAD_INPUT", "FAILED", "GOOD", "INTERRUPTED", "TOO_SMALL_BUDGET", "Session"]
+__all__ = ["BAD_INPUT", "FAILED", "GOOD", "INTERRUPTED", "TOO_SMALL_BUDGET", "CommandSession"]
 
 GOOD = 0
 #: Something went wrong that is not the caller's fault.
@@ -33,7 +33,7 @@ INTERRUPTED = 130
 _PLAIN_WIDTH = 120
 
 
-class Session:
+class CommandSession:
     """One command from its start to its exit code.
 
     Args:
@@ -55,7 +55,7 @@ class Session:
         self._shown: list[RenderableType] = []
 
     @contextmanager
-    def work(self) -> Iterator[Session]:
+    def work(self) -> Iterator[CommandSession]:
         """Run a command's work inside: errors become messages and exit codes, the result is written at the end."""
         try:
             with self._noting_interrupts(), _output_to_stderr():
@@ -130,7 +130,7 @@ class Session:
 
 
 def _write_json(result: Mapping[str, Any]) -> None:
-    from relselect.report.record import plain
+    from relselect.serialization import plain
 
     print(json.dumps(plain(result), indent=2, ensure_ascii=False, allow_nan=False))  # noqa: T201
 

@@ -129,7 +129,11 @@ def _line(event: Event, live: bool) -> str:
         return f"  {event.family} trial {event.number} failed: {event.error}"
     if isinstance(event, CheckpointChosen):
         return f"chosen: {event.family} trial {event.number}. {event.why}"
-XX if event.level == 'warning' else 'note'} ({event.topic}): {event.message}"
+    if isinstance(event, Refitted):
+        trial = f"{event.family} trial {event.number}"
+        return f"refitted: {trial} in {event.seconds:.1f} s" if event.done else f"no time was left to refit {trial}"
+    if isinstance(event, Notice):
+        return f"{'warning' if event.level == 'warning' else 'note'} ({event.topic}): {event.message}"
     return ""
 
 
@@ -158,7 +162,7 @@ def _console(stream: TextIO) -> Console:
 
 def _bar(console: Console, limited: bool) -> Bar:
     """A spinner, the current stage, and the spent part of the budget."""
-    from rich.progress import BarColumn, TextColumn, SpinnerColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Bar
 
     columns = [SpinnerColumn(), TextColumn("{task.description}"), *([BarColumn(bar_width=30)] if limited else [])]

@@ -34,17 +34,17 @@ def needs_of(task: Task, family: Family, candidate: Candidate, schemas: Mapping[
         candidate: The fitted model.
         schemas: Table -> its schema in training.
     """
-    wanted: dict[str, set[str]] = {task.entity: set()}
+    read: dict[str, set[str]] = {task.entity: set()}
     reads = (
         family.reads(candidate) if isinstance(family, ReadsSome) else {n: set(s.columns) for n, s in schemas.items()}
     )
     for name, columns in reads.items():
-        wanted.setdefault(name, set()).update(columns)
+        read.setdefault(name, set()).update(columns)
     for query in (task.population, task.label_query):
         for name, columns in _mentioned(query, schemas).items():
-            wanted.setdefault(name, set()).update(columns)
-    tables = [name for name in schemas if name in wanted]
-    return {name: _narrowed(schemas[name], wanted[name], tables) for name in tables}
+            read.setdefault(name, set()).update(columns)
+    tables = [name for name in schemas if name in read]
+    return {name: _narrowed(schemas[name], read[name], tables) for name in tables}
 
 
 def _narrowed(schema: TableSchema, columns: Iterable[str], tables: Iterable[str]) -> TableSchema:

@@ -90,7 +90,7 @@ class _Comparison:
         """Return what to read, what is wrong with the options, and notes; see `declarations.declare`.
 
         Raises:
-            SchemaError: Something that is needed is not there.
+            SchemaError: A needed table or column is missing or of an unusable type.
         """
         problems = _unknown(options.where, self.needs)
         now = _schemas(catalog, manifest, self.needs)

@@ -1,4 +1,7 @@
-"""Databases to try things on: Lahman's baseball, the flights of nycflights13, and a generator with planted signal."""
+"""Example databases with tasks: Lahman's baseball, nycflights13, and a generator with a planted signal.
+
+Nothing is downloaded: the first two are read from installed packages.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an example is: a database and tasks over it. And how the data inside an installed package are read."""
+"""The type of an example (a database with tasks), and readers of data files inside installed packages."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Example", "column", "package_folder", "parse_csv", "read_member"]
 
-#: Types are guessed from the first block: long enough for the sparse columns, short enough for two threads.
+#: Block size in bytes. Types are inferred from the first block, so it must reach the first values of sparse columns.
 _BLOCK = 1 << 23
 
 
@@ -50,7 +50,7 @@ class Example:
 
 
 def package_folder(package: str) -> Path:
-    """Return the `data` folder of an installed package without importing it: importing may print, and write there.
+    """Return the `data` folder of an installed package without importing it, because importing it may print or write files.
 
     Raises:
         MissingExtra: The package is not installed.
@@ -62,7 +62,7 @@ def package_folder(package: str) -> Path:
 
 
 def read_member(archive: Path, ending: str) -> bytes:
-    """Return the bytes of the one file in a zip archive whose path ends in `ending`.
+    """Return the bytes of the file in a zip archive whose path ends in `ending`.
 
     Raises:
         DataNotFound: The archive or the file in it does not exist.
@@ -76,7 +76,7 @@ def read_member(archive: Path, ending: str) -> bytes:
 
 
 def parse_csv(content: bytes, missing: str) -> pa.Table:
-    """Return a CSV file as a table; values that are empty or equal `missing` are NULL, text included."""
+    """Return a CSV file as a table; empty values and values equal to `missing` are NULL, in text columns too."""
     from pyarrow import csv
 
     convert = csv.ConvertOptions(null_values=["", missing], strings_can_be_null=True)

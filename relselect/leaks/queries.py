@@ -77,7 +77,7 @@ def check_query(text: str, times: Mapping[str, str], role: Role) -> list[Finding
         evidence = f"cannot be parsed ({str(error).splitlines()[0]})"
         return [Finding("query_unreadable", "info", role, evidence, "Check its bounds by hand")]
     reader = _Reader({table.lower(): column for table, column in times.items()}, role)
-    reader.read(tree, {}, asked=role == "population", outermost=True)
+    reader.read(tree, {}, selects_entities=role == "population", outermost=True)
     return list(dict.fromkeys(reader.findings))
 
 
@@ -109,13 +109,15 @@ class _Reader:
     role: Role
     findings: list[Finding] = field(default_factory=list)
 
-    def read(self, tree: Any, known: Mapping[str, _Source], *, asked: bool, outermost: bool = False) -> _Source:
+    def read(
+        self, tree: Any, known: Mapping[str, _Source], *, selects_entities: bool, outermost: bool = False
+    ) -> _Source:
         """Read a query and return its result as a source of the enclosing query.
 
         Args:
             tree: The query.
             known: Relations defined by enclosing WITH clauses.
-            asked: Whether it selects entities.
+            selects_entities: Whether it selects entities.
             outermost: Whether no enclosing query can still bound the rows that it reads.
         """
         from sqlglot import exp
@@ -123,23 +125,26 @@ class _Reader:
         named = dict(known)
         clause = tree.args.get("with_") or tree.args.get("with")
         for each in clause.expressions if clause else []:
-            named[each.alias.lower()] = self.read(each.this, named, asked=asked)
+            named[each.alias.lower()] = self.read(each.this, named, selects_entities=selects_entities)
         if isinstance(tree, exp.Subquery):
-            return self.read(tree.this, named, asked=asked, outermost=outermost)
+            return self.read(tree.this, named, selects_entities=selects_entities, outermost=outermost)
         if isinstance(tree, exp.SetOperation):
-            sides = [self.read(side, named, asked=asked, outermost=outermost) for side in (tree.left, tree.right)]
+            sides = [
+                self.read(side, named, selects_entities=selects_entities, outermost=outermost)
+                for side in (tree.left, tree.right)
+            ]
             return _Source((*sides[0].tables, *sides[1].tables), sides[0].cutoffs | sides[1].cutoffs)
-        return self._select(tree, named, asked, outermost) if isinstance(tree, exp.Select) else _Source()
+        return self._select(tree, named, selects_entities, outermost) if isinstance(tree, exp.Select) else _Source()
 
-    def _select(self, tree: Any, named: Mapping[str, _Source], asked: bool, outermost: bool) -> _Source:
+    def _select(self, tree: Any, named: Mapping[str, _Source], selects_entities: bool, outermost: bool) -> _Source:
         from sqlglot import exp
 
-        sources = self._sources(tree, named, asked)
+        sources = self._sources(tree, named, selects_entities)
         linked: set[frozenset[str]] = set()
         for node in _own_nodes(tree):
             if isinstance(node, exp.Query):
                 if not _is_source(node):
-                    self.read(node, {**named, **_outer(sources)}, asked=self.role != "label", outermost=True)
+                    self.read(node, {**named, **_outer(sources)}, selects_entities=self.role != "label", outermost=True)
             elif isinstance(node, exp.GT | exp.GTE | exp.LT | exp.LTE | exp.EQ | exp.Between):
                 _compare(node, sources)
                 linked |= _link(node, sources)
@@ -149,12 +154,12 @@ class _Reader:
             if not source.tables:
                 continue
             if outermost or source.lower or source.upper:
-                self._judge(alias, sources, linked, asked)
+                self._judge(alias, sources, linked, selects_entities)
             else:
                 open_tables += source.tables
         return _Source(tuple(open_tables), _shown_cutoffs(tree, sources))
 
-    def _sources(self, tree: Any, named: Mapping[str, _Source], asked: bool) -> dict[str, _Source]:
+    def _sources(self, tree: Any, named: Mapping[str, _Source], selects_entities: bool) -> dict[str, _Source]:
         from sqlglot import exp
 
         sources: dict[str, _Source] = {}
@@ -162,7 +167,9 @@ class _Reader:
         for part in [clause, *(tree.args.get("joins") or [])]:
             relation = None if part is None else part.this
             if isinstance(relation, exp.Subquery):
-                sources[relation.alias_or_name.lower()] = self.read(relation.this, named, asked=asked)
+                sources[relation.alias_or_name.lower()] = self.read(
+                    relation.this, named, selects_entities=selects_entities
+                )
             elif isinstance(relation, exp.Table):
                 sources[relation.alias_or_name.lower()] = self._relation(relation.name, named)
         return sources
@@ -175,7 +182,9 @@ class _Reader:
             return _Source(cutoffs=_CUTOFFS)
         return _Source((name,) if name.lower() in self.times else ())
 
-    def _judge(self, alias: str, sources: Mapping[str, _Source], linked: set[frozenset[str]], asked: bool) -> None:
+    def _judge(
+        self, alias: str, sources: Mapping[str, _Source], linked: set[frozenset[str]], selects_entities: bool
+    ) -> None:
         source = sources[alias]
         bounded = {name for name, each in sources.items() if each.lower or each.upper or each.cutoffs}
         by_key = bool(_reached(alias, linked) & bounded)
@@ -188,7 +197,7 @@ class _Reader:
                 else:
                     text = f"reads {table} without comparing {column} or another of its columns with the cutoff"
                     self._add("query_unbounded", "warning", subject, text)
-            elif asked and (not source.upper or source.ahead):
+            elif selects_entities and (not source.upper or source.ahead):
                 text = f"selects entities and reads {table} past the cutoff, without an upper bound at the cutoff"
                 self._add("population_reads_past_cutoff", "warning", subject, text)
             elif source.lower and not source.upper:

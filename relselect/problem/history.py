@@ -15,7 +15,7 @@ import pyarrow as pa
 from relselect.database import Database, ForeignKey, SemanticType, Table
 from relselect.database.clock import NEVER
 from relselect.database.columns import combine_keys
-from relselect.tasks.frames import as_label_values
+from relselect.tasks.labels import as_label_values
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

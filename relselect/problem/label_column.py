@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from relselect.database.columns import as_float, as_strings, is_nested
 from relselect.errors import TaskError
-from relselect.tasks.metrics import Kind
+from relselect.tasks.kinds import TaskKind
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -50,7 +50,9 @@ def refuse_label_column(table: Table, train: Rows, task: Task) -> None:
             )
 
 
-def column_is_label(column: pa.ChunkedArray, entity: NDArray[np.int64], label: NDArray[np.float64], kind: Kind) -> bool:
+def column_is_label(
+    column: pa.ChunkedArray, entity: NDArray[np.int64], label: NDArray[np.float64], kind: TaskKind
+) -> bool:
     """Whether a column's values and the labels determine one another on every row that has a value.
 
     Args:

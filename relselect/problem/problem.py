@@ -23,7 +23,8 @@ from relselect.problem.history import with_label_history
 from relselect.problem.label_column import refuse_label_column
 from relselect.problem.visibility import visible_masked, visible_or_none, visible_rows
 from relselect.tasks import Rows, Task
-from relselect.tasks.splits import Split, asof_of
+from relselect.tasks.regimes import asof_of
+from relselect.tasks.splits import Split
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -123,7 +124,8 @@ class Problem:
         Raises:
             TaskError: The task has no population query, or it fails.
         """
-        from relselect.tasks.sql import Query, ask
+        from relselect.tasks.populations import ask_population
+        from relselect.tasks.sessions import Query
 
         if self.task.population is None:
             raise TaskError(
@@ -133,7 +135,7 @@ class Problem:
         seen = cutoff if asof is None else min(cutoff, parse_time(asof, self.database.time_kind, "asof"))
         query = Query("population", self.task.population, ("cutoff", *self.task.key_columns))
         source = self.user_database.censored(seen) if seen < cutoff else self.user_database
-        found = ask(source, query, [cutoff])
+        found = ask_population(source, query, [cutoff])
         if found.num_rows == 0:
             raise TaskError(
                 "at",

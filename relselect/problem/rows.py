@@ -8,19 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pyarrow as pa
 
+from relselect.problem.validation import ValidationSplit, ValidationWay, split_validation
 from relselect.tasks import Rows
 
 if TYPE_CHECKING:
     from relselect.problem.problem import Problem
-    from relselect.problem.validation import ValidationSplit
     from relselect.tasks.splits import Split
 
-__all__ = ["ExtendedRows", "SplitRows"]
+__all__ = ["ExtendedRows", "SplitRows", "fit_rows"]
 
 
 @dataclass(frozen=True)
@@ -104,6 +104,17 @@ class SplitRows:
         if name not in self._bound:
             self._bound[name] = bind()
         return self._bound[name]
+
+
+def fit_rows(problem: Problem, way: ValidationWay | Literal["auto"] = "auto", *, score_test: bool = True) -> SplitRows:
+    """Return the rows of a problem's own splits.
+
+    Args:
+        problem: The problem.
+        way: How validation rows are divided; see `relselect.problem.validation.split_validation`.
+        score_test: Whether the test rows will be predicted after the studies.
+    """
+    return SplitRows(problem, split_validation(problem, way), score_test)
 
 
 @dataclass(frozen=True)

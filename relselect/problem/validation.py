@@ -13,8 +13,9 @@ import numpy as np
 
 from relselect.database.clock import NEVER
 from relselect.database.columns import combine_keys
-from relselect.database.hashing import hashes_of, mix
+from relselect.database.hashing import hashes_of
 from relselect.errors import ConfigError
+from relselect.hashing import mix
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -1,9 +1,7 @@
-"""The profile of a task: dimensionless numbers with standard errors, measured in seconds and before any
-training.
+"""The profile of a task: dimensionless numbers with standard errors, measured before any training.
 
-It reads train labels only, and of the database what a row's `asof`, or the end of training, sees. The
-readings say in words what each number means; what the numbers mean for the choice of a family is for the
-selector.
+Of the labels only those of training are read; of the database, rows visible at a training row's `asof` or at the end of
+training. What the numbers mean for the choice of a family is decided by the selector.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""What constants achieve: skill scores (`relselect.profile.skill`) fitted on labels known before they are scored.
+"""Skill of constants: of the whole training set, and of each entity.
 
-An entity without a known label gets the global constant. Fitting and scoring never share a label.
+A constant is fitted on labels known before the first scored cutoff, so that fitting and scoring share no label. An entity
+without a known label gets the global constant. The score is defined in `relselect.profile.skill`.
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from relselect.database.hashing import mix
+from relselect.hashing import mix, smallest
+from relselect.profile import readings
 from relselect.profile.bootstrap import clusters_of, spread, sums_by_cluster
 from relselect.profile.measure import Measure
-from relselect.profile.skill import UNDEFINED, Scored
+from relselect.profile.skill import SkillScorer
 from relselect.profile.temporal import last_fifth
 
 if TYPE_CHECKING:
@@ -31,21 +33,32 @@ _MOST_SCORED = 20_000
 
 
 def baseline_measures(view: View) -> list[Measure]:
-    """Return the skills of the global and of the per-entity constants, and how many entities were seen before."""
-    why, view = "", view.there
+    """Return the skill of the global and the per-entity constants, and the share of entities with a known label.
+
+    The scored rows are those of the last fifth of the training cutoffs, at most 20,000, drawn by hash.
+
+    * `global_skill`: the mean of all earlier labels (majority class for more than two classes);
+    * `entity_skill`: each entity's median of its earlier labels (mean for two classes, most frequent class for more);
+    * `entity_mean_skill`: each entity's mean of its earlier labels (most frequent class for more than two);
+    * `entities_seen_before`: share of the scored rows whose entity has an earlier label.
+
+    Args:
+        view: The training rows.
+    """
+    why, view = "", view.visible_entities
     start = last_fifth(view.cutoff)
     if view.problem.task.static:
-        why = "The task has no time, so no label is earlier than another."
+        why = readings.STATIC
     elif not len(view):
-        why = "No training row asks about an entity that is there at its date, so none has a past."
+        why = readings.NO_ENTITY_YET
     elif start is None:
-        why = "All train rows share one cutoff, so nothing can be fitted before it is scored."
+        why = readings.ONE_CUTOFF
     elif view.history is None:
-        why = "It is not known when labels become known, so constants cannot be fitted before they are scored."
+        why = readings.UNKNOWN_TIMES
     elif not (view.history.known <= start).any():
-        why = "No label was known before the last fifth of the train dates."
+        why = readings.NO_KNOWN_LABEL
     if why or start is None:
-        return [Measure(name, np.nan, np.nan, _GROUP, why) for name in _NAMES]
+        return [Measure.undefined(name, _GROUP, why) for name in _NAMES]
     return _measured(view, start)
 
 
@@ -53,7 +66,7 @@ def _measured(view: View, start: int) -> list[Measure]:
     scored = np.flatnonzero(view.cutoff >= start)
     if len(scored) > _MOST_SCORED:
         drawn = mix(view.key[scored], view.cutoff[scored], view.seed)
-        scored = np.sort(scored[np.argsort(drawn, kind="stable")[:_MOST_SCORED]])
+        scored = np.sort(scored[smallest(drawn, _MOST_SCORED)])
     fitted = _Constants(view, start, view.entity[scored])
     clusters = clusters_of(view.key[scored])
     seen = (fitted.count > 0).astype(np.float64)
@@ -62,20 +75,17 @@ def _measured(view: View, start: int) -> list[Measure]:
         lambda sums: sums[:, 1] / sums[:, 0],
         view.seed,
     )
-    skill = Scored(view, scored, fitted.overall).skill
+    skill = SkillScorer(view, scored, fitted.overall).skill
     measures = [
         _global(view, skill, fitted),
-        _entity(view, "entity_skill", skill, fitted.of_entity(median=view.classes == 0)),
-        _entity(view, "entity_mean_skill", skill, fitted.of_entity(median=False)),
+        _entity(view, skill, fitted, median=True),
+        _entity(view, skill, fitted, median=False),
     ]
-    text = (
-        f"{share:.0%} of the rows in the last fifth of the train dates belong to entities with an earlier known label."
-    )
-    return [*measures, Measure(_NAMES[3], share, share_error, _GROUP, text)]
+    return [*measures, Measure(_NAMES[3], share, share_error, _GROUP, readings.entities_seen(share))]
 
 
 class _Constants:
-    """Constants fitted on the labels known at `start`."""
+    """Constants of the scored rows' entities, fitted on the labels known at `start`."""
 
     def __init__(self, view: View, start: int, entity: NDArray[np.int64]) -> None:
         assert view.history is not None
@@ -91,7 +101,7 @@ class _Constants:
             self.overall = float(np.bincount(known.astype(int), minlength=self.classes).argmax())
 
     def of_entity(self, *, median: bool) -> NDArray[np.float64]:
-        """Return the entity's constant per scored row: mean, median, or majority class beyond two classes."""
+        """Return the constant of the entity of each scored row, shape (n,): mean or median, majority class beyond two."""
         found = np.full(len(self.begin), self.overall if median or self.classes > 2 else self.mean)
         if not median and self.classes <= 2:
             total = np.concatenate([[0.0], np.cumsum(self.label)])
@@ -112,21 +122,16 @@ class _Constants:
 
 def _global(view: View, skill: Skill, fitted: _Constants) -> Measure:
     if view.classes == 2:
-        return Measure(_NAMES[0], 0.0, 0.0, _GROUP, "One probability for all ranks nobody: skill 0 by definition.")
-    value, stderr = skill(np.full(len(fitted.begin), fitted.mean if view.classes == 0 else fitted.overall))
-    what = "mean" if view.classes == 0 else "majority class"
-    text = f"The global {what} of earlier labels has skill {value:.2f} in the last fifth of the train dates."
-    return Measure(_NAMES[0], value, stderr, _GROUP, text if np.isfinite(value) else UNDEFINED)
+        value, stderr = 0.0, 0.0
+    else:
+        value, stderr = skill(np.full(len(fitted.begin), fitted.mean if view.classes == 0 else fitted.overall))
+    reading = readings.global_baseline(value, view.classes) if np.isfinite(value) else readings.UNDEFINED_SKILL
+    return Measure(_NAMES[0], value, stderr, _GROUP, reading)
 
 
-def _entity(view: View, name: str, skill: Skill, prediction: NDArray[np.float64]) -> Measure:
-    value, stderr = skill(prediction)
+def _entity(view: View, skill: Skill, fitted: _Constants, *, median: bool) -> Measure:
+    name = _NAMES[1] if median else _NAMES[2]
+    value, stderr = skill(fitted.of_entity(median=median and view.classes == 0))
     if np.isnan(value):
-        return Measure(name, value, stderr, _GROUP, UNDEFINED)
-    what = "mean" if view.classes == 2 or name.endswith("mean_skill") else "median"
-    what = "most frequent class" if view.classes > 2 else what
-    text = (
-        f"Predicting each entity's {what} of earlier labels has skill {value:.2f} (± {stderr:.2f}) "
-        "in the last fifth of the train dates (0 is a constant, 1 perfect)."
-    )
-    return Measure(name, value, stderr, _GROUP, text)
+        return Measure(name, value, stderr, _GROUP, readings.UNDEFINED_SKILL)
+    return Measure(name, value, stderr, _GROUP, readings.baseline(value, stderr, view.classes, median=median))

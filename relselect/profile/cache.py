@@ -1,20 +1,20 @@
-"""Profiles kept between processes, by what they were measured on.
+"""Profiles stored in a folder, one JSON file each, under a hash of everything that they depend on.
 
-The key is the content of database and task, the version of the measures and of the package, the seed and the options:
-what differs in any of them is measured again. A profile that the clock cut short is not kept, and one that cannot be
-read, or was half written by a killed process, counts as not there.
+The hash covers the content of the database and the task, the versions of the measures and of the package, the seed and the
+options. A profile that the budget cut short is not stored, and a file that cannot be read counts as absent. Old files are never
+deleted.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from relselect._version import __version__
+from relselect.files import write_json
+from relselect.hashing import fingerprint_json
 from relselect.profile.feature_affinity import tabpfn_weights
 from relselect.profile.measure import VERSION, Profile
 
@@ -25,17 +25,17 @@ __all__ = ["ProfileCache"]
 
 
 class ProfileCache:
-    """Profiles in a folder, one JSON file each.
+    """A folder of profiles.
 
     Args:
-        folder: Where they are kept; created when the first one is.
+        folder: The folder; created when the first profile is written.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def place(self, problem: Problem, seed: int, hops: int) -> Path:
-        """Return the file that a profile would be kept in."""
+        """Return the path of the file of a profile, whether it exists or not."""
         weights = tabpfn_weights(problem.task.kind)
         parts = {
             "database": problem.user_database.fingerprint,
@@ -47,23 +47,16 @@ class ProfileCache:
             "hops": hops,
             "tabpfn": None if weights is None else weights.name,
         }
-        digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-        return self.folder / f"{digest[:32]}.json"
+        return self.folder / f"{fingerprint_json(parts)[:32]}.json"
 
     def read(self, place: Path) -> Profile | None:
-        """Return the profile kept in a file, None where there is none that can be read."""
+        """Return the profile stored in a file; None where the file is absent or cannot be read."""
         try:
             return Profile.from_json(json.loads(place.read_text(encoding="utf-8")))
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
     def write(self, place: Path, profile: Profile) -> None:
-        """Keep a profile; a folder that cannot be written to is no error, the profile is then measured again."""
-        draft = place.with_name(f".{place.name}.{os.getpid()}")
-        try:
-            place.parent.mkdir(parents=True, exist_ok=True)
-            draft.write_text(json.dumps(profile.to_json()), encoding="utf-8")
-            draft.replace(place)
-        except OSError:
-            with contextlib.suppress(OSError):
-                draft.unlink(missing_ok=True)
+        """Store a profile; a folder that cannot be written to is no error, because the profile can be measured again."""
+        with contextlib.suppress(OSError):
+            write_json(place, profile.to_json())

@@ -1,14 +1,4 @@
-"""Errors of statistics over pairs of entities: pairs that share an entity are not independent.
-
-A statistic f of sums S over pairs is linearised: pair (i, j) has the influence psi_ij = grad f(S) . x_ij. With T_i the sum of
-psi over the pairs that i takes part in, the variance is sum_i T_i^2 - sum_dyads psi^2, where a dyad pools all pairs of the same
-two entities (Fafchamps and Gubert 2007; Aronow, Samii and Assenova 2015, equation 7). Where the pairs fall into many
-components that share no entity, as members of disjoint groups do, whole components are drawn from the world, and
-sum_components T_c^2 is the variance if it is larger.
-
-Aggregates over paths take draws theta + c * sum_i g_i T_i with g standard normal and the same for all paths, c matching
-the variance: a multiplier bootstrap that keeps how the paths' errors hang together.
-"""
+"""Standard errors of statistics over pairs of entities, which are not independent where they share an entity."""
 
 from __future__ import annotations
 
@@ -32,12 +22,12 @@ _STEP = 1e-6
 
 @dataclass(frozen=True)
 class Pairs:
-    """Pairs of entities, with what is compared.
+    """Pairs of entities with the columns that a statistic sums.
 
     Attributes:
-        one: Number of the first entity in an order that depends on keys only, shape (m,).
-        other: Of the second, shape (m,).
-        columns: What the statistic sums, shape (m, k).
+        one: Number of the first entity, in an order that depends on keys only; shape (m,).
+        other: Number of the second entity, shape (m,).
+        columns: Columns of the statistic, shape (m, k).
         size: Number of entities.
     """
 
@@ -59,7 +49,7 @@ class Estimate:
     Attributes:
         value: Its value, nan where undefined.
         error: Its standard error, nan with fewer than three entities.
-        influence: Influence of each entity, scaled so that its squares sum to the variance; shape (size,).
+        influence: Influence of each entity, scaled so that the squares sum to the variance; shape (size,).
     """
 
     value: float
@@ -70,9 +60,25 @@ class Estimate:
 def estimate(pairs: Pairs, statistic: Statistic) -> Estimate:
     """Return a statistic of pairs with its dyad-robust standard error.
 
+    The statistic f of the sums S is linearised: the pair (i, j) with columns x_ij has the influence psi_ij = grad f(S) . x_ij.
+    With T_i the sum of psi over the pairs of entity i, the variance is sum_i T_i^2 - sum_d psi_d^2, where d runs over dyads (all
+    pairs of the same two entities together; Fafchamps and Gubert 2007; Aronow, Samii and Assenova 2015, equation 7).
+    Where the pairs form at least 30 connected components, as members of disjoint groups do, components are the sampling
+    units, and sum_c T_c^2 C / (C - 1) over the C components is used if it is larger.
+
     Args:
         pairs: The pairs.
-        statistic: Maps sums of shape (n, k) to values of shape (n,); equal when all sums are scaled alike.
+        statistic: Maps sums of shape (n, k) to values of shape (n,); invariant when all sums of a row are scaled alike.
+
+    Returns:
+        Value, standard error and influences.
+
+    >>> one, other = np.triu_indices(40, k=1)
+    >>> x = np.random.default_rng(0).normal(size=40)
+    >>> pairs = Pairs(one, other, np.column_stack([np.ones(len(one)), x[one] + x[other]]), size=40)
+    >>> mean = estimate(pairs, lambda sums: sums[:, 1] / sums[:, 0])
+    >>> bool(abs(mean.error / (2 * x.std() / np.sqrt(40)) - 1) < 0.1)  # the error of twice the mean of 40 values
+    True
     """
     total = pairs.total
     value = float(statistic(total[None, :])[0])
@@ -105,7 +111,7 @@ def _dyadic(pairs: Pairs, psi: NDArray[np.float64], squares: float) -> float:
     code = np.minimum(pairs.one, pairs.other) * pairs.size + np.maximum(pairs.one, pairs.other)
     _, dyad = np.unique(code, return_inverse=True)
     own = float((np.bincount(dyad.reshape(-1), psi) ** 2).sum())
-    # in small samples the difference can fall below what the dyads alone would give, were they independent
+    # in small samples the difference can fall below the variance of independent dyads
     return max(squares - own, own)
 
 
@@ -123,7 +129,18 @@ def _by_component(pairs: Pairs, psi: NDArray[np.float64]) -> float:
 
 
 def draws(estimates: list[Estimate], seed: int) -> NDArray[np.float64]:
-    """Return the values (first row) and draws of all estimates, shape (1 + 200, estimates)."""
+    """Return joint draws of several estimates over the same entities: a multiplier bootstrap.
+
+    A draw is theta_k + sum_i g_i T_ik with g standard normal and the same for all estimates k, and T_ik the scaled influence of
+    entity i. The draws have the estimates' variances and keep the correlation of their errors.
+
+    Args:
+        estimates: Estimates whose influences are over the same entities.
+        seed: Seed of g.
+
+    Returns:
+        The values (first row) and the draws, shape (1 + 200, estimates).
+    """
     values = np.array([each.value for each in estimates])
     influence = np.column_stack([each.influence for each in estimates])
     normal = np.random.default_rng([seed, len(influence)]).standard_normal((_DRAWS, len(influence)))

@@ -1,8 +1,7 @@
-"""Feature affinity: what a fixed small learner makes of synthesised features, of one step and of two.
+"""Feature affinity: the skill of a small fixed learner on synthesised features of depth one and two.
 
-The learner is a fixed LightGBM (Ke et al. 2017), untuned on purpose: the number tells how much aggregated features hold,
-not how well somebody tuned. Fitted and scored as every skill (`relselect.profile.skill`). TabPFN (Hollmann et al. 2025)
-stands beside it where its weights are on this machine; they are never downloaded.
+The learner is not tuned, so that the number depends on the features alone. Weights of TabPFN are used where they are on this
+machine and never downloaded.
 """
 
 from __future__ import annotations
@@ -15,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from relselect.errors import BudgetExhausted
+from relselect.profile import readings
 from relselect.profile.measure import Measure
-from relselect.profile.skill import UNDEFINED, Held, Scored, hold_out
+from relselect.profile.skill import HeldOut, SkillScorer, hold_out
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,7 +32,7 @@ _NAMES = (
     *(f"feature_affinity_depth{depth}" for depth in _DEPTHS),
     *(f"tabpfn_affinity_depth{depth}" for depth in _DEPTHS),
 )
-#: Features of the probe at most, by depth: the most promising of the default plan.
+#: Largest number of features by depth: the first of the default plan.
 _MOST_FEATURES = {1: 100, 2: 200}
 _MOST_FIT, _MOST_SCORED = 10_000, 5_000
 _MOST_TABPFN = 2_000
@@ -53,15 +53,23 @@ _PARAMETERS = {
 
 
 def feature_affinity_measures(view: View, budget: Budget) -> list[Measure]:
-    """Return the skill of the probe on features of one step, and of up to two.
+    """Return the skill of a fixed learner on the default features of depth 1, and of depth up to 2.
+
+    * `feature_affinity_depth1`, `2`: LightGBM (Ke et al. 2017) of 100 trees of 15 leaves at rate 0.05, on at most 100 and 200
+      features;
+    * `tabpfn_affinity_depth1`, `2`: TabPFN (Hollmann et al. 2025) on the same features and at most 2,000 rows; undefined
+      without weights.
+
+    Rows to fit on and to score on are those of `relselect.profile.skill.hold_out`; the skill is that of
+    `relselect.profile.skill.SkillScorer`.
 
     Args:
-        view: The train rows.
-        budget: A depth that there is no time for is left out with a word.
+        view: The training rows; at most 10,000 are fitted on and 5,000 scored.
+        budget: A depth whose turn comes after the budget is spent is undefined.
     """
     held = hold_out(view, _MOST_FIT, _MOST_SCORED)
     if isinstance(held, str):
-        return [Measure(name, np.nan, np.nan, _GROUP, held) for name in _NAMES]
+        return [Measure.undefined(name, _GROUP, held) for name in _NAMES]
     weights = tabpfn_weights(view.problem.task.kind)
     probes, second = [], []
     for depth, name, other in zip(_DEPTHS, _NAMES[:2], _NAMES[2:], strict=True):
@@ -69,24 +77,20 @@ def feature_affinity_measures(view: View, budget: Budget) -> list[Measure]:
         try:
             fit, score, categorical = _features(view, held, depth, budget)
         except BudgetExhausted:
-            text = "The time for the profile ended before it was measured."
-            probes.append(Measure(name, np.nan, np.nan, _GROUP, text, time.monotonic() - begun))
-            second.append(Measure(other, np.nan, np.nan, _GROUP, text))
+            seconds = time.monotonic() - begun
+            probes.append(Measure.undefined(name, _GROUP, readings.OUT_OF_TIME, seconds))
+            second.append(Measure.undefined(other, _GROUP, readings.OUT_OF_TIME))
             continue
         prediction = _boosted(view, held, fit, score, categorical)
-        probes.append(_measure(view, held, name, prediction, f"features of {_steps(depth)}", begun))
-        second.append(_tabpfn(view, held, other, fit, score, weights))
+        probes.append(_measure(view, held, name, prediction, depth, begun))
+        second.append(_tabpfn(view, held, depth, fit, score, weights))
     return [*probes, *second]
 
 
-def _steps(depth: int) -> str:
-    return "one step" if depth == 1 else "up to two steps"
-
-
 def _features(
-    view: View, held: Held, depth: int, budget: Budget
+    view: View, held: HeldOut, depth: int, budget: Budget
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], list[int]]:
-    """Return features of the rows to fit and to score on, and which columns hold categories."""
+    """Return the features of the rows to fit on, those of the rows to score, and the places of categorical features."""
     from relselect.dfs.plan.enumeration import default_plan
     from relselect.dfs.prefix.encoding import Vocabulary
     from relselect.dfs.prefix.matrix import compute
@@ -104,9 +108,9 @@ def _features(
 
 
 def _boosted(
-    view: View, held: Held, fit: NDArray[np.float64], score: NDArray[np.float64], categorical: list[int]
+    view: View, held: HeldOut, fit: NDArray[np.float64], score: NDArray[np.float64], categorical: list[int]
 ) -> NDArray[np.float64]:
-    """Return the probe's predictions of the scored rows: values, probabilities, or class numbers beyond two classes."""
+    """Return predictions of the scored rows: values, probabilities, or class numbers for more than two classes."""
     import lightgbm
 
     label = view.label[held.fit]
@@ -122,24 +126,29 @@ def _boosted(
     return found.argmax(axis=1).astype(np.float64) if view.classes > 2 else found * scale + center
 
 
-def _reference(view: View, held: Held) -> float:
+def _reference(view: View, held: HeldOut) -> float:
     label = view.label[held.fit]
     return float(np.bincount(label.astype(int)).argmax()) if view.classes > 2 else float(np.median(label))
 
 
-def _measure(view: View, held: Held, name: str, prediction: NDArray[np.float64], what: str, begun: float) -> Measure:
-    value, error = Scored(view, held.score, _reference(view, held)).skill(prediction)
+def _measure(
+    view: View, held: HeldOut, name: str, prediction: NDArray[np.float64], depth: int, begun: float
+) -> Measure:
+    value, error = SkillScorer(view, held.score, _reference(view, held)).skill(prediction)
     seconds = time.monotonic() - begun
     if np.isnan(value):
-        return Measure(name, value, error, _GROUP, UNDEFINED, seconds)
-    text = f"A fixed small model on {what} has skill {value:.2f} (± {error:.2f}; 0 is a constant, 1 perfect)."
-    return Measure(name, value, error, _GROUP, text, seconds)
+        return Measure(name, value, error, _GROUP, readings.UNDEFINED_SKILL, seconds)
+    reading = readings.feature_skill(value, error, depth, tabpfn=name.startswith("tabpfn"))
+    return Measure(name, value, error, _GROUP, reading, seconds)
 
 
 def tabpfn_weights(kind: str) -> Path | None:
-    """Return TabPFN's weights for a kind of task where they are on this machine, else None.
+    """Return the file of TabPFN's weights for a kind of task, None where it is not on this machine.
 
-    They are looked for in `TABPFN_MODEL_CACHE_DIR`, then where the package keeps them.
+    The folders `TABPFN_MODEL_CACHE_DIR` and the package's own cache are searched.
+
+    Args:
+        kind: "binary", "multiclass" or "regression".
     """
     name = "regressor" if kind == "regression" else "classifier"
     named = os.environ.get("TABPFN_MODEL_CACHE_DIR")
@@ -153,25 +162,28 @@ def tabpfn_weights(kind: str) -> Path | None:
 
 def _tabpfn(
     view: View,
-    held: Held,
-    name: str,
+    held: HeldOut,
+    depth: int,
     fit: NDArray[np.float64],
     score: NDArray[np.float64],
     weights: Path | None,
 ) -> Measure:
+    name = f"tabpfn_affinity_depth{depth}"
     if weights is None:
-        return Measure(name, np.nan, np.nan, _GROUP, "TabPFN's weights are not on this machine.")
+        return Measure.undefined(name, _GROUP, readings.NO_TABPFN)
     begun = time.monotonic()
     try:
         prediction = _in_context(view, held, fit, score, weights)
-    except Exception as error:  # another version's weights, too little memory: an extra column is not worth a failure
-        text = f"TabPFN did not run ({type(error).__name__})."
-        return Measure(name, np.nan, np.nan, _GROUP, text, time.monotonic() - begun)
-    return _measure(view, held, name, prediction, "the same features, TabPFN,", begun)
+    except (
+        Exception
+    ) as error:  # weights of another version, too little memory: the profile goes on without this measure
+        reading = readings.tabpfn_failed(type(error).__name__)
+        return Measure.undefined(name, _GROUP, reading, time.monotonic() - begun)
+    return _measure(view, held, name, prediction, depth, begun)
 
 
 def _in_context(
-    view: View, held: Held, fit: NDArray[np.float64], score: NDArray[np.float64], weights: Path
+    view: View, held: HeldOut, fit: NDArray[np.float64], score: NDArray[np.float64], weights: Path
 ) -> NDArray[np.float64]:
     from tabpfn import TabPFNClassifier, TabPFNRegressor
 

@@ -1,13 +1,6 @@
-"""Homophily per self-loop meta-path: do entities that are joined have like labels?
+"""Homophily per meta-path: agreement between the labels of entities that the path joins.
 
-A pair is (train row u, another entity v) reached over rows visible at u's `asof`, counted once; it compares
-u's label with the mean of v's labels known by then. Classification: h is the mean dot product of the two
-label distributions, b the dot product of the two sides' mean distributions, adjusted h is (h - b) / (1 - b).
-Regression: Pearson correlation, where b is 0. For static tasks a pair is two entities with train labels,
-unordered.
-
-The idea (agreement over two-hop paths, adjusted for chance) is Relatron's; pairs, time order and errors are
-ours. Errors know that pairs share entities (`relselect.profile.dyads`).
+It measures association, not causation, and no path longer than four hops.
 """
 
 from __future__ import annotations
@@ -19,12 +12,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from relselect.database.hashing import key_hashes, mix
+from relselect.database.hashing import key_hashes
+from relselect.hashing import mix, smallest
+from relselect.profile import readings
 from relselect.profile.bootstrap import sums_by_cluster
 from relselect.profile.dyads import Estimate, Pairs, draws, estimate
 from relselect.profile.measure import Measure
 from relselect.profile.paths import MetaPath, find_paths
-from relselect.profile.reach import Reach
 from relselect.profile.statistics import (
     adjusted,
     agreement,
@@ -33,6 +27,7 @@ from relselect.profile.statistics import (
     pearson,
     pearson_columns,
 )
+from relselect.profile.walker import MetaPathWalker
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -46,8 +41,6 @@ _GROUP = "homophily"
 _MOST_SOURCES = 3000
 _MOST_PATHS = 24
 _LEAST_PAIRS = 30
-#: Two standard errors of this size leave room for a connection worth having.
-_WIDE = 0.1
 _KINDS = ("", "raw_", "insensitive_", "aggregated_")
 _MEANS = ("homophily_insensitive_mean", "homophily_aggregated_mean")
 _AGGREGATES = {
@@ -62,14 +55,15 @@ _AGGREGATES = {
 
 @dataclass(frozen=True)
 class _Found:
-    """A path's pairs measured.
+    """The estimates of one path.
 
     Attributes:
         path: The path.
-        pairs: How many pairs were compared.
-        rows: How many rows took part.
-        values: Estimates by kind: "", "raw_", "insensitive_", "aggregated_"; without the third for regression.
-        seconds: Time it took.
+        pairs: Number of pairs.
+        rows: Number of task rows (entities in a static task) in the pairs.
+        values: Estimates by kind: "", "raw_", "insensitive_", "aggregated_"; without "insensitive_" for regression, empty
+            with fewer than 30 pairs.
+        seconds: Wall-clock seconds.
     """
 
     path: MetaPath
@@ -80,14 +74,29 @@ class _Found:
 
 
 def homophily_measures(view: View, budget: Budget, hops: int = 2) -> list[Measure]:
-    """Return the aggregates over paths, then adjusted, raw, class-insensitive and aggregated homophily per path.
+    """Return the aggregates of homophily over paths, then the homophily of each path.
+
+    A pair (u, v) is a training row u and another entity v that the path reaches from u's entity over rows visible at u's
+    `asof`, counted once. Let p be the label of u (one-hot) and q the mean of v's labels that are known at that `asof`. Over the
+    pairs of a path, and with the statistics of `relselect.profile.statistics`:
+
+    * `raw_homophily[path]`: h = mean p . q;
+    * `homophily[path]`: (h - b) / (1 - b) with b = mean(p) . mean(q) (Platonov et al. 2023);
+    * `insensitive_homophily[path]`: sum_c max(0, h_c - q_c) / (C - 1) (Lim et al. 2021);
+    * `aggregated_homophily[path]`: as `homophily`, between p and the mean of q over all v that u reaches;
+    * `homophily_min`, `max`, `mean`, `weighted_mean` (by pairs), `abs_mean`, `variance`: aggregates of `homophily[path]`
+      over paths, and the means over paths of the last two kinds.
+
+    For regression all of these are Pearson correlations of the values. In a static task a pair is an unordered pair of entities
+    with training labels. Agreement over two-hop paths, adjusted for chance, is the measure of Relatron (arXiv 2602.22552);
+    standard errors are dyad-robust (`relselect.profile.dyads`).
 
     Args:
-        view: The train rows.
-        budget: Paths are measured while there is time.
-        hops: 2, or 4 for longer paths as well.
+        view: The training rows; at most 3,000 are walked from, drawn by hash.
+        budget: Paths are measured until it is spent.
+        hops: Maximal length of the paths, 2 or 4; at most 24 paths are measured, those equal to their reverse first.
     """
-    view = view.there
+    view = view.visible_entities
     known = find_paths(view.problem.database, view.problem.entity, hops)
     paths = sorted(known, key=lambda path: not path.symmetric)[:_MOST_PATHS]
     why = _why_not(view, paths)
@@ -95,19 +104,12 @@ def homophily_measures(view: View, budget: Budget, hops: int = 2) -> list[Measur
     late = len(paths) - len(found) if not why else 0
     left_out = len(known) - len(paths)
     exist = [f for f in found if f.values]
-    why = why or (f"No path has {_LEAST_PAIRS} pairs of labelled rows." if not exist else "")
+    why = why or (readings.few_pairs_on_any_path(_LEAST_PAIRS) if not exist else "")
     measures = _aggregates(view, exist, why)
-    measures.append(
-        Measure(
-            "homophily_paths",
-            float(len(exist)),
-            np.nan,
-            _GROUP,
-            _paths_text(len(exist), len(paths), late, left_out),
-        )
-    )
+    reading = readings.measured_paths(len(exist), len(paths), late, left_out)
+    measures.append(Measure("homophily_paths", float(len(exist)), np.nan, _GROUP, reading))
     pairs = sum(f.pairs for f in exist)
-    measures.append(Measure("homophily_pairs", float(pairs), np.nan, _GROUP, f"{pairs:,} pairs were compared."))
+    measures.append(Measure("homophily_pairs", float(pairs), np.nan, _GROUP, readings.compared_pairs(pairs)))
     for f in found:
         measures += _of_path(view, f)
     return measures
@@ -115,10 +117,10 @@ def homophily_measures(view: View, budget: Budget, hops: int = 2) -> list[Measur
 
 def _why_not(view: View, paths: list[MetaPath]) -> str:
     if not paths:
-        return f"No path of two hops leads from {view.problem.entity} back to it."
+        return readings.no_path(view.problem.entity)
     if not view.problem.task.static and view.history is None:
-        return "It is not known when labels become known, so there are no earlier labels to compare with."
-    return "" if len(view) else "No training row asks about an entity that is there at its date."
+        return readings.UNKNOWN_TIMES
+    return "" if len(view) else readings.NO_JOINED_ENTITY
 
 
 def _measure(view: View, paths: list[MetaPath], budget: Budget) -> list[_Found]:
@@ -155,7 +157,7 @@ def _columns(view: View, p: NDArray[np.float64], q: NDArray[np.float64]) -> NDAr
 def _gathered(
     view: View, row: NDArray[np.int64], p: NDArray[np.float64], q: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return the columns of rows against the mean over all they reach, an even share of them on each pair."""
+    """Return the columns of each row against the mean over all it reaches, divided evenly among the row's pairs."""
     source, first, place = np.unique(row, return_index=True, return_inverse=True)
     place = place.reshape(-1)
     count = np.bincount(place, minlength=len(source)).astype(np.float64)
@@ -164,7 +166,7 @@ def _gathered(
 
 
 class _Universe:
-    """The entities that take part, numbered in the order of their keys' hashes."""
+    """Numbers of the sources and targets, in the order of the hashes of their keys."""
 
     def __init__(self, view: View, sources: NDArray[np.int64], targets: NDArray[np.int64]) -> None:
         database, entity = view.problem.database, view.problem.entity
@@ -176,7 +178,7 @@ class _Universe:
 
 
 class _Timed:
-    """Sources are train rows, compared with the labels of others known by their `asof`."""
+    """Pairs of a task with time: training rows and the labels of other entities known at the rows' `asof`."""
 
     def __init__(self, view: View) -> None:
         assert view.history is not None
@@ -184,7 +186,7 @@ class _Timed:
         key = mix(view.key, view.cutoff, view.seed)
         self.rows = np.argsort(key, kind="stable")[:_MOST_SOURCES]
         targets = view.history.entity[np.sort(np.unique(view.history.order[view.history.entity], return_index=True)[1])]
-        self.reach = Reach(
+        self.reach = MetaPathWalker(
             view.problem.database, view.problem.entity, view.entity[self.rows], view.asof[self.rows], key[self.rows],
             targets, limit=view.problem.fit_asof,
         )  # fmt: skip
@@ -193,7 +195,7 @@ class _Timed:
         self.total = np.concatenate([np.zeros((1, total.shape[1])), np.cumsum(total, axis=0)])
 
     def pairs(self, row: NDArray[np.int64], other: NDArray[np.int64]) -> tuple[Pairs, Pairs]:
-        """Return the pairs that have a known label, and the rows against the means over theirs."""
+        """Return the pairs whose target has a known label, and the same pairs with columns of rows against means."""
         begin, end = self.history.known_before(other, self.reach.asof[row])
         known = end > begin
         row, other, begin, end = row[known], other[known], begin[known], end[known]
@@ -208,7 +210,7 @@ class _Timed:
 
 
 class _Static:
-    """Sources are entities with their mean train label; pairs are unordered."""
+    """Pairs of a static task: unordered pairs of entities, each with its mean training label."""
 
     def __init__(self, view: View) -> None:
         key, first, place = np.unique(view.key, return_index=True, return_inverse=True)
@@ -217,17 +219,17 @@ class _Static:
         counts = np.bincount(place)[:, None]
         own = sums_by_cluster(place, len(key), list(labels.T)) / counts
         entity = view.entity[first]
-        chosen = np.argsort(mix(key, view.seed), kind="stable")[:_MOST_SOURCES]
+        chosen = smallest(mix(key, view.seed), _MOST_SOURCES)
         self.view, self.own, self.chosen = view, own, chosen
         self.number = np.full(view.problem.database[view.problem.entity].num_rows, -1, dtype=np.int64)
         self.number[entity] = np.arange(len(key))
-        self.reach = Reach(
+        self.reach = MetaPathWalker(
             view.problem.database, view.problem.entity, entity[chosen], view.asof[first][chosen],
             mix(key[chosen], view.seed), entity, limit=view.problem.fit_asof,
         )  # fmt: skip
 
     def pairs(self, row: NDArray[np.int64], other: NDArray[np.int64]) -> tuple[Pairs, Pairs]:
-        """Return each unordered pair once, and the entities against the means over theirs."""
+        """Return each unordered pair once, and the ordered pairs with columns of entities against means."""
         # entities are numbered in the order of their keys' hashes already
         one, two, size = self.chosen[row], self.number[other], len(self.own)
         gathered = Pairs(one, two, _gathered(self.view, row, self.own[one], self.own[two]), size)
@@ -247,46 +249,28 @@ def _of_path(view: View, found: _Found) -> list[Measure]:
     name, words = found.path.name, found.path.words
     names = {kind: f"{kind}homophily[{name}]" for kind in _KINDS}
     if not found.values:
-        text = f"Only {found.pairs} pairs of {words} have labels."
-        return [Measure(each, np.nan, np.nan, _GROUP, text, found.seconds * (not k)) for k, each in names.items()]
+        text = readings.few_pairs(found.pairs, words)
+        return [Measure.undefined(each, _GROUP, text, found.seconds * (not k)) for k, each in names.items()]
     value, raw = found.values[""], found.values["raw_"]
     if np.isnan(value.value):
-        text, absent = f"Labels of {words} do not vary.", dict.fromkeys(_KINDS, np.nan) | {"raw_": raw.value}
+        text, absent = readings.constant_joined_labels(words), dict.fromkeys(_KINDS, np.nan) | {"raw_": raw.value}
         return [Measure(names[kind], absent[kind], np.nan, _GROUP, text, found.seconds * (not kind)) for kind in _KINDS]
     mean = found.values["aggregated_"]
-    text = f"{_sentence(view, words, value.value, value.error)} ({found.pairs:,} pairs)."
-    mean_text = f"A label and the mean over {words}: {mean.value:.3f} (± {mean.error:.3f}; {found.rows:,} rows)."
-    if np.isnan(mean.value):
-        mean_text = f"Means over {words} do not vary."
-    raw_text = "The same without adjustment for chance."
+    text = readings.homophily(value.value, value.error, words, found.pairs, view.classes)
+    mean_text = readings.aggregated_homophily(mean.value, mean.error, words, found.rows)
     return [
         Measure(names[""], value.value, value.error, _GROUP, text, found.seconds),
-        Measure(names["raw_"], raw.value, raw.error, _GROUP, raw_text),
+        Measure(names["raw_"], raw.value, raw.error, _GROUP, readings.NOT_ADJUSTED),
         _insensitive(names["insensitive_"], found),
         Measure(names["aggregated_"], mean.value, mean.error, _GROUP, mean_text),
     ]
 
 
-def _sentence(view: View, words: str, value: float, error: float) -> str:
-    """Say how joined entities' labels go together, in the words of somebody who knows the data."""
-    if not np.isfinite(error) or abs(value) > 2 * error:
-        strength = "strongly " if abs(value) >= 0.5 else "" if abs(value) >= 0.1 else "slightly "
-        verb = {(True, True): "agree {}more than chance", (True, False): "agree {}less than chance"}
-        if view.classes == 0:
-            verb = {(False, True): "go {}together", (False, False): "go {}against one another"}
-        said = verb[(view.classes > 0, value > 0)].format(strength)
-    else:
-        close = "agree no more than chance" if view.classes else "have nothing to do with one another"
-        said = close if 2 * error < _WIDE else "cannot be told from unrelated ones"
-    kind = "adjusted homophily" if view.classes else "correlation"
-    return f"Labels of {words} {said}: {kind} {value:.3f} ± {error:.3f}"
-
-
 def _insensitive(name: str, found: _Found) -> Measure:
     if "insensitive_" not in found.values:
-        return Measure(name, np.nan, np.nan, _GROUP, "A regression task has no classes.")
+        return Measure.undefined(name, _GROUP, readings.NO_CLASSES)
     value = found.values["insensitive_"]
-    text = f"Averaged over classes, {found.path.words} agree beyond chance at {value.value:.3f} (± {value.error:.3f})."
+    text = readings.class_insensitive_homophily(value.value, value.error, found.path.words)
     return Measure(name, value.value, value.error, _GROUP, text)
 
 
@@ -295,23 +279,27 @@ def _aggregates(view: View, found: list[_Found], why: str) -> list[Measure]:
     drawn = draws([f.values[""] for f in found], view.seed) if found else np.full((1, 1), np.nan)
     exists = np.isfinite(drawn[0])
     if not exists.any():
-        text = why or "Labels of the entities that paths join do not vary."
-        return [Measure(name, np.nan, np.nan, _GROUP, text) for name in (*names, *_MEANS)]
+        text = why or readings.CONSTANT_JOINED_LABELS
+        return [Measure.undefined(name, _GROUP, text) for name in (*names, *_MEANS)]
     weights = np.array([f.pairs for f in found], dtype=np.float64)[exists]
     table = np.column_stack(_summaries(drawn[:, exists], weights / weights.sum()))
     errors = table[1:].std(axis=0, ddof=1)
-    verb = "correlate at" if view.classes == 0 else "agree, beyond chance, at"
     measures = [
-        Measure(name, float(value), float(error), _GROUP, _aggregate_text(name, words, verb, value, error))
+        Measure(name, float(value), float(error), _GROUP, _aggregate_reading(view, name, words, value, error))
         for (name, words), value, error in zip(names.items(), table[0], errors, strict=True)
     ]
-    return [*measures, *_means(view, [f for f, there in zip(found, exists, strict=True) if there])]
+    return [*measures, *_means(view, [each for each, defined in zip(found, exists, strict=True) if defined])]
+
+
+def _aggregate_reading(view: View, name: str, words: str, value: float, error: float) -> str:
+    labels = name not in ("homophily_abs_mean", "homophily_variance")
+    return readings.aggregate(value, error, words, view.classes, labels=labels)
 
 
 def _means(view: View, found: list[_Found]) -> list[Measure]:
     """Return the means over paths of class-insensitive and of neighbourhood-aggregated homophily."""
     if view.classes == 0:
-        first = Measure(_MEANS[0], np.nan, np.nan, _GROUP, "A regression task has no classes.")
+        first = Measure.undefined(_MEANS[0], _GROUP, readings.NO_CLASSES)
     else:
         first = _mean(_MEANS[0], draws([f.values["insensitive_"] for f in found], view.seed), "class-insensitive")
     drawn = draws([f.values["aggregated_"] for f in found], view.seed)
@@ -321,12 +309,10 @@ def _means(view: View, found: list[_Found]) -> list[Measure]:
 def _mean(name: str, drawn: NDArray[np.float64], kind: str) -> Measure:
     drawn = drawn[:, np.isfinite(drawn[0])]
     if not drawn.shape[1]:
-        return Measure(name, np.nan, np.nan, _GROUP, "Labels of the entities that paths join do not vary.")
+        return Measure.undefined(name, _GROUP, readings.CONSTANT_JOINED_LABELS)
     mean = drawn.mean(axis=1)
     value, error = float(mean[0]), float(mean[1:].std(ddof=1))
-    return Measure(
-        name, value, error, _GROUP, f"The mean over paths of {kind} homophily is {value:.3f} (± {error:.3f})."
-    )
+    return Measure(name, value, error, _GROUP, readings.path_mean(value, error, kind))
 
 
 def _summaries(drawn: NDArray[np.float64], weights: NDArray[np.float64]) -> list[NDArray[np.float64]]:
@@ -340,15 +326,3 @@ def _summaries(drawn: NDArray[np.float64], weights: NDArray[np.float64]) -> list
         np.abs(drawn).mean(axis=1),
         (weights * (drawn - mean[:, None]) ** 2).sum(axis=1),
     ]
-
-
-def _aggregate_text(name: str, words: str, verb: str, value: float, error: float) -> str:
-    if name in ("homophily_abs_mean", "homophily_variance"):
-        return f"{words} of the homophily is {value:.3f} (± {error:.3f})."
-    return f"{words}: labels of joined entities {verb} {value:.3f} (± {error:.3f})."
-
-
-def _paths_text(exist: int, paths: int, late: int, left_out: int) -> str:
-    missed = f"; the time ended before {late} of them" if late else ""
-    more = f"; {left_out} further paths that mix two ways were left out" if left_out else ""
-    return f"{exist} of {paths} paths between entities have labelled pairs{missed}{more}."

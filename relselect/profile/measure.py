@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from relselect.leaks import Finding, LeakReport, UnrunCheck
+from relselect.serialization import jsonable, number_of
 
 __all__ = ["VERSION", "Measure", "Profile"]
 
@@ -37,6 +38,11 @@ class Measure:
     group: str
     reading: str
     seconds: float = 0.0
+
+    @classmethod
+    def undefined(cls, name: str, group: str, why: str, seconds: float = 0.0) -> Measure:
+        """Return a measure that is undefined for the task: nan, with the reason as its reading."""
+        return cls(name, math.nan, math.nan, group, why, seconds)
 
     @property
     def exists(self) -> bool:
@@ -84,7 +90,7 @@ class Profile:
 
     def to_json(self) -> dict[str, Any]:
         """Return the profile as JSON-able values: `findings`, `ran_checks` and `unrun_checks` beside it; null for nan."""
-        measures = [{k: _null(v) for k, v in asdict(measure).items()} for measure in self.measures]
+        measures = [{k: jsonable(v) for k, v in asdict(measure).items()} for measure in self.measures]
         numbers = {"measures": measures, "seconds": self.seconds, "version": self.version}
         return {**numbers, **self.leaks.to_json(), "checked": self.checked}
 
@@ -96,15 +102,14 @@ class Profile:
             KeyError: `stored` was not written by `to_json` of this version.
         """
         measures = tuple(
-            Measure(m["name"], _nan(m["value"]), _nan(m["stderr"]), m["group"], m["reading"], _nan(m["seconds"]))
+            Measure(
+                m["name"],
+                number_of(m["value"]),
+                number_of(m["stderr"]),
+                m["group"],
+                m["reading"],
+                number_of(m["seconds"]),
+            )
             for m in stored["measures"]
         )
         return cls(measures, float(stored["seconds"]), int(stored["version"]), LeakReport.from_json(stored))
-
-
-def _null(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _nan(value: float | None) -> float:
-    return math.nan if value is None else float(value)

@@ -1,15 +1,6 @@
-"""Path affinity: what an untrained graph neural network hands to a linear head, by the number of hops.
+"""Path affinity: the skill of a linear head on the embeddings of an untrained graph neural network.
 
-A GraphSAGE network (Hamilton, Ying and Leskovec 2017) of one to three layers with random weights embeds task rows; a
-ridge regression on the embeddings is the only thing fitted, in closed form, with the penalty that predicts the last fifth
-of the fitted dates best from those before: rows of one entity resemble each other and the world drifts, so rows left out
-at random would choose too small a penalty. Random features keep what neighbourhoods hold (Rahimi and Recht 2008), so the
-skill says how much of the label such a network could reach before any training. The seed-labelled variant adds a random
-vector to the root, which lets paths that come back to it be told apart (the labelling trick, Zhang et al. 2021).
-
-Fitted and scored as every skill (`relselect.profile.skill`). Classes are regressed as indicators, numbers as normal scores
-of their ranks (van der Waerden 1952), whose predictions go back through the quantiles of the labels: heavy tails would
-otherwise decide everything.
+Only the head is fitted; no network is trained here.
 """
 
 from __future__ import annotations
@@ -19,11 +10,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from relselect.database.hashing import mix, uniform
 from relselect.errors import BudgetExhausted
+from relselect.hashing import mix, uniform
+from relselect.profile import readings
 from relselect.profile.measure import Measure
-from relselect.profile.skill import UNDEFINED, Held, Scored, hold_out
+from relselect.profile.skill import HeldOut, SkillScorer, hold_out
 from relselect.profile.temporal import last_fifth
+from relselect.tasks.ranking import average_ranks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,21 +34,33 @@ _MOST_FIT, _MOST_SCORED = 3_000, 2_000
 _CHANNELS, _BATCH = 48, 512
 #: Neighbours per relation at the first hop, by layers; each further hop takes half as many.
 _FAN_OUT = {1: 16, 2: 10, 3: 6}
-#: Penalties tried, relative to the mean squared singular value of the embeddings; the last all but predicts the mean.
+#: Penalties relative to the mean squared singular value of the embeddings; the largest nearly predicts the mean.
 _PENALTIES = 10.0 ** np.array([-4.0, -3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 5.0])
 _STATIC_SHARE = 0.2
 
 
 def path_affinity_measures(view: View, budget: Budget) -> list[Measure]:
-    """Return the skill of untrained and of seed-labelled untrained networks of one to three layers.
+    """Return the skill of ridge regressions on embeddings of untrained networks of one to three layers.
+
+    * `path_affinity_sage1` to `3`: a GraphSAGE network (Hamilton, Ying and Leskovec 2017) with random weights embeds the task
+      rows. Random features preserve what neighbourhoods contain (Rahimi and Recht 2008), so the skill says how much of the
+      label the architecture reaches before any training;
+    * `path_affinity_seeded1` to `3`: the same with a random vector added to the root, so that paths which return to it can be
+      distinguished (the labelling trick, Zhang et al. 2021).
+
+    Classes are regressed as indicators; numbers as normal scores of their ranks (van der Waerden 1952), so that heavy tails do
+    not dominate, with predictions mapped back through the quantiles of the labels. The penalty is the one that predicts the
+    last fifth of the fitted cutoffs best from those before (a fifth of the entities in a static task): rows of one entity
+    are alike, so that rows left out at random would select too small a penalty. Rows and skill are those of
+    `relselect.profile.skill`.
 
     Args:
-        view: The train rows.
-        budget: A depth that there is no time for is left out with a word.
+        view: The training rows; at most 3,000 are fitted on and 2,000 scored.
+        budget: A depth whose turn comes after the budget is spent is undefined.
     """
     held = hold_out(view, _MOST_FIT, _MOST_SCORED)
     if isinstance(held, str):
-        return [Measure(name, np.nan, np.nan, _GROUP, held) for name in _NAMES]
+        return [Measure.undefined(name, _GROUP, held) for name in _NAMES]
     measures = []
     for layers in _LAYERS:
         names = [f"path_affinity_{kind}{layers}" for kind in _KINDS]
@@ -63,9 +68,11 @@ def path_affinity_measures(view: View, budget: Budget) -> list[Measure]:
         try:
             embeddings = _embeddings(view, held, layers, budget)
         except BudgetExhausted:
-            text = "The time for the profile ended before it was measured."
             spent = (time.monotonic() - begun, 0.0)
-            measures += [Measure(n, np.nan, np.nan, _GROUP, text, s) for n, s in zip(names, spent, strict=True)]
+            measures += [
+                Measure.undefined(name, _GROUP, readings.OUT_OF_TIME, seconds)
+                for name, seconds in zip(names, spent, strict=True)
+            ]
             continue
         for name, embedded in zip(names, embeddings, strict=True):
             measures.append(_measure(view, held, name, embedded, layers, begun))
@@ -73,17 +80,17 @@ def path_affinity_measures(view: View, budget: Budget) -> list[Measure]:
     return measures
 
 
-def _embeddings(view: View, held: Held, layers: int, budget: Budget) -> list[NDArray[np.float64]]:
-    """Return the embeddings of the rows to fit and then to score on, per kind of network; each (rows, width)."""
+def _embeddings(view: View, held: HeldOut, layers: int, budget: Budget) -> list[NDArray[np.float64]]:
+    """Return the embeddings of the rows to fit on, then of those to score, per kind of network; each of shape (rows, width)."""
     import torch
 
     from relselect.rdl.family import blueprint_of
     from relselect.rdl.network.model import RelationalNetwork
-    from relselect.rdl.settings import Settings
+    from relselect.rdl.settings import NetworkSettings
     from relselect.rdl.training.fitted import batcher_of, row_tensors
 
     budget.check()
-    settings = Settings(
+    settings = NetworkSettings(
         channels=_CHANNELS,
         layers=layers,
         fan_out=_FAN_OUT[layers],
@@ -111,7 +118,7 @@ def _embeddings(view: View, held: Held, layers: int, budget: Budget) -> list[NDA
     return [torch.cat(kind).double().numpy() for kind in parts]
 
 
-def _measure(view: View, held: Held, name: str, embedded: NDArray[np.float64], layers: int, begun: float) -> Measure:
+def _measure(view: View, held: HeldOut, name: str, embedded: NDArray[np.float64], layers: int, begun: float) -> Measure:
     from scipy.special import ndtr
 
     label = view.label[held.fit]
@@ -126,27 +133,23 @@ def _measure(view: View, held: Held, name: str, embedded: NDArray[np.float64], l
     else:
         prediction = np.quantile(label, ndtr(found[:, 0])) if view.classes == 0 else found[:, 0]
         reference = float(np.median(label))
-    value, error = Scored(view, held.score, reference).skill(prediction)
+    value, error = SkillScorer(view, held.score, reference).skill(prediction)
     seconds = time.monotonic() - begun
     if np.isnan(value):
-        return Measure(name, value, error, _GROUP, UNDEFINED, seconds)
-    kind = "A seed-labelled" if "seeded" in name else "An"
-    hops = "one layer" if layers == 1 else f"{layers} layers"
-    text = f"{kind} untrained network of {hops} and a linear head have skill {value:.2f} (± {error:.2f})."
-    return Measure(name, value, error, _GROUP, text, seconds)
+        return Measure(name, value, error, _GROUP, readings.UNDEFINED_SKILL, seconds)
+    reading = readings.network_skill(value, error, layers, seeded="seeded" in name)
+    return Measure(name, value, error, _GROUP, reading, seconds)
 
 
 def _normal_scores(label: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the normal scores of mid-ranks, shape (n,)."""
     from scipy.special import ndtri
 
-    _, level, count = np.unique(label, return_inverse=True, return_counts=True)
-    middle = np.cumsum(count) - (count - 1) / 2.0
-    return np.asarray(ndtri((middle - 0.5) / len(label))[level.reshape(-1)])
+    return np.asarray(ndtri((average_ranks(label) - 0.5) / len(label)))
 
 
-def _late(view: View, held: Held) -> NDArray[np.bool_]:
-    """Return which of the rows to fit choose the penalty, shape (m,): the last fifth of dates, or of entities."""
+def _late(view: View, held: HeldOut) -> NDArray[np.bool_]:
+    """Return which of the fitted rows select the penalty, shape (m,): the last fifth of cutoffs, or a fifth of the entities."""
     start = None if view.problem.task.static else last_fifth(view.cutoff[held.fit])
     if start is None:
         return uniform(mix(view.key[held.fit], view.seed + 31)) < _STATIC_SHARE
@@ -156,18 +159,23 @@ def _late(view: View, held: Held) -> NDArray[np.bool_]:
 def ridge_predictions(
     fit: NDArray[np.float64], targets: NDArray[np.float64], score: NDArray[np.float64], late: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
-    """Return ridge regression's predictions, with the penalty whose squared error is least on rows held back.
+    """Return the predictions of a ridge regression whose penalty has the least squared error on held-out rows.
 
-    With X'X = V S^2 V' and b = V'X'y, the coefficients of penalty l are V (S^2 + l)^-1 b (Hoerl and Kennard 1970).
+    With X the standardised embeddings, y the centred targets, X'X = V S^2 V' and b = V'X'y, the coefficients of penalty l are
+    V (S^2 + l)^-1 b (Hoerl and Kennard 1970).
 
     Args:
         fit: Embeddings to fit on, shape (m, width).
         targets: Shape (m, outputs).
-        score: Embeddings to predict, shape (n, width).
-        late: Rows that are held back to choose the penalty, then fitted on as well; shape (m,).
+        score: Embeddings to predict for, shape (n, width).
+        late: Mask of the rows held out to select the penalty, then fitted on as well; shape (m,).
 
     Returns:
-        Shape (n, outputs).
+        Predictions, shape (n, outputs).
+
+    >>> x = np.arange(20.0)[:, None]
+    >>> ridge_predictions(x, 2 * x, np.array([[5.0]]), late=np.arange(20) >= 16).round(1).tolist()
+    [[10.0]]
     """
     penalties = _PENALTIES
     if late.any() and not late.all():
@@ -189,7 +197,7 @@ def _ridge(
     if not keep.any():
         return [np.repeat(middle[None, :], len(score), axis=0) for _ in penalties]
     x, z = (fit[:, keep] - center[keep]) / spread[keep], (score[:, keep] - center[keep]) / spread[keep]
-    squares, v = np.linalg.eigh(x.T @ x)  # a tenth of the time of X's own decomposition, which is tall
+    squares, v = np.linalg.eigh(x.T @ x)  # ten times faster than a singular value decomposition of the tall X
     squares = np.maximum(squares, 0.0)[:, None]
     b, rotated = v.T @ (x.T @ (targets - middle)), z @ v
     return [np.asarray(middle + rotated @ (b / (squares + each * squares.mean()))) for each in penalties]

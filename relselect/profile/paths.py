@@ -1,13 +1,6 @@
-"""Self-loop meta-paths: the ways in which one entity reaches another.
+"""Meta-paths from the entity table to itself, found in the foreign keys of a schema.
 
-* shared parent: both refer to the same row (customers of one region);
-* link: a row refers to both (a match with two players), or one refers to the other (an employee and the manager);
-* meeting: both are joined to one row, at least one of them through a table that refers to both (drivers meet in a race
-  through results). Such a table has two or more foreign keys; several to the same table are kept apart;
-* with four hops, on request: both reach one row in two such steps, the same ones for both (drivers whose races were on
-  one circuit).
-
-A path and its reverse are one. A table is crossed without asking what its rows are: a path is structure only.
+Only the structure counts: no row is read, and a table is crossed whatever its rows mean.
 """
 
 from __future__ import annotations
@@ -21,17 +14,17 @@ from relselect.problem import LABELS
 if TYPE_CHECKING:
     from relselect.database import Database
 
-__all__ = ["Half", "Link", "MetaPath", "find_paths"]
+__all__ = ["HalfPath", "EntityLink", "MetaPath", "find_paths"]
 
 
 @dataclass(frozen=True, order=True)
-class Half:
-    """From the entity to the row where two entities meet.
+class HalfPath:
+    """One half of a meta-path: from the entity to the row that two entities share.
 
     Attributes:
-        end: The table of that row.
-        table: The table that holds the foreign keys: the entity's own, or one between the entity and `end`.
-        to_entity: Number of the foreign key to the entity, -1 when `table` is the entity's own.
+        end: The table of the shared row.
+        table: The table that holds the foreign keys: the entity table, or one between it and `end`.
+        to_entity: Number of the foreign key to the entity, -1 when `table` is the entity table.
         to_end: Number of the foreign key to `end`.
     """
 
@@ -47,12 +40,12 @@ class Half:
 
 
 @dataclass(frozen=True, order=True)
-class Link:
-    """A row that refers to two entities.
+class EntityLink:
+    """Two foreign keys by which one row joins two entities.
 
     Attributes:
         table: The table that holds the foreign keys.
-        one: Number of the first, -1 for the entity's own row (an entity that refers to another).
+        one: Number of the first, -1 where `table` is the entity table (an entity that refers to another).
         other: Number of the second.
     """
 
@@ -63,35 +56,47 @@ class Link:
 
 @dataclass(frozen=True)
 class MetaPath:
-    """A way from entity to entity; exactly one of `halves`, `link` and `chain` is given.
+    """A path from an entity to another entity of the same table; exactly one of `halves`, `link` and `chain` is set.
 
     Attributes:
-        name: A name, unique for the entity.
-        words: Who is compared with whom.
-        halves: The way to the row where two entities meet, for one and for the other.
-        link: The row that joins them.
-        chain: Two steps to the row where they meet, the same for both: from the entity, and from where that ends.
+        name: A name, unique for the entity table.
+        words: The entities that the path joins, in English.
+        halves: The halves from either entity to the shared row.
+        link: The row that refers to both entities.
+        chain: Two successive halves to the shared row, the same from either entity.
     """
 
     name: str
     words: str
-    halves: tuple[Half, Half] | None = None
-    link: Link | None = None
-    chain: tuple[Half, Half] | None = None
+    halves: tuple[HalfPath, HalfPath] | None = None
+    link: EntityLink | None = None
+    chain: tuple[HalfPath, HalfPath] | None = None
 
     @property
     def symmetric(self) -> bool:
-        """Whether the way back is the way there: links, and meetings over two equal halves."""
+        """Whether the path equals its reverse: it has two equal halves, or it is a link or a chain."""
         return self.halves is None or self.halves[0] == self.halves[1]
 
 
 def find_paths(database: Database, entity: str, hops: int = 2) -> list[MetaPath]:
-    """Return the meta-paths from `entity` to itself, sorted by name.
+    """Return the meta-paths from `entity` to itself, sorted by name; a path and its reverse are one.
+
+    * shared parent: both entities refer to one row (customers of one region);
+    * link: a row refers to both entities (a match with two players), or one entity to the other (an employee and the
+      manager);
+    * shared row through a bridge: at least one entity is joined to the row through a table that refers to both (drivers of
+      one race, through results). Several foreign keys of the bridge to one table make separate paths;
+    * with four hops: both entities reach one row in the same two steps (drivers whose races were on one circuit).
 
     Args:
         database: The database.
         entity: The entity table.
-        hops: 2, or 4 for the longer ones as well.
+        hops: Maximal length: 2, or 4 for the longer ones as well.
+
+    >>> import relselect
+    >>> database = relselect.examples.synthetic(customers=50).database
+    >>> [path.words for path in find_paths(database, "orders")]
+    ['orders that share a row of products through items', 'orders that share a row of customers']
     """
     halves, links = _pieces(database, entity)
     paths = [_link_path(database, entity, link) for link in links]
@@ -108,43 +113,43 @@ def find_paths(database: Database, entity: str, hops: int = 2) -> list[MetaPath]
     return sorted(paths, key=lambda path: path.name)
 
 
-def _pieces(database: Database, entity: str) -> tuple[list[Half], list[Link]]:
+def _pieces(database: Database, entity: str) -> tuple[list[HalfPath], list[EntityLink]]:
     halves, links = [], []
     for number, key in enumerate(database[entity].foreign_keys):
-        halves.append(Half(key.table, entity, -1, number))
+        halves.append(HalfPath(key.table, entity, -1, number))
         if key.table == entity:
-            links.append(Link(entity, -1, number))
+            links.append(EntityLink(entity, -1, number))
     for name, table in database.tables.items():
         if name in (LABELS, entity):
             continue
         to_entity = [number for number, key in enumerate(table.foreign_keys) if key.table == entity]
-        links += [Link(name, one, other) for one, other in combinations(to_entity, 2)]
+        links += [EntityLink(name, one, other) for one, other in combinations(to_entity, 2)]
         for number, key in enumerate(table.foreign_keys):
             if key.table != entity:
-                halves += [Half(key.table, name, own, number) for own in to_entity]
+                halves += [HalfPath(key.table, name, own, number) for own in to_entity]
     return halves, links
 
 
-def _meeting(database: Database, entity: str, one: Half, other: Half) -> MetaPath:
+def _meeting(database: Database, entity: str, one: HalfPath, other: HalfPath) -> MetaPath:
     name = f"{_half_name(database, entity, one)} = {_half_name(database, entity, other)}"
     through = sorted({half.table for half in (one, other) if not half.direct})
     words = f"{entity} that share a row of {one.end}"
     return MetaPath(name, words + (f" through {' and '.join(through)}" if through else ""), halves=(one, other))
 
 
-def _chained(database: Database, entity: str, first: Half, second: Half) -> MetaPath:
+def _chained(database: Database, entity: str, first: HalfPath, second: HalfPath) -> MetaPath:
     way = f"{_half_name(database, entity, first)}, {_half_name(database, first.end, second)}"
     words = f"{entity} whose rows of {first.end} share a row of {second.end}"
     return MetaPath(f"{way} and back", words, chain=(first, second))
 
 
-def _half_name(database: Database, entity: str, half: Half) -> str:
+def _half_name(database: Database, entity: str, half: HalfPath) -> str:
     keys = database[half.table].foreign_keys
     way = f"{half.table}.{keys[half.to_end].name}"
     return f"{entity} > {way}" if half.direct else f"{entity} < {half.table}.{keys[half.to_entity].name} > {way}"
 
 
-def _link_path(database: Database, entity: str, link: Link) -> MetaPath:
+def _link_path(database: Database, entity: str, link: EntityLink) -> MetaPath:
     keys = database[link.table].foreign_keys
     if link.one < 0:
         return MetaPath(f"{entity} - {keys[link.other].name}", f"{entity} that refer to one another", link=link)

@@ -1,4 +1,7 @@
-"""How large the task and its database are, as far as the end of training sees them."""
+"""Scale: numbers of rows, entities, columns and tables, class balance and fan-out.
+
+Only rows that are visible at the end of training are counted.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from relselect.problem import LABELS
+from relselect.profile import readings
 from relselect.profile.measure import Measure
 
 if TYPE_CHECKING:
@@ -20,35 +24,47 @@ _GROUP = "scale"
 
 
 def scale_measures(view: View) -> list[Measure]:
-    """Return sizes, class balance and fan-out; none of them has a sampling error."""
+    """Return the sizes of the database and the task, class balance and fan-out; none has a sampling error.
+
+    * `log10_rows`, `log10_train_rows`, `log10_entities`: log10 of the number of visible rows of the database, of training
+      rows, and of visible rows of the entity table;
+    * `rows_per_entity`: training rows per entity that has any;
+    * `class_balance`: H(p) / log C, with H(p) = -sum_c p_c log p_c the entropy of the class shares p and C the number of
+      classes (the normalised entropy, Shannon 1948); 1 when all classes are equally frequent;
+    * `columns`, `tables`: columns that are neither keys nor times, and tables;
+    * `mean_fan_out`: visible children per visible parent, averaged over foreign keys.
+
+    Args:
+        view: The training rows.
+
+    >>> import relselect
+    >>> from relselect.problem import Problem
+    >>> from relselect.profile.view import make_view
+    >>> example = relselect.examples.synthetic(customers=50)
+    >>> view = make_view(Problem(example.database, example.task("planted")), seed=0)
+    >>> {each.name: each.value for each in scale_measures(view)}["tables"]
+    4.0
+    """
     problem = view.problem
     tables = [name for name in problem.database.tables if name != LABELS]
     rows = sum(int(problem.visible(name, problem.fit_asof).sum()) for name in tables)
     entities = int(problem.visible(problem.entity, problem.fit_asof).sum())
-    asked = len(np.unique(view.key))
-    repeats = len(view) / asked if asked else math.nan
+    keyed = len(np.unique(view.key))
+    repeats = len(view) / keyed if keyed else math.nan
     columns = sum(
         len([c for c in problem.database[t].columns if c not in problem.database[t].structural]) for t in tables
     )
-    balance, text = _balance(view)
+    balance, balance_reading = _balance(view)
     fan_out = _fan_out(problem, tables)
     facts = [
-        (
-            "log10_rows",
-            _log(rows),
-            f"The database holds {rows:,} rows that are visible at the end of training.",
-        ),
-        ("log10_train_rows", _log(view.rows), f"There are {view.rows:,} labelled training rows."),
-        ("log10_entities", _log(entities), f"{problem.entity} has {entities:,} rows at the end of training."),
-        (
-            "rows_per_entity",
-            repeats,
-            f"An entity that is asked about has {repeats:.1f} training rows on average.",
-        ),
-        ("class_balance", balance, text),
-        ("columns", float(columns), f"{columns} columns are neither keys nor times."),
-        ("tables", float(len(tables)), f"The database has {len(tables)} tables."),
-        ("mean_fan_out", fan_out, _fan_out_text(fan_out)),
+        ("log10_rows", _log(rows), readings.database_rows(rows)),
+        ("log10_train_rows", _log(view.rows), readings.train_rows(view.rows)),
+        ("log10_entities", _log(entities), readings.entity_rows(problem.entity, entities)),
+        ("rows_per_entity", repeats, readings.rows_per_entity(repeats)),
+        ("class_balance", balance, balance_reading),
+        ("columns", float(columns), readings.column_count(columns)),
+        ("tables", float(len(tables)), readings.table_count(len(tables))),
+        ("mean_fan_out", fan_out, readings.fan_out(fan_out)),
     ]
     return [Measure(name, value, math.nan, _GROUP, reading) for name, value, reading in facts]
 
@@ -58,18 +74,14 @@ def _log(count: int) -> float:
 
 
 def _balance(view: View) -> tuple[float, str]:
-    """Return the entropy of the classes relative to even classes: 1 when all are equally frequent."""
+    """Return the normalised entropy of the class shares, and its reading."""
     if view.classes == 0:
-        return math.nan, "A regression task has no classes."
+        return math.nan, readings.NO_CLASSES
     if len(view) == 0:
-        return math.nan, "No training row belongs to a known entity."
+        return math.nan, readings.NO_KEYED_ROW
     shares = np.bincount(view.label.astype(int), minlength=view.classes) / len(view)
     entropy = -float((shares[shares > 0] * np.log(shares[shares > 0])).sum()) / math.log(max(view.classes, 2))
-    rarest = float(shares.min())
-    return (
-        entropy,
-        f"Class balance {entropy:.2f} (1 is even); the rarest class has {rarest:.1%} of the training rows.",
-    )
+    return entropy, readings.class_balance(entropy, float(shares.min()))
 
 
 def _fan_out(problem: Problem, tables: list[str]) -> float:
@@ -83,9 +95,3 @@ def _fan_out(problem: Problem, tables: list[str]) -> float:
             if parents.any():
                 ratios.append(children / int(parents.sum()))
     return float(np.mean(ratios)) if ratios else math.nan
-
-
-def _fan_out_text(fan_out: float) -> str:
-    if math.isnan(fan_out):
-        return "No table refers to another."
-    return f"A referenced row has {fan_out:.1f} referring rows on average over the foreign keys."

@@ -1,9 +1,6 @@
-"""Skill: a score in units that tasks share, and the rows it is measured on.
+"""Skill: a score comparable between tasks, with its standard error, and the training rows that it is measured on.
 
-Skill is 2*AUC - 1 for binary tasks, 1 - MAE / MAE of the median for regression, and (accuracy - a) / (1 - a) with a the
-accuracy of the majority class for more classes: 0 is a constant, 1 perfect. It is scored on the last fifth of the train
-cutoffs, by what was fitted on labels known before the first of them. Static tasks have no before: a fifth of the
-entities, drawn by a hash of their keys, is scored by what the others teach.
+Labels of validation and test are not read: rows are held out within training.
 """
 
 from __future__ import annotations
@@ -13,42 +10,46 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from relselect.database.hashing import mix, uniform
+from relselect.hashing import mix, smallest, uniform
+from relselect.profile import readings
 from relselect.profile.bootstrap import clusters_of, draw_weights, spread, sums_by_cluster
 from relselect.profile.temporal import last_fifth
+from relselect.tasks.ranking import auc_of_levels, levels_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from relselect.profile.view import View
 
-__all__ = ["UNDEFINED", "Held", "Scored", "hold_out"]
+__all__ = ["HeldOut", "SkillScorer", "hold_out"]
 
-UNDEFINED = "Labels in the last fifth of the train dates do not vary, so skill is undefined."
 _AUC_DRAWS = 100
 _STATIC_SHARE = 0.2
 
 
 @dataclass(frozen=True)
-class Held:
-    """Train rows to fit on and train rows to score on, as places in the view.
+class HeldOut:
+    """Training rows to fit on and training rows to score on, as places in the view.
 
     Attributes:
-        fit: Rows whose labels were known before the first scored row's date; shape (m,).
-        score: Shape (n,).
+        fit: Rows whose labels are known at the first scored cutoff, shape (m,).
+        score: Rows to score, shape (n,).
     """
 
     fit: NDArray[np.int64]
     score: NDArray[np.int64]
 
 
-def hold_out(view: View, most_fit: int, most_scored: int) -> Held | str:
-    """Return the rows to fit and to score on, or why there are none.
+def hold_out(view: View, most_fit: int, most_scored: int) -> HeldOut | str:
+    """Return the rows to fit on and to score on, or the reason why there are none.
+
+    The rows of the last fifth of the training cutoffs are scored; earlier rows whose labels are known at the first of these
+    cutoffs are fitted on. In a static task a fifth of the entities, drawn by a hash of their keys, is scored.
 
     Args:
-        view: The train rows.
-        most_fit: More rows than this are drawn from, by a hash.
-        most_scored: The same for the scored rows.
+        view: The training rows.
+        most_fit: Largest number of rows to fit on; more are sampled by hash.
+        most_scored: Largest number of rows to score; more are sampled by hash.
     """
     if view.problem.task.static:
         held = uniform(mix(view.key, view.seed + 17)) < _STATIC_SHARE
@@ -56,30 +57,37 @@ def hold_out(view: View, most_fit: int, most_scored: int) -> Held | str:
     else:
         start = last_fifth(view.cutoff)
         if start is None:
-            return "All train rows share one cutoff, so nothing can be fitted before it is scored."
+            return readings.ONE_CUTOFF
         fit, score = np.flatnonzero(view.known <= start), np.flatnonzero(view.cutoff >= start)
         fit = fit[view.cutoff[fit] < start]
     if not len(fit):
-        return "No label was known before the last fifth of the train dates."
+        return readings.NO_KNOWN_LABEL
     if not len(score):
-        return "No train row is left to score on."
-    return Held(_drawn(view, fit, most_fit), _drawn(view, score, most_scored))
+        return readings.NO_SCORED_ROW
+    return HeldOut(_drawn(view, fit, most_fit), _drawn(view, score, most_scored))
 
 
 def _drawn(view: View, places: NDArray[np.int64], most: int) -> NDArray[np.int64]:
     if len(places) <= most:
         return places
-    order = np.argsort(mix(view.key[places], view.cutoff[places], view.seed), kind="stable")
-    return np.sort(places[order[:most]])
+    return np.sort(places[smallest(mix(view.key[places], view.cutoff[places], view.seed), most)])
 
 
-class Scored:
-    """Scores predictions of some rows.
+class SkillScorer:
+    """Computes the skill of predictions of some training rows.
+
+    With y the labels, f the predictions and r the reference constant, skill is
+
+    * 2 AUC(y, f) - 1 for two classes (the Gini coefficient; Somers 1962);
+    * 1 - mean |y - f| / mean |y - r| for regression (a skill score, Murphy 1988);
+    * 1 - mean [y != f] / mean [y != r] for more than two classes.
+
+    0 is the skill of a constant, 1 of a perfect prediction; a negative skill is worse than the constant.
 
     Args:
-        view: The train rows.
-        places: The rows scored, shape (n,).
-        reference: The constant that has skill 0: a value, or a class number beyond two classes; unused for binary tasks.
+        view: The training rows.
+        places: Places in the view of the rows to score, shape (n,).
+        reference: The constant of skill 0: a value, or a class number for more than two classes; unused for two.
     """
 
     def __init__(self, view: View, places: NDArray[np.int64], reference: float) -> None:
@@ -88,10 +96,13 @@ class Scored:
         self.clusters = clusters_of(view.key[places])
 
     def skill(self, prediction: NDArray[np.float64]) -> tuple[float, float]:
-        """Return the skill of predictions and its standard error, by a bootstrap of entities.
+        """Return the skill of predictions and its standard error from a bootstrap of entities.
 
         Args:
-            prediction: Values, anything that ranks for binary tasks, or class numbers; shape (n,).
+            prediction: Shape (n,): values, a ranking score for two classes, or class numbers for more.
+
+        Returns:
+            Skill and standard error; nan where the labels do not vary.
         """
         if self.classes == 2:
             return self._ranked(prediction)
@@ -104,9 +115,10 @@ class Scored:
         return spread(sums, _one_minus_ratio, self.seed)
 
     def _ranked(self, prediction: NDArray[np.float64]) -> tuple[float, float]:
-        value = _gini(self.label, prediction, np.ones(len(self.label)))
+        level = levels_of(prediction)
+        value = 2 * auc_of_levels(self.label, level) - 1
         weights = draw_weights(int(self.clusters.max()) + 1, self.seed)[:_AUC_DRAWS]
-        drawn = np.array([_gini(self.label, prediction, row[self.clusters]) for row in weights])
+        drawn = 2 * np.array([auc_of_levels(self.label, level, row[self.clusters]) for row in weights]) - 1
         drawn = drawn[np.isfinite(drawn)]
         return value, float(drawn.std(ddof=1)) if len(drawn) > 10 else float("nan")
 
@@ -114,16 +126,3 @@ class Scored:
 def _one_minus_ratio(sums: NDArray[np.float64]) -> NDArray[np.float64]:
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(sums[:, 1] > 0, 1.0 - sums[:, 0] / sums[:, 1], np.nan)
-
-
-def _gini(label: NDArray[np.float64], prediction: NDArray[np.float64], weight: NDArray[np.float64]) -> float:
-    """Return 2*AUC - 1 of weighted rows, ties counted half; nan with one class."""
-    _, level = np.unique(prediction, return_inverse=True)
-    level = level.reshape(-1)
-    positive = np.bincount(level, weights=weight * label)
-    negative = np.bincount(level, weights=weight * (1.0 - label))
-    pairs = positive.sum() * negative.sum()
-    if pairs <= 0:
-        return float("nan")
-    below = np.cumsum(negative) - negative
-    return float(2.0 * (positive * (below + negative / 2.0)).sum() / pairs - 1.0)

@@ -1,4 +1,8 @@
-"""Pearson correlation and chance-adjusted agreement as functions of sums."""
+"""Pearson correlation and agreement of label distributions, as functions of sums over rows.
+
+A statistic of sums can be bootstrapped by reweighting the sums of clusters (`relselect.profile.bootstrap`) and linearised for
+pairs of entities (`relselect.profile.dyads`). Nothing here knows where the rows come from.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +17,28 @@ __all__ = ["adjusted", "agreement", "agreement_columns", "insensitive", "pearson
 
 
 def pearson_columns(x: NDArray[np.float64], y: NDArray[np.float64]) -> list[NDArray[np.float64]]:
-    """Return the columns whose sums `pearson` takes: 1, x, y, xx, yy, xy."""
+    """Return the columns whose sums `pearson` takes: 1, x, y, x^2, y^2, xy; six arrays of shape (n,).
+
+    Args:
+        x: Shape (n,).
+        y: Shape (n,).
+    """
     return [np.ones_like(x), x, y, x * x, y * y, x * y]
 
 
 def pearson(sums: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return Pearson's correlation from sums of shape (m, 6); nan where a side is constant. Shape (m,)."""
+    """Return Pearson's correlation, cov(x, y) / sqrt(var x var y) (Pearson 1895); shape (m,).
+
+    Args:
+        sums: Sums of the columns of `pearson_columns` per draw, shape (m, 6).
+
+    Returns:
+        Values in [-1, 1]; nan where x or y is constant.
+
+    >>> x = np.array([0.0, 1.0, 2.0])
+    >>> pearson(np.column_stack(pearson_columns(x, -x)).sum(axis=0, keepdims=True)).round(9).tolist()
+    [-1.0]
+    """
     n, x, y, xx, yy, xy = sums.T
     with np.errstate(divide="ignore", invalid="ignore"):
         var_x, var_y = xx / n - (x / n) ** 2, yy / n - (y / n) ** 2
@@ -28,11 +48,11 @@ def pearson(sums: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def agreement_columns(p: NDArray[np.float64], q: NDArray[np.float64]) -> list[NDArray[np.float64]]:
-    """Return the columns whose sums the agreements take: 1, then p*q, p and q by class.
+    """Return the columns whose sums the agreements take: 1, then p q, p and q by class; 1 + 3 classes arrays of shape (n,).
 
     Args:
-        p: Label distributions of one side, shape (n, classes).
-        q: Of the other side, shape (n, classes).
+        p: Label distributions of the first side of each pair, shape (n, classes).
+        q: Label distributions of the second side, shape (n, classes).
     """
     return [np.ones(len(p)), *(p * q).T, *p.T, *q.T]
 
@@ -46,12 +66,35 @@ def _means(sums: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.f
 
 
 def agreement(sums: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the mean dot product h of the two sides' label distributions, shape (m,); nan without pairs."""
+    """Return the raw agreement h = mean of p . q, the probability that two drawn labels are equal; shape (m,).
+
+    Args:
+        sums: Sums of the columns of `agreement_columns` per draw, shape (m, 1 + 3 classes).
+
+    Returns:
+        Values in [0, 1]; nan without pairs.
+    """
     return np.asarray(_means(sums)[0].sum(axis=1))
 
 
 def adjusted(sums: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return (h - b) / (1 - b), b being the dot product of the sides' mean distributions; nan where b is 1."""
+    """Return the agreement adjusted for chance, (h - b) / (1 - b); shape (m,).
+
+    h is the raw agreement (`agreement`) and b = mean(p) . mean(q) its value for independent sides: adjusted homophily
+    (Platonov et al. 2023) with a mean distribution per side.
+
+    Args:
+        sums: Sums of the columns of `agreement_columns` per draw, shape (m, 1 + 3 classes).
+
+    Returns:
+        Values up to 1, 0 for independent sides; nan where b is 1.
+
+    >>> p = np.eye(2)[[0, 0, 1, 1]]
+    >>> same = np.column_stack(agreement_columns(p, p)).sum(axis=0, keepdims=True)
+    >>> mixed = np.column_stack(agreement_columns(p, np.eye(2)[[0, 1, 0, 1]])).sum(axis=0, keepdims=True)
+    >>> adjusted(same).tolist(), adjusted(mixed).tolist()
+    ([1.0], [0.0])
+    """
     both, p, q = _means(sums)
     h, b = both.sum(axis=1), (p * q).sum(axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -59,10 +102,16 @@ def adjusted(sums: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def insensitive(sums: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return class-insensitive homophily, sum over classes of max(0, h_c - q_c) / (classes - 1); shape (m,).
+    """Return the class-insensitive agreement, sum_c max(0, h_c - q_c) / (C - 1) (Lim et al. 2021, equation 2); shape (m,).
 
-    h_c is the agreement of the pairs whose first side is of class c, q_c the share of the class on the second side. It
-    does not grow with the share of the largest class (Lim et al. 2021, equation 2); nan where one class has all pairs.
+    h_c is the mean of q_c over the pairs whose first side has class c, q_c the share of class c on the second side, and C the
+    number of classes. Unlike the raw agreement it does not grow with the share of the largest class.
+
+    Args:
+        sums: Sums of the columns of `agreement_columns` per draw, shape (m, 1 + 3 classes).
+
+    Returns:
+        Values in [0, 1]; nan where one class has all pairs.
     """
     both, p, q = _means(sums)
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -1,9 +1,6 @@
-"""How a label follows from the same entity's earlier labels, and whether labels drift.
+"""Autocorrelation of an entity's labels by the number of rows between them, and drift of the label's mean.
 
-lag-k autocorrelation: Pearson correlation of an entity's label with its k-th last one (rows in the order of
-their cutoffs); for more than two classes the agreement of the two, adjusted for chance. Drift: mean label in
-the last fifth of the cutoffs minus the mean before, in standard deviations of the label; for classes beyond
-two the total variation distance between the two label distributions.
+`relselect.profile.past` measures autocorrelation by the time between the rows.
 """
 
 from __future__ import annotations
@@ -12,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from relselect.profile import readings
 from relselect.profile.bootstrap import clusters_of, spread, sums_by_cluster
 from relselect.profile.measure import Measure
 from relselect.profile.statistics import adjusted, agreement_columns, pearson, pearson_columns
@@ -28,16 +26,32 @@ _LAGS = (1, 2, 3)
 
 
 def temporal_measures(view: View) -> list[Measure]:
-    """Return the autocorrelations and the drift of the label."""
+    """Return `lag1_autocorrelation` to `lag3_autocorrelation` and `label_drift`.
+
+    With y_(e,i) the label of entity e at its i-th training cutoff, the lag-k autocorrelation is the Pearson correlation of
+    y_(e,i) and y_(e,i-k) over all entities and rows; for more than two classes it is their agreement adjusted for chance
+    (`relselect.profile.statistics.adjusted`). The drift is (mean of y in the last fifth of the cutoffs - mean of y before) /
+    standard deviation of y; for more than two classes it is the total variation distance of the two label
+    distributions, sum_c |p_c - q_c| / 2. Standard errors are from a bootstrap of entities.
+
+    Args:
+        view: The training rows.
+    """
     if view.problem.task.static:
-        text = "The task has no time, so labels have no order."
         names = [*(f"lag{k}_autocorrelation" for k in _LAGS), "label_drift"]
-        return [Measure(name, np.nan, np.nan, _GROUP, text) for name in names]
+        return [Measure.undefined(name, _GROUP, readings.STATIC) for name in names]
     return [*(_autocorrelation(view, k) for k in _LAGS), _drift(view)]
 
 
 def last_fifth(cutoff: NDArray[np.int64]) -> int | None:
-    """Return the first cutoff of the last fifth of the distinct cutoffs; None with fewer than two of them."""
+    """Return the first cutoff of the last fifth of the distinct cutoffs; None with fewer than two of them.
+
+    Args:
+        cutoff: Ticks, shape (n,).
+
+    >>> last_fifth(np.arange(10))
+    8
+    """
     distinct = np.unique(cutoff)
     if len(distinct) < 2:
         return None
@@ -45,11 +59,11 @@ def last_fifth(cutoff: NDArray[np.int64]) -> int | None:
 
 
 def _autocorrelation(view: View, lag: int) -> Measure:
-    # The view is sorted by entity and cutoff, so the k-th last row of an entity stands k places before.
+    # the view is sorted by entity and cutoff, so the k-th last row of an entity is k places before
     later = np.flatnonzero(view.key[lag:] == view.key[:-lag]) + lag if len(view) > lag else np.empty(0, np.int64)
     name = f"lag{lag}_autocorrelation"
     if len(later) < 2:
-        return Measure(name, np.nan, np.nan, _GROUP, f"No entity has {lag + 1} train rows.")
+        return Measure.undefined(name, _GROUP, readings.no_lag(lag))
     now, before = view.label[later], view.label[later - lag]
     if view.classes > 2:
         eye = np.eye(view.classes)
@@ -59,39 +73,32 @@ def _autocorrelation(view: View, lag: int) -> Measure:
         columns, statistic = pearson_columns(now - middle, before - middle), pearson
     clusters = clusters_of(view.key[later])
     value, stderr = spread(sums_by_cluster(clusters, clusters.max() + 1, columns), statistic, view.seed + lag)
-    which = {1: "last one", 2: "last but one", 3: "last but two"}[lag]
     if np.isnan(value):
-        return Measure(name, value, stderr, _GROUP, "The label does not vary among entities with several rows.")
-    text = (
-        f"An entity's label correlates at {value:.2f} (± {stderr:.2f}) with its {which}, {len(later):,} pairs of rows."
-    )
-    return Measure(name, value, stderr, _GROUP, text)
+        return Measure(name, value, stderr, _GROUP, readings.CONSTANT_WITHIN_ENTITIES)
+    return Measure(name, value, stderr, _GROUP, readings.autocorrelation(value, stderr, lag, len(later)))
 
 
 def _drift(view: View) -> Measure:
     name, start = "label_drift", last_fifth(view.cutoff)
     if start is None:
-        return Measure(name, np.nan, np.nan, _GROUP, "All train rows share one cutoff.")
+        return Measure.undefined(name, _GROUP, readings.ONE_CUTOFF)
     late = (view.cutoff >= start).astype(np.float64)
     clusters = clusters_of(view.key)
     if view.classes > 2:
         hot = np.eye(view.classes)[view.label.astype(int)]
         columns = [late, 1 - late, *(late[:, None] * hot).T, *((1 - late)[:, None] * hot).T]
         value, stderr = spread(sums_by_cluster(clusters, clusters.max() + 1, columns), _variation, view.seed)
-        text = (
-            f"The label's distribution moved by {value:.2f} (total variation) into the last fifth of the train dates."
-        )
-        return Measure(name, value, stderr, _GROUP, text)
+        return Measure(name, value, stderr, _GROUP, readings.label_variation(value))
     y = view.label - view.label.mean()
     columns = [late, 1 - late, late * y, (1 - late) * y, y * y]
     value, stderr = spread(sums_by_cluster(clusters, clusters.max() + 1, columns), _shift, view.seed)
     if np.isnan(value):
-        return Measure(name, value, stderr, _GROUP, "The label is constant in training.")
-    text = f"In the last fifth of the train dates the mean label lies {value:+.2f} standard deviations from before."
-    return Measure(name, value, stderr, _GROUP, text)
+        return Measure(name, value, stderr, _GROUP, readings.CONSTANT_LABEL)
+    return Measure(name, value, stderr, _GROUP, readings.label_shift(value))
 
 
 def _shift(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the difference of means in standard deviations, shape (m,), from sums of shape (m, 5)."""
     late, early, late_sum, early_sum, squares = sums.T
     with np.errstate(divide="ignore", invalid="ignore"):
         n = late + early
@@ -101,6 +108,7 @@ def _shift(sums: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _variation(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the total variation distance, shape (m,), from sums of shape (m, 2 + 2 classes)."""
     classes = (sums.shape[1] - 2) // 2
     with np.errstate(divide="ignore", invalid="ignore"):
         late, early = sums[:, 2 : 2 + classes] / sums[:, :1], sums[:, 2 + classes :] / sums[:, 1:2]

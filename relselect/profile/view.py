@@ -1,4 +1,7 @@
-"""What every measure looks at: train rows in an order of their own, and the labels known by the end of training."""
+"""Training rows in an order independent of storage, and the labels known by the end of training.
+
+Every measure reads these two. Labels of validation and test are not in them.
+"""
 
 from __future__ import annotations
 
@@ -20,20 +23,20 @@ if TYPE_CHECKING:
 
 __all__ = ["History", "View", "make_view"]
 
-#: Above this many train rows the label measures look at a sample of whole entities.
+#: Above this many training rows, whole entities are sampled.
 _MOST_ROWS = 500_000
 
 
 @dataclass(frozen=True)
 class History:
-    """Labels known by the end of training, sorted by (entity, when known, cutoff, label).
+    """Labels known by the end of training, sorted by (rank of the entity, time known, cutoff, label).
 
     Attributes:
-        entity: Entity row numbers, shape (m,).
-        known: When the label was known, ticks.
-        cutoff: Its row's cutoff, ticks.
-        label: Values or class numbers.
-        order: entity row number -> rank of the entity, which sorts `entity`.
+        entity: Row number of the entity, shape (m,).
+        known: Time from which the label is known, ticks; shape (m,).
+        cutoff: Cutoff of the label's task row, ticks; shape (m,).
+        label: Value or class number, shape (m,).
+        order: Rank per row of the entity table, by the hash of its key; shape (entities,).
     """
 
     entity: NDArray[np.int64]
@@ -45,7 +48,15 @@ class History:
     def known_before(
         self, entity: NDArray[np.int64], asof: NDArray[np.int64]
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return where the labels of each entity known by `asof` begin and end, two arrays of shape (n,)."""
+        """Return the range of each entity's labels that are known at `asof`.
+
+        Args:
+            entity: Row number of the entity per query, shape (n,).
+            asof: Time of each query, ticks; shape (n,).
+
+        Returns:
+            First place and place after the last, two arrays of shape (n,); equal where nothing is known.
+        """
         moments = np.unique(self.known)
         stride = len(moments) + 1
         place = self.order[self.entity] * stride + np.searchsorted(moments, self.known)
@@ -56,20 +67,20 @@ class History:
 
 @dataclass(frozen=True)
 class View:
-    """The train rows of a problem, in an order that depends on keys, dates and labels only.
+    """The training rows of a problem, sorted by (hash of the entity's key, cutoff, asof, label).
 
     Attributes:
         problem: The problem.
         seed: Seed of all draws.
-        entity: Entity row number of each train row, -1 where its row is not there yet at the row's `asof`; shape (n,).
-        key: Hash of the entity's key, also of one that is not there yet; shape (n,).
+        entity: Row number of the entity, -1 where its row is not visible at the task row's `asof`; shape (n,).
+        key: Hash of the entity's key, visible or not; shape (n,).
         cutoff: Ticks, shape (n,).
         asof: Ticks, shape (n,).
         label: Values or class numbers, shape (n,).
-        known: When the label is known, ticks, `NEVER` where nobody says; shape (n,).
+        known: Time from which the label is known, ticks; `NEVER` where that is not declared; shape (n,).
         number: Place among the rows of the training split, shape (n,).
-        rows: Number of train rows before any sampling.
-        history: Labels known by the end of training; None where it is not known when they are known.
+        rows: Number of training rows before any sampling.
+        history: Labels known by the end of training; None where the times at which labels are known are not declared.
     """
 
     problem: Problem
@@ -92,8 +103,8 @@ class View:
         return 2 if self.problem.task.kind == "binary" else len(self.problem.task.classes or ())
 
     @property
-    def there(self) -> View:
-        """The rows about entities whose own row is visible: those that have a past and neighbours."""
+    def visible_entities(self) -> View:
+        """The rows whose entity is visible at their `asof`; only these have a past and neighbours."""
         keep = self.entity >= 0
         if keep.all():
             return self
@@ -105,7 +116,14 @@ class View:
 
 
 def make_view(problem: Problem, seed: int) -> View:
-    """Return the view of a problem; rows without a key are left out."""
+    """Return the view of a problem.
+
+    Rows without a key are left out. Above 500,000 rows, whole entities are sampled by the hashes of their keys.
+
+    Args:
+        problem: The database and the task.
+        seed: Seed of the draws that the measures make.
+    """
     train, frame = problem.rows("train"), problem.task.splits["train"]
     keys = combine_keys(frame.keys.columns)
     number = np.flatnonzero(pc.is_valid(keys).to_numpy(zero_copy_only=False))
@@ -134,7 +152,7 @@ def make_view(problem: Problem, seed: int) -> View:
 def _history(problem: Problem) -> History:
     database = problem.database
     known, entity = database.times(LABELS), database.parents(LABELS)[0]
-    # An entity whose own row comes after training looks like one that is not there.
+    # an entity whose own row is later than training counts as unknown
     seen = np.append(problem.visible(problem.entity, problem.fit_asof), False)[entity]
     keep = seen & problem.visible(LABELS, problem.fit_asof)
     table = database[LABELS].data

@@ -1,4 +1,7 @@
-"""Who is active when: the pairs of an entity table and a timed table that refers to it, and lengths of time that suit them."""
+"""Finds entity tables with a timed child table, and horizons and cutoffs for example tasks about them.
+
+The tasks themselves are declared in `relselect.proposal.examples`.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +19,13 @@ from relselect.database.database import Database
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Activity", "Rhythm", "activities", "rhythms"]
+__all__ = ["Activity", "TaskTiming", "activities", "task_timings"]
 
-#: Entities that come back at least so often make a pair worth asking about.
+#: A pair needs `_ENTITIES` entities with rows at `_RETURNS` or more times.
 _RETURNS, _ENTITIES = 3, 10
-#: Cutoffs of an example: enough to train on, few enough to build in seconds.
+#: The least and the largest number of cutoffs: enough to train on, few enough to build in seconds.
 _FEWEST_CUTOFFS, _MOST_CUTOFFS = 8, 40
-#: Horizons before a cutoff in which somebody must have been active to be asked about.
+#: The population of a cutoff: entities with a row within so many horizons before it.
 LOOKBACK = 4
 _FEWEST_ROWS, _MOST_ROWS = 60, 300_000
 _FEWEST_IN_SPLIT = 10
@@ -32,16 +35,16 @@ _SPLIT_SHARE = 0.15
 
 @dataclass(frozen=True, eq=False)
 class Activity:
-    """A timed table that refers to an entity table by one column.
+    """A timed table with a foreign key of one column to an entity table.
 
     Attributes:
         entity: The table referred to.
         key: Its key column.
         child: The timed table.
-        reference: Its referring column.
+        reference: Its foreign key column.
         time: Its time column.
-        codes: The entity of each row that has one and a time, in order of time; shape (n,).
-        ticks: The time of these rows; shape (n,).
+        codes: The entity of each row that has an entity and a time, in order of time; shape (n,).
+        ticks: The times of these rows; shape (n,).
     """
 
     entity: str
@@ -63,8 +66,16 @@ class Activity:
 
 
 @dataclass(frozen=True)
-class Rhythm:
-    """A horizon, the distance of the cutoffs, the first cutoffs of validation and test; all ticks."""
+class TaskTiming:
+    """The times of an example task, in ticks.
+
+    Attributes:
+        horizon: The length of the label window.
+        every: The distance between cutoffs.
+        val_start: The first cutoff of validation.
+        test_start: The first cutoff of test.
+        rate: The share of positive labels in training, from 0 to 1.
+    """
 
     horizon: int
     every: int
@@ -74,7 +85,7 @@ class Rhythm:
 
 
 def activities(database: Database) -> list[Activity]:
-    """Return the pairs worth asking about, the busiest timed table first, and of its parents those with more entities.
+    """Return the pairs with enough returning entities: largest timed table first, then most returning entities.
 
     Args:
         database: The database.
@@ -107,20 +118,20 @@ def _activity(database: Database, child: str, reference: str, parent: str) -> Ac
     )
 
 
-def rhythms(activity: Activity, first: int, last: int, horizons: Sequence[int]) -> Iterator[Rhythm]:
-    """Give the horizons under which the question "will it be active again" has two answers in every split, best first.
+def task_timings(activity: Activity, first: int, last: int, horizons: Sequence[int]) -> Iterator[TaskTiming]:
+    """Yield timings under which "has a row within the horizon" has both labels in every split, most balanced first.
 
     Args:
         activity: The pair.
-        first: The first time of the database, ticks; cutoffs are counted as `Task.from_sql` does.
-        last: The last time of the database.
-        horizons: Lengths to try, ticks.
+        first: The first time of the database, in ticks; cutoffs are placed as `Task.from_sql` places them.
+        last: The last time of the database, in ticks.
+        horizons: Lengths to try, in ticks.
     """
-    found = [rhythm for horizon in horizons if (rhythm := _rhythm(activity, first, last, horizon)) is not None]
+    found = [timing for horizon in horizons if (timing := _timing(activity, first, last, horizon)) is not None]
     yield from sorted(found, key=lambda each: abs(each.rate - 0.5))
 
 
-def _rhythm(activity: Activity, first: int, last: int, horizon: int) -> Rhythm | None:
+def _timing(activity: Activity, first: int, last: int, horizon: int) -> TaskTiming | None:
     span = last - first - 2 * horizon
     if span < _FEWEST_CUTOFFS * horizon:
         return None
@@ -138,11 +149,11 @@ def _rhythm(activity: Activity, first: int, last: int, horizon: int) -> Rhythm |
     few = min(int(split[:, 0].sum()) for split in splits) < _FEWEST_IN_SPLIT
     if few or not all(_RATES[0] <= rate <= _RATES[1] for rate in rates):
         return None
-    return Rhythm(horizon, every, int(cutoffs[-2 * part]), int(cutoffs[-part]), rates[0])
+    return TaskTiming(horizon, every, int(cutoffs[-2 * part]), int(cutoffs[-part]), rates[0])
 
 
 def _answers(activity: Activity, backwards: range, horizon: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the cutoffs at which somebody is asked about, and how many are and how many come again, of shape (n, 2)."""
+    """Return the cutoffs with a population, shape (n,), and their population and positive labels, shape (n, 2)."""
     cutoffs = np.array(backwards[::-1], dtype=np.int64)
     asked = np.array([_asked(activity, int(cutoff), horizon) for cutoff in cutoffs], dtype=np.int64).reshape(-1, 2)
     some = asked[:, 0] > 0
@@ -150,8 +161,8 @@ def _answers(activity: Activity, backwards: range, horizon: int) -> tuple[NDArra
 
 
 def _asked(activity: Activity, cutoff: int, horizon: int) -> tuple[int, int]:
-    """Return how many entities were active in the lookback of a cutoff, and how many of them are within the horizon."""
+    """Return the number of entities with a row in the lookback of a cutoff, and of those with one in the horizon."""
     ticks = activity.ticks
     begin, now, end = np.searchsorted(ticks, [cutoff - LOOKBACK * horizon, cutoff, cutoff + horizon], side="right")
-    people = np.unique(activity.codes[begin:now])
-    return len(people), int(np.isin(people, activity.codes[now:end]).sum())
+    entities = np.unique(activity.codes[begin:now])
+    return len(entities), int(np.isin(entities, activity.codes[now:end]).sum())

@@ -1,4 +1,7 @@
-"""Columns that are written after their row: what they hold today would tell the past what it could not know."""
+"""Finds columns that are written after their row: today's values would leak the future into past rows.
+
+Only names, NULLs and the order of times are compared; no history of changes is read.
+"""
 
 from __future__ import annotations
 
@@ -10,20 +13,20 @@ import pyarrow.compute as pc
 from relselect.database.clock import ticks_of
 from relselect.database.columns import as_numpy
 from relselect.proposal.facts import ColumnFacts, TableFacts
-from relselect.proposal.finding import Finding
 from relselect.proposal.names import stem_of, table_words, words_of
+from relselect.proposal.proposed_line import ProposedLine
 from relselect.proposal.times import mostly_after
 from relselect.proposal.words import BIRTH, END, PLANNED, SECRETS, STATES, TALLIES, is_update
 
 __all__ = ["clocks", "states", "tallies", "unusable"]
 
-#: Share of the rows that may differ where two columns are said to be missing together.
+#: The largest share of rows in which two columns that are missing together may differ.
 _SLIP = 0.005
 _FEW = 20
 
 
-def unusable(table: TableFacts) -> Iterator[Finding]:
-    """Give the columns that are dropped before anything else is asked: secrets, marks of an update, empty ones.
+def unusable(table: TableFacts) -> Iterator[ProposedLine]:
+    """Yield drops of secrets, of update times and of columns without values.
 
     Args:
         table: A table.
@@ -39,15 +42,16 @@ def unusable(table: TableFacts) -> Iterator[Finding]:
             yield _drop(column, 0.9, "never has a value", evidence)
 
 
-def clocks(table: TableFacts, time: str | None, taken: set[str]) -> Iterator[Finding]:
-    """Give the times that come after the row's own, with the columns that are known only from then on.
+def clocks(table: TableFacts, time: str | None, taken: set[str]) -> Iterator[ProposedLine]:
+    """Yield clocks (times later than the row's own) with the columns that they mask, and drops of other later times.
 
-    A column hangs on a clock if it is missing exactly where the clock is, or has other values there than elsewhere.
+    A column is masked by a clock if it is NULL exactly where the clock is, or if its values in those rows do not occur in
+    any other.
 
     Args:
         table: A table.
         time: Its time column.
-        taken: Columns that are keys, references, dropped or settled.
+        taken: Columns that already have a line, or about which nothing is proposed.
     """
     masked: set[str] = set()
     for clock in table.columns.values():
@@ -56,17 +60,17 @@ def clocks(table: TableFacts, time: str | None, taken: set[str]) -> Iterator[Fin
         words = set(words_of(clock.name))
         if words & BIRTH or words & PLANNED or not _comes_later(clock, table, time):
             continue
-        hanging = [
+        masked_here = [
             c.name
             for c in table.columns.values()
-            if c.name not in {*taken, time, clock.name, *masked} and _hangs(c, clock)
+            if c.name not in {*taken, time, clock.name, *masked} and _is_masked(c, clock)
         ]
         evidence = {"missing": clock.null_share, "rows": clock.rows}
         later = "" if time is None else f" never before {time}"
-        if hanging:
-            masked.update(hanging)
+        if masked_here:
+            masked.update(masked_here)
             why = f"comes{later or ' later'} and is missing where they are: they are known only from then on"
-            yield Finding(table.name, (clock.name,), "known_at", ", ".join(hanging), 0.85, why, evidence)
+            yield ProposedLine(table.name, (clock.name,), "known_at", ", ".join(masked_here), 0.85, why, evidence)
         else:
             missing = f", missing in {clock.null_share:.0%} of the rows" if clock.nulls else ""
             why = f"becomes known after its row:{later or ' named like an end'}{missing}"
@@ -85,8 +89,8 @@ def _same(one: ColumnFacts, other: ColumnFacts) -> bool:
     return bool(np.array_equal(ticks_of(one.values), ticks_of(other.values)))
 
 
-def _hangs(column: ColumnFacts, clock: ColumnFacts) -> bool:
-    """Whether a column is missing exactly where the clock is, or its values there are values of that state alone."""
+def _is_masked(column: ColumnFacts, clock: ColumnFacts) -> bool:
+    """Whether a column is NULL exactly where the clock is, or shares no value between rows with and without the clock."""
     if not clock.nulls:
         return False
     if column.nulls:
@@ -99,12 +103,12 @@ def _hangs(column: ColumnFacts, clock: ColumnFacts) -> bool:
     return bool(before) and bool(after) and not before & after
 
 
-def states(table: TableFacts, taken: set[str]) -> Iterator[Finding]:
-    """Give the columns that say how things stand today.
+def states(table: TableFacts, taken: set[str]) -> Iterator[ProposedLine]:
+    """Yield drops of columns that hold a current state, by their names.
 
     Args:
         table: A table.
-        taken: Columns about which something is known already.
+        taken: Columns that already have a line, or about which nothing is proposed.
     """
     for column in table.columns.values():
         named = set(words_of(column.name)) & STATES and stem_of(column.name)[1] != "id"
@@ -115,15 +119,15 @@ def states(table: TableFacts, taken: set[str]) -> Iterator[Finding]:
 
 def tallies(
     table: TableFacts, key: str, time: str | None, children: list[tuple[TableFacts, str, str]], taken: set[str]
-) -> Iterator[Finding]:
-    """Give the columns that count rows of other tables that come later.
+) -> Iterator[ProposedLine]:
+    """Yield drops of columns that count rows of other tables, which keep arriving later.
 
     Args:
         table: A table.
         key: Its key column.
         time: Its time column.
         children: Tables that refer to it, each with the referring column and its time column.
-        taken: Columns about which something is known already.
+        taken: Columns that already have a line, or about which nothing is proposed.
     """
     for column in table.columns.values():
         words = set(words_of(column.name))
@@ -143,17 +147,17 @@ def tallies(
 
 
 def _equal(column: ColumnFacts, table: TableFacts, key: str, child: TableFacts, reference: str) -> float:
-    """Return the share of the rows, of those with any, in which a column is the number of rows that refer to them."""
+    """Return the share of rows, of those with a count or children, whose count is the number of their children."""
     keys = table.columns[key]
     if keys.kind != child.columns[reference].kind:
         return 0.0
     counted = child.columns[reference].plain.drop_null().value_counts()
     numbers = dict(zip(counted.field("values").to_pylist(), counted.field("counts").to_pylist(), strict=True))
     found = np.array([numbers.get(value, 0) for value in keys.plain.to_pylist()], dtype=np.float64)
-    told = as_numpy(pc.cast(column.plain, "float64", safe=False))
-    some = (found > 0) | (told > 0)
-    return float((found[some] == told[some]).mean()) if some.any() else 0.0
+    counts = as_numpy(pc.cast(column.plain, "float64", safe=False))
+    some = (found > 0) | (counts > 0)
+    return float((found[some] == counts[some]).mean()) if some.any() else 0.0
 
 
-def _drop(column: ColumnFacts, confidence: float, why: str, evidence: Mapping[str, float]) -> Finding:
-    return Finding(column.table, (column.name,), "drop", "", confidence, why, evidence)
+def _drop(column: ColumnFacts, confidence: float, why: str, evidence: Mapping[str, float]) -> ProposedLine:
+    return ProposedLine(column.table, (column.name,), "drop", "", confidence, why, evidence)

@@ -1,8 +1,6 @@
-"""Whether the values of a column lie among the keys of a table, and how much that says.
+"""Measures whether the values of a column are among the keys of a table, and how improbable that is by chance.
 
-That all values are among the keys says little where every number from 1 on is a key, and much where keys are rare among
-the values that could be: the surprise is the information, in nats, of the share that was found over the share that
-chance would find, n KL(share || density) for n distinct values (Sanov's exponent of that share under chance).
+Which columns are foreign keys is decided in `relselect.proposal.references`.
 """
 
 from __future__ import annotations
@@ -18,20 +16,39 @@ from relselect.proposal.facts import ColumnFacts, Facts
 
 __all__ = ["Containment", "contained"]
 
-#: Between these bounds a density is believed; beyond them it was estimated from too little.
+#: Densities are clipped to these bounds; more extreme estimates rest on too few values.
 _LEAST, _MOST = 1e-3, 1 - 1e-6
 _SHAPES_SEEN = 200
 
 
 @dataclass(frozen=True)
 class Containment:
-    """How the distinct values of a column lie among keys.
+    """Overlap of the distinct values of a column with the keys of a table.
+
+    If keys are dense among the possible values (every integer from 1 on), a complete overlap is no evidence; if keys are
+    rare, it is strong evidence. The surprise measures this::
+
+        surprise = n * KL(share || density)
+        KL(s || d) = s ln(s / d) + (1 - s) ln((1 - s) / (1 - d)), and 0 for s <= d
+
+    with n the distinct values looked up and `density` the share of keys among the possible values: of integers, those
+    from min(0, smallest value) to the largest; of texts, those with the same pattern of digits and letters. By the
+    Chernoff-Hoeffding bound, n values drawn at random have such a share with a probability of at most exp(-surprise).
 
     Attributes:
-        share: The share of the distinct values that are keys.
-        coverage: The share of the keys that are referred to, at most.
-        surprise: Nats; see the module.
+        share: The share of the distinct values that are keys, from 0 to 1.
+        coverage: An upper bound of the share of the keys that occur in the column, from 0 to 1.
+        surprise: In nats, from 0.
         distinct: The number of distinct values.
+
+    Of the integers from 0 to 9 three are keys, so two values that are both keys have a surprise of 2 ln(10 / 3):
+
+    >>> import pyarrow as pa
+    >>> from relselect.proposal.facts import facts_of
+    >>> facts = facts_of({"users": pa.table({"id": [3, 6, 9]}), "orders": pa.table({"buyer": [3, 9, 9]})})
+    >>> found = contained(facts.tables["orders"].columns["buyer"], facts.tables["users"].columns["id"], facts)
+    >>> found.share, round(found.coverage, 3), round(found.surprise, 3), found.distinct
+    (1.0, 0.667, 2.408, 2)
     """
 
     share: float
@@ -41,12 +58,12 @@ class Containment:
 
 
 def contained(column: ColumnFacts, key: ColumnFacts, facts: Facts) -> Containment | None:
-    """Return how the values of a column lie among those of a key; None where they cannot be compared.
+    """Return the overlap of a column's values with a key; None where their types cannot be compared.
 
     Args:
         column: The column that may refer.
         key: A key.
-        facts: Remembers what was looked up.
+        facts: Caches what was looked up.
     """
     if column.kind != key.kind or column.kind not in ("integer", "text") or column.family != key.family:
         return None
@@ -80,21 +97,21 @@ def _hits_in_texts(sample: Any, keys: Any) -> int:
 
 
 def _density_of_numbers(sample: Any, keys: Any) -> float:
-    """Return the share of the whole numbers up to the largest value, from the smallest or 0, that are keys."""
+    """Return the share of keys among the integers from min(0, smallest value) to the largest value."""
     low, high = min(0, int(sample.min())), int(sample.max())
     inside = np.searchsorted(keys, high, side="right") - np.searchsorted(keys, low)
     return float(inside) / (float(high) - float(low) + 1)
 
 
 def _density_of_texts(sample: Any, key: ColumnFacts, shapes: Counter[str]) -> float:
-    """Return the mean share of the texts of a value's shape (letters, digits) that are keys."""
+    """Return the mean, over values, of the share of keys among all texts of the value's shape (letters, digits)."""
     scale = key.distinct / max(1, len(key.sample))
     few = sample[:_SHAPES_SEEN]
     return float(np.mean([min(1.0, shapes[shape] * scale / _size(shape)) for shape in map(_shape, few)]))
 
 
 def _shapes(key: ColumnFacts, facts: Facts) -> Counter[str]:
-    """Return how often each shape occurs among some of the keys."""
+    """Return shape -> number of sampled keys of that shape."""
     place = ("shapes", key.table, key.name)
     if place not in facts.cache:
         facts.cache[place] = Counter(_shape(text) for text in key.sample)
@@ -110,7 +127,7 @@ def _shape(text: str) -> str:
 
 
 def _size(shape: str) -> float:
-    """Return how many texts have a shape."""
+    """Return the number of texts of a shape."""
     return math.prod({"9": 10.0, "a": 26.0, "A": 26.0}.get(sign, 1.0) for sign in shape)
 
 

@@ -1,7 +1,7 @@
-"""Example tasks for a database that nobody has asked anything yet; candidates, for somebody to build and choose from.
+"""Declares candidates for example tasks; none of them is built here.
 
-With times: will an entity have a row in the busiest timed table within the horizon, and how many, or what sum. Without
-times: fill in a column of few values, and one of numbers.
+With times: will an entity have a row in the largest timed table within the horizon, and how many rows, or what sum.
+Without times: complete a column of few distinct values, and one of numbers.
 """
 
 from __future__ import annotations
@@ -13,27 +13,28 @@ import pyarrow as pa
 from relselect.database.clock import DAY, format_time
 from relselect.database.database import Database
 from relselect.database.inference import infer_types
+from relselect.database.quoting import quote_name
 from relselect.database.table import SemanticType, Table
 from relselect.database.task_spec import TaskSpec
-from relselect.proposal.activity import LOOKBACK, Activity, Rhythm, activities, rhythms
+from relselect.proposal.activity import LOOKBACK, Activity, TaskTiming, activities, task_timings
 from relselect.proposal.names import words_of
 from relselect.proposal.words import AMOUNTS
 
-__all__ = ["Example", "gap_examples", "timed_examples"]
+__all__ = ["Example", "completion_examples", "timed_examples"]
 
 #: A name and its declaration.
 Example = tuple[str, TaskSpec]
 
 _HOUR = DAY // 24
 _HORIZONS = [_HOUR, 6 * _HOUR, *(days * DAY for days in (1, 2, 4, 7, 14, 30, 60, 90, 180, 365, 730))]
-#: Integer times: years and other counts, and seconds, milliseconds, microseconds since 1970.
+#: Horizons of integer times that count years or other units.
 _COUNTS = [1, 2, 3, 5, 10, 20, 50, 100]
 _FEWEST_ROWS = 40
 _MOST_CLASSES, _FEWEST_OF_A_CLASS = 10, 5
 
 
 def timed_examples(database: Database) -> Iterator[tuple[Example, Example]]:
-    """Give pairs of a binary and a regression task, the most natural first.
+    """Yield pairs of a binary and a regression task, those of the largest timed table first.
 
     Args:
         database: The database.
@@ -43,7 +44,7 @@ def timed_examples(database: Database) -> Iterator[tuple[Example, Example]]:
         return
     horizons = _HORIZONS if database.time_kind == "timestamp" else _integer_horizons(last)
     for activity in activities(database):
-        best = next(rhythms(activity, first, last, horizons), None)
+        best = next(task_timings(activity, first, last, horizons), None)
         if best is not None:
             yield _pair(database, activity, best)
 
@@ -53,36 +54,36 @@ def _integer_horizons(last: int) -> list[int]:
     return _COUNTS if unit is None else [length // 10**6 * unit for length in _HORIZONS]
 
 
-def _pair(database: Database, activity: Activity, rhythm: Rhythm) -> tuple[Example, Example]:
+def _pair(database: Database, activity: Activity, timing: TaskTiming) -> tuple[Example, Example]:
     amount = _amount(database[activity.child])
-    asking = _Asking(database, activity, rhythm)
+    queries = _ExampleQueries(database, activity, timing)
     name = "-".join([*words_of(activity.entity), *words_of(activity.child)])
-    x, key = asking.x, f"p.{_quoted(activity.key)}"
-    returns = f"COUNT({x}.{_quoted(activity.reference)}) > 0"
-    again = asking.spec(
-        "binary", "returns", returns, f"Will it have a row in {activity.child} within {asking.length}?", key
+    x, key = queries.x, f"p.{quote_name(activity.key)}"
+    returns = f"COUNT({x}.{quote_name(activity.reference)}) > 0"
+    again = queries.spec(
+        "binary", "returns", returns, f"Will it have a row in {activity.child} within {queries.length}?", key
     )
     if amount is None:
-        count, told = f"COUNT({x}.{_quoted(activity.reference)})", f"How many rows in {activity.child}"
-        number = asking.spec("regression", "rows", count, f"{told} will it have within {asking.length}?", key)
+        count, question = f"COUNT({x}.{quote_name(activity.reference)})", f"How many rows in {activity.child}"
+        number = queries.spec("regression", "rows", count, f"{question} will it have within {queries.length}?", key)
         return (f"{name}-next", again), (f"{name}-count", number)
-    total = f"COALESCE(SUM({x}.{_quoted(amount)}), 0)"
-    told = f"What sum of {amount} in {activity.child}"
-    number = asking.spec("regression", "total", total, f"{told} will it have within {asking.length}?", key)
+    total = f"COALESCE(SUM({x}.{quote_name(amount)}), 0)"
+    question = f"What sum of {amount} in {activity.child}"
+    number = queries.spec("regression", "total", total, f"{question} will it have within {queries.length}?", key)
     return (f"{name}-next", again), (f"{name}-{'-'.join(words_of(amount))}", number)
 
 
-class _Asking:
+class _ExampleQueries:
     """The two queries of an example."""
 
-    def __init__(self, database: Database, activity: Activity, rhythm: Rhythm) -> None:
-        self.database, self.activity, self.rhythm = database, activity, rhythm
+    def __init__(self, database: Database, activity: Activity, timing: TaskTiming) -> None:
+        self.database, self.activity, self.timing = database, activity, timing
         self.x = "x"
 
     @property
     def length(self) -> str:
-        """The horizon as a manifest says it."""
-        return str(self._duration(self.rhythm.horizon))
+        """The horizon as a manifest writes it."""
+        return str(self._duration(self.timing.horizon))
 
     def spec(self, kind: str, target: str, answer: str, description: str, key: str) -> TaskSpec:
         """Return the declaration of a task whose label is `answer`."""
@@ -93,34 +94,34 @@ class _Asking:
             "entity": self.activity.entity,
             "kind": kind,
             "target": target,
-            "every": self._duration(self.rhythm.every),
-            "horizon": self._duration(self.rhythm.horizon),
-            "val_start": self._moment(self.rhythm.val_start) if kind_of_time == "timestamp" else self.rhythm.val_start,
-            "test_start": self._moment(self.rhythm.test_start)
+            "every": self._duration(self.timing.every),
+            "horizon": self._duration(self.timing.horizon),
+            "val_start": self._moment(self.timing.val_start) if kind_of_time == "timestamp" else self.timing.val_start,
+            "test_start": self._moment(self.timing.test_start)
             if kind_of_time == "timestamp"
-            else self.rhythm.test_start,
+            else self.timing.test_start,
             "population": self._population(),
             "label": self._label(answer, target, key),
         }
         return TaskSpec.model_validate(values)
 
     def _population(self) -> str:
-        entity, child = _quoted(self.activity.entity), _quoted(self.activity.child)
-        key, reference, time = map(_quoted, (self.activity.key, self.activity.reference, self.activity.time))
+        entity, child = quote_name(self.activity.entity), quote_name(self.activity.child)
+        key, reference, time = map(quote_name, (self.activity.key, self.activity.reference, self.activity.time))
         return (
             f"SELECT DISTINCT c.cutoff, e.{key}\n"
             f"FROM cutoffs c\n"
-            f"JOIN {child} x ON x.{time} <= c.cutoff AND x.{time} > c.cutoff - {self._sql(LOOKBACK * self.rhythm.horizon)}\n"
+            f"JOIN {child} x ON x.{time} <= c.cutoff AND x.{time} > c.cutoff - {self._sql(LOOKBACK * self.timing.horizon)}\n"
             f"JOIN {entity} e ON e.{key} = x.{reference}\n"
         )
 
     def _label(self, answer: str, target: str, key: str) -> str:
-        child, reference, time = map(_quoted, (self.activity.child, self.activity.reference, self.activity.time))
+        child, reference, time = map(quote_name, (self.activity.child, self.activity.reference, self.activity.time))
         return (
             f"SELECT p.cutoff, {key}, {answer} AS {target}\n"
             f"FROM population p\n"
             f"LEFT JOIN {child} x ON x.{reference} = {key}\n"
-            f"  AND x.{time} > p.cutoff AND x.{time} <= p.cutoff + {self._sql(self.rhythm.horizon)}\n"
+            f"  AND x.{time} > p.cutoff AND x.{time} <= p.cutoff + {self._sql(self.timing.horizon)}\n"
             f"GROUP BY p.cutoff, {key}\n"
         )
 
@@ -139,7 +140,7 @@ class _Asking:
 
 
 def _amount(table: Table) -> str | None:
-    """Return the first column of numbers that is named like an amount."""
+    """Return the first numerical column without NULLs that is named like an amount; None without one."""
     for column in table.columns:
         dtype = table.data[column].type
         numeric = pa.types.is_floating(dtype) or pa.types.is_integer(dtype) or pa.types.is_decimal(dtype)
@@ -149,8 +150,8 @@ def _amount(table: Table) -> str | None:
     return None
 
 
-def gap_examples(database: Database) -> tuple[list[Example], list[Example]]:
-    """Return tasks that fill in a column: of few values, and of numbers; of the table with most relations first.
+def completion_examples(database: Database) -> tuple[list[Example], list[Example]]:
+    """Return classification tasks and regression tasks that complete a column, those of the most related table first.
 
     Args:
         database: The database.
@@ -165,16 +166,16 @@ def gap_examples(database: Database) -> tuple[list[Example], list[Example]]:
         )
         types = infer_types(table)
         for column in table.columns:
-            kind = _kind_of_gap(table, column, types[column])
+            kind = _completion_kind(table, column, types[column])
             if kind is not None:
-                example = ("-".join([*words_of(name), *words_of(column)]), _gap(name, column, kind))
+                example = ("-".join([*words_of(name), *words_of(column)]), _completion(name, column, kind))
                 rank = 2 * relations + bool(set(words_of(column)) & AMOUNTS)
                 (numbers if kind == "regression" else classes).append((rank, example))
     order = [sorted(found, key=lambda each: -each[0]) for found in (classes, numbers)]
     return [example for _, example in order[0]], [example for _, example in order[1]]
 
 
-def _kind_of_gap(table: Table, column: str, semantic: SemanticType) -> str | None:
+def _completion_kind(table: Table, column: str, semantic: SemanticType) -> str | None:
     values = table.data[column].drop_null()
     wanted = (SemanticType.NUMERICAL, SemanticType.CATEGORICAL, SemanticType.BOOLEAN)
     if len(values) < _FEWEST_ROWS or column in table.structural or semantic not in wanted:
@@ -188,12 +189,8 @@ def _kind_of_gap(table: Table, column: str, semantic: SemanticType) -> str | Non
     return "multiclass" if few else None
 
 
-def _gap(table: str, column: str, kind: str) -> TaskSpec:
+def _completion(table: str, column: str, kind: str) -> TaskSpec:
     described = f"What is {column} of a row of {table}? An example: rows are held out by a draw."
     return TaskSpec.model_validate(
         {"description": described, "entity": table, "kind": kind, "target": column, "completes": column}
     )
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

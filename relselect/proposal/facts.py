@@ -1,4 +1,7 @@
-"""What is known of a schema before anything is proposed: columns with their values, and what the catalog declares."""
+"""The input of a proposal: columns with their values and counts, and what the catalog declares.
+
+Counts are computed when first used. Nothing is proposed here.
+"""
 
 from __future__ import annotations
 
@@ -29,12 +32,12 @@ _GLANCE = 10_000
 
 @dataclass(frozen=True, eq=False)
 class ColumnFacts:
-    """A column and its values; everything about them is counted when it is asked for, once.
+    """A column and its values; every count is computed when first used, and once.
 
     Attributes:
         table: The name of its table.
         name: Its name.
-        position: Its place in the table, from 0.
+        position: Its position in the table, from 0.
         values: The values.
     """
 
@@ -50,7 +53,7 @@ class ColumnFacts:
 
     @property
     def nulls(self) -> int:
-        """The number of rows without a value."""
+        """The number of NULLs."""
         return int(self.values.null_count)
 
     @property
@@ -60,7 +63,7 @@ class ColumnFacts:
 
     @property
     def null_share(self) -> float:
-        """The share of rows without a value; 0 without rows."""
+        """The share of NULLs; 0 without rows."""
         return self.nulls / self.rows if self.rows else 0.0
 
     @cached_property
@@ -71,7 +74,7 @@ class ColumnFacts:
 
     @cached_property
     def kind(self) -> Kind:
-        """What the values are; numbers that are all whole count as integers."""
+        """The kind of the values; floats and decimals that are all whole numbers are integers."""
         dtype = self.plain.type
         if is_nested(dtype) or pa.types.is_null(dtype) or pa.types.is_duration(dtype) or pa.types.is_time(dtype):
             return "other"
@@ -87,7 +90,7 @@ class ColumnFacts:
 
     @property
     def _whole(self) -> bool:
-        """Whether floats or decimals hold whole numbers, as nullable keys do that came through pandas."""
+        """Whether floats or decimals are all whole numbers, as nullable integer keys are after pandas."""
         if self.present == 0:
             return False
         head = self.plain.drop_null().slice(0, _GLANCE)
@@ -99,12 +102,12 @@ class ColumnFacts:
 
     @cached_property
     def distinct(self) -> int:
-        """The number of distinct values; 0 for what cannot be compared."""
+        """The number of distinct values; 0 for types that cannot be compared."""
         return 0 if self.kind == "other" else int(pc.count_distinct(self.plain, mode="only_valid").as_py())
 
     @cached_property
     def unique(self) -> bool:
-        """Whether no value comes twice; a glance at the first rows mostly tells."""
+        """Whether no value occurs twice; the first rows are checked first, which mostly decides."""
         if self.kind == "other" or self.present == 0:
             return False
         if self.rows > 2 * _GLANCE:
@@ -115,14 +118,14 @@ class ColumnFacts:
 
     @cached_property
     def sample(self) -> NDArray[Any]:
-        """Distinct values to look up, int64 or text, of shape (at most 20,000,)."""
+        """Distinct values to look up, int64 or text, every k-th of them so that the shape is (at most 20,000,)."""
         values = pc.unique(self.plain.drop_null())
         step = max(1, -(-len(values) // _LOOKED_UP))
         return self._comparable(values.take(pa.array(np.arange(0, len(values), step))))
 
     @cached_property
     def keys(self) -> NDArray[np.int64] | frozenset[str]:
-        """All values to look up in: sorted int64, or a set of texts."""
+        """All distinct values, to look others up in: sorted int64 of shape (distinct,), or a set of texts."""
         values = self.plain.drop_null()
         if self.kind == "integer":
             return np.unique(self._comparable(values))
@@ -136,7 +139,7 @@ class ColumnFacts:
 
     @cached_property
     def family(self) -> str:
-        """Columns of one family can refer to one another; see the checks of `Database`."""
+        """The type family: foreign keys and the keys they refer to are of one family; see `find_problems`."""
         dtype = self.plain.type
         if pa.types.is_integer(dtype) or pa.types.is_floating(dtype):
             return "number"
@@ -150,13 +153,13 @@ def _all_whole(values: pa.ChunkedArray) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class TableFacts:
-    """A table: its columns in order, and what the catalog says of it, if there is one.
+    """A table: its columns in order, its rows, and its catalog entry.
 
     Attributes:
         name: Its name.
         data: The rows.
         columns: The columns by name.
-        entry: The catalog's entry.
+        entry: The catalog's entry; an empty one without a catalog.
     """
 
     name: str
@@ -172,12 +175,13 @@ class TableFacts:
 
 @dataclass(frozen=True, eq=False)
 class Facts:
-    """A schema with its rows.
+    """All tables of a database, with their rows.
 
     Attributes:
         name: The database's name.
         tables: The tables by name.
-        notes: What reading passed over.
+        notes: One sentence per table, column or key that reading passed over.
+        cache: Results of look-ups, by key.
     """
 
     name: str
@@ -195,7 +199,7 @@ def facts_of(
         tables: Table name -> rows.
         name: The database's name.
         catalog: What the database declares; nothing if None.
-        notes: What reading passed over, beside what the catalog says of that.
+        notes: Further notes, after those of the catalog.
     """
     entries = {} if catalog is None else catalog.tables
     made = {

@@ -1,11 +1,11 @@
-"""From an address to a manifest: what `relselect init` does. Everything in it has been read, and its tasks built."""
+"""Writes a manifest for a database that has none: `relselect init`.
+
+The tables are read and the example tasks built before anything is written; the database itself is never written to.
+"""
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -18,26 +18,27 @@ from relselect.database.manifest import MANIFEST_NAME, load_manifest
 from relselect.database.sources.uri import HIDDEN
 from relselect.errors import ConfigError, UserError
 from relselect.events import Emit, silent
+from relselect.files import replacing, unwritable
 from relselect.proposal import Origin, Proposal, propose, read_facts
-from relselect.proposal.examples import Example, gap_examples, timed_examples
+from relselect.proposal.examples import Example, completion_examples, timed_examples
 from relselect.tasks import Task
 
-__all__ = ["Started", "default_place", "start"]
+__all__ = ["InitResult", "default_place", "init_manifest"]
 
-#: Examples that are tried before none is found.
+#: The number of candidates that are tried for each example.
 _TRIES = 6
 
 
 @dataclass(frozen=True)
-class Started:
-    """A manifest with what it is made of.
+class InitResult:
+    """A written manifest and what it was made from.
 
     Attributes:
-        proposal: What it declares, with its example tasks.
+        proposal: What the manifest declares, with its example tasks.
         tasks: The example tasks, built.
-        notes: What was passed over and what did not work, in words.
-        path: Where it was written.
-        text: The manifest.
+        notes: One sentence per thing that was passed over or failed.
+        path: The file of the manifest.
+        text: The text of the manifest.
     """
 
     proposal: Proposal
@@ -47,27 +48,27 @@ class Started:
     text: str
 
     @property
-    def sentences(self) -> list[str]:
-        """What happened, for a person."""
-        told = [*self.notes, f"Manifest: {self.path}"]
+    def messages(self) -> list[str]:
+        """The notes, the file and one line per example task, for the terminal."""
+        messages = [*self.notes, f"Manifest: {self.path}"]
         for task in self.tasks:
             rows = ", ".join(f"{len(frame):,} {split}" for split, frame in task.splits.items())
-            told.append(
+            messages.append(
                 f"Example {task.name} ({task.kind}; {rows}): relselect recommend {self.path} --task {task.name}"
             )
-        return told
+        return messages
 
     def to_json(self) -> dict[str, Any]:
-        """Return the proposals, the examples and the place as plain values."""
+        """Return the file, the proposed lines, the example tasks and the notes as a JSON-able dictionary."""
         tasks = [
             {"name": task.name, "kind": task.kind, "rows": {name: len(frame) for name, frame in task.splits.items()}}
             for task in self.tasks
         ]
-        findings = [finding.to_json() for finding in self.proposal.findings]
-        return {"out": str(self.path), "proposals": findings, "tasks": tasks, "notes": list(self.notes)}
+        lines = [line.to_json() for line in self.proposal.lines]
+        return {"out": str(self.path), "proposals": lines, "tasks": tasks, "notes": list(self.notes)}
 
 
-def start(
+def init_manifest(
     uri: str | Path,
     out: str | Path | None = None,
     *,
@@ -76,21 +77,21 @@ def start(
     overrides: Sequence[str] = (),
     force: bool = False,
     on_event: Emit = silent,
-) -> Started:
-    """Propose what a schema does not say, find two example tasks that run, and write the manifest.
+) -> InitResult:
+    """Propose what a schema does not declare, find two example tasks that can be built, and write the manifest.
 
     Args:
         uri: The database; see `Database.from_uri`.
-        out: The manifest's file; `default_place` if None.
+        out: The file of the manifest; `default_place` if None.
         schema: The schema to read, or several.
         tables: The tables to read; all if None.
-        overrides: What goes before the proposals, one line each; see `relselect.proposal.given`.
-        force: Whether a file that is there is replaced.
-        on_event: Called with what happens.
+        overrides: Lines that replace proposals; see `relselect.proposal.overrides`.
+        force: Whether an existing file is replaced.
+        on_event: Called with every event.
 
     Raises:
-        ConfigError: The file is there already or cannot be written; before anything is read where that can be told.
-        SchemaError: With every override that is not understood, and every problem of the tables as proposed.
+        ConfigError: The file exists or cannot be written; where possible this is checked before anything is read.
+        SchemaError: With every override that does not parse, or every problem of the tables under the proposal.
         UserError: The database cannot be read.
     """
     place = Path(out) if out is not None else default_place(uri)
@@ -102,11 +103,11 @@ def start(
     proposal = proposal.with_tasks(dict(examples))
     text = proposal.to_manifest(origin, place.parent)
     _write(place, text)
-    return Started(proposal, tuple(tasks), (*facts.notes, *_needed(origin), *notes), place, text)
+    return InitResult(proposal, tuple(tasks), (*facts.notes, *_needed(origin), *notes), place, text)
 
 
 def default_place(uri: str | Path) -> Path:
-    """Return where a manifest goes when nobody says: beside the files of a folder, else into the present folder."""
+    """Return the default file of a manifest: in the folder of the data files, else in the current folder."""
     path = Path(uri)
     return path / MANIFEST_NAME if path.is_dir() else Path(MANIFEST_NAME)
 
@@ -123,7 +124,7 @@ def _refuse(place: Path, force: bool) -> None:
 
 
 def _examples(database: Database) -> tuple[list[Example], list[Task], list[str]]:
-    """Return one task of classes and one of numbers that can be built, and what was tried in vain."""
+    """Return a classification and a regression task that can be built, and a note on each candidate that cannot."""
     notes: list[str] = []
     for pair in islice(timed_examples(database), _TRIES):
         built = [(example, task) for example in pair if (task := _built(database, example, notes)) is not None]
@@ -132,7 +133,7 @@ def _examples(database: Database) -> tuple[list[Example], list[Task], list[str]]
     if database.time_kind is not None:
         notes.append("No example asks about the future: no timed table has enough that comes again all over its time.")
     examples, tasks = [], []
-    for candidates in gap_examples(database):
+    for candidates in completion_examples(database):
         for example in candidates[:_TRIES]:
             task = _built(database, example, notes)
             if task is not None:
@@ -145,7 +146,7 @@ def _examples(database: Database) -> tuple[list[Example], list[Task], list[str]]
 
 
 def _built(database: Database, example: Example, notes: list[str]) -> Task | None:
-    """Return the task, if it can be built and has something to tell apart in every split."""
+    """Return the task if it can be built and every split has at least two distinct labels; else add a note."""
     name, spec = example
     try:
         task = Task.from_spec(database, spec, name)
@@ -160,27 +161,13 @@ def _built(database: Database, example: Example, notes: list[str]) -> Task | Non
 
 
 def _needed(origin: Origin) -> Iterable[str]:
-    """Say which environment variables the manifest reads, where the address had a password itself."""
+    """Yield a note on the environment variable that replaces a password of the address."""
     if HIDDEN in origin.address.shown:
         yield "The password is not in the manifest: set PGPASSWORD before it is opened."
 
 
 def _write(place: Path, text: str) -> None:
     """Put a manifest in its place, whole and checked, or not at all."""
-    draft = None
-    try:
-        with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=place.parent, suffix=".yaml", delete=False) as file:
-            draft = Path(file.name)
-            file.write(text)
+    with unwritable("--out", place, "Give another file with --out"), replacing(place) as draft:
+        draft.write_text(text, encoding="utf-8")
         load_manifest(draft)
-        umask = os.umask(0)
-        os.umask(umask)
-        draft.chmod(0o666 & ~umask)
-        draft.replace(place)
-    except OSError as error:
-        rule = f"cannot be written ({error.strerror})"
-        raise ConfigError("--out", str(place), rule, "Give another file with --out") from None
-    finally:
-        if draft is not None:
-            with suppress(OSError):
-                draft.unlink(missing_ok=True)

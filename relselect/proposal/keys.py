@@ -1,4 +1,7 @@
-"""Primary keys: declared, else unique and complete columns, the likeliest by name and place."""
+"""Proposes primary keys: the declared one, else the unique column without NULLs that name and position fit best.
+
+Composite keys are taken from the catalog or from overrides; they are not searched for.
+"""
 
 from __future__ import annotations
 
@@ -6,68 +9,68 @@ from collections.abc import Iterator
 
 from relselect.proposal.containment import contained
 from relselect.proposal.facts import ColumnFacts, Facts, TableFacts
-from relselect.proposal.finding import DECLARED, GIVEN, Finding
-from relselect.proposal.given import Given
 from relselect.proposal.names import ID_WORDS, is_generic, stem_of, table_words, words_of
+from relselect.proposal.overrides import Overrides
+from relselect.proposal.proposed_line import DECLARED, GIVEN, ProposedLine
 
 __all__ = ["propose_keys"]
 
-#: Below this a column is not proposed.
+#: The least score of a proposed column.
 _LEAST = 0.5
-#: What every column of a table without rows would have.
+#: The highest confidence in a table without rows.
 _UNSEEN = 0.6
 _LABELS = frozenset({"name", "title", "description", "label", "text", "email"})
 
 
-def propose_keys(facts: Facts, given: dict[str, Given]) -> dict[str, Finding]:
-    """Return the primary key of every table that seems to have one.
+def propose_keys(facts: Facts, overrides: dict[str, Overrides]) -> dict[str, ProposedLine]:
+    """Return table -> primary key, for every table with a likely one.
 
     Args:
-        facts: The schema.
-        given: What the caller says.
+        facts: The tables and what their catalog declares.
+        overrides: Table -> the caller's overrides.
     """
-    found: dict[str, Finding] = {}
+    found: dict[str, ProposedLine] = {}
     for name, table in facts.tables.items():
-        said = given.get(name, Given())
-        if said.key is not None:
-            if said.key:
-                found[name] = Finding(name, said.key, "primary_key", reason="was given", origin=GIVEN)
-        elif _declared(table, said):
-            found[name] = Finding(
+        override = overrides.get(name, Overrides())
+        if override.key is not None:
+            if override.key:
+                found[name] = ProposedLine(name, override.key, "primary_key", reason="was given", origin=GIVEN)
+        elif _declared(table, override):
+            found[name] = ProposedLine(
                 name, table.entry.primary_key, "primary_key", reason="is the declared primary key", origin=DECLARED
             )
         else:
-            best = max(_candidates(table, facts, said), key=lambda each: each.confidence, default=None)
+            best = max(_candidates(table, facts, override), key=lambda each: each.confidence, default=None)
             if best is not None and best.confidence >= _LEAST:
                 found[name] = best
     return found
 
 
-def _declared(table: TableFacts, said: Given) -> bool:
+def _declared(table: TableFacts, override: Overrides) -> bool:
     key = table.entry.primary_key
-    return bool(key) and set(key) <= set(table.columns) and not set(key) & set(said.drop)
+    return bool(key) and set(key) <= set(table.columns) and not set(key) & set(override.drop)
 
 
-def _candidates(table: TableFacts, facts: Facts, said: Given) -> Iterator[Finding]:
+def _candidates(table: TableFacts, facts: Facts, override: Overrides) -> Iterator[ProposedLine]:
     referring = {column for key in table.entry.foreign_keys for column in key.columns}
     for column in table.columns.values():
-        if column.name in {*said.drop, *referring} or column.kind not in ("integer", "text"):
+        if column.name in {*override.drop, *referring} or column.kind not in ("integer", "text"):
             continue
         score, why = _score(column, table, facts)
         if score < _LEAST:
             continue
         if table.rows == 0:
-            yield Finding(
+            yield ProposedLine(
                 table.name, (column.name,), "primary_key", "", min(score, _UNSEEN), f"{why}; there are no rows"
             )
         elif column.nulls == 0 and column.unique:
             score, why = _with_uniqueness(column, table, *_with_use(column, facts, score, why))
             evidence = {"rows": column.rows, "distinct": column.distinct}
-            yield Finding(table.name, (column.name,), "primary_key", "", score, why, evidence)
+            yield ProposedLine(table.name, (column.name,), "primary_key", "", score, why, evidence)
 
 
 def _with_use(column: ColumnFacts, facts: Facts, score: float, why: str) -> tuple[float, str]:
-    """Raise the score of a column that other tables have too, all with its values."""
+    """Raise the score of a column that occurs in other tables under the same name, there with this column's values."""
     if is_generic(column.name):
         return score, why
     twins = [other.columns[column.name] for other in facts.tables.values() if column.name in other.columns]
@@ -85,7 +88,7 @@ def _with_uniqueness(column: ColumnFacts, table: TableFacts, score: float, why: 
 
 
 def _score(column: ColumnFacts, table: TableFacts, facts: Facts) -> tuple[float, str]:
-    """Return how well name and place of a column fit a key, whatever its values."""
+    """Return how well name and position of a column fit a key, from 0 to 1, and the reason."""
     stem, sign = stem_of(column.name)
     own = table_words(table.name)
     if is_generic(column.name) and set(words_of(column.name)) & ID_WORDS:
@@ -113,7 +116,7 @@ def _first(column: ColumnFacts, sign: str) -> tuple[float, str]:
 
 
 def _kin(stem: tuple[str, ...], own: tuple[str, ...]) -> bool:
-    """Whether two names share their last or first word, or its beginning."""
+    """Whether two names share their first or last word, or its first five letters."""
     if not stem or not own:
         return False
     pairs = ((stem[-1], own[-1]), (stem[0], own[0]))
@@ -128,7 +131,7 @@ def _named_after_another(column: str, table: TableFacts, facts: Facts) -> str | 
 
 
 def _is_bridge(table: TableFacts, facts: Facts) -> bool:
-    """Whether a table does little but join others: its name or nearly all its columns are theirs."""
+    """Whether a table mainly joins others: at least two columns are named after others, and at most one is its own."""
     others = [_named_after_another(column, table, facts) for column in table.columns]
     named = {other for other in others if other is not None}
     plain = [c for c, other in zip(table.columns.values(), others, strict=True) if other is None and c.kind != "time"]

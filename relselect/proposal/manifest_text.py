@@ -1,10 +1,13 @@
-"""A proposal as the text of a manifest: every line with its reason, and no password."""
+"""Writes a proposal as the text of a manifest: every line with its reason, passwords as ${VARIABLES}.
+
+The text is returned; files are written in `relselect.proposal.init`.
+"""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +15,8 @@ import yaml
 
 from relselect.database.sources.uri import HIDDEN
 from relselect.database.task_spec import TaskSpec
-from relselect.proposal.finding import Finding
-from relselect.proposal.proposal import Proposal
+from relselect.proposal.facts import Facts, TableFacts
+from relselect.proposal.proposed_line import ProposedLine
 from relselect.proposal.reading import Origin
 
 __all__ = ["manifest_text", "placeholders"]
@@ -26,25 +29,32 @@ _HEAD = """\
 """
 
 
-def manifest_text(proposal: Proposal, origin: Origin | None = None, folder: Path | None = None) -> str:
+def manifest_text(
+    facts: Facts,
+    lines: Sequence[ProposedLine],
+    tasks: Mapping[str, TaskSpec],
+    origin: Origin | None = None,
+    folder: Path | None = None,
+) -> str:
     """Return the text of a manifest.
 
     Args:
-        proposal: What it declares.
+        facts: The tables.
+        lines: What is proposed about them.
+        tasks: Example tasks by name.
         origin: Where the tables are; left out of the text if None.
-        folder: The folder the manifest will stand in.
+        folder: The folder of the manifest, which relative paths start from; the current one if None.
     """
-    lines = [_HEAD.rstrip(), f"name: {_scalar(proposal.facts.name)}"]
-    lines += _origin(origin, (folder or Path()).resolve()) if origin is not None else []
-    lines.append("tables:")
-    for name in proposal.facts.tables:
-        lines += _table(proposal, name)
-    text = "\n".join(lines) + "\n"
-    return text + (_tasks(proposal.tasks) if proposal.tasks else "# tasks: none was found that could be asked\n")
+    text = [_HEAD.rstrip(), f"name: {_scalar(facts.name)}"]
+    text += _origin(origin, (folder or Path()).resolve()) if origin is not None else []
+    text.append("tables:")
+    for table in facts.tables.values():
+        text += _table(table, [each for each in lines if each.table == table.name])
+    return "\n".join(text) + "\n" + (_tasks(tasks) if tasks else "# tasks: no example task was found\n")
 
 
 def placeholders(shown: str) -> str:
-    """Return an address with ${VARIABLES} where a password was hidden.
+    """Return an address with ${VARIABLES} in place of its hidden passwords.
 
     >>> placeholders("postgresql://ann:***@db/shop?sslpassword=***")
     'postgresql://ann:${PGPASSWORD}@db/shop?sslpassword=${SSLPASSWORD}'
@@ -65,77 +75,70 @@ def _origin(origin: Origin, folder: Path) -> list[str]:
         assert origin.address.path is not None
         path = origin.folder or origin.address.path
         relative = os.path.relpath(path.resolve(), folder)
-        told = str(path.resolve()) if relative.startswith("../../..") else relative
+        written = str(path.resolve()) if relative.startswith("../../..") else relative
         if origin.folder is not None:
-            lines = [] if relative == "." else [f"root: {_scalar(told)}"]
+            lines = [] if relative == "." else [f"root: {_scalar(written)}"]
         else:
-            lines = [f"uri: {_scalar(told)}"]
+            lines = [f"uri: {_scalar(written)}"]
     return lines + ([f"schema: {_flow(origin.schema)}"] if origin.schema else [])
 
 
-def _table(proposal: Proposal, name: str) -> Iterator[str]:
-    findings = proposal.of(name)
-    if not any(each.what == "primary_key" for each in findings):
-        declared = ["    primary_key: null"]
-    else:
-        declared = [f"    primary_key: {_columns(each)}{_why(each)}" for each in findings if each.what == "primary_key"]
-    yield f"  {_scalar(name)}:"
-    comment = proposal.facts.tables[name].entry.comment
-    if comment:
-        yield f"    description: {_scalar(comment)}"
-    yield from declared
-    yield from (f"    time: {_columns(each)}{_why(each)}" for each in findings if each.what == "time")
-    yield from _references([each for each in findings if each.what == "foreign_key"])
-    of = {what: [each for each in findings if each.what == what] for what in ("known_at", "drop", "type")}
+def _table(table: TableFacts, lines: Sequence[ProposedLine]) -> Iterator[str]:
+    yield f"  {_scalar(table.name)}:"
+    if table.entry.comment:
+        yield f"    description: {_scalar(table.entry.comment)}"
+    keys = [f"    primary_key: {_columns(each)}{_why(each)}" for each in lines if each.what == "primary_key"]
+    yield from keys or ["    primary_key: null"]
+    yield from (f"    time: {_columns(each)}{_why(each)}" for each in lines if each.what == "time")
+    yield from _references([each for each in lines if each.what == "foreign_key"])
+    of = {what: [each for each in lines if each.what == what] for what in ("known_at", "drop", "type")}
     yield from _block("known_at", [(each, f"{_columns(each)}: {_flow(each.masked)}") for each in of["known_at"]])
     yield from _block("drop", [(each, f"- {_columns(each)}") for each in of["drop"]])
     yield from _block("types", [(each, f"{_columns(each)}: {each.value}") for each in of["type"]])
-    yield from (
-        f"    # look at {_plain(each.column)}: {_plain(each.reason)}" for each in findings if each.what == "note"
-    )
+    yield from (f"    # look at {_plain(each.column)}: {_plain(each.reason)}" for each in lines if each.what == "note")
 
 
-def _references(findings: list[Finding]) -> Iterator[str]:
-    if not findings:
+def _references(lines: list[ProposedLine]) -> Iterator[str]:
+    if not lines:
         yield "    foreign_keys: []"
         return
-    rows = [(each, f"- {{columns: {_columns(each)}, table: {_scalar(each.value)}}}") for each in findings]
+    rows = [(each, f"- {{columns: {_columns(each)}, table: {_scalar(each.value)}}}") for each in lines]
     yield from _block("foreign_keys", rows)
 
 
-def _block(name: str, rows: list[tuple[Finding, str]]) -> Iterator[str]:
+def _block(name: str, rows: list[tuple[ProposedLine, str]]) -> Iterator[str]:
     if rows:
         yield f"    {name}:"
-        yield from (f"      {text}{_why(finding)}" for finding, text in rows)
+        yield from (f"      {text}{_why(line)}" for line, text in rows)
 
 
-def _columns(finding: Finding) -> str:
-    return _scalar(finding.columns[0]) if len(finding.columns) == 1 else _flow(finding.columns)
+def _columns(line: ProposedLine) -> str:
+    return _scalar(line.columns[0]) if len(line.columns) == 1 else _flow(line.columns)
 
 
 def _flow(values: tuple[str, ...]) -> str:
     return "[" + ", ".join(_scalar(value) for value in values) + "]"
 
 
-def _why(finding: Finding) -> str:
-    sure = f" ({finding.confidence:.2f})" if finding.origin == "inferred" else ""
-    return f"  # {_plain(finding.reason)}{sure}"
+def _why(line: ProposedLine) -> str:
+    sure = f" ({line.confidence:.2f})" if line.origin == "inferred" else ""
+    return f"  # {_plain(line.reason)}{sure}"
 
 
 def _plain(text: str) -> str:
-    """Return a text fit for a comment: on one line, nothing but what can be printed."""
+    """Return a text as one line of printable characters, for a comment."""
     return "".join(sign if sign.isprintable() else " " for sign in text)
 
 
 def _scalar(text: str) -> str:
-    """Return a text as YAML, quoted where YAML would read something else."""
+    """Return a text as a YAML scalar, quoted where the plain text would be read as another value."""
     if _SIMPLE.match(text) and yaml.safe_load(text) == text:
         return text
     return str(yaml.safe_dump(text, default_style='"', allow_unicode=True, width=10**9)).strip()
 
 
 class _Dumper(yaml.SafeDumper):
-    """Safe YAML with queries as they are written."""
+    """Safe YAML that keeps the line breaks of queries."""
 
 
 def _text(dumper: _Dumper, text: str) -> yaml.Node:
@@ -146,12 +149,12 @@ _Dumper.add_representer(str, _text)
 
 
 def _tasks(tasks: Mapping[str, TaskSpec]) -> str:
-    told: dict[str, Any] = {
+    declared: dict[str, Any] = {
         name: {field: value for field, value in spec.model_dump(exclude_unset=True).items() if value != ""}
         for name, spec in tasks.items()
     }
-    for spec, values in zip(tasks.values(), told.values(), strict=True):
+    for spec, values in zip(tasks.values(), declared.values(), strict=True):
         if values.get("known_after") == spec.horizon:
             values.pop("known_after", None)
-    text = yaml.dump({"tasks": told}, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
+    text = yaml.dump({"tasks": declared}, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
     return f"# Examples that run as they are: `relselect recommend database.yaml --task {next(iter(tasks))}`\n{text}"

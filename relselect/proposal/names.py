@@ -1,4 +1,7 @@
-"""What the names of columns and tables say: words, stems, and how well a column's name points at a table."""
+"""Splits the names of columns and tables into words, and scores how well a column's name matches a table.
+
+Only names are compared; values are the work of `relselect.proposal.containment`.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +11,15 @@ from typing import NamedTuple
 
 __all__ = ["ID_WORDS", "SELF", "NameMatch", "is_generic", "match_names", "stem_of", "table_words", "words_of"]
 
-#: Words that make a name one of a key, as in customer_id, id_customer, PARK_KEY.
+#: Words that mark a key, as in customer_id, id_customer, PARK_KEY.
 ID_WORDS = frozenset({"id", "ids", "key", "fk", "pk", "sk", "uuid", "guid", "ref", "upc", "oid", "uid"})
-#: Words that make it one of a key or of something else, as in team_code (the code of a team) and shirt_number.
+#: Words that may mark a key, as in team_code, or something else, as in shirt_number.
 _CODE_WORDS = frozenset({"code", "cd", "no", "nr", "num", "number", "abbr"})
-#: Names of keys that say nothing about whose key it is.
+#: Names of keys that do not name a table.
 _GENERIC = frozenset({*ID_WORDS, *_CODE_WORDS, "name", "index", "idx", "row", "rowid", "title", "label", "value"})
-#: Words that stand before the name of a table and say what kind of table it is.
+#: Prefixes of table names that say the kind of table.
 _TABLE_PREFIXES = frozenset({"tbl", "tb", "dim", "fact", "fct", "stg", "t"})
-#: Names of references of a table to itself.
+#: Words in the names of foreign keys of a table to itself.
 _SELF = frozenset(
     {"parent", "report", "manager", "supervisor", "boss", "superior", "predecessor", "previous", "prev", "next"}
     | {"successor", "original", "root", "duplicate", "reply", "replace", "replaced", "related", "ancestor", "mother"}
@@ -25,7 +28,7 @@ _SELF = frozenset(
 _STAFF = ("employee", "staff", "worker", "user", "person", "agent")
 _PEOPLE = ("user", "person", "account", "member", "employee", "player", "contact", "customer")
 _SIDES = ("team", "player", "club", "party", "competitor")
-#: What somebody is called in a role -> what the table of such people may be called, the likeliest first.
+#: Role -> names of tables that may hold whoever plays it, the likeliest first.
 _ROLES = {
     role: people
     for roles, people in (
@@ -43,7 +46,7 @@ _IRREGULAR = {"people": "person", "children": "child", "men": "man", "women": "w
 
 
 class NameMatch(NamedTuple):
-    """How well a name points at a table, 0 to 1, and in words why."""
+    """How well a column's name matches a table, from 0 to 1, and the reason."""
 
     score: float
     why: str
@@ -66,7 +69,7 @@ def words_of(name: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=65_536)
 def singular(word: str) -> str:
-    """Return the singular of an English word, near enough to compare two names.
+    """Return the singular of an English word by suffix rules, good enough to compare two names.
 
     >>> [singular(word) for word in ("countries", "matches", "customers", "class", "people")]
     ['country', 'match', 'customer', 'class', 'person']
@@ -82,7 +85,7 @@ def singular(word: str) -> str:
 
 @lru_cache(maxsize=65_536)
 def table_words(table: str) -> tuple[str, ...]:
-    """Return what a row of a table is called, as words; of `schema.table` those of the table.
+    """Return the words of a table's name in the singular, without its schema and prefix.
 
     >>> table_words("public.dim_OrderItems")
     ('order', 'item')
@@ -93,7 +96,7 @@ def table_words(table: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=65_536)
 def stem_of(column: str) -> tuple[tuple[str, ...], str]:
-    """Return the words of a column without those that make it a key, and what they were: "id", "code" or "".
+    """Return the words of a column's name without those that mark a key, and their kind: "id", "code" or "".
 
     >>> stem_of("home_team_id"), stem_of("atom1_id"), stem_of("fk_customer"), stem_of("customerid"), stem_of("total")
     ((('home', 'team'), 'id'), (('atom',), 'id'), (('customer',), 'id'), (('customer',), 'id'), (('total',), ''))
@@ -111,12 +114,12 @@ def stem_of(column: str) -> tuple[tuple[str, ...], str]:
 
 
 def is_generic(column: str) -> bool:
-    """Whether the name of a key does not say whose key it is, as `id` and `code` do not."""
+    """Whether the name of a key names no table, as `id` and `code`."""
     return all(word in _GENERIC or word.isdigit() for word in words_of(column))
 
 
 def match_names(column: str, table: str, key: str, own: bool = False) -> NameMatch:
-    """Return how well the name of a column points at the key of a table.
+    """Return how well the name of a column matches the key of a table.
 
     Args:
         column: The column that may refer.
@@ -179,7 +182,7 @@ def _by_role(column: str, table: str, own: bool) -> NameMatch:
 
 
 def _shortens(short: str, word: str) -> bool:
-    """Whether a word is shortened to another: `cust` to customer, `dept` to department."""
+    """Whether one word abbreviates another: `cust` customer, `dept` department."""
     if not 3 <= len(short) < len(word) or short[0] != word[0]:
         return False
     letters = iter(word)

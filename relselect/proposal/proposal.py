@@ -1,4 +1,8 @@
-"""All that is proposed about a schema, what goes before it, and the tables it makes."""
+"""Proposes keys, foreign keys, times, masks, drops and types of tables whose schema does not declare them.
+
+The rules are in one module per kind of line; this one runs them in order and holds the result. Nothing is read or
+written here.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +16,12 @@ from relselect.database.schema import column_types
 from relselect.database.table import Table
 from relselect.proposal.changes import clocks, states, tallies, unusable
 from relselect.proposal.facts import Facts, TableFacts
-from relselect.proposal.finding import GIVEN, Finding, What
-from relselect.proposal.given import Given, read_overrides
 from relselect.proposal.keys import propose_keys
-from relselect.proposal.meanings import propose_types
+from relselect.proposal.manifest_text import manifest_text
+from relselect.proposal.overrides import Overrides, read_overrides
+from relselect.proposal.proposed_line import GIVEN, ProposedLine, What
 from relselect.proposal.references import propose_references
+from relselect.proposal.semantic_types import propose_types
 from relselect.proposal.times import propose_times
 
 if TYPE_CHECKING:
@@ -35,23 +40,23 @@ class Proposal:
     """What is proposed about every table of a database.
 
     Attributes:
-        facts: The schema with its rows.
-        findings: The proposals, table by table.
-        overrides: The caller's words that they are made under.
-        tasks: Example tasks by name; none until somebody adds them.
+        facts: The tables with their rows.
+        lines: The proposed lines, table by table.
+        overrides: The caller's overrides, as text; see `relselect.proposal.overrides`.
+        tasks: Example tasks by name; `with_tasks` adds them.
     """
 
     facts: Facts
-    findings: tuple[Finding, ...]
+    lines: tuple[ProposedLine, ...]
     overrides: tuple[str, ...] = ()
     tasks: Mapping[str, TaskSpec] = field(default_factory=dict)
 
-    def of(self, table: str, *what: What) -> list[Finding]:
-        """Return the findings about a table, of some kinds if any are named."""
-        return [each for each in self.findings if each.table == table and (not what or each.what in what)]
+    def of(self, table: str, *what: What) -> list[ProposedLine]:
+        """Return the lines of a table; with `what`, only those of these kinds."""
+        return [each for each in self.lines if each.table == table and (not what or each.what in what)]
 
     def table(self) -> list[dict[str, Any]]:
-        """Return one row per finding, for printing: table, columns, what, value, confidence, reason, origin."""
+        """Return one row per line, for printing: table, columns, what, value, confidence, reason, origin."""
         return [
             {
                 "table": each.table,
@@ -62,20 +67,20 @@ class Proposal:
                 "reason": each.reason,
                 "origin": each.origin,
             }
-            for each in self.findings
+            for each in self.lines
         ]
 
-    def override(self, *lines: str) -> Proposal:
-        """Return the proposal under more of the caller's words; all else is proposed anew around them.
+    def override(self, *overrides: str) -> Proposal:
+        """Return a new proposal under further overrides; all other lines are inferred again.
 
         Args:
-            *lines: Such as "orders.customer_id -> customers" or "orders: key=id, time=created_at, drop=status"; see
-                `relselect.proposal.given`.
+            *overrides: Such as "orders.customer_id -> customers" or "orders: key=id, time=created_at, drop=status"; see
+                `relselect.proposal.overrides`.
 
         Raises:
-            SchemaError: With every line that is not understood or names what is not there.
+            SchemaError: With every override that does not parse or names a table, column or type that does not exist.
         """
-        return propose(self.facts, (*self.overrides, *lines))
+        return propose(self.facts, (*self.overrides, *overrides))
 
     def with_tasks(self, tasks: Mapping[str, TaskSpec]) -> Proposal:
         """Return the proposal with example tasks."""
@@ -98,102 +103,100 @@ class Proposal:
         )
 
     def tables(self) -> list[Table]:
-        """Return the tables with what is proposed about them; columns that hold bytes or lists are kept as they are."""
+        """Return the tables under the proposed declarations; columns of bytes or lists are kept as they are."""
         specs = {name: self.spec(name) for name in self.facts.tables}
         return [_table(self.facts.tables[name], specs) for name in specs]
 
     def to_manifest(self, origin: Origin | None = None, folder: Path | None = None) -> str:
-        """Return a manifest as text, with the reason of every line and without any password.
+        """Return the manifest as text, with the reason of every line and without any password.
 
         Args:
-            origin: Where the tables are, as `read_facts` tells it; without it the manifest declares tables alone.
-            folder: The folder that it will stand in; the present one if None.
+            origin: Where the tables are, as `read_facts` returns it; without it the manifest declares the tables alone.
+            folder: The folder of the manifest, which relative paths start from; the current one if None.
         """
-        from relselect.proposal.manifest_text import manifest_text
-
-        return manifest_text(self, origin, folder)
+        return manifest_text(self.facts, self.lines, self.tasks, origin, folder)
 
     def to_database(self) -> Database:
-        """Return the database as proposed.
+        """Return the database under the proposed declarations.
 
         Raises:
-            SchemaError: With every problem of the tables as proposed.
+            SchemaError: With every problem of the tables under the proposed declarations.
         """
         return Database(self.tables(), self.facts.name, tasks=self.tasks)
 
 
 def propose(facts: Facts, overrides: Iterable[str] = ()) -> Proposal:
-    """Propose keys, references, times, types, drops and masks for a schema.
+    """Propose keys, foreign keys, times, types, drops and masks.
 
     Args:
-        facts: The schema with its rows.
-        overrides: The caller's words, one line each; see `relselect.proposal.given`.
+        facts: The tables with their rows.
+        overrides: Lines that replace proposals; see `relselect.proposal.overrides`.
 
     Raises:
-        SchemaError: With every line of the caller that is not understood.
+        SchemaError: With every override that does not parse or names a table, column or type that does not exist.
     """
-    lines = tuple(overrides)
-    return Proposal(facts, tuple(_Proposing(facts, read_overrides(lines, facts)).run()), lines)
+    texts = tuple(overrides)
+    return Proposal(facts, tuple(_Proposer(facts, read_overrides(texts, facts)).run()), texts)
 
 
-class _Proposing:
-    """Step by step, each on what the ones before have settled."""
+class _Proposer:
+    """Runs the rules in order; a rule proposes nothing about columns that already have a line."""
 
-    def __init__(self, facts: Facts, given: dict[str, Given]) -> None:
-        self.facts, self.given = facts, given
-        self.found: dict[str, list[Finding]] = {name: [] for name in facts.tables}
+    def __init__(self, facts: Facts, overrides: dict[str, Overrides]) -> None:
+        self.facts, self.overrides = facts, overrides
+        self.found: dict[str, list[ProposedLine]] = {name: [] for name in facts.tables}
 
-    def run(self) -> Iterator[Finding]:
-        keys = propose_keys(self.facts, self.given)
-        self._note(keys.values())
+    def run(self) -> Iterator[ProposedLine]:
+        keys = propose_keys(self.facts, self.overrides)
+        self._keep(keys.values())
         for name, table in self.facts.tables.items():
-            self._note(_said(name, self._said(name)))
+            self._keep(_overridden(name, self._override(name)))
             self._add(unusable(table))
         dropped = {name: self._columns(name, "drop") for name in self.facts.tables}
-        self._note(propose_references(self.facts, self.given, keys, dropped))
+        self._keep(propose_references(self.facts, self.overrides, keys, dropped))
         taken = {name: self._taken(name) for name in self.facts.tables}
-        times, notes = propose_times(self.facts, self.given, taken)
-        self._note(times.values())
+        times, notes = propose_times(self.facts, self.overrides, taken)
+        self._keep(times.values())
         for name, table in self.facts.tables.items():
             time = times[name].columns[0] if name in times else None
             self._add(clocks(table, time, self._taken(name)))
             self._add(states(table, self._taken(name)))
             self._add(self._tallies(table, keys, times))
             self._add(propose_types(table, self._taken(name)))
-        self._note([*notes, *self._timeless(times)])
+        self._keep([*notes, *self._timeless(times)])
         for name in self.facts.tables:
             yield from sorted(self.found[name], key=lambda each: _ORDER.index(each.what))
 
-    def _said(self, table: str) -> Given:
-        return self.given.get(table, Given())
+    def _override(self, table: str) -> Overrides:
+        return self.overrides.get(table, Overrides())
 
-    def _note(self, findings: Iterable[Finding]) -> None:
-        for each in findings:
+    def _keep(self, lines: Iterable[ProposedLine]) -> None:
+        for each in lines:
             self.found[each.table].append(each)
 
-    def _add(self, findings: Iterable[Finding]) -> None:
-        """Note what touches no column that is settled."""
-        for each in list(findings):
+    def _add(self, lines: Iterable[ProposedLine]) -> None:
+        """Keep the lines whose columns have no line yet and no override."""
+        for each in list(lines):
             free = {*each.columns, *each.masked}.isdisjoint(self._taken(each.table))
-            self._note([each] if free else [])
+            self._keep([each] if free else [])
 
     def _taken(self, table: str) -> set[str]:
         used = {c for each in self.found[table] if each.what != "note" for c in (*each.columns, *each.masked)}
-        return used | self._said(table).settled
+        return used | self._override(table).settled
 
     def _columns(self, table: str, what: What) -> set[str]:
         return {column for each in self.found[table] if each.what == what for column in each.columns}
 
     def _tallies(
-        self, table: TableFacts, keys: Mapping[str, Finding], times: Mapping[str, Finding]
-    ) -> Iterator[Finding]:
+        self, table: TableFacts, keys: Mapping[str, ProposedLine], times: Mapping[str, ProposedLine]
+    ) -> Iterator[ProposedLine]:
         key = keys.get(table.name)
         if key is None or len(key.columns) != 1:
             return iter(())
         children = [
             (self.facts.tables[each.table], each.columns[0], times[each.table].columns[0])
-            for findings in self.found.values()
-            for each in findings
+            for lines in self.found.values()
+            for each in lines
             if each.what == "foreign_key"
             and each.value == table.name
             and each.table in times
@@ -202,26 +205,26 @@ class _Proposing:
         time = times[table.name].columns[0] if table.name in times else None
         return tallies(table, key.columns[0], time, children, self._taken(table.name))
 
-    def _timeless(self, times: Mapping[str, Finding]) -> Iterator[Finding]:
-        """Note tables without a time whose parents have one: their rows are seen before their parents are."""
-        for name, findings in self.found.items():
-            parents = [each for each in findings if each.what == "foreign_key" and each.value in times]
-            if name not in times and parents and self._said(name).time is None:
+    def _timeless(self, times: Mapping[str, ProposedLine]) -> Iterator[ProposedLine]:
+        """Yield a note on each table without a time whose parent has one: its rows are visible before their parents."""
+        for name, lines in self.found.items():
+            parents = [each for each in lines if each.what == "foreign_key" and each.value in times]
+            if name not in times and parents and self._override(name).time is None:
                 key = parents[0]
                 why = (
                     f"has no time, so its rows are seen always, though {key.value} has one: "
                     f"add {times[key.value].column} of {key.value} in a view if they belong to it"
                 )
-                yield Finding(name, key.columns, "note", key.value, 0.6, why)
+                yield ProposedLine(name, key.columns, "note", key.value, 0.6, why)
 
 
-def _said(table: str, said: Given) -> Iterator[Finding]:
-    for column in dict.fromkeys(said.drop):
-        yield Finding(table, (column,), "drop", reason="was given", origin=GIVEN)
-    for column, semantic in said.types.items():
-        yield Finding(table, (column,), "type", semantic, reason="was given", origin=GIVEN)
-    for clock, masked in said.known_at.items():
-        yield Finding(table, (clock,), "known_at", ", ".join(masked), reason="was given", origin=GIVEN)
+def _overridden(table: str, override: Overrides) -> Iterator[ProposedLine]:
+    for column in dict.fromkeys(override.drop):
+        yield ProposedLine(table, (column,), "drop", reason="was given", origin=GIVEN)
+    for column, semantic in override.types.items():
+        yield ProposedLine(table, (column,), "type", semantic, reason="was given", origin=GIVEN)
+    for clock, masked in override.known_at.items():
+        yield ProposedLine(table, (clock,), "known_at", ", ".join(masked), reason="was given", origin=GIVEN)
 
 
 def _one_or_many(columns: tuple[str, ...]) -> str | list[str]:

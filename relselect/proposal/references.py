@@ -1,8 +1,9 @@
-"""Foreign keys: a name that points at a table, and values that lie among its keys.
+"""Proposes foreign keys from column names that match a table and from values that are among its keys.
 
-Either is enough when it is strong: `customer_id` refers to customers though some customers are gone, and a column of
-airport codes refers to airports whatever it is called. Small numbers lie among the keys of every table that counts its
-rows from 1, so without a name only what chance would hardly do is believed.
+Either is enough when it is strong: `customer_id` refers to customers even if some customers were deleted, and a column
+of airport codes refers to airports under any name. Small integers are among the keys of every table that numbers its rows
+from 1, so without a matching name the overlap has to be improbable by chance; see `relselect.proposal.containment`.
+Composite foreign keys come from the catalog or from overrides only.
 """
 
 from __future__ import annotations
@@ -12,35 +13,35 @@ from typing import NamedTuple
 
 from relselect.proposal.containment import Containment, contained
 from relselect.proposal.facts import ColumnFacts, Facts, TableFacts
-from relselect.proposal.finding import DECLARED, GIVEN, Finding
-from relselect.proposal.given import Given
 from relselect.proposal.names import SELF, NameMatch, match_names, stem_of, table_words
+from relselect.proposal.overrides import Overrides
+from relselect.proposal.proposed_line import DECLARED, GIVEN, ProposedLine
 
 __all__ = ["propose_references"]
 
-#: A name from here on points at a table by itself.
+#: The least score of a name that suffices with half of the values.
 _STRONG = 0.75
-#: A name from here on points at a table if all values are there too.
+#: The least score of a name that suffices with nearly all values.
 _FAIR = 0.5
-#: Nats beyond chance from which values alone are believed, of texts and of numbers.
+#: The least surprise, in nats, of values that suffice without a name: texts, numbers.
 _TEXTS, _NUMBERS = 7.0, 15.0
 
 
 class _Target(NamedTuple):
-    """A table that may be referred to, by its one key column."""
+    """A table with a key of one column, which foreign keys may refer to."""
 
     table: TableFacts
     key: ColumnFacts
 
 
 def propose_references(
-    facts: Facts, given: Mapping[str, Given], keys: Mapping[str, Finding], dropped: Mapping[str, set[str]]
-) -> list[Finding]:
-    """Return the foreign keys.
+    facts: Facts, overrides: Mapping[str, Overrides], keys: Mapping[str, ProposedLine], dropped: Mapping[str, set[str]]
+) -> list[ProposedLine]:
+    """Return the foreign keys of all tables: overrides, declared ones, then the likeliest inferred one per column.
 
     Args:
-        facts: The schema.
-        given: What the caller says.
+        facts: The tables and what their catalog declares.
+        overrides: Table -> the caller's overrides.
         keys: Table -> its primary key.
         dropped: Table -> columns that are not read.
     """
@@ -50,13 +51,15 @@ def propose_references(
         if len(key.columns) == 1
     ]
     strict = any(table.entry.foreign_keys for table in facts.tables.values())
-    found: list[Finding] = []
+    found: list[ProposedLine] = []
     for table in facts.tables.values():
-        said = given.get(table.name, Given())
-        settled = list(_settled(table, said, keys, dropped.get(table.name, set())))
+        override = overrides.get(table.name, Overrides())
+        settled = list(_settled(table, override, keys, dropped.get(table.name, set())))
         found += settled
-        taken = {column for key in settled for column in key.columns} | {c for cols in said.references for c in cols}
-        taken |= dropped.get(table.name, set()) | said.settled - set(said.keep)
+        taken = {column for key in settled for column in key.columns} | {
+            c for cols in override.references for c in cols
+        }
+        taken |= dropped.get(table.name, set()) | override.settled - set(override.keep)
         for column in table.columns.values():
             if column.name not in taken:
                 best = _best(column, table, targets, keys, facts, strict)
@@ -64,16 +67,18 @@ def propose_references(
     return found
 
 
-def _settled(table: TableFacts, said: Given, keys: Mapping[str, Finding], dropped: set[str]) -> Iterator[Finding]:
-    """Give what the caller and the catalog say."""
-    for columns, parent in said.references.items():
+def _settled(
+    table: TableFacts, override: Overrides, keys: Mapping[str, ProposedLine], dropped: set[str]
+) -> Iterator[ProposedLine]:
+    """Yield the foreign keys of overrides and of the catalog."""
+    for columns, parent in override.references.items():
         if parent:
-            yield Finding(table.name, columns, "foreign_key", parent, reason="was given", origin=GIVEN)
+            yield ProposedLine(table.name, columns, "foreign_key", parent, reason="was given", origin=GIVEN)
     for key in table.entry.foreign_keys:
         known = key.table in keys and set(key.ref_columns) == set(keys[key.table].columns)
-        if known and not set(key.columns) & dropped and key.columns not in said.references:
+        if known and not set(key.columns) & dropped and key.columns not in override.references:
             order = [key.columns[key.ref_columns.index(column)] for column in keys[key.table].columns]
-            yield Finding(
+            yield ProposedLine(
                 table.name, tuple(order), "foreign_key", key.table, reason="is a declared reference", origin=DECLARED
             )
 
@@ -82,33 +87,33 @@ def _best(
     column: ColumnFacts,
     table: TableFacts,
     targets: list[_Target],
-    keys: Mapping[str, Finding],
+    keys: Mapping[str, ProposedLine],
     facts: Facts,
     strict: bool,
-) -> Finding | None:
-    """Return the likeliest reference of a column, if one is likely."""
+) -> ProposedLine | None:
+    """Return the likeliest foreign key of a column; None if none is likely."""
     own = keys.get(table.name)
     is_key = own is not None and own.columns == (column.name,)
     if column.kind not in ("integer", "text") or (is_key and stem_of(column.name)[0] == table_words(table.name)):
         return None
-    found: list[tuple[float, float, Finding]] = []
+    found: list[tuple[float, float, ProposedLine]] = []
     for target in targets:
         if target.key is column:
             continue
-        finding = _judged(column, table, target, facts, strict)
-        if finding is not None and (not is_key or _extends(table, target, finding)):
-            found.append((finding.confidence, finding.evidence.get("coverage", 0.0), finding))
+        line = _judged(column, table, target, facts, strict)
+        if line is not None and (not is_key or _extends(table, target, line)):
+            found.append((line.confidence, line.evidence.get("coverage", 0.0), line))
     return max(found, key=lambda each: each[:2])[2] if found else None
 
 
-def _extends(table: TableFacts, target: _Target, finding: Finding) -> bool:
-    """Whether the rows of a table, by its own key, are some of those of another."""
-    inside = finding.evidence.get("name", 0.0) >= 0.9 and finding.evidence.get("contained", 0.0) == 1.0
-    named = table_words(target.table.name) == stem_of(finding.columns[0])[0]
+def _extends(table: TableFacts, target: _Target, line: ProposedLine) -> bool:
+    """Whether a table's own key is also a foreign key: its rows extend some rows of another table."""
+    inside = line.evidence.get("name", 0.0) >= 0.9 and line.evidence.get("contained", 0.0) == 1.0
+    named = table_words(target.table.name) == stem_of(line.columns[0])[0]
     return inside and (named or target.table.rows > table.rows)
 
 
-def _judged(column: ColumnFacts, table: TableFacts, target: _Target, facts: Facts, strict: bool) -> Finding | None:
+def _judged(column: ColumnFacts, table: TableFacts, target: _Target, facts: Facts, strict: bool) -> ProposedLine | None:
     own = target.table is table
     match = match_names(column.name, target.table.name, target.key.name, own)
     if own and match.score < _FAIR:
@@ -132,25 +137,25 @@ def _judged(column: ColumnFacts, table: TableFacts, target: _Target, facts: Fact
         "surprise": values.surprise,
         "distinct": values.distinct,
     }
-    return Finding(table.name, (column.name,), "foreign_key", target.table.name, confidence, why, evidence)
+    return ProposedLine(table.name, (column.name,), "foreign_key", target.table.name, confidence, why, evidence)
 
 
-def _unseen(column: ColumnFacts, target: _Target, match: NameMatch) -> Finding | None:
+def _unseen(column: ColumnFacts, target: _Target, match: NameMatch) -> ProposedLine | None:
     """Believe the name alone where there is no row to look at; a column that is empty in a full table is left alone."""
     compatible = column.family == target.key.family or "null" in (column.family, target.key.family)
     if match.score < 0.85 or not compatible or (column.present == 0 and column.rows > 0):
         return None
     why = f"{match.why}; there are no rows to look at"
-    return Finding(column.table, (column.name,), "foreign_key", target.table.name, 0.6, why, {"name": match.score})
+    return ProposedLine(column.table, (column.name,), "foreign_key", target.table.name, 0.6, why, {"name": match.score})
 
 
 def _may_hold_keys(column: ColumnFacts) -> bool:
-    """Whether it is worth looking at a column whose name points nowhere."""
+    """Whether a column whose name matches no table has enough distinct values to be compared."""
     return column.distinct >= 3
 
 
 def _confidence(match: NameMatch, values: Containment, column: ColumnFacts) -> tuple[float, str]:
-    """Return how much a reference is believed, 0 for not at all, and why."""
+    """Return the confidence in a foreign key, 0 to reject it, and the reason."""
     if _may_be_a_number(match, values, column):
         return 0.0, ""
     share = "all values" if values.share == 1 else f"{values.share:.1%} of the values"
@@ -168,7 +173,7 @@ def _confidence(match: NameMatch, values: Containment, column: ColumnFacts) -> t
 
 
 def _may_be_a_number(match: NameMatch, values: Containment, column: ColumnFacts) -> bool:
-    """Whether a column of numbers, not named as keys are, may as well be an amount: n_items beside a table of items."""
+    """Whether a column of numbers without a key's name may be an amount, such as n_items beside a table of items."""
     sign = stem_of(column.name)[1]
     plain = (
         column.kind == "integer" and sign != "id" and match.score != SELF and not match.why.startswith("has the name")

@@ -1,4 +1,7 @@
-"""Time columns: the one of a table that says when a row became known, if there is one."""
+"""Proposes time columns: the column of a table that says when a row became known.
+
+Text is not parsed and no column is computed: dates held as text and times of another unit become notes.
+"""
 
 from __future__ import annotations
 
@@ -11,38 +14,38 @@ import pyarrow.compute as pc
 
 from relselect.database.clock import ticks_of
 from relselect.proposal.facts import ColumnFacts, Facts, TableFacts
-from relselect.proposal.finding import GIVEN, Finding
-from relselect.proposal.given import Given
 from relselect.proposal.names import table_words, words_of
+from relselect.proposal.overrides import Overrides
+from relselect.proposal.proposed_line import GIVEN, ProposedLine
 from relselect.proposal.words import BIRTH, CREATED, END, KNOWN, PLAIN_TIMES, PLANNED, YEARS, is_update
 
 __all__ = ["mostly_after", "propose_times"]
 
 _LEAST = 0.5
-#: Rows without a time are never seen: a column that misses more is no time of the rows.
+#: The largest share of NULLs in a time column: rows without a time are never visible.
 _MISSING = 0.005
 _TEXT_DATE = re.compile(r"^\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|^\d{1,2}[-/.]\d{1,2}[-/.]\d{4}")
 _LOOKED_AT = 200
 
 
 def propose_times(
-    facts: Facts, given: Mapping[str, Given], taken: Mapping[str, set[str]]
-) -> tuple[dict[str, Finding], list[Finding]]:
-    """Return the time column of every table that seems to have one, and what else may be one after a conversion.
+    facts: Facts, overrides: Mapping[str, Overrides], taken: Mapping[str, set[str]]
+) -> tuple[dict[str, ProposedLine], list[ProposedLine]]:
+    """Return table -> time column, for every table with a likely one, and notes on columns that need a conversion.
 
-    Whole numbers (years, seconds since 1970) are times only of databases that have no others.
+    Integers (years, seconds since 1970) are times only in databases without timestamps.
 
     Args:
-        facts: The schema.
-        given: What the caller says.
+        facts: The tables.
+        overrides: Table -> the caller's overrides.
         taken: Table -> columns that are keys, references, dropped or settled.
     """
-    found: dict[str, Finding] = {}
+    found: dict[str, ProposedLine] = {}
     open_tables: list[TableFacts] = []
     for name, table in facts.tables.items():
-        time = given.get(name, Given()).time
+        time = overrides.get(name, Overrides()).time
         if time:
-            found[name] = Finding(name, (time,), "time", reason="was given", origin=GIVEN)
+            found[name] = ProposedLine(name, (time,), "time", reason="was given", origin=GIVEN)
         elif time is None:
             best = _best(table, taken.get(name, set()))
             if best is not None:
@@ -51,7 +54,7 @@ def propose_times(
                 open_tables.append(table)
     numbers = {table.name: each for table in open_tables if (each := _number(table, taken.get(table.name, set())))}
     dates = [time for time in found.values() if facts.tables[time.table].columns[time.columns[0]].kind == "time"]
-    notes: list[Finding] = []
+    notes: list[ProposedLine] = []
     if dates:
         notes += [_to_convert(each) for each in numbers.values()]
     else:
@@ -61,7 +64,7 @@ def propose_times(
 
 
 def mostly_after(later: ColumnFacts, earlier: ColumnFacts, share: float) -> bool:
-    """Whether, where both are there, one time is not before the other in at least this share of the rows."""
+    """Whether, in at least `share` of the rows that have both times, `later` is not before `earlier`."""
     one, other = _ticks(later), _ticks(earlier)
     both = pc.and_(pc.is_valid(later.values), pc.is_valid(earlier.values)).to_numpy(zero_copy_only=False)
     return bool(both.any()) and float((one[both] >= other[both]).mean()) >= share
@@ -71,7 +74,7 @@ def _ticks(column: ColumnFacts) -> np.ndarray:
     return ticks_of(column.values)
 
 
-def _best(table: TableFacts, taken: set[str]) -> Finding | None:
+def _best(table: TableFacts, taken: set[str]) -> ProposedLine | None:
     scored = [
         (score, column, why)
         for column in table.columns.values()
@@ -90,7 +93,7 @@ def _best(table: TableFacts, taken: set[str]) -> Finding | None:
         score -= 0.05
         why += f", the likeliest of {len(scored)}"
     evidence = {"rows": column.rows, "missing": column.null_share, "distinct": column.distinct}
-    return Finding(table.name, (column.name,), "time", "", score, why, evidence)
+    return ProposedLine(table.name, (column.name,), "time", "", score, why, evidence)
 
 
 def _is_first(column: ColumnFacts, others: list[tuple[ColumnFacts, float, str]]) -> bool:
@@ -98,7 +101,7 @@ def _is_first(column: ColumnFacts, others: list[tuple[ColumnFacts, float, str]])
 
 
 def _score(column: ColumnFacts, table: TableFacts) -> tuple[float, str]:
-    """Return how likely a column of times is the time of its rows."""
+    """Return how likely a timestamp column is the time of its rows, from 0 to 1, and the reason."""
     words = words_of(column.name)
     if set(words) & BIRTH or is_update(column.name) or column.null_share > _MISSING:
         return 0.0, ""
@@ -130,8 +133,8 @@ def _by_words(words: tuple[str, ...], table: TableFacts) -> tuple[float, str]:
     return 0.65, "holds times"
 
 
-def _number(table: TableFacts, taken: set[str]) -> tuple[Finding, str] | None:
-    """Return the first column of whole numbers that look like times, and their unit."""
+def _number(table: TableFacts, taken: set[str]) -> tuple[ProposedLine, str] | None:
+    """Return the first column of integers that look like times, and their unit; None without one."""
     for column in table.columns.values():
         words = set(words_of(column.name))
         named = words & YEARS and not words & BIRTH and not is_update(column.name)
@@ -141,7 +144,7 @@ def _number(table: TableFacts, taken: set[str]) -> tuple[Finding, str] | None:
             if unit is not None and column.distinct > 1:
                 why = f"holds {unit} as whole numbers"
                 evidence = {"rows": column.rows, "missing": column.null_share, "distinct": column.distinct}
-                return Finding(table.name, (column.name,), "time", "", 0.7, why, evidence), unit
+                return ProposedLine(table.name, (column.name,), "time", "", 0.7, why, evidence), unit
     return None
 
 
@@ -160,21 +163,21 @@ def _unit(column: ColumnFacts) -> str | None:
     return None
 
 
-def _of_one_unit(numbers: Mapping[str, tuple[Finding, str]]) -> dict[str, Finding]:
-    """Keep the times of the commonest unit: a database has one kind of time."""
+def _of_one_unit(numbers: Mapping[str, tuple[ProposedLine, str]]) -> dict[str, ProposedLine]:
+    """Keep the times of the most frequent unit: a database has one kind of time."""
     units = [unit for _, unit in numbers.values()]
     commonest = max(sorted(set(units)), key=units.count, default=None)
-    return {name: finding for name, (finding, unit) in numbers.items() if unit == commonest}
+    return {name: line for name, (line, unit) in numbers.items() if unit == commonest}
 
 
-def _to_convert(number: tuple[Finding, str]) -> Finding:
-    finding, unit = number
+def _to_convert(number: tuple[ProposedLine, str]) -> ProposedLine:
+    line, unit = number
     why = f"holds {unit} as whole numbers while other tables have timestamps; convert it in a view to make it the time"
-    return Finding(finding.table, finding.columns, "note", "", 0.5, why, finding.evidence)
+    return ProposedLine(line.table, line.columns, "note", "", 0.5, why, line.evidence)
 
 
-def _texts(table: TableFacts) -> list[Finding]:
-    """Note the first column that holds dates as text."""
+def _texts(table: TableFacts) -> list[ProposedLine]:
+    """Return a note on the first column that holds dates as text."""
     for column in table.columns.values():
         words = set(words_of(column.name))
         if column.kind != "text" or words & BIRTH or is_update(column.name) or column.present == 0:
@@ -182,5 +185,5 @@ def _texts(table: TableFacts) -> list[Finding]:
         head = column.plain.drop_null().slice(0, _LOOKED_AT).to_pylist()
         if all(_TEXT_DATE.match(text) for text in head):
             why = "holds dates as text; convert it in a view to make it the time"
-            return [Finding(table.name, (column.name,), "note", "", 0.5, why, {"missing": column.null_share})]
+            return [ProposedLine(table.name, (column.name,), "note", "", 0.5, why, {"missing": column.null_share})]
     return []

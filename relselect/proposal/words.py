@@ -1,4 +1,7 @@
-"""Words in the names of columns that say what becomes of a value: when it is known, and whether it is ever changed."""
+"""Word lists for column names: which words mark creation, end, update, state, amount, code or secret.
+
+The words are English and matched whole; values are not looked at.
+"""
 
 from __future__ import annotations
 
@@ -27,27 +30,27 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-#: When a row became known.
+#: The time when a row became known.
 KNOWN = _words(
     "known received recorded filed reported published posted entered inserted ingested loaded observed obs disclosed "
     "logged captured processed"
 )
-#: When what a row tells of came to be.
+#: The time when the thing that a row describes was created.
 CREATED = _words(
     "created create creation placed ordered issued registered registration joined signup signed opened open started "
     "start begin began first added submitted sent hired hire invoice since"
 )
 PLAIN_TIMES = _words("time date timestamp datetime day ts dt moment at on")
 YEARS = _words("year season yr epoch unix timestamp ts time date")
-#: When somebody was born or died: facts about a person, not about the row.
+#: Birth and death: dates of a person, not of the row.
 BIRTH = _words("birth dob born birthday birthdate birthdt death died dod deceased")
-#: What comes after the row.
+#: Times and facts that come after the row.
 END = _words(
     "end ended ending closed close closing finish finished completed completion return returned resolved resolution "
     "cancelled canceled deleted removed left ended shipped delivered settled paid churned terminated stopped final last "
     "stop exit"
 )
-#: What is set in advance.
+#: Times that are set in advance.
 PLANNED = _words(
     "due deadline expires expiry expiration until planned scheduled sched expected estimated target renewal"
 )
@@ -60,21 +63,21 @@ _LATEST_ALONE = _words("lastlogin lastseen lastupdate lastupdated lastmodified u
 SECRETS = _words("password passwd pwd secret token passphrase salt apikey ssn iban cvv pin")
 LINKS = _words("url uri link href website guid uuid phone fax email mail hash path ip user_agent wikipedia wikidata")
 POSTAL = _words("zip zipcode postal postcode plz")
-#: Numbers that stand for kinds rather than for amounts.
+#: Numbers that encode categories.
 CODES = _words(
     "type code class category kind group status mode method region segment cluster zip postal postcode gender sex cd "
     "lang language country state district zone channel brand source jurisdiction disposition direction reason variant"
 )
-#: What is overwritten while a row lives.
+#: States, which are overwritten.
 STATES = _words("status active activebool inactive closed resolved deleted cancelled canceled churned enabled blocked")
-#: What can be added up over rows.
+#: Amounts, which can be summed over rows.
 AMOUNTS = _words("amount total price sales value revenue payment paid cost spend points salary turnover sum quantity")
-#: What is counted up while a row lives.
+#: Counts that keep growing.
 TALLIES = _words("count views upvotes downvotes reputation balance karma likes followers")
 
 
 def is_update(column: str) -> bool:
-    """Whether a name says that the column is written again each time a row changes or its owner comes by.
+    """Whether a name marks a column that is written at every update of the row or visit of its owner.
 
     >>> [is_update(name) for name in ("updated_at", "LastEditorUserId", "last_name", "last_seen", "LastAccessDate")]
     [True, True, False, True, True]

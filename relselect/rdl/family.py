@@ -14,19 +14,20 @@ from relselect.database.inference import infer_types
 from relselect.families.candidate import Candidate, Config
 from relselect.memory import peak_memory_mb
 from relselect.rdl.graph.graph import problem_graph
-from relselect.rdl.graph.specification import TableSpec, fit_columns, fit_tables
+from relselect.rdl.graph.table_encoding import TableEncoding, fit_columns, fit_tables
 from relselect.rdl.network.encoders import ENCODERS
 from relselect.rdl.network.ensemble import NetworkEnsemble
 from relselect.rdl.network.model import Blueprint
-from relselect.rdl.settings import Settings, suggest
+from relselect.rdl.network.target import Target
+from relselect.rdl.network.thread_limit import one_thread_if_small
+from relselect.rdl.settings import NetworkSettings, suggest
 from relselect.rdl.training.fitted import FittedNetwork
-from relselect.rdl.training.pace import one_thread_if_small, uncompiled
+from relselect.rdl.training.precision import restore_eager
 from relselect.rdl.training.probe import NetworkProbe
 from relselect.rdl.training.refit import train_again
-from relselect.rdl.training.snapshot import identity_of
-from relselect.rdl.training.storage import load_network, save_network
-from relselect.rdl.training.target import Target
+from relselect.rdl.training.saving import load_network, save_network
 from relselect.rdl.training.trainer import Storage, Trainer
+from relselect.rdl.training.training_state import training_identity
 from relselect.tasks.metrics import interval_of
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class RDL:
         Where evaluation rows see old data, two hops: on earlier folds of rel-f1 what lies further away told less than it misled.
         """
         delayed = bool((problem.evaluation_delays() > 0).any())
-        return (Settings(layers=2, fan_out=32) if delayed else Settings()).to_config()
+        return (NetworkSettings(layers=2, fan_out=32) if delayed else NetworkSettings()).to_config()
 
     def alternatives(self, problem: Problem) -> tuple[Config, ...]:
         """Return trees of three hops and twice the default's width, which some signals need and others drown in."""
@@ -96,7 +97,7 @@ class RDL:
             ConfigError: The configuration has an unknown option or value.
         """
         begun = time.monotonic()
-        settings = Settings.from_config(config)
+        settings = NetworkSettings.from_config(config)
         blueprint = blueprint_of(problem, settings, rows.train(seed=0, copies=0).features)
         # the global generator draws initial weights and dropout: seed it for this fit only
         generators = torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else [])
@@ -106,7 +107,7 @@ class RDL:
             storage = _storage(resume, _FIT_STATE, blueprint, problem, rows, seed)
             trainer = Trainer(network, blueprint, problem, rows, seed, number, budget, emit, storage)
             trainer.run()
-            uncompiled(network)
+            restore_eager(network)
             network.load_state_dict(trainer.checkpoints[0].state)
             fitted = FittedNetwork(blueprint, network.eval(), self.device)
             predictions = fitted.predict(problem, rows.select)
@@ -157,7 +158,7 @@ class RDL:
 
     def reads(self, candidate: Candidate) -> dict[str, set[str]]:
         """Return the columns of every table of the graph that the network encodes."""
-        specs = candidate.model.blueprint.specs
+        specs = candidate.model.blueprint.encodings
         return {
             name: {each.name for each in (*spec.numeric, *spec.categories, *spec.moments, *spec.texts)}
             for name, spec in specs.items()
@@ -187,7 +188,7 @@ class RDL:
         return NetworkProbe(candidate.model, candidate.checkpoints, problem, rows.select)
 
 
-def blueprint_of(problem: Problem, settings: Settings, features: pa.Table | None = None) -> Blueprint:
+def blueprint_of(problem: Problem, settings: NetworkSettings, features: pa.Table | None = None) -> Blueprint:
     """Fit columns and target of a problem and return what network to build.
 
     Args:
@@ -201,15 +202,15 @@ def blueprint_of(problem: Problem, settings: Settings, features: pa.Table | None
     return Blueprint(problem.entity, graph.edge_types, tables, task_row, Target.of(problem), settings)
 
 
-def read_of(spec: TableSpec, settings: Settings) -> TableSpec:
+def read_of(spec: TableEncoding, settings: NetworkSettings) -> TableEncoding:
     """Return the part of a table's fitted columns that the settings let the network read."""
     texts = tuple(text for text in spec.texts if settings.texts == "all" or not text.names)
     return replace(spec, texts=() if settings.texts == "none" else texts)
 
 
-def _task_spec(features: pa.Table | None) -> TableSpec:
+def _task_spec(features: pa.Table | None) -> TableEncoding:
     if features is None:
-        return TableSpec()
+        return TableEncoding()
     everything = np.ones(features.num_rows, dtype=bool)
     return fit_columns(features, infer_types(Table("task rows", features), everything), everything)
 
@@ -220,7 +221,7 @@ def _storage(
     """Return where the state of an unfinished training is kept."""
     if resume is None:
         return None
-    return Storage(resume / name, f"{identity_of(blueprint, problem, seed)} {rows.key}")
+    return Storage(resume / name, f"{training_identity(blueprint, problem, seed)} {rows.key}")
 
 
 def _notes(trainer: Trainer) -> tuple[str, ...]:
@@ -236,6 +237,6 @@ def _facts(network: NetworkEnsemble, trainer: Trainer) -> dict[str, Any]:
         "seconds_per_epoch": float(np.mean(seconds)) if seconds else 0.0,
         "seconds_per_step": trainer.step_seconds,
         "training_rows": trainer.training_rows,
-        "precision": "bf16" if trainer.pace.bf16 else "fp32",
-        "compiled": trainer.pace.compiled,
+        "precision": "bf16" if trainer.precision_plan.bf16 else "fp32",
+        "compiled": trainer.precision_plan.compiled,
     }

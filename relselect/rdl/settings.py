@@ -1,4 +1,4 @@
-"""The options of one fit, checked, with the defaults and the search space."""
+"""Options of the network and its training: defaults, checks and the search space."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     import optuna
 
-__all__ = ["Settings", "suggest"]
+__all__ = ["NetworkSettings", "suggest"]
 
 _CHOICES = {
     "strategy": ("last", "uniform"),
@@ -30,39 +30,41 @@ _CHOICES = {
 
 
 @dataclass(frozen=True)
-class Settings:
+class NetworkSettings:
     """Options of the network and its training.
 
     Attributes:
         channels: Width of all vectors.
-        layers: Hops of the trees and message passing layers.
-        fan_out: Most neighbours per relation at the first hop; the second takes a quarter, each further one half of the last.
-        strategy: "last" neighbours in time, or "uniform" draws among the visible ones.
-        window: Days (of integer times: units) into the past in which sampled children must lie; 0 for all of the past.
-        edges: "keys" walks along foreign keys alone, "shortcuts" also over bridges, from one parent to another.
+        layers: Number of hops of the trees, and of message passing layers.
+        fan_out: Most neighbours per node and relation at the first hop; a quarter of it at the second, half of the hop before at
+            each further hop, at least one.
+        strategy: "last" for the latest visible neighbours, "uniform" for random ones among all visible neighbours.
+        window: Length of the time window before the as-of from which children are sampled, in days (in units where times are
+            integers); 0 for all of the past.
+        edges: "keys" for edges along foreign keys alone, "shortcuts" also across bridge tables, from one parent to another.
         encoder: Name of the row encoder.
-        encoder_blocks: Residual blocks of it.
+        encoder_blocks: Number of residual blocks of the row encoder.
         convolution: Name of the message passing layer.
-        aggregation: How the neighbours of one relation are joined; attention does not read it.
-        members: Networks of different starting weights that are trained side by side and averaged.
+        aggregation: "mean", "sum" or "max" over the neighbours of one relation; attention does not read it.
+        members: Number of networks of different initial weights whose outputs are averaged.
         dropout: Share of activations dropped in training.
-        learning_rate: Of AdamW.
-        weight_decay: Of AdamW.
-        averaging: Share of the old in the running mean of the weights, which is what is validated and kept; 0 for none.
+        learning_rate: Learning rate of AdamW.
+        weight_decay: Weight decay of AdamW.
+        averaging: Decay of the running mean of the weights, which is validated and kept; 0 for no averaging.
         batch_size: Task rows per step.
-        epochs: Most validations; between two lies a pass over the training rows, or as many steps as said below.
+        epochs: Most validations. Between two lies one pass over the training rows, bounded by the next two options.
         steps_per_epoch: Most steps between two validations.
-        fewest_steps: Fewest steps between two validations: few training rows are passed over several times.
-        patience: Validations without a better score after which training ends.
-        checkpoints: How many of the best states are kept.
-        copies: Delayed copies of the training rows, where evaluation rows have delays.
-        decay: What the learning rate is multiplied by after a validation without a better score; 1 leaves it.
-        refit: What predicts in the end: "none" for what was validated, "continue" for that trained a little further on
-            training and validation rows, "anew" for a network trained on both from the start.
-        texts: Which text columns are read: "prose" for those that are no names (see `relselect.rdl.graph.text`), "all" or "none".
-        level: Whether a regression reads the mean of the labels that were known last.
-        precision: Of training steps: "fp32", "bf16", or "auto" for what a trial on the GPU finds faster, fp32 on a CPU.
-        compile: Whether parts of the network are compiled: "on", "off", or "auto" for what pays on a GPU, off on a CPU.
+        fewest_steps: Fewest steps between two validations, in several passes where there are few training rows.
+        patience: Most validations in a row without a better score before training ends.
+        checkpoints: Number of the best states that are kept.
+        copies: Number of delayed copies of each training row, where evaluation rows have delays.
+        decay: Factor of the learning rate after a validation without a better score; 1 for a constant rate.
+        refit: Which network predicts: "none" for the validated one, "continue" for the validated one trained further on training
+            and validation rows, "anew" for one trained on both from the start.
+        texts: Which text columns are read: "prose" for all but names (see `relselect.rdl.graph.text`), "all" or "none".
+        level: Whether a regression reads the label level (see `relselect.rdl.network.label_level`).
+        precision: Precision of training steps: "fp32", "bf16", or "auto" for the faster one on a GPU and fp32 on a CPU.
+        compile: Whether parts of the network are compiled: "on", "off", or "auto" for on where it saves time on a GPU.
     """
 
     channels: int = 64
@@ -95,8 +97,8 @@ class Settings:
     compile: str = "auto"
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Settings:
-        """Read a configuration, options left out at their defaults.
+    def from_config(cls, config: Mapping[str, Any]) -> NetworkSettings:
+        """Read a configuration; options that it leaves out have their defaults.
 
         Raises:
             ConfigError: An option is unknown or has a value outside its range.
@@ -105,7 +107,7 @@ class Settings:
         values: dict[str, Any] = {}
         for name, value in config.items():
             if name not in known:
-                raise ConfigError(name, value, "is no option of the rdl family", f"Use {', '.join(known)}")
+                raise ConfigError(name, value, "is no option of the graph network", f"Use {', '.join(known)}")
             values[name] = _checked(name, value, known[name])
         return cls(**values)
 
@@ -120,30 +122,39 @@ class Settings:
 
 
 def _checked(name: str, value: Any, kind: type) -> Any:
+    advice = f"Use {getattr(NetworkSettings, name)}, the default"
     if name in _CHOICES:
         if value not in _CHOICES[name]:
             raise ConfigError(name, value, "is not among the choices", f"Use one of {', '.join(_CHOICES[name])}")
         return value
     if kind is bool:
         if not isinstance(value, bool):
-            raise ConfigError(name, value, "must be true or false", "Pass one of them")
+            raise ConfigError(name, value, "must be true or false", "Write true or false, without quotes")
         return value
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if not number or (kind is int and value != int(value)):
-        raise ConfigError(name, value, f"must be {'a whole number' if kind is int else 'a number'}", "Pass a number")
+        raise ConfigError(
+            name,
+            value,
+            f"must be {'a whole number' if kind is int else 'a number'}",
+            advice,
+        )
     lowest = 0 if kind is float or name in ("encoder_blocks", "copies", "patience") else 1
     highest = " and below 1" if name in ("dropout", "averaging") else ""
     if value < lowest or (highest and value >= 1):
-        raise ConfigError(name, value, f"must be at least {lowest}{highest}", "Change it")
+        raise ConfigError(name, value, f"must be at least {lowest}{highest}", advice)
     return kind(value)
 
 
 def suggest(trial: optuna.Trial, encoders: tuple[str, ...] = tuple(ENCODERS)) -> dict[str, Any]:
-    """Draw a configuration from the search space.
+    """Suggest a configuration from the search space.
 
     Args:
-        trial: The trial that draws.
-        encoders: The encoders to draw from.
+        trial: The Optuna trial.
+        encoders: The names of the row encoders in the search space.
+
+    Returns:
+        The options in the search space; all others stay at their defaults.
     """
     return {
         "channels": trial.suggest_categorical("channels", [32, 64, 128]),

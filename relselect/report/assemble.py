@@ -32,8 +32,8 @@ from relselect.report.record import (
     SettingsRecord,
     TaskRecord,
     ValidationRecord,
-    plain,
 )
+from relselect.serialization import plain
 
 if TYPE_CHECKING:
     from relselect.families.candidate import Candidate, LearningCurve

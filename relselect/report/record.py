@@ -7,10 +7,6 @@ checks it and publishes it as a JSON Schema. This module reads no database and n
 
 from __future__ import annotations
 
-import json
-import math
-import re
-from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from typing_extensions import TypedDict  # pydantic reads the one of the standard library from Python 3.12 on
@@ -47,8 +43,6 @@ __all__ = [
     "UnfinishedRecord",
     "UnrunCheckRecord",
     "ValidationRecord",
-    "dump_json",
-    "plain",
 ]
 
 #: The record version that this code writes and reads.
@@ -56,10 +50,6 @@ RECORD_VERSION = 2
 
 #: Why the training of a candidate ended: its own stopping rule, its limit of steps, the time budget, or nothing to train.
 EndedBy = Literal["converged", "limit", "budget", "constant"]
-
-#: Characters that no document may carry: control characters but tab and newline, lone surrogates, and the marks
-#: that reverse the direction of text (a name could use them to look like another).
-_FORBIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 
 
 class SettingsRecord(TypedDict):
@@ -389,26 +379,3 @@ class RunRecord(TypedDict):
     deployed: DeployedRecord | None
     candidates: dict[str, CandidateRecord]
     notices: list[NoticeRecord]
-
-
-def plain(value: Any) -> Any:
-    """Turns a value into what JSON can hold: NaN and infinities become None, unknown objects their text."""
-    if value is None or isinstance(value, bool | int):
-        return value
-    if isinstance(value, float):
-        return float(value) if math.isfinite(value) else None
-    if isinstance(value, str):
-        return _FORBIDDEN.sub("\ufffd", str(value))
-    if isinstance(value, Mapping):
-        return {plain(str(key)): plain(item) for key, item in value.items()}
-    if isinstance(value, Sequence | set | frozenset) and not isinstance(value, bytes):
-        items = [plain(item) for item in value]
-        return sorted(items, key=repr) if isinstance(value, set | frozenset) else items
-    if callable(item := getattr(value, "tolist", None)):  # NumPy scalars and arrays, without importing NumPy
-        return plain(item())
-    return plain(str(value))
-
-
-def dump_json(record: Mapping[str, Any]) -> str:
-    """The record as JSON text with sorted keys: equal records give equal text."""
-    return json.dumps(plain(record), indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"

@@ -18,7 +18,8 @@ from typing_extensions import is_typeddict
 
 from relselect.errors import ConfigError
 from relselect.report import record
-from relselect.report.record import RECORD_VERSION, RunRecord, plain
+from relselect.report.record import RECORD_VERSION, RunRecord
+from relselect.serialization import plain
 
 __all__ = ["check_record", "read_record", "record_schema", "schema_text"]
 

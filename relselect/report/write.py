@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from relselect.errors import ConfigError
+from relselect.files import unwritable, write_text
 from relselect.report.html import render_html
-from relselect.report.record import dump_json
+from relselect.serialization import dump_document
 
-__all__ = ["write_atomic", "write_report", "write_text"]
+__all__ = ["write_report"]
 
 
 def write_report(record: Mapping[str, Any], path: str | Path) -> Path:
@@ -33,30 +32,6 @@ def write_report(record: Mapping[str, Any], path: str | Path) -> Path:
     if page.suffix.lower() not in {".html", ".htm"}:
         page = page.with_name(f"{page.name}.html")
     text = render_html(record)
-    write_text(page.with_suffix(".json"), dump_json(record))
-    return write_text(page, text)
-
-
-def write_text(path: Path, text: str) -> Path:
-    """Writes a text file atomically, making its folder where there is none.
-
-    Raises:
-        ConfigError: The path cannot be written to.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(path, text)
-    except OSError as error:
-        fix = "Give a path in a folder that you may write to."
-        raise ConfigError("path", str(path), f"cannot be written ({error.strerror})", fix) from error
-    return path
-
-
-def write_atomic(path: Path, text: str) -> None:
-    """Replaces a text file in one step, through a temporary file in the same folder."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        draft.write_text(text, encoding="utf-8", newline="\n")
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+    with unwritable("path", page):
+        write_text(page.with_suffix(".json"), dump_document(record))
+        return write_text(page, text)

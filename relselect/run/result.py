@@ -19,6 +19,7 @@ from relselect.profile import Profile
 from relselect.run.facts import DatabaseFacts, EnvironmentFacts, TaskFacts
 from relselect.run.settings import Settings
 from relselect.selector import Recommendation
+from relselect.serialization import jsonable, number_of
 from relselect.tuning import Failure
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ class Decision:
             "why": self.why,
             "near_ties": [tie.to_json() for tie in self.near_ties],
             "without_flatness": list(self.without_flatness),
-            "standard_error": _null(self.standard_error),
+            "standard_error": jsonable(self.standard_error),
             "skipped": self.skipped,
         }
 
@@ -131,7 +132,7 @@ class Decision:
             why=str(stored["why"]),
             near_ties=tuple(NearTie.from_json(each) for each in stored["near_ties"]),
             without_flatness=(family, number, checkpoint),
-            standard_error=_nan(stored["standard_error"]),
+            standard_error=number_of(stored["standard_error"]),
             skipped=str(stored["skipped"]),
         )
 
@@ -206,7 +207,10 @@ class RunResult:
             "candidates": [candidate.to_json() for candidate in self.candidates],
             "decision": None if self.decision is None else self.decision.to_json(),
             "scores": {
-                split: {name: [_null(each.value), _null(each.low), _null(each.high)] for name, each in scores.items()}
+                split: {
+                    name: [jsonable(each.value), jsonable(each.low), jsonable(each.high)]
+                    for name, each in scores.items()
+                }
                 for split, scores in self.scores.items()
             },
         }
@@ -229,7 +233,7 @@ class RunResult:
             candidates=tuple(Candidate.from_json(each) for each in stored["candidates"]),
             decision=None if stored["decision"] is None else Decision.from_json(stored["decision"]),
             scores={
-                split: {name: Score(*(_nan(number) for number in each)) for name, each in scores.items()}
+                split: {name: Score(*(number_of(number) for number in each)) for name, each in scores.items()}
                 for split, scores in stored["scores"].items()
             },
         )
@@ -248,14 +252,6 @@ _ADAPTERS: dict[str, TypeAdapter[Any]] = {
     "stages": TypeAdapter(tuple[StageTime, ...]),
     "notices": TypeAdapter(tuple[Notice, ...]),
 }
-
-
-def _null(value: float) -> float | None:
-    return value if math.isfinite(value) else None
-
-
-def _nan(value: float | None) -> float:
-    return math.nan if value is None else float(value)
 
 
 def _zero(value: float) -> float:

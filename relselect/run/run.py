@@ -21,8 +21,7 @@ from relselect.families.protocol import Family, Portfolio
 from relselect.families.registry import baselines, family_of, info_of, trained_names
 from relselect.landscape import choose_checkpoint, load_choice
 from relselect.problem import Problem
-from relselect.problem.rows import SplitRows
-from relselect.problem.validation import split_validation
+from relselect.problem.rows import fit_rows
 from relselect.profile import Profile, profile_task
 from relselect.run.facts import database_facts, environment_facts, task_facts
 from relselect.run.log import RunLog
@@ -91,8 +90,8 @@ class _Run:
     def __init__(self, problem: Problem, settings: Settings, budget: Budget, listener: Emit | None) -> None:
         self.problem, self.settings, self.budget = problem, settings, budget
         self.log = RunLog(listener)
-        self.validation = split_validation(problem, settings.validation)
-        self.rows = SplitRows(problem, self.validation, settings.evaluate_test)
+        self.rows = fit_rows(problem, settings.validation, score_test=settings.evaluate_test)
+        self.validation = self.rows.validation
         self._families: dict[str, Family] = {}
 
     def measured(self) -> RunResult:

@@ -38,6 +38,7 @@ class Recommendation:
         taught_by: What the expectation was learnt from.
         first_configs: Family -> configurations to try first, best first.
         neighbours: The most similar known tasks, JSON-able, nearest first.
+        record: The record of the measurement, from which reports are rendered; not part of the JSON.
         write: Writes the report of the measurement; None for a recommendation that was read from a file.
     """
 
@@ -47,6 +48,7 @@ class Recommendation:
     taught_by: str
     first_configs: Mapping[str, list[dict[str, Any]]] = field(default_factory=dict)
     neighbours: tuple[dict[str, Any], ...] = ()
+    record: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
     write: Callable[[Path], Path] | None = field(default=None, compare=False, repr=False)
 
     @property
@@ -71,9 +73,9 @@ class Recommendation:
             return None
         return self.margins[self.leading].low, self.margins[self.leading].high
 
-    def reported_by(self, write: Callable[[Path], Path]) -> Recommendation:
-        """Return the recommendation with what writes the report of its measurement."""
-        return replace(self, write=write)
+    def reported_by(self, record: Mapping[str, Any], write: Callable[[Path], Path]) -> Recommendation:
+        """Return the recommendation with the record of its measurement and what writes its report."""
+        return replace(self, record=record, write=write)
 
     def report(self, path: str | Path) -> Path:
         """Write the report of the measurement as one self-contained HTML page, and the same facts as JSON beside it.

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from relselect.errors import TaskError
+from relselect.tasks.kinds import TaskKind
+from relselect.tasks.ranking import auc
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from relselect.tasks.rows import Rows
 
-__all__ = ["Kind", "Metric", "bootstrap_scores", "default_metric", "interval_of", "metric_of", "skill"]
+__all__ = ["Metric", "bootstrap_scores", "default_metric", "interval_of", "metric_of", "skill"]
 
-Kind = Literal["binary", "multiclass", "regression"]
 Scorer = Callable[[Any, Any], float]
 
 
@@ -33,7 +34,7 @@ class Metric:
     """
 
     name: str
-    kind: Kind
+    kind: TaskKind
     title: str
     sign: int = 1
 
@@ -62,20 +63,10 @@ def _classes(prediction: Any) -> Any:
     return prediction.argmax(axis=1) if prediction.ndim == 2 else (prediction >= 0.5).astype(float)
 
 
-def _roc_auc(label: Any, prediction: Any) -> float:
-    """Area under the ROC curve by ranks, ties counted half (Mann and Whitney 1947)."""
-    positive = label == 1
-    n_positive = int(positive.sum())
-    pairs = n_positive * (len(label) - n_positive)
-    _, place, count = np.unique(prediction, return_inverse=True, return_counts=True)
-    rank = (np.cumsum(count) - (count - 1) / 2)[place]
-    return float((rank[positive].sum() - n_positive * (n_positive + 1) / 2) / pairs)
-
-
 def _roc_auc_ovr(label: Any, prediction: Any) -> float:
     """Mean one-against-rest AUROC over the classes that occur."""
     present = np.unique(label).astype(int)
-    return float(np.mean([_roc_auc((label == k).astype(float), prediction[:, k]) for k in present]))
+    return float(np.mean([auc(label == k, prediction[:, k]) for k in present]))
 
 
 def _average_precision(label: Any, prediction: Any) -> float:
@@ -97,7 +88,7 @@ def _r2(label: Any, prediction: Any) -> float:
 
 
 _SCORERS: dict[str, Scorer] = {
-    "roc_auc": _roc_auc,
+    "roc_auc": lambda label, prediction: auc(label == 1, prediction),
     "roc_auc_ovr": _roc_auc_ovr,
     "average_precision": _average_precision,
     "neg_log_loss": _log_loss,
@@ -107,7 +98,7 @@ _SCORERS: dict[str, Scorer] = {
     "neg_root_mean_squared_error": lambda label, prediction: -float(np.sqrt(np.mean((label - prediction) ** 2))),
     "r2": _r2,
 }
-_BY_KIND: dict[Kind, tuple[tuple[str, str, int], ...]] = {
+_BY_KIND: dict[TaskKind, tuple[tuple[str, str, int], ...]] = {
     "binary": (
         ("roc_auc", "AUROC", 1),
         ("average_precision", "average precision", 1),
@@ -129,13 +120,13 @@ _BY_KIND: dict[Kind, tuple[tuple[str, str, int], ...]] = {
 }
 
 
-def default_metric(kind: Kind) -> Metric:
+def default_metric(kind: TaskKind) -> Metric:
     """Return the metric of a kind of task: AUROC, one-against-rest AUROC, or mean absolute error."""
     name, title, sign = _BY_KIND[kind][0]
     return Metric(name, kind, title, sign)
 
 
-def metric_of(name: str | None, kind: Kind) -> Metric:
+def metric_of(name: str | None, kind: TaskKind) -> Metric:
     """Return the metric called `name`, or the kind's default for None.
 
     Raises:

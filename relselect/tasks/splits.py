@@ -1,7 +1,6 @@
-"""Splits and regimes: which rows train, what each row may see, and what is purged between the splits.
+"""Splits: which labelled rows train, validate and test, and which are purged between them.
 
-Regimes (never mixed in one table): `rolling`, every row sees the database as of its own cutoff; `frozen` (RelBench's
-test protocol, extended to validation so that both are drawn alike), evaluation rows see it as of the start of their split.
+What the rows of a split may see is decided in `regimes`.
 """
 
 from __future__ import annotations
@@ -11,17 +10,16 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 
-from relselect.database.clock import EVERYTHING, NEVER
+from relselect.database.clock import NEVER
 from relselect.errors import TaskError
-from relselect.tasks.frames import LabelFrame
+from relselect.tasks.labels import LabelFrame
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["SPLITS", "Regime", "Split", "asof_of", "by_fold", "by_group", "by_time", "default_starts", "purge"]
+__all__ = ["SPLITS", "Split", "by_fold", "by_group", "by_time", "default_starts", "purge"]
 
 Split = Literal["train", "val", "test"]
-Regime = Literal["rolling", "frozen"]
 SPLITS: Final[tuple[Split, ...]] = ("train", "val", "test")
 #: Shares of the distinct cutoffs that validate and test when the user names no dates.
 _VAL_SHARE, _TEST_SHARE = 0.15, 0.15
@@ -153,14 +151,3 @@ def purge(
             )
         kept[split], counts[split] = frame, len(frames[split]) - len(frame)
     return kept, counts
-
-
-def asof_of(
-    split: Split, cutoff: NDArray[np.int64], regime: Regime, starts: Mapping[Split, int], static: bool
-) -> NDArray[np.int64]:
-    """Return what the rows of a split may see, ticks of shape (n,)."""
-    if static:
-        return np.full(len(cutoff), EVERYTHING)
-    if regime == "frozen" and split != "train":
-        return np.minimum(cutoff, starts[split])
-    return cutoff

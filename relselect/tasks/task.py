@@ -1,137 +1,41 @@
-"""A prediction task: who is asked about, when, what, and what each row may see."""
+"""`Task`: its constructors, from label frames, SQL, a column, a manifest or a RelBench folder."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import Any, Self
 
 from relselect.database import Database
-from relselect.database.clock import TimeKind
-from relselect.database.fingerprint import fingerprint_json
-from relselect.tasks.frames import LabelFrame
-from relselect.tasks.metrics import Kind, Metric, metric_of
-from relselect.tasks.splits import Regime, Split
-
-if TYPE_CHECKING:
-    from relselect.tasks.spec import TaskSpec
+from relselect.database.task_spec import TaskSpec
+from relselect.tasks.fields import TaskFields
+from relselect.tasks.from_column import task_completing
+from relselect.tasks.from_frames import task_from_labels
+from relselect.tasks.from_manifest import task_from_relbench, task_from_spec
+from relselect.tasks.from_queries import task_from_sql
+from relselect.tasks.kinds import TaskKind
+from relselect.tasks.label_queries import later_labels
+from relselect.tasks.options import TaskOptions
+from relselect.tasks.regimes import Regime
 
 __all__ = ["Task"]
 
 
-@dataclass(frozen=True)
-class Task:
+class Task(TaskFields):
     """Labelled rows in splits over an entity table, with the rules of time that hold for them.
 
-    Build one with `Task.from_labels`, `Task.from_sql`, `Task.completing` or `Task.from_spec`.
-
-    Attributes:
-        name: Its name.
-        entity: The table asked about.
-        kind: "binary", "multiclass" or "regression".
-        target: The label's name.
-        splits: "train", "val" and, if there is one, "test".
-        starts: First cutoff of each split, ticks.
-        regime: "rolling" or "frozen"; printed with every score.
-        metric: The score, higher is better.
-        horizon: Length of the label window in ticks, if known.
-        classes: Class names in order; of two, the second is positive.
-        static: Whether there is no time.
-        time_kind: What cutoffs are.
-        population: SQL that says who is asked about at a cutoff, if known.
-        label_query: SQL that answers for a population, if the labels came from it.
-        known_after: Ticks from a cutoff until its label is known, if that is fixed.
-        every: Distance of the cutoffs in ticks, if they are regular.
-        purged: Rows per split left out because their label came too late.
-        notes: What the reader should know about how the rows were made.
-        later: Rows after the last split whose labels a newer database knows: history for predictions, nothing else.
+    Build one with `Task.from_labels`, `Task.from_sql`, `Task.completing`, `Task.from_spec` or `Task.from_relbench`. Its
+    fields are those of `TaskFields`.
     """
 
-    name: str
-    entity: str
-    kind: Kind
-    target: str
-    splits: Mapping[Split, LabelFrame]
-    starts: Mapping[Split, int]
-    regime: Regime
-    metric: Metric
-    horizon: int | None = None
-    classes: tuple[str, ...] | None = None
-    static: bool = False
-    time_kind: TimeKind | None = None
-    key_columns: tuple[str, ...] = ()
-    feature_columns: tuple[str, ...] = ()
-    population: str | None = None
-    label_query: str | None = None
-    known_after: int | None = None
-    every: int | None = None
-    hidden_columns: tuple[str, ...] = ()
-    purged: Mapping[Split, int] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-    description: str = ""
-    later: LabelFrame | None = None
+    def with_later_labels(self, database: Database) -> Self:
+        """Return the task with the labels after its last split that a newer database knows, as history for predictions.
 
-    def __repr__(self) -> str:
-        sizes = ", ".join(f"{split} {len(frame):,}" for split, frame in self.splits.items())
-        return f"Task({self.name!r}: {self.kind} {self.target} of {self.entity}, {self.regime}, {sizes} rows)"
-
-    @property
-    def fingerprint(self) -> str:
-        """The sha256 of the task's rules and labelled rows."""
-        import hashlib
-
-        rules = [
-            self.name,
-            self.entity,
-            self.kind,
-            self.target,
-            self.regime,
-            self.metric.name,
-            self.horizon,
-            self.classes,
-            self.static,
-            self.hidden_columns,
-            self.feature_columns,
-        ]
-        if self.regime == "frozen" and any(
-            self.starts[split] != frame.cutoff.min() for split, frame in self.splits.items()
-        ):
-            rules.append(fingerprint_json(self.starts))  # they decide what evaluation rows see
-        digest = hashlib.sha256(fingerprint_json(rules).encode())
-        for split, frame in self.splits.items():
-            digest.update(split.encode())
-            digest.update(repr(frame.keys.to_pydict()).encode())
-            if frame.features is not None:
-                digest.update(repr(frame.features.to_pydict()).encode())
-            for array in (frame.cutoff, frame.known_at, frame.label):
-                digest.update(np.ascontiguousarray(array).tobytes())
-        return digest.hexdigest()
-
-    @property
-    def has_test(self) -> bool:
-        """Whether there are labelled test rows."""
-        return "test" in self.splits
-
-    def with_later_labels(self, database: Database) -> Task:
-        """Return the task with what a newer database knows of labels after the last split, as history for predictions.
-
-        A predictor learnt on labels that are one horizon old should not be asked with labels that are a year old. Only
-        tasks whose labels came from SQL can look; the others are returned as they are.
+        A predictor that was trained with labels one horizon old should not predict with labels a year old. Only tasks
+        whose labels came from SQL can find them; the others are returned as they are.
         """
-        from relselect.tasks.building import later_labels
-
         return replace(self, later=later_labels(database, self))
-
-    def in_regime(self, regime: Regime) -> Task:
-        """Return the same task under another regime."""
-        return replace(self, regime=regime)
-
-    def scored_by(self, metric: str) -> Task:
-        """Return the same task under another metric."""
-        return replace(self, metric=metric_of(metric, self.kind))
 
     @classmethod
     def from_labels(
@@ -141,7 +45,7 @@ class Task:
         *,
         name: str,
         entity: str,
-        kind: Kind,
+        kind: TaskKind,
         target: str = "label",
         time: str | None = None,
         entity_columns: str | Sequence[str] | None = None,
@@ -159,7 +63,7 @@ class Task:
         population: str | None = None,
         description: str = "",
         seed: int = 0,
-    ) -> Task:
+    ) -> Self:
         """Build a task from labelled rows.
 
         Args:
@@ -189,31 +93,7 @@ class Task:
         Raises:
             TaskError: The rows cannot be asked of this database.
         """
-        from relselect.tasks.building import Draft, task_from_labels
-
-        draft = Draft(
-            name=name,
-            entity=entity,
-            kind=kind,
-            target=target,
-            time=time,
-            entity_columns=entity_columns,
-            horizon=horizon,
-            known_after=known_after,
-            known_at=known_at,
-            val_start=val_start,
-            test_start=test_start,
-            fold_column=fold_column,
-            features=tuple(features),
-            metric=metric,
-            regime=regime,
-            classes=classes,
-            embargo=embargo,
-            population=population,
-            description=description,
-            seed=seed,
-        )
-        return task_from_labels(database, labels, draft)
+        return task_from_labels(cls, database, labels, TaskOptions.of(locals()))
 
     @classmethod
     def from_sql(
@@ -222,7 +102,7 @@ class Task:
         *,
         name: str,
         entity: str,
-        kind: Kind,
+        kind: TaskKind,
         population: str,
         label: str,
         horizon: str | int,
@@ -240,7 +120,7 @@ class Task:
         classes: Sequence[str] | None = None,
         embargo: str | int = 0,
         description: str = "",
-    ) -> Task:
+    ) -> Self:
         """Build a task from two DuckDB queries, asked on the database as it was at each cutoff.
 
         Args:
@@ -270,27 +150,7 @@ class Task:
         Raises:
             TaskError: A query fails, a label window ends after the last row, or nobody is found.
         """
-        from relselect.tasks.building import Asking, Draft, task_from_sql
-
-        draft = Draft(
-            name=name,
-            entity=entity,
-            kind=kind,
-            target=target,
-            time="cutoff",
-            entity_columns=entity_columns,
-            horizon=horizon,
-            known_after=known_after,
-            val_start=val_start,
-            test_start=test_start,
-            metric=metric,
-            regime=regime,
-            classes=classes,
-            embargo=embargo,
-            population=population,
-            description=description,
-        )
-        return task_from_sql(database, draft, Asking(label=label, every=every, cutoffs=cutoffs, start=start, end=end))
+        return task_from_sql(cls, database, TaskOptions.of(locals(), time="cutoff"))
 
     @classmethod
     def completing(
@@ -299,7 +159,7 @@ class Task:
         column: str,
         *,
         entity: str,
-        kind: Kind,
+        kind: TaskKind,
         name: str | None = None,
         known_after: str | int | None = None,
         val_start: object = None,
@@ -308,7 +168,7 @@ class Task:
         regime: Regime = "rolling",
         features: Sequence[str] = (),
         description: str = "",
-    ) -> Task:
+    ) -> Self:
         """Build a task that fills in a column of a table from the rest of the database.
 
         Each row is asked about at its own time and its column is hidden from both engines. Other rows' values are
@@ -331,26 +191,11 @@ class Task:
         Raises:
             TaskError: The column does not exist or holds nothing to learn from.
         """
-        from relselect.tasks.building import Draft, task_completing
-
-        draft = Draft(
-            name=name or f"{entity}.{column}",
-            entity=entity,
-            kind=kind,
-            target=column,
-            time=database[entity].time,
-            known_after=known_after,
-            val_start=val_start,
-            test_start=test_start,
-            metric=metric,
-            regime=regime,
-            features=tuple(features),
-            description=description,
-        )
-        return task_completing(database, draft)
+        more = {"name": name or f"{entity}.{column}", "target": column, "time": database[entity].time}
+        return task_completing(cls, database, TaskOptions.of(locals(), **more))
 
     @classmethod
-    def from_spec(cls, database: Database, spec: TaskSpec, name: str, folder: Path | None = None) -> Task:
+    def from_spec(cls, database: Database, spec: TaskSpec, name: str, folder: Path | None = None) -> Self:
         """Build a task from its declaration in a manifest.
 
         Args:
@@ -363,14 +208,12 @@ class Task:
             TaskError: The declaration does not fit the database.
             DataNotFound: A file is missing.
         """
-        from relselect.tasks.declared import task_from_spec
-
-        return task_from_spec(database, spec, name, folder or database.data_folder)
+        return task_from_spec(cls, database, spec, name, folder or database.data_folder)
 
     @classmethod
     def from_relbench(
         cls, database: Database, name: str, *, folder: str | Path | None = None, regime: Regime = "frozen"
-    ) -> Task:
+    ) -> Self:
         """Build a task of a RelBench dataset from its label files; nothing is downloaded.
 
         Args:
@@ -382,6 +225,4 @@ class Task:
         Raises:
             TaskError: There is no such task, or it is a recommendation, which is not asked here.
         """
-        from relselect.tasks.declared import task_from_relbench
-
-        return task_from_relbench(database, name, folder, regime)
+        return task_from_relbench(cls, database, name, folder, regime)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from relselect.errors import ConfigError
+from relselect.files import write_json
 
 if TYPE_CHECKING:
     import optuna
@@ -102,9 +103,7 @@ def _sole_owner(folder: Path) -> Iterator[None]:
 def _check_identity(folder: Path, identity: dict[str, Any]) -> None:
     path = folder / _IDENTITY
     if not path.exists():
-        draft = path.with_suffix(".partial")
-        draft.write_text(json.dumps(identity, indent=1, sort_keys=True), encoding="utf-8")
-        draft.replace(path)
+        write_json(path, identity, sort_keys=True, sole_writer=True)
         return
     stored = json.loads(path.read_text(encoding="utf-8"))
     differing = sorted(key for key in {*stored, *identity} if stored.get(key) != identity.get(key))

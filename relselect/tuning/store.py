@@ -6,7 +6,6 @@ The folder appears whole or not at all: it is written beside its place and moved
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ import numpy as np
 
 from relselect.errors import BundleError
 from relselect.families.candidate import Candidate
+from relselect.files import replacing_folder, write_json
 
 if TYPE_CHECKING:
     from relselect.families.protocol import Family
@@ -33,17 +33,10 @@ def save_candidate(family: Family, candidate: Candidate, folder: Path) -> None:
         candidate: What to write.
         folder: Its place; appears complete or not at all.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    draft = folder.parent / f".{folder.name}.partial"
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir()
-    family.save(candidate, draft)
-    np.save(draft / _PREDICTIONS, np.asarray(candidate.predictions, dtype=np.float64), allow_pickle=False)
-    header = {"format": _FORMAT, **candidate.to_json()}
-    (draft / HEADER).write_text(json.dumps(header, indent=1, sort_keys=True, allow_nan=False), encoding="utf-8")
-    if folder.exists():
-        shutil.rmtree(folder)
-    draft.replace(folder)
+    with replacing_folder(folder) as draft:
+        family.save(candidate, draft)
+        np.save(draft / _PREDICTIONS, np.asarray(candidate.predictions, dtype=np.float64), allow_pickle=False)
+        write_json(draft / HEADER, {"format": _FORMAT, **candidate.to_json()}, sort_keys=True)
 
 
 def load_candidate(family: Family, folder: Path) -> Candidate:

@@ -8,7 +8,6 @@ unfinished fit in the folder it is given goes on from there.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 import shutil
@@ -33,6 +32,7 @@ from relselect.events import (
     silent,
 )
 from relselect.families.protocol import Portfolio
+from relselect.serialization import canonical_json
 from relselect.tuning.journal import derive_seed, fresh_sampler, open_study
 from relselect.tuning.nearest import nearest_point
 from relselect.tuning.result import Failure, Study
@@ -171,12 +171,12 @@ class _StudyRun:
         start = time.monotonic()
         try:
             config, in_space = self._configure(trial, number)
-            if _canonical(config) in self.seen:
+            if canonical_json(config) in self.seen:
                 self._settle(trial, "repeat", None)
                 self.repeats += 1
                 return
             self.repeats = 0
-            self.seen.add(_canonical(config))
+            self.seen.add(canonical_json(config))
             trial.set_user_attr("in_space", in_space)
             candidate = self._fit(config, number)
             seconds = time.monotonic() - start
@@ -284,7 +284,7 @@ class _StudyRun:
                 trace = facts.get("traceback", "")
                 failure = Failure(self.family.name, number, facts["config"], facts["error"], facts["seconds"], trace)
                 self.failures.append(failure)
-                self.seen.add(_canonical(facts["config"]))
+                self.seen.add(canonical_json(facts["config"]))
 
     def _recover_running(self, trial: optuna.trial.FrozenTrial) -> str:
         """Settle a trial left RUNNING by a kill or an interrupt: finished if it was saved, else cut off."""
@@ -303,7 +303,7 @@ class _StudyRun:
             self.emit(Notice("tuning", f"{self.family.name} trial {number} cannot be read: {error}", "warning"))
             return
         self.candidates.append(candidate)
-        self.seen.add(_canonical(candidate.config))
+        self.seen.add(canonical_json(candidate.config))
         self.durations.append(candidate.seconds if seconds is None else seconds)
 
     def _place(self, number: int) -> Path:
@@ -312,7 +312,3 @@ class _StudyRun:
     def _unfinished(self, number: int) -> Path:
         """Return the folder of the state of a fit that has not ended."""
         return self.home / f"{number}.unfinished"
-
-
-def _canonical(config: Config) -> str:
-    return json.dumps(config, sort_keys=True)

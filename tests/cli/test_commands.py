@@ -177,8 +177,8 @@ def test_train_in_json_is_one_object(shop: Path, trained: dict[str, Any], tmp_pa
 def test_c_level_output_stays_off_standard_output(shop: Path, tmp_path: Path) -> None:
     code = (
         "import os, sys\n"
-        "from relselect.display.console import Session\n"
-        "session = Session(as_json=True)\n"
+        "from relselect.display.console import CommandSession\n"
+        "session = CommandSession(as_json=True)\n"
         "with session.work():\n"
         "    print('python'); os.write(1, b'c\\n')\n"
         "    session.result({'rows': 1})\n"
@@ -303,10 +303,9 @@ def test_profile_and_recommend_tell(shop: Path, monkeypatch: pytest.MonkeyPatch,
     measured = SimpleNamespace(
         to_json=lambda: record["profile"], measures=measures, seconds=6.4, findings=(), unrun_checks=()
     )
-    advice = SimpleNamespace(recommendation=SimpleNamespace(to_json=lambda: record["recommendation"]))
+    advice = SimpleNamespace(record=record, to_json=lambda: record["recommendation"])
     monkeypatch.setattr(api, "profile", lambda *_, **__: measured)
-    monkeypatch.setattr(api, "measure", lambda *_, **__: advice)
-    monkeypatch.setattr("relselect.report.record_of", lambda _: record)
+    monkeypatch.setattr(api, "recommend", lambda *_, **__: advice)
     assert "label autocorrelation, lag 1" in run("profile", shop, "--task", "churn").stdout
     assert only_json(run("profile", shop, "--task", "churn", "--json"))["profile"]["seconds"] == 6.4
     told = run("recommend", shop, "--task", "churn", "--out", tmp_path / "advice.html")

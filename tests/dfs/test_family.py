@@ -19,6 +19,7 @@ from relselect.families.protocol import Family
 from relselect.problem import Problem
 from relselect.tasks import Task
 from tests.dfs import worlds
+from tests.rows import shared_rows
 
 
 def fitted(problem: Problem, **config: object):
@@ -51,7 +52,7 @@ def test_saved_and_loaded_predicts_the_same_bits(tmp_path, kind, regime):
 def test_equal_seeds_give_equal_models():
     first, second = (fitted(worlds.problem(2))[1] for _ in range(2))
     assert first.model.trees.texts == second.model.trees.texts
-    assert first.val_predictions.tobytes() == second.val_predictions.tobytes()
+    assert first.predictions.tobytes() == second.predictions.tobytes()
 
 
 def test_the_candidate_tells_what_it_did():
@@ -69,11 +70,13 @@ def test_a_spent_budget_raises_and_a_short_one_keeps_the_best():
     family = DFS()
     spent = Budget(1e-6)
     with pytest.raises(BudgetExhausted):
-        family.fit(problem, family.default(problem), seed=0, number=0, budget=spent, emit=silent)
-    prepare(problem)
+        family.fit(problem, shared_rows(problem), family.default(problem), seed=0, number=0, budget=spent, emit=silent)
+    prepare(problem, shared_rows(problem))
     events = []
     config = {**family.default(problem), "rounds": 10_000_000, "patience": 10_000_000, "min_child_samples": 2}
-    candidate = family.fit(problem, config, seed=0, number=0, budget=Budget(1.0), emit=events.append)
+    candidate = family.fit(
+        problem, shared_rows(problem), config, seed=0, number=0, budget=Budget(1.0), emit=events.append
+    )
     assert candidate.details["stopped"] == "budget"
     assert candidate.seconds < 3
     assert any(isinstance(event, EpochDone) for event in events)
@@ -82,10 +85,10 @@ def test_a_spent_budget_raises_and_a_short_one_keeps_the_best():
 
 def test_trials_share_one_matrix_and_narrow_it():
     problem = worlds.problem(5)
-    whole = prepare(problem)
+    whole = prepare(problem, shared_rows(problem))
     near = whole.narrowed(Wanted(depth=1, windows=False))
     assert whole.narrowed(Wanted()) is whole
-    assert prepare(problem) is whole
+    assert prepare(problem, shared_rows(problem)) is whole
     assert all(feature.depth <= 1 and feature.window is None for feature in near.plan)
     assert near.train.values.shape == (len(whole.label), len(near.plan))
     family, candidate = fitted(problem, depth=1, windows=False)
@@ -115,7 +118,7 @@ def test_every_suggested_configuration_fits():
         config = {**family.space(study.ask(), problem), "rounds": 5}
         json.dumps(config)
         assert set(config) == set(family.default(problem))
-        family.fit(problem, config, seed=0, number=number, budget=Budget(60), emit=silent)
+        family.fit(problem, shared_rows(problem), config, seed=0, number=number, budget=Budget(60), emit=silent)
 
 
 def test_one_label_or_no_feature_predicts_a_constant(tmp_path):
@@ -140,10 +143,10 @@ def test_a_damaged_folder_is_refused(tmp_path):
 
 def test_delay_is_a_feature_when_evaluation_is_delayed():
     problem = worlds.problem(9, regime="frozen")
-    prepared = prepare(problem)
+    prepared = prepare(problem, shared_rows(problem))
     assert len(prepared.label) == 4 * len(problem.rows("train"))
     assert "DELAY" in prepared.plan.names
-    assert "DELAY" not in prepare(worlds.problem(9)).plan.names
+    assert "DELAY" not in prepare(worlds.problem(9), shared_rows(worlds.problem(9))).plan.names
 
 
 def test_task_row_features_and_static_tasks():

@@ -14,11 +14,13 @@ import torch
 from relselect.budget import Budget
 from relselect.errors import ConfigError
 from relselect.events import CheckpointChosen, Event
+from relselect.families.candidate import Candidate, Checkpoint
 from relselect.families.constants import Constants
-from relselect.families.protocol import Candidate, Checkpoint
+from relselect.families.protocol import RowSource
 from relselect.landscape import choose_checkpoint, load_choice
 from relselect.problem import Problem
 from relselect.tasks import Rows
+from tests.rows import shared_rows
 from tests.tuning.cheap import tiny_problem
 
 
@@ -28,12 +30,19 @@ class Net:
     name = "net"
 
     def predict(self, candidate: Candidate, problem: Problem, rows: Rows) -> np.ndarray:
-        return np.random.default_rng(candidate.model).random(len(rows))
+        """Return predictions whose score is that of the checkpoint, or nearly: errors are put in until it is."""
+        label = np.asarray(rows.label)
+        wanted = candidate.checkpoints[candidate.checkpoint or 0].score
+        for wrong in range(len(rows)):
+            found = np.where(np.arange(len(rows)) < wrong, 1 - label, label)
+            if problem.task.metric.score(label, found) <= wanted:
+                return found
+        raise AssertionError
 
     def choose(self, candidate: Candidate, checkpoint: int) -> Candidate:
-        return replace(candidate, model=checkpoint + 100)
+        return replace(candidate, model=checkpoint + 100, checkpoint=checkpoint)
 
-    def probe(self, candidate: Candidate, problem: Problem) -> Any:
+    def probe(self, candidate: Candidate, problem: Problem, rows: RowSource) -> Any:
         return Bowl(candidate)
 
 
@@ -66,13 +75,16 @@ def net(
     states = tuple(Checkpoint(i, s, c) for i, (s, c) in enumerate(checkpoints))
     config = {"architecture": architecture}
     interval = (score - 0.0329, score + 0.0329)  # a standard error of 0.02
-    return Candidate("net", config, 0, number, predictions, score, interval, 1.0, 1.0, "cpu", number, states)
+    held = 0 if states else None
+    return Candidate(
+        "net", config, 0, number, number, predictions, score, interval, checkpoints=states, checkpoint=held
+    )
 
 
 def choose(problem: Problem, *candidates: Candidate, budget: float | None = None, **how: Any) -> Any:
     families = {"net": Net(), "constants": Constants()}
     limit = Budget(None) if budget is None else Budget(10).until(budget)
-    return choose_checkpoint(candidates, problem, families, budget=limit, **how)
+    return choose_checkpoint(candidates, problem, shared_rows(problem), families, budget=limit, **how)
 
 
 def test_the_flattest_near_tie_is_chosen(problem: Problem) -> None:
@@ -92,10 +104,10 @@ def test_the_flattest_near_tie_is_chosen(problem: Problem) -> None:
     assert slopes[1] < slopes[2] < slopes[0]
     assert "flatter" in choice.why
     assert any(isinstance(e, CheckpointChosen) and e.checkpoint == 1 for e in heard)
-    loaded = load_choice(choice, problem, {"net": Net()})
+    loaded = load_choice(choice, problem, shared_rows(problem), {"net": Net()})
     assert loaded.model == 101
     rows = problem.rows("val")
-    assert loaded.val_score == problem.task.metric.score(rows.label, loaded.val_predictions)
+    assert loaded.score == problem.task.metric.score(rows.label, loaded.predictions)
 
 
 def test_equal_inputs_give_the_equal_choice(problem: Problem) -> None:
@@ -143,8 +155,8 @@ def test_between_learners_steadiness_over_time_breaks_ties(problem: Problem) -> 
     rows = problem.rows("val")
     shaky, steady = net(problem, 0, 0.8000, []), net(problem, 1, 0.7999, [])
     half = rows.cutoff == rows.cutoff.max()
-    shaky.val_predictions = np.where(half, rows.label, 0.5)
-    steady.val_predictions = np.where(np.arange(len(rows)) % 2 == 0, rows.label, 0.5)
+    shaky = replace(shaky, predictions=np.where(half, rows.label, 0.5))
+    steady = replace(steady, predictions=np.where(np.arange(len(rows)) % 2 == 0, rows.label, 0.5))
     choice = choose(problem, shaky, steady)
     assert choice.candidate.number == 1
     assert "varies less over time" in choice.why
@@ -154,17 +166,17 @@ def test_between_learners_steadiness_over_time_breaks_ties(problem: Problem) -> 
 def test_constants_take_part(problem: Problem) -> None:
     family = Constants()
     candidates = [
-        family.fit(problem, c, seed=0, number=i, budget=Budget(None), emit=lambda e: None)
-        for i, c in enumerate(family.configs(problem))
+        family.fit(problem, shared_rows(problem), c, seed=0, number=i, budget=Budget(None), emit=lambda e: None)
+        for i, c in enumerate((family.default(problem), *family.alternatives(problem)))
     ]
     choice = choose(problem, *candidates)
     assert choice.candidate.config["scope"] == "entity"
     assert choice.checkpoint is None
-    assert load_choice(choice, problem, {"constants": family}) is choice.candidate
+    assert load_choice(choice, problem, shared_rows(problem), {"constants": family}) is choice.candidate
 
 
 def test_undefined_scores_are_survived(problem: Problem) -> None:
-    only = replace(net(problem, 0, 0.8, []), val_score=float("nan"))
+    only = replace(net(problem, 0, 0.8, []), score=float("nan"))
     assert choose(problem, only).candidate is only
     with pytest.raises(ConfigError):
         choose(problem)

@@ -20,12 +20,13 @@ from relselect.errors import UserError
 from relselect.families.constants.history import LabelHistory
 from relselect.problem import LABELS
 from relselect.problem.visibility import key_times, visible_masked, visible_or_none, visible_rows, visible_values
-from relselect.profile.reach import Adjacency
 from relselect.profile.view import make_view
+from relselect.profile.walker import Adjacency
 from relselect.rdl.graph.adjacency import down, up
 from relselect.rdl.graph.graph import database_graph
 from relselect.tasks import Rows
-from relselect.tasks.sql import Query, ask
+from relselect.tasks.populations import ask_population
+from relselect.tasks.sessions import Query
 from tests.strategies import worlds
 
 DAYS = st.integers(-1, 13)
@@ -232,6 +233,6 @@ def test_the_tables_that_task_queries_read(world, day):
         query = Query(
             "population", f"SELECT cutoffs.cutoff, t.* FROM cutoffs, {quoted} AS t", ("cutoff", *table.columns)
         )
-        found = ask(database, query, [asof])
+        found = ask_population(database, query, [asof])
         rows = [] if found.num_rows == 0 else found.drop_columns(["cutoff"]).to_pylist()
         assert set(map(repr, rows)) == set(rows_at(database, name, asof))

@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 
 from relselect.problem import LABELS, Problem
-from relselect.profile.paths import Half, MetaPath
+from relselect.profile.paths import HalfPath, MetaPath
 
 
 def homophily(problem: Problem, path: MetaPath) -> tuple[float, float, float, float, int]:
@@ -70,16 +70,16 @@ def neighbours(problem: Problem, path: MetaPath, u: int, asof: int) -> set[int]:
 
 
 @cache
-def _ends(problem: Problem, half: Half, u: int, asof: int) -> set[int]:
+def _ends(problem: Problem, half: HalfPath, u: int, asof: int) -> set[int]:
     return _steps(problem, problem.entity, half, u, asof)
 
 
-def _far(problem: Problem, chain: tuple[Half, Half], u: int, asof: int) -> set[int]:
+def _far(problem: Problem, chain: tuple[HalfPath, HalfPath], u: int, asof: int) -> set[int]:
     first, second = chain
     return {x for middle in _ends(problem, first, u, asof) for x in _steps(problem, first.end, second, middle, asof)}
 
 
-def _steps(problem: Problem, start: str, half: Half, u: int, asof: int) -> set[int]:
+def _steps(problem: Problem, start: str, half: HalfPath, u: int, asof: int) -> set[int]:
     database = problem.database
     if not _seen(problem, start, [u], asof):
         return set()

@@ -13,7 +13,7 @@ from relselect.profile import profile_task
 from relselect.profile.feature_affinity import feature_affinity_measures, tabpfn_weights
 from relselect.profile.past import past_measures
 from relselect.profile.path_affinity import path_affinity_measures, ridge_predictions
-from relselect.profile.skill import Held, hold_out
+from relselect.profile.skill import HeldOut, hold_out
 from relselect.profile.view import make_view
 from relselect.tasks import Task
 from tests.profile import worlds
@@ -71,11 +71,11 @@ def test_noise_has_no_skill() -> None:
 def test_nothing_scored_was_known_when_the_probe_was_fitted() -> None:
     view = make_view(planted("binary"), 0)
     held = hold_out(view, 10_000, 10_000)
-    assert isinstance(held, Held)
+    assert isinstance(held, HeldOut)
     assert view.known[held.fit].max() <= view.cutoff[held.score].min()
     assert not set(held.fit) & set(held.score)
     few = hold_out(view, 50, 20)
-    assert isinstance(few, Held)
+    assert isinstance(few, HeldOut)
     assert (len(few.fit), len(few.score)) == (50, 20)
     assert set(few.fit) <= set(held.fit)
 

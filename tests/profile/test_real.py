@@ -19,10 +19,10 @@ from relselect.database.clock import DAY
 from relselect.problem import LABELS, Problem
 from relselect.profile.homophily import homophily_measures
 from relselect.profile.past import past_measures
-from relselect.profile.paths import Half, MetaPath, find_paths
-from relselect.profile.reach import Reach
+from relselect.profile.paths import HalfPath, MetaPath, find_paths
 from relselect.profile.temporal import temporal_measures
 from relselect.profile.view import make_view
+from relselect.profile.walker import MetaPathWalker
 from relselect.tasks import Task
 
 CASES = [
@@ -36,7 +36,7 @@ ROWS = 400
 
 @pytest.fixture(autouse=True)
 def nothing_is_sampled(monkeypatch: pytest.MonkeyPatch) -> None:
-    defaults = Reach.__init__.__kwdefaults__
+    defaults = MetaPathWalker.__init__.__kwdefaults__
     monkeypatch.setitem(defaults, "cap", 10**9)
     monkeypatch.setitem(defaults, "most_pairs", 10**12)
 
@@ -78,7 +78,7 @@ def known_labels(problem: Problem, asof: int) -> pd.Series:
     return pd.Series(labels[here].astype(float)).groupby(entity[here]).mean()
 
 
-def edges(problem: Problem, half: Half, asof: int) -> pd.DataFrame:
+def edges(problem: Problem, half: HalfPath, asof: int) -> pd.DataFrame:
     """Return who is joined to which row at the end of half a path, by what is visible at a moment."""
     parents = problem.database.parents(half.table)
     own = np.arange(len(seen(problem, half.table))) if half.direct else parents[half.to_entity]
@@ -91,7 +91,7 @@ def edges(problem: Problem, half: Half, asof: int) -> pd.DataFrame:
 def joined(problem: Problem, path: MetaPath, who: np.ndarray, asof: int) -> pd.DataFrame:
     """Return the pairs (who, other) over a path, each once."""
     if path.link is not None:
-        one = Half(problem.entity, path.link.table, path.link.one, path.link.other)
+        one = HalfPath(problem.entity, path.link.table, path.link.one, path.link.other)
         found = edges(problem, one, asof).rename(columns={"end": "other"})
         found = pd.concat([found, found.rename(columns={"who": "other", "other": "who"})])
         found = found[found["who"].isin(who)]

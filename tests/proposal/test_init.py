@@ -17,7 +17,7 @@ from relselect.configs import open_database
 from relselect.database.manifest import load_manifest
 from relselect.database.sources.uri import literal_password
 from relselect.proposal import facts_of, propose, read_facts
-from relselect.proposal.init import start
+from relselect.proposal.init import init_manifest
 from relselect.proposal.manifest_text import placeholders
 
 SECRET = "hunter2"
@@ -81,7 +81,7 @@ def test_types_names_and_keys_as_people_have_them(postgres, tmp_path) -> None:
             timestamp '2020-01-01' + n * interval '1 day' FROM generate_series(1, 50) n;
         INSERT INTO line SELECT 1, id, 7 FROM "Order";
         INSERT INTO note SELECT nr, "order" FROM line"""
-    found = start(postgres.create("odd", script), tmp_path / "db.yaml")
+    found = init_manifest(postgres.create("odd", script), tmp_path / "db.yaml")
     database = open_database(found.path)
     assert database["line"].primary_key == ("order", "nr")
     assert [key.columns for key in database["note"].foreign_keys] == [("order", "line")]
@@ -111,7 +111,7 @@ def test_csv_folder_beside_its_manifest(lahman_csv) -> None:
 
 def test_the_same_data_get_the_same_proposals(lahman_postgres, lahman_sqlite, lahman_csv) -> None:
     found = [propose(read_facts(place)[0]) for place in (lahman_postgres, lahman_sqlite, lahman_csv)]
-    told = [{(e.table, e.columns, e.what, e.value) for e in each.findings} for each in found]
+    told = [{(e.table, e.columns, e.what, e.value) for e in each.lines} for each in found]
     assert told[0] == told[1] == told[2]
 
 
@@ -159,7 +159,7 @@ def test_a_database_without_times_gets_gaps_to_fill(tmp_path) -> None:
         "weight": [i * 0.37 for i in range(rows)],
     }
     pq.write_table(pa.table(parts), tmp_path / "parts.parquet")
-    found = start(tmp_path)
+    found = init_manifest(tmp_path)
     assert [(task.name, task.kind) for task in found.tasks] == [
         ("parts-colour", "multiclass"),
         ("parts-weight", "regression"),
@@ -174,7 +174,7 @@ def test_years_as_times(tmp_path) -> None:
     table = pa.table({"team_id": [team for _, team in played], "year": [year for year, _ in played]})
     pq.write_table(pa.table({"id": list(teams)}), tmp_path / "teams.parquet")
     pq.write_table(table, tmp_path / "seasons.parquet")
-    found = start(tmp_path)
+    found = init_manifest(tmp_path)
     assert [task.kind for task in found.tasks] == ["binary", "regression"]
     database = open_database(tmp_path)
     assert database.time_kind == "integer"
@@ -202,7 +202,7 @@ def test_names_that_yaml_would_read_otherwise(tmp_path) -> None:
 
 
 def test_a_manifest_comes_back_as_it_was_proposed(lahman_csv) -> None:
-    found = start(lahman_csv)
+    found = init_manifest(lahman_csv)
     manifest = load_manifest(found.path)
     for name, spec in manifest.tables.items():
         wanted = found.proposal.spec(name)

@@ -20,11 +20,11 @@ def proposed(tables: dict[str, dict[str, object]], catalog: Catalog | None = Non
 
 
 def keys(proposal) -> dict[str, str]:
-    return {each.table: each.column for each in proposal.findings if each.what == "primary_key"}
+    return {each.table: each.column for each in proposal.lines if each.what == "primary_key"}
 
 
 def references(proposal) -> set[tuple[str, str]]:
-    found = [each for each in proposal.findings if each.what == "foreign_key"]
+    found = [each for each in proposal.lines if each.what == "foreign_key"]
     return {(f"{each.table}.{each.column}", each.value) for each in found}
 
 
@@ -40,12 +40,12 @@ def test_the_shop(tables) -> None:
     proposal = propose(facts_of(tables))
     assert keys(proposal) == {"users": "id", "products": "sku", "orders": "oid"}
     assert references(proposal) == {("orders.user_id", "users"), ("orders.sku", "products")}
-    assert [(each.table, each.column) for each in proposal.findings if each.what == "time"] == [("orders", "when")]
+    assert [(each.table, each.column) for each in proposal.lines if each.what == "time"] == [("orders", "when")]
 
 
 def test_order_of_the_rows_changes_nothing(tables) -> None:
     shuffled = {name: data.take(np.random.default_rng(3).permutation(data.num_rows)) for name, data in tables.items()}
-    assert propose(facts_of(shuffled)).findings == propose(facts_of(tables)).findings
+    assert propose(facts_of(shuffled)).lines == propose(facts_of(tables)).lines
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_most_values_suffice_under_a_name_and_others_do_not() -> None:
     tables = {"customers": customers, "orders": {"id": counted(300), "customer_id": gone}}
     found = proposed(tables)
     assert references(found) == {("orders.customer_id", "customers")}
-    finding = next(each for each in found.findings if each.what == "foreign_key")
+    finding = next(each for each in found.lines if each.what == "foreign_key")
     assert 0.9 < finding.evidence["contained"] < 1.0
     tables["orders"]["customer_id"] = elsewhere
     assert references(proposed(tables)) == set()
@@ -156,7 +156,7 @@ def test_the_catalog_goes_before_everything() -> None:
         "orders": CatalogTable({}, primary_key=("id",), foreign_keys=(ForeignKey(("who",), "users", ("id",)),)),
     })  # fmt: skip
     found = proposed(tables, catalog)
-    declared = {(each.what, each.table, each.column) for each in found.findings if each.origin == "declared"}
+    declared = {(each.what, each.table, each.column) for each in found.lines if each.origin == "declared"}
     assert declared == {
         ("primary_key", "users", "id"),
         ("primary_key", "orders", "id"),
@@ -169,4 +169,4 @@ def test_tables_without_rows_go_by_their_names() -> None:
     empty = pa.array([], pa.int64())
     found = proposed({"users": {"id": empty}, "orders": {"id": empty, "user_id": empty}})
     assert references(found) == {("orders.user_id", "users")}
-    assert all(each.confidence <= 0.6 for each in found.findings)
+    assert all(each.confidence <= 0.6 for each in found.lines)

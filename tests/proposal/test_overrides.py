@@ -64,6 +64,6 @@ def test_all_that_is_wrong_is_told_at_once(proposal) -> None:
 
 def test_rows_for_printing(proposal) -> None:
     rows = proposal.table()
-    assert len(rows) == len(proposal.findings)
+    assert len(rows) == len(proposal.lines)
     assert rows[0]["what"] == "primary key"
     assert rows[0]["reason"]

@@ -18,7 +18,7 @@ LATER = [None if i % 5 == 0 else float(i + 3) for i in range(ROWS)]
 def findings(columns: dict[str, object], *overrides: str, **others: dict[str, object]) -> set[tuple[str, str, str]]:
     tables = {"things": {"id": list(range(ROWS)), **columns}, **others}
     proposal = propose(facts_of({name: pa.table(each) for name, each in tables.items()}), overrides)
-    return {(each.what, each.column, each.value) for each in proposal.findings if each.table == "things"}
+    return {(each.what, each.column, each.value) for each in proposal.lines if each.table == "things"}
 
 
 @pytest.mark.parametrize(

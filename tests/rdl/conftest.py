@@ -12,7 +12,7 @@ import pytest
 from relselect.database import Database
 from relselect.database.clock import ALWAYS, DAY, NEVER
 from relselect.problem import Problem
-from relselect.rdl.graph.graph import Graph, Link, build_graph
+from relselect.rdl.graph.graph import ForeignKeyEdges, Graph, build_graph
 from relselect.tasks import Task
 
 
@@ -22,7 +22,7 @@ class World:
 
     times: dict[str, np.ndarray]
     identities: dict[str, np.ndarray]
-    links: list[Link]
+    links: list[ForeignKeyEdges]
     shortcuts: bool = False
     graph: Graph = field(init=False)
 
@@ -35,7 +35,9 @@ class World:
         for name, rows in order.items():
             place[name] = np.full(len(self.times[name]) + 1, -1)
             place[name][rows] = np.arange(len(rows))
-        links = [Link(x.source, x.name, x.target, place[x.target][x.parent[order[x.source]]]) for x in self.links]
+        links = [
+            ForeignKeyEdges(x.source, x.name, x.target, place[x.target][x.parent[order[x.source]]]) for x in self.links
+        ]
         times = {name: self.times[name][rows] for name, rows in order.items()}
         identities = {name: self.identities[name][rows] for name, rows in order.items()}
         return World(times, identities, links, self.shortcuts)
@@ -55,11 +57,11 @@ def make_world() -> Callable[..., World]:
             return draw.integers(-1, sizes[table], sizes["b"]).astype(np.int64)
 
         links = [
-            Link("b", "of", "a", parent("a")),
-            Link("b", "in", "c", parent("c")),
-            Link("b", "after", "b", parent("b")),
+            ForeignKeyEdges("b", "of", "a", parent("a")),
+            ForeignKeyEdges("b", "in", "c", parent("c")),
+            ForeignKeyEdges("b", "after", "b", parent("b")),
         ]
-        links.append(Link("b", "for", "a", parent("a")))
+        links.append(ForeignKeyEdges("b", "for", "a", parent("a")))
         # with shortcuts the events must be a bridge, to which nothing refers
         return World(times, identities, [x for x in links if not (shortcuts and x.target == "b")], shortcuts)
 

@@ -14,12 +14,13 @@ from relselect.errors import BudgetExhausted, BundleError, ConfigError
 from relselect.events import EpochDone, silent
 from relselect.families.protocol import Family
 from relselect.rdl import RDL
-from relselect.rdl.training.target import Target
+from relselect.rdl.network.target import Target
 from relselect.tuning.nearest import nearest_point
+from tests.rows import shared_rows
 
 
 def fit(problem, config, seed=0, budget=None, emit=silent):
-    return RDL("cpu").fit(problem, config, seed=seed, number=0, budget=Budget(budget), emit=emit)
+    return RDL("cpu").fit(problem, shared_rows(problem), config, seed=seed, number=0, budget=Budget(budget), emit=emit)
 
 
 @pytest.fixture(scope="module")
@@ -37,8 +38,8 @@ def test_it_is_a_family():
 
 
 def test_it_learns_what_was_planted(fitted):
-    assert fitted.val_score > 0.85
-    assert fitted.val_interval[0] <= fitted.val_score <= fitted.val_interval[1]
+    assert fitted.score > 0.85
+    assert fitted.interval[0] <= fitted.score <= fitted.interval[1]
     assert 1 <= len(fitted.checkpoints) <= 3
     assert [each.score for each in fitted.checkpoints] == sorted(
         (each.score for each in fitted.checkpoints), reverse=True
@@ -61,27 +62,27 @@ def test_every_kind_and_regime_trains(make_problem, small, kind, options):
     candidate = fit(problem, {**small, "strategy": "uniform", "aggregation": "max"})
     label = problem.rows("val").label
     shape = (len(label), 3) if kind == "multiclass" else (len(label),)
-    assert candidate.val_predictions.shape == shape
+    assert candidate.predictions.shape == shape
     constant = -np.abs(label - np.median(problem.rows("train").label)).mean() if kind == "regression" else 0.55
-    assert candidate.val_score > constant
+    assert candidate.score > constant
 
 
 def test_the_pytorch_frame_encoder_learns_and_saves(problem, small, tmp_path):
     candidate = fit(problem, {**small, "encoder": "frame"})
-    assert candidate.val_score > 0.8
+    assert candidate.score > 0.8
     rows = problem.rows("val")
     RDL("cpu").save(candidate, tmp_path)
     loaded = RDL("cpu").load(tmp_path, dataclasses.replace(candidate, model=None, checkpoints=()))
-    assert np.array_equal(RDL("cpu").predict(loaded, problem, rows), candidate.val_predictions)
+    assert np.array_equal(RDL("cpu").predict(loaded, problem, rows), candidate.predictions)
     order = np.random.default_rng(0).permutation(len(rows))
     shuffled = RDL("cpu").predict(candidate, problem, rows.take(order))
-    assert np.allclose(shuffled, candidate.val_predictions[order], atol=1e-5, rtol=0)
+    assert np.allclose(shuffled, candidate.predictions[order], atol=1e-5, rtol=0)
 
 
 def test_equal_seeds_give_equal_fits(problem, small, fitted):
     again = fit(problem, small)
-    assert np.array_equal(again.val_predictions, fitted.val_predictions)
-    assert not np.array_equal(fit(problem, small, seed=1).val_predictions, fitted.val_predictions)
+    assert np.array_equal(again.predictions, fitted.predictions)
+    assert not np.array_equal(fit(problem, small, seed=1).predictions, fitted.predictions)
 
 
 def test_a_fit_leaves_the_callers_random_numbers_alone(problem, small):
@@ -135,7 +136,7 @@ def test_saved_and_loaded_predictions_are_bit_identical(problem, fitted, tmp_pat
     family.save(fitted, tmp_path)
     assert not [path for path in tmp_path.iterdir() if path.suffix not in (".json", ".safetensors")]
     loaded = family.load(tmp_path, dataclasses.replace(fitted, model=None, checkpoints=()))
-    assert np.array_equal(family.predict(loaded, problem, problem.rows("val")), fitted.val_predictions)
+    assert np.array_equal(family.predict(loaded, problem, problem.rows("val")), fitted.predictions)
     assert [each.score for each in loaded.checkpoints] == [each.score for each in fitted.checkpoints]
     chosen = family.choose(loaded, len(loaded.checkpoints) - 1)
     assert np.isfinite(family.predict(chosen, problem, problem.rows("val"))).all()
@@ -150,14 +151,14 @@ def test_choosing_a_checkpoint_changes_the_network_of_the_copy_only(problem, fit
     chosen = family.choose(fitted, last)
     score = problem.task.metric.score(rows.label, family.predict(chosen, problem, rows))
     assert score == pytest.approx(fitted.checkpoints[last].score)
-    assert np.array_equal(family.predict(fitted, problem, rows), fitted.val_predictions)
+    assert np.array_equal(family.predict(fitted, problem, rows), fitted.predictions)
 
 
 @pytest.mark.parametrize("kind", ["binary", "regression"])
 def test_the_probe_is_smooth(make_problem, small, kind):
     problem = make_problem(kind)
     candidate = fit(problem, {**small, "epochs": 1, "layers": 1})
-    probe = RDL("cpu").probe(candidate, problem)
+    probe = RDL("cpu").probe(candidate, problem, shared_rows(problem))
     weights = {name: tensor.requires_grad_() for name, tensor in probe.parameters(0).items()}
     loss = probe.loss(weights)
     assert torch.equal(loss, probe.loss(weights))
@@ -174,7 +175,7 @@ def test_the_budget_is_kept(problem, small):
     begun = Budget()
     candidate = fit(problem, {**small, "epochs": 10_000, "patience": 10_000}, budget=3)
     assert begun.elapsed() < 6
-    assert np.isfinite(candidate.val_score)
+    assert np.isfinite(candidate.score)
 
 
 def test_epochs_are_told(problem, small):
@@ -214,4 +215,7 @@ def test_what_changes_the_weights_is_another_architecture(make_problem, small, c
     """Flatness compares weights of one shape only."""
     problem, family = make_problem("regression"), RDL("cpu")
     plain, other = (fit(problem, {**small, "epochs": 1, **extra}) for extra in ({}, change))
-    assert family.probe(plain, problem).architecture != family.probe(other, problem).architecture
+    assert (
+        family.probe(plain, problem, shared_rows(problem)).architecture
+        != family.probe(other, problem, shared_rows(problem)).architecture
+    )

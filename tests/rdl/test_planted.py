@@ -10,6 +10,7 @@ from relselect.events import silent
 from relselect.examples.synthetic import planted
 from relselect.problem import Problem
 from relselect.rdl import RDL
+from tests.rows import shared_rows
 
 
 def test_a_sign_that_flips_is_found_by_the_network_and_not_by_aggregates():
@@ -23,7 +24,9 @@ def test_a_sign_that_flips_is_found_by_the_network_and_not_by_aggregates():
     found = {}
     for family in (RDL("cpu"), DFS()):
         config = {**family.default(problem), **changes[family.name]}
-        candidate = family.fit(problem, config, seed=0, number=0, budget=Budget(None), emit=silent)
+        candidate = family.fit(
+            problem, shared_rows(problem), config, seed=0, number=0, budget=Budget(None), emit=silent
+        )
         predicted = family.predict(candidate, problem, rows.unlabelled())
         found[family.name] = problem.task.metric.score(np.asarray(rows.label), predicted)
     assert made.best("test") > 0.9

@@ -13,9 +13,9 @@ import pytest
 
 from relselect.errors import ConfigError
 from relselect.report import read_record, render_html, render_markdown, write_report
-from relselect.report.record import dump_json, plain
 from relselect.report.reproduction import reproduction_command
 from relselect.report.schema import check_record
+from relselect.serialization import dump_document, plain
 
 from .records import advice_record, run_record, three_families
 
@@ -70,7 +70,7 @@ def hostile(value: Any) -> Any:
 
 
 @pytest.mark.parametrize("make", [run_record, advice_record, three_families])
-@pytest.mark.parametrize("render", [render_html, render_markdown, dump_json])
+@pytest.mark.parametrize("render", [render_html, render_markdown, dump_document])
 def test_equal_records_render_equal_bytes(make: Any, render: Any) -> None:
     record = make()
     kept = copy.deepcopy(record)

@@ -17,7 +17,7 @@ from relselect.fitted import _class_values as class_values
 from relselect.problem import Problem
 from relselect.problem.label_column import column_is_label
 from relselect.tasks import Task
-from relselect.tasks.frames import encode_labels
+from relselect.tasks.labels import encode_labels
 from relselect.tasks.splits import default_starts
 from tests.shop import days, labels, shop_problem, shop_task
 
@@ -245,6 +245,19 @@ def test_integer_times():
     assert problem.rows("val").cutoff.tolist() == [5] * 6
     assert problem.database["__labels__"].data.schema.field("known").type == pa.int64()
     assert problem.database.time_kind == "integer"
+
+
+def test_open_windows_of_integer_times_are_noted():
+    database = Database(
+        [Table("a", pa.table({"id": range(6)}), ("id",)), Table("b", pa.table({"t": range(9)}), time="t")]
+    )
+    frame = pa.table({"id": list(range(6)) * 3, "t": np.repeat([3, 5, 7], 6), "label": [0, 1] * 9})
+    options = {"name": "x", "entity": "a", "kind": "binary", "time": "t", "val_start": 5, "test_start": 7}
+    late = Task.from_labels(database, frame, horizon=2, **options)  # the last row is at 8, the last window ends at 9
+    assert [note for note in late.notes if "label window" in note] == [
+        "6 test rows have a label window that ends after the last row of the database."
+    ]
+    assert not any("label window" in note for note in Task.from_labels(database, frame, horizon=1, **options).notes)
 
 
 def test_features_are_a_whitelist(database, tables):

@@ -14,7 +14,8 @@ from relselect.database.clock import DAY
 from relselect.errors import TaskError
 from relselect.problem import Problem
 from relselect.tasks import Task
-from relselect.tasks.sql import Query, ask
+from relselect.tasks.populations import ask_population
+from relselect.tasks.sessions import Query
 from tests.shop import LABEL, POPULATION, days, shop, shop_tables
 
 SPENT = """
@@ -291,4 +292,4 @@ def test_a_population_is_asked_again_at_any_date(database, tables):
 def test_a_column_returned_twice_is_named():
     twice = Query("population", "SELECT c.cutoff, u.id, v.id FROM cutoffs c, users u, users v", ("cutoff", "id"))
     with pytest.raises(TaskError, match="id more than once"):
-        ask(shop(), twice, [90 * DAY])
+        ask_population(shop(), twice, [90 * DAY])

@@ -18,6 +18,7 @@ from relselect.database import Database
 from relselect.errors import BudgetExhausted
 from relselect.events import Emit
 from relselect.families.candidate import Candidate, Config
+from relselect.families.protocol import RowSource
 from relselect.problem import Problem
 from relselect.tasks import Rows, Task
 
@@ -64,6 +65,7 @@ class Bowl:
     def fit(
         self,
         problem: Problem,
+        rows: RowSource,
         config: Config,
         *,
         seed: int,
@@ -76,9 +78,12 @@ class Bowl:
         self._misbehave(number)
         rng = np.random.default_rng(seed)
         score = -((config["x"] - 0.3) ** 2) + 0.001 * rng.random()
-        predictions = rng.random(len(problem.rows("val")))
+        predictions = rng.random(len(rows.select))
         interval = (score - 0.1, score + 0.1)
-        return Candidate(self.name, config, seed, number, predictions, score, interval, 0.01, 1.0, "cpu", rng.random(3))
+        return Candidate(self.name, config, seed, number, rng.random(3), predictions, score, interval, seconds=0.01)
+
+    def refit(self, candidate: Candidate, problem: Problem, rows: RowSource, **how: Any) -> None:
+        return None
 
     def _misbehave(self, number: int) -> None:
         wanted = self.misbehaviour
@@ -104,5 +109,5 @@ class Bowl:
     def load(self, folder: Path, header: Candidate) -> Candidate:
         return replace(header, model=np.array(json.loads((folder / "model.json").read_text())))
 
-    def probe(self, candidate: Candidate, problem: Problem) -> None:
+    def probe(self, candidate: Candidate, problem: Problem, rows: RowSource) -> None:
         return None

@@ -14,9 +14,11 @@ from relselect.tuning import plan_budget
 def test_equal_shares_after_the_reserve() -> None:
     plan = plan_budget(Budget(100), ["rdl", "dfs"])
     assert plan.reserve == pytest.approx(12, abs=0.1)
-    assert plan.tuning("rdl").left() == pytest.approx(44, abs=0.2)
-    assert plan.tuning("dfs").left() == pytest.approx(88, abs=0.3), "what the first one left is not lost"
-    assert plan.choice().left() == pytest.approx(96.4, abs=0.3)
+    assert plan.refit == pytest.approx(13, abs=0.1)
+    assert plan.tuning("rdl").left() == pytest.approx(37.5, abs=0.2)
+    assert plan.tuning("dfs").left() == pytest.approx(75, abs=0.3), "what the first one left is not lost"
+    assert plan.choice().left() == pytest.approx(83.4, abs=0.3)
+    assert plan.refitting().left() == pytest.approx(96.4, abs=0.3)
     with pytest.raises(ConfigError):
         plan.tuning("dfs")
 

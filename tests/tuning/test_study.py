@@ -18,6 +18,7 @@ from relselect.families.protocol import Config
 from relselect.problem import Problem
 from relselect.tuning import Study, tune
 from relselect.tuning.journal import open_study
+from tests.rows import shared_rows
 from tests.tuning.cheap import Bowl, tiny_problem
 
 
@@ -27,16 +28,18 @@ def problem() -> Problem:
 
 
 def run(problem: Problem, folder: Path, trials: int = 12, seed: int = 7, **how: object) -> Study:
-    return tune(Bowl(**how), problem, budget=Budget(None), seed=seed, folder=folder, max_trials=trials)
+    return tune(
+        Bowl(**how), problem, shared_rows(problem), budget=Budget(None), seed=seed, folder=folder, max_trials=trials
+    )
 
 
 def same(one: Study, other: Study) -> None:
     assert [c.config for c in one.candidates] == [c.config for c in other.candidates]
     assert [c.number for c in one.candidates] == [c.number for c in other.candidates]
     assert [c.seed for c in one.candidates] == [c.seed for c in other.candidates]
-    assert [c.val_score for c in one.candidates] == [c.val_score for c in other.candidates]
+    assert [c.score for c in one.candidates] == [c.score for c in other.candidates]
     for a, b in zip(one.candidates, other.candidates, strict=True):
-        np.testing.assert_array_equal(a.val_predictions, b.val_predictions)
+        np.testing.assert_array_equal(a.predictions, b.predictions)
         np.testing.assert_array_equal(a.model, b.model)
 
 
@@ -60,7 +63,15 @@ class Knowing(Bowl):
 def test_alternatives_come_right_after_the_default(problem: Problem, tmp_path: Path) -> None:
     def study(trials: int, folder: str, **how: object) -> Study:
         family = Knowing(**how)
-        return tune(family, problem, budget=Budget(None), seed=7, folder=tmp_path / folder, max_trials=trials)
+        return tune(
+            family,
+            problem,
+            shared_rows(problem),
+            budget=Budget(None),
+            seed=7,
+            folder=tmp_path / folder,
+            max_trials=trials,
+        )
 
     whole = study(6, "a")
     first = [Bowl().default(problem), *Knowing().alternatives(problem)]
@@ -86,15 +97,18 @@ def test_a_longer_study_begins_like_a_shorter_one(problem: Problem, tmp_path: Pa
 @pytest.mark.parametrize("number", [0, 4, 9])
 def test_a_killed_study_resumes_as_if_nothing_had_happened(problem: Problem, tmp_path: Path, number: int) -> None:
     code = (
-        "from tests.tuning.cheap import *; from relselect.tuning import tune; from pathlib import Path;"
-        f"tune(Bowl(kill={number}), tiny_problem(), budget=Budget(None), seed=7,"
+        "from tests.tuning.cheap import *; from tests.rows import shared_rows; from pathlib import Path;"
+        "from relselect.tuning import tune;"
+        f"tune(Bowl(kill={number}), tiny_problem(), shared_rows(tiny_problem()), budget=Budget(None), seed=7,"
         f" folder=Path({str(tmp_path / 'a')!r}), max_trials=12)"
     )
     root = Path(__file__).resolve().parents[2]
     done = subprocess.run([sys.executable, "-c", code], cwd=root, check=False, capture_output=True)
     assert done.returncode == -9, done.stderr.decode()
     family = Bowl()
-    resumed = tune(family, problem, budget=Budget(None), seed=7, folder=tmp_path / "a", max_trials=12)
+    resumed = tune(
+        family, problem, shared_rows(problem), budget=Budget(None), seed=7, folder=tmp_path / "a", max_trials=12
+    )
     assert family.fitted == list(range(number, 12))
     same(resumed, run(problem, tmp_path / "b"))
 
@@ -112,7 +126,7 @@ def test_saved_before_it_was_told_counts_as_finished(problem: Problem, tmp_path:
     lines = (tmp_path / "journal.log").read_text().splitlines(keepends=True)
     (tmp_path / "journal.log").write_text("".join(lines[:-3]))  # outcome, seconds and state of trial 3 are lost
     family = Bowl()
-    study = tune(family, problem, budget=Budget(None), seed=7, folder=tmp_path, max_trials=4)
+    study = tune(family, problem, shared_rows(problem), budget=Budget(None), seed=7, folder=tmp_path, max_trials=4)
     assert family.fitted == []
     assert [c.number for c in study.candidates] == [0, 1, 2, 3]
 
@@ -120,7 +134,16 @@ def test_saved_before_it_was_told_counts_as_finished(problem: Problem, tmp_path:
 def test_a_failing_trial_is_recorded_and_the_study_goes_on(problem: Problem, tmp_path: Path) -> None:
     heard: list[Event] = []
     family = Bowl(fail=(0, 2))
-    study = tune(family, problem, budget=Budget(None), emit=heard.append, seed=7, folder=tmp_path, max_trials=6)
+    study = tune(
+        family,
+        problem,
+        shared_rows(problem),
+        budget=Budget(None),
+        emit=heard.append,
+        seed=7,
+        folder=tmp_path,
+        max_trials=6,
+    )
     assert [f.number for f in study.failures] == [0, 2]
     assert "RuntimeError: no luck with 2" in study.failures[1].error
     assert [c.number for c in study.candidates] == [1, 3, 4, 5]
@@ -146,7 +169,7 @@ def test_an_interrupt_keeps_what_was_finished(problem: Problem, tmp_path: Path) 
 
 def test_the_budget_ends_the_study(problem: Problem, tmp_path: Path) -> None:
     budget = Budget(1.0)
-    study = tune(Bowl(sleep=0.2), problem, budget=budget, seed=0, folder=tmp_path / "a")
+    study = tune(Bowl(sleep=0.2), problem, shared_rows(problem), budget=budget, seed=0, folder=tmp_path / "a")
     assert 2 <= len(study.candidates) <= 5
     assert budget.elapsed() < 1.5
     cut = run(problem, tmp_path / "b", exhaust=2)
@@ -158,18 +181,18 @@ def test_the_budget_ends_the_study(problem: Problem, tmp_path: Path) -> None:
 
 def test_a_study_needs_a_bound_and_its_own_folder(problem: Problem, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="max_trials"):
-        tune(Bowl(), problem, budget=Budget(None), folder=tmp_path / "a")
+        tune(Bowl(), problem, shared_rows(problem), budget=Budget(None), folder=tmp_path / "a")
     run(problem, tmp_path / "a", trials=1)
     with pytest.raises(ConfigError, match="another seed"):
         run(problem, tmp_path / "a", trials=1, seed=8)
 
 
 def test_a_default_outside_the_space_still_comes_first(problem: Problem, tmp_path: Path) -> None:
-    study = tune(Constants(), problem, budget=Budget(None), seed=0, folder=tmp_path, max_trials=4)
+    study = tune(Constants(), problem, shared_rows(problem), budget=Budget(None), seed=0, folder=tmp_path, max_trials=4)
     assert study.candidates[0].config == {"scope": "global"}
     assert all(c.config["scope"] == "entity" for c in study.candidates[1:])
     assert study.best is not None
-    assert study.best.val_score > 0.6
+    assert study.best.score > 0.6
 
 
 def test_a_default_on_the_edge_of_the_space_is_learnt_from(problem: Problem, tmp_path: Path) -> None:
@@ -184,9 +207,18 @@ def test_a_default_on_the_edge_of_the_space_is_learnt_from(problem: Problem, tmp
             }
 
     heard: list[Event] = []
-    study = tune(Edge(), problem, budget=Budget(None), emit=heard.append, seed=0, folder=tmp_path, max_trials=12)
+    study = tune(
+        Edge(),
+        problem,
+        shared_rows(problem),
+        budget=Budget(None),
+        emit=heard.append,
+        seed=0,
+        folder=tmp_path,
+        max_trials=12,
+    )
     assert study.candidates[0].config == {"x": 0.3, "penalty": 0.0, "epochs": 5}
     assert not any(isinstance(event, Notice) for event in heard)
     with open_study(tmp_path, json.loads((tmp_path / "study.json").read_text())) as stored:
-        assert stored.trials[0].value == study.candidates[0].val_score
+        assert stored.trials[0].value == study.candidates[0].score
         assert stored.trials[0].params == {"x": 0.35, "penalty": 1e-8}

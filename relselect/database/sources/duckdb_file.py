@@ -17,6 +17,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from relselect.database.quoting import quote_name
 from relselect.database.sources.catalog import Catalog, CatalogColumn, CatalogTable, Source, Stream, TableScan
 from relselect.database.sources.keys import groups_of, usable_keys
 from relselect.database.sources.uri import Address
@@ -77,10 +78,6 @@ AND constraint_type IN ('PRIMARY KEY', 'UNIQUE', 'FOREIGN KEY') ORDER BY schema_
 """
 
 
-def _quoted(*names: str) -> str:
-    return ".".join('"' + name.replace('"', '""') + '"' for name in names)
-
-
 class DuckDBSource(Source):
     """A DuckDB file; see `relselect.database.sources.catalog.Source`.
 
@@ -116,8 +113,8 @@ class DuckDBSource(Source):
         self.catalog()
         readings = self._readings[scan.table]
         asked = [(name, *readings[name]) for name in scan.columns]
-        selected = ", ".join(f"{sql.replace('{0}', _quoted(name))} AS {_quoted(name)}" for name, sql, _ in asked)
-        query = f"SELECT {selected} FROM {_quoted(*self._places[scan.table])}"
+        selected = ", ".join(f"{sql.replace('{0}', quote_name(name))} AS {quote_name(name)}" for name, sql, _ in asked)
+        query = f"SELECT {selected} FROM {quote_name(*self._places[scan.table])}"
         query += f" WHERE ({scan.where}\n)" if scan.where else ""
         query += "" if scan.limit is None else f" LIMIT {int(scan.limit)}"
         schema = pa.schema([(name, dtype) for name, _, dtype in asked])
@@ -213,7 +210,7 @@ class DuckDBSource(Source):
         found = {column: _reading(each["data_type"], exact.get((*place, column))) for column, each in columns.items()}
         nested = [column for column, (_, dtype) in found.items() if dtype is None]
         if nested:
-            query = f"SELECT {', '.join(map(_quoted, nested))} FROM {_quoted(*place)} LIMIT 0"
+            query = f"SELECT {', '.join(map(quote_name, nested))} FROM {quote_name(*place)} LIMIT 0"
             with self._within_time():
                 schema = self._connection.sql(query).to_arrow_table().schema
             found.update({column: ("{0}", dtype) for column, dtype in zip(nested, schema.types, strict=True)})

@@ -14,13 +14,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from relselect.database.quoting import quote_name
 from relselect.database.sources.catalog import Catalog, Source, Stream, TableScan
 from relselect.database.sources.postgres_catalog import PgTable, read_catalog, schemas_with_tables
 from relselect.database.sources.postgres_errors import as_source_error
 from relselect.database.sources.uri import Address
 from relselect.errors import DataNotFound, MissingExtra
 
-__all__ = ["PostgresSource", "quoted", "with_defaults"]
+__all__ = ["PostgresSource", "with_defaults"]
 
 #: What is asked of the connection unless the address says otherwise; seconds.
 _CONNECTION = {
@@ -49,11 +50,6 @@ _SETTINGS = {
 }
 #: PostgreSQL's longest timeout, about 24 days.
 _LONGEST = 2**31 - 1
-
-
-def quoted(*names: str) -> str:
-    """Return names as quoted identifiers joined by dots."""
-    return ".".join('"' + name.replace('"', '""') + '"' for name in names)
 
 
 class PostgresSource(Source):
@@ -98,8 +94,10 @@ class PostgresSource(Source):
         return Stream(schema, self._batches(scan, self._query(scan, place), schema))
 
     def _query(self, scan: TableScan, place: PgTable) -> str:
-        columns = ", ".join(f"{place.readings[name].select(quoted(name))} AS {quoted(name)}" for name in scan.columns)
-        query = f"SELECT {columns} FROM {quoted(place.schema, place.name)}"
+        columns = ", ".join(
+            f"{place.readings[name].select(quote_name(name))} AS {quote_name(name)}" for name in scan.columns
+        )
+        query = f"SELECT {columns} FROM {quote_name(place.schema, place.name)}"
         # the line break ends a comment at the end of the predicate
         query += f" WHERE ({scan.where}\n)" if scan.where else ""
         return query if scan.limit is None else f"{query} LIMIT {int(scan.limit)}"

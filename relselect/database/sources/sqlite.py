@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import pyarrow as pa
 
+from relselect.database.quoting import quote_name
 from relselect.database.sources.catalog import Catalog, CatalogColumn, CatalogTable, Source, Stream, TableScan
 from relselect.database.sources.keys import usable_keys
 from relselect.database.sources.sqlite_types import Family, Stored, Unreadable, arrow_type, convert, family_of
@@ -36,10 +37,6 @@ sum(typeof({0}) = 'text' AND {0} = ''), sum(typeof({0}) = 'blob'),
 max(CASE WHEN typeof({0}) IN ('integer', 'real') THEN abs(max({0}, -9223372036854775807)) END),
 max(CASE WHEN typeof({0}) = 'text' THEN length({0}) END), min(CASE WHEN typeof({0}) = 'text' AND {0} <> '' THEN {0} END)
 """
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 class SQLiteSource(Source):
@@ -87,7 +84,7 @@ class SQLiteSource(Source):
         return Stream(schema, self._batches(scan, schema, stored))
 
     def _batches(self, scan: TableScan, schema: pa.Schema, stored: Mapping[str, Stored]) -> Iterator[pa.RecordBatch]:
-        cursor = self._execute(self._query(scan, ", ".join(map(_quoted, scan.columns))), (), scan)
+        cursor = self._execute(self._query(scan, ", ".join(map(quote_name, scan.columns))), (), scan)
         while True:
             try:
                 rows = cursor.fetchmany(_BATCH)
@@ -100,7 +97,7 @@ class SQLiteSource(Source):
     def _query(self, scan: TableScan, columns: str) -> str:
         # without an index a table comes in its own order, whatever is asked of it
         own = " NOT INDEXED" if self.catalog().tables[scan.table].kind == "table" else ""
-        query = f"SELECT {columns} FROM {_quoted(scan.table)}{own}"
+        query = f"SELECT {columns} FROM {quote_name(scan.table)}{own}"
         query += f" WHERE ({scan.where}\n)" if scan.where else ""
         return query if scan.limit is None else f"{query} LIMIT {int(scan.limit)}"
 
@@ -122,7 +119,7 @@ class SQLiteSource(Source):
         for start in range(0, len(names), _COLUMNS_AT_ONCE):
             some = names[start : start + _COLUMNS_AT_ONCE]
             asked = ", ".join(template.format(f"c{number}") for number in range(len(some)))
-            inner = self._query(scan, ", ".join(f"{_quoted(name)} AS c{n}" for n, name in enumerate(some)))
+            inner = self._query(scan, ", ".join(f"{quote_name(name)} AS c{n}" for n, name in enumerate(some)))
             (row,) = self._fetch(f"SELECT {asked} FROM ({inner})", (), scan)
             width = len(row) // len(some)
             found.update({name: row[width * n : width * (n + 1)] for n, name in enumerate(some)})
@@ -195,7 +192,7 @@ class SQLiteSource(Source):
     def _rows(self, name: str) -> int | None:
         """Return about how many rows there are, by the largest row number; None for a table without one."""
         try:
-            found = self._connection.execute(f"SELECT max(rowid) FROM {_quoted(name)}").fetchone()[0]
+            found = self._connection.execute(f"SELECT max(rowid) FROM {quote_name(name)}").fetchone()[0]
         except sqlite3.Error:
             return None
         return found if isinstance(found, int) else 0

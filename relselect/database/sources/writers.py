@@ -12,7 +12,8 @@ from urllib.parse import quote
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from relselect.database.sources.postgres import quoted, with_defaults
+from relselect.database.quoting import quote_name
+from relselect.database.sources.postgres import with_defaults
 from relselect.database.sources.postgres_errors import as_source_error
 from relselect.database.sources.uri import Address
 from relselect.errors import DataNotFound, MissingExtra, SourceError, UserError
@@ -49,7 +50,7 @@ class Writer(ABC):
 
     def __init__(self, address: Address, place: tuple[str, ...], timeout: float) -> None:
         self.address, self.place, self.timeout = address, place, timeout
-        self._table = quoted(*place)
+        self._table = quote_name(*place)
         self._connection: Any = None
         with _Told(self):
             self._open()
@@ -74,7 +75,7 @@ class Writer(ABC):
 
     def create(self, schema: pa.Schema) -> None:
         """Create the table."""
-        words = ", ".join(f"{quoted(field.name)} {self._word(field.type)}" for field in schema)
+        words = ", ".join(f"{quote_name(field.name)} {self._word(field.type)}" for field in schema)
         with _Told(self):
             self._execute(f"CREATE TABLE {self._table} ({words})")
 
@@ -171,12 +172,12 @@ class PostgresWriter(Writer):
 
     def _append(self, rows: pa.Table, declared: Mapping[str, str]) -> None:
         self._cursor.adbc_ingest(_STAGED, rows, mode="create", temporary=True)
-        names = ", ".join(quoted(name) for name in rows.column_names)
+        names = ", ".join(quote_name(name) for name in rows.column_names)
         values = ", ".join(
-            f"{quoted(field.name)}::{declared.get(field.name, self._word(field.type))}" for field in rows.schema
+            f"{quote_name(field.name)}::{declared.get(field.name, self._word(field.type))}" for field in rows.schema
         )
-        self._execute(f"INSERT INTO {self._table} ({names}) SELECT {values} FROM pg_temp.{quoted(_STAGED)}")
-        self._execute(f"DROP TABLE pg_temp.{quoted(_STAGED)}")
+        self._execute(f"INSERT INTO {self._table} ({names}) SELECT {values} FROM pg_temp.{quote_name(_STAGED)}")
+        self._execute(f"DROP TABLE pg_temp.{quote_name(_STAGED)}")
 
     def _execute(self, statement: str) -> None:
         self._cursor.execute(statement)
@@ -219,7 +220,7 @@ class SQLiteWriter(Writer):
             return None
         if found[0] != "table":
             raise self._refused("it is no table")
-        rows = self._connection.execute(f"PRAGMA table_info({quoted(self.place[-1])})").fetchall()
+        rows = self._connection.execute(f"PRAGMA table_info({quote_name(self.place[-1])})").fetchall()
         # an INTEGER PRIMARY KEY fills itself
         return [
             Column(name, kind, bool(must) and default is None and not key) for _, name, kind, must, default, key in rows
@@ -227,7 +228,7 @@ class SQLiteWriter(Writer):
 
     def _append(self, rows: pa.Table, declared: Mapping[str, str]) -> None:
         columns = [_as_stored(column).to_pylist() for column in rows.columns]
-        names = ", ".join(quoted(name) for name in rows.column_names)
+        names = ", ".join(quote_name(name) for name in rows.column_names)
         marks = ", ".join("?" * rows.num_columns)
         self._connection.executemany(
             f"INSERT INTO {self._table} ({names}) VALUES ({marks})", zip(*columns, strict=True)
@@ -274,7 +275,7 @@ class DuckDBWriter(Writer):
         return [Column(*row) for row in self._connection.execute(query, [schema, table]).fetchall()] or None
 
     def _append(self, rows: pa.Table, declared: Mapping[str, str]) -> None:
-        names = ", ".join(quoted(name) for name in rows.column_names)
+        names = ", ".join(quote_name(name) for name in rows.column_names)
         self._connection.register(_STAGED, rows)
         self._execute(f"INSERT INTO {self._table} ({names}) SELECT {names} FROM {_STAGED}")
         self._connection.unregister(_STAGED)

@@ -14,14 +14,13 @@ from pathlib import Path
 import pyarrow as pa
 
 from relselect.database.manifest import load_manifest
+from relselect.database.quoting import split_name
 from relselect.database.sources.uri import Address, is_uri, parse_uri
 from relselect.database.sources.writers import Column, DuckDBWriter, PostgresWriter, SQLiteWriter, Writer
 from relselect.errors import ConfigError, SchemaError, SchemaProblem
 
 __all__ = ["Written", "append_rows", "parse_target", "writable"]
 
-_PART = r'(?:"((?:[^"]|"")+)"|([^".\s]+))'
-_TARGET = re.compile(rf"^{_PART}(?:\.{_PART})?$")
 _WRITERS: dict[str, Callable[[Address, tuple[str, ...], float], Writer]] = {
     "postgresql": PostgresWriter,
     "sqlite": SQLiteWriter,
@@ -113,12 +112,11 @@ def parse_target(name: str) -> tuple[str, ...]:
     >>> parse_target('public."my scores"')
     ('public', 'my scores')
     """
-    match = _TARGET.match(name)
-    if match is None:
+    parts = split_name(name)
+    if parts is None:
         fix = 'Write scores, public.scores or public."any name"'
         raise ConfigError("table", name, "is no name of a table", fix)
-    parts = ((match[1], match[2]), (match[3], match[4]))
-    return tuple(quoted.replace('""', '"') if quoted else plain for quoted, plain in parts if quoted or plain)
+    return parts
 
 
 def _plain(rows: pa.Table) -> pa.Table:

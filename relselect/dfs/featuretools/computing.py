@@ -19,7 +19,7 @@ from relselect.dfs.featuretools.delayed import DelayedDefinitions, dependencies,
 from relselect.dfs.featuretools.entityset import filled, identifier
 from relselect.dfs.featuretools.frames import EARLIEST, LATEST, moments, places
 from relselect.dfs.featuretools.layout import Layout, layout_within
-from relselect.dfs.featuretools.reading import Reader
+from relselect.dfs.featuretools.reading import DefinitionReader
 from relselect.dfs.plan.schema import Schema
 from relselect.errors import ConfigError
 
@@ -54,7 +54,7 @@ def compute_featuretools(
     Raises:
         ConfigError: A definition reads dataframes, columns or relationships that the database does not have.
     """
-    reader = Reader(problem)
+    reader = DefinitionReader(problem)
     said = [reader.read(definition) is not None for definition in definitions]
     found: dict[str, pa.Array] = {}
     for plain in (True, False):

@@ -40,7 +40,7 @@ def needs_delay(definition: Any) -> bool:
     )
 
 
-class Within(TransformPrimitive):  # type: ignore[misc]
+class WithinWindow(TransformPrimitive):  # type: ignore[misc]
     """Whether a time lies in a window, and all conditions hold.
 
     Args:
@@ -111,7 +111,7 @@ class DelayedDefinitions:
         frame = definition.entityset[definition.child_dataframe_name]
         time = IdentityFeature(frame.ww[frame.ww.time_index])
         # Data that end before the cutoff end the window; only a row that sees beyond its cutoff has a window that ends there.
-        primitive = Within(definition.use_previous.delta_obj, pd.Timedelta(min(self.delay, 0), "us"))
+        primitive = WithinWindow(definition.use_previous.delta_obj, pd.Timedelta(min(self.delay, 0), "us"))
         name = f"within {definition.use_previous.get_name()}" + (
             f" and {where.get_name()}" if where is not None else ""
         )

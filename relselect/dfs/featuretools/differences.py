@@ -22,13 +22,17 @@ from relselect.dfs.plan.feature import Aggregate, Feature, Hop, Route
 if TYPE_CHECKING:
     from relselect.dfs.plan.schema import Schema, TableSchema
 
-__all__ = ["COUNT_MISSING", "Difference", "difference"]
+__all__ = ["COUNT_MISSING", "Difference", "Inexpressible", "difference"]
 
 A = Aggregate
 
 
+class Inexpressible(Exception):
+    """A plan has no feature for a definition of featuretools, or featuretools no definition for a feature."""
+
+
 class Difference(StrEnum):
-    """What may make a feature differ from the definition that looks like it in featuretools."""
+    """Why the values of a feature may differ from those of the featuretools definition of the same name."""
 
     CLOCK = "the moment from which a row counts"
     HIDDEN = "rows whose value is not there"

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import warnings
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 import featuretools as ft
 
-from relselect.dfs.featuretools.frames import column_types, sheet
+from relselect.dfs.featuretools.frames import column_types, featuretools_table
 from relselect.dfs.featuretools.layout import INDEX, TABLE, Edge, Layout, Node, layout_of
 from relselect.dfs.plan.routes import check_depth
 from relselect.dfs.plan.schema import Schema
 
 if TYPE_CHECKING:
-    from relselect.problem import Problem
+    from relselect.hashing import digest_of
+from relselect.problem import Problem
 
 __all__ = ["entityset", "filled", "identifier"]
 
@@ -70,7 +70,7 @@ def filled(
 def _add(
     found: Any, problem: Problem, node: Node, wanted: Collection[str] | None, edges: list[Edge], data: bool
 ) -> None:
-    made = sheet(problem, node.table, wanted, data=data)
+    made = featuretools_table(problem, node.table, wanted, data=data)
     keys = {edge.column for edge in edges}
     spare = [column for column in made.keys if column not in keys]
     names = {INDEX: node.index}
@@ -92,4 +92,4 @@ def identifier(problem: Problem, layout: Layout, columns: Mapping[str, Collectio
     types = {table: dict(column_types(problem, table)) for table in sorted(set(layout.tables.values()))}
     read = sorted((name, sorted(kept)) for name, kept in (columns or {}).items())
     said = f"{Schema.of(problem)} {types} {layout} {read} {data}"
-    return f"{problem.database.name} {hashlib.blake2b(said.encode(), digest_size=6).hexdigest()}"
+    return f"{problem.database.name} {digest_of(said.encode(), 6).hex()}"

@@ -14,7 +14,7 @@ from featuretools.primitives.utils import get_aggregation_primitives, get_transf
 
 from relselect.dfs.featuretools.delayed import dependencies
 from relselect.dfs.featuretools.entityset import entityset
-from relselect.dfs.plan.sources import conditions_of
+from relselect.dfs.plan.column_facts import conditions_of
 from relselect.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -29,7 +29,7 @@ from relselect.problem.visibility import visible_masked
 if TYPE_CHECKING:
     from relselect.problem import Problem
 
-__all__ = ["EARLIEST", "LATEST", "Sheet", "column_types", "moments", "places", "sheet"]
+__all__ = ["EARLIEST", "LATEST", "FeaturetoolsTable", "column_types", "moments", "places", "featuretools_table"]
 
 Ints = NDArray[np.int64]
 T = SemanticType
@@ -49,7 +49,7 @@ _LOGICAL = {
 
 
 @dataclass(frozen=True)
-class Sheet:
+class FeaturetoolsTable:
     """A table for featuretools.
 
     Attributes:
@@ -98,7 +98,9 @@ def moments(ticks: Ints) -> NDArray[Any]:
     return np.clip(ticks, EARLIEST, LATEST).astype("datetime64[us]").astype("datetime64[ns]")
 
 
-def sheet(problem: Problem, table: str, columns: Collection[str] | None = None, *, data: bool = True) -> Sheet:
+def featuretools_table(
+    problem: Problem, table: str, columns: Collection[str] | None = None, *, data: bool = True
+) -> FeaturetoolsTable:
     """Return a table as featuretools reads it.
 
     Args:
@@ -107,7 +109,7 @@ def sheet(problem: Problem, table: str, columns: Collection[str] | None = None, 
         columns: The columns that are read; None for all. Index, foreign keys and times are always there.
         data: Whether to fill in the rows.
     """
-    return _Writer(problem, problem.database[table], columns, data).sheet()
+    return _Writer(problem, problem.database[table], columns, data).featuretools_table()
 
 
 class _Writer:
@@ -123,7 +125,7 @@ class _Writer:
         self.types: dict[str, str] = {}
         self.clocks: dict[str, list[str]] = {}
 
-    def sheet(self) -> Sheet:
+    def featuretools_table(self) -> FeaturetoolsTable:
         self._put(INDEX, "IntegerNullable", lambda: places(self.problem, self.table.name))
         for place, column in enumerate(self.keys):
             self._put(column, "IntegerNullable", partial(self._parents, place))
@@ -139,7 +141,7 @@ class _Writer:
             self._put_time(ALWAYS_THERE, lambda: np.full(self.table.num_rows, EARLIEST, dtype=np.int64))
         time = ALWAYS_THERE if ALWAYS_THERE in self.values else self.table.time
         frame = pd.DataFrame(self.values).sort_values(INDEX, ignore_index=True)
-        return Sheet(frame, self.types, tuple(self.keys), time, self.clocks)
+        return FeaturetoolsTable(frame, self.types, tuple(self.keys), time, self.clocks)
 
     def _is_read(self, column: str, kind: SemanticType) -> bool:
         taken = column in self.values or column not in self.table.columns

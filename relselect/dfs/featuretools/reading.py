@@ -12,7 +12,7 @@ from featuretools.feature_base import AggregationFeature, DirectFeature, Identit
 
 from relselect.database.columns import as_text
 from relselect.database.table import SemanticType
-from relselect.dfs.featuretools.differences import difference
+from relselect.dfs.featuretools.differences import Inexpressible, difference
 from relselect.dfs.featuretools.frames import column_types
 from relselect.dfs.featuretools.layout import Edge, layout_within
 from relselect.dfs.plan.checks import definition_problems, schema_problems
@@ -23,7 +23,7 @@ from relselect.dfs.plan.schema import Schema
 if TYPE_CHECKING:
     from relselect.problem import Problem
 
-__all__ = ["Reader", "from_featuretools"]
+__all__ = ["DefinitionReader", "from_featuretools"]
 
 A, T = Aggregate, SemanticType
 
@@ -59,10 +59,6 @@ _SETTINGS: Mapping[type, Callable[[Any], bool]] = {
 }
 
 
-class _CannotSay(Exception):
-    """The plan has no words for a definition."""
-
-
 @dataclass(frozen=True)
 class _Value:
     """What a definition gives: a feature, and whether it is of the stored value, not of a number made from it.
@@ -86,14 +82,14 @@ def from_featuretools(definitions: Sequence[Any], problem: Problem) -> tuple[Pla
             columns and foreign keys have the names of the database's.
         problem: The problem.
     """
-    reader = Reader(problem)
+    reader = DefinitionReader(problem)
     found = [(definition, reader.read(definition)) for definition in definitions]
     features = dict.fromkeys(feature for _, feature in found if feature is not None)
     plan = Plan(problem.entity, tuple(features), reader.schema)
     return plan, [definition for definition, feature in found if feature is None]
 
 
-class Reader:
+class DefinitionReader:
     """Reads definitions of one problem.
 
     Args:
@@ -113,7 +109,7 @@ class Reader:
             if self._table(definition) != self.problem.entity:
                 return None
             value = self._value(definition)
-        except _CannotSay:
+        except Inexpressible:
             return None
         text = value.stored and value.feature.type == T.TEXT
         return None if text else value.feature
@@ -122,19 +118,19 @@ class Reader:
         if id(definition) not in self._read:
             try:
                 value: _Value | None = self._checked(self._made(definition), self._table(definition))
-            except _CannotSay:
+            except Inexpressible:
                 value = None
             self._read[id(definition)] = definition, value
         found = self._read[id(definition)][1]
         if found is None:
-            raise _CannotSay
+            raise Inexpressible
         return found
 
     def _checked(self, value: _Value, table: str) -> _Value:
         feature = value.feature
         timed = feature.type == T.TIMESTAMP or feature.aggregate in (*_OF_TIMES.values(), A.TREND)
         if (timed and not self.dated) or definition_problems(feature) or schema_problems(feature, table, self.schema):
-            raise _CannotSay
+            raise Inexpressible
         return value
 
     def _made(self, definition: Any) -> _Value:
@@ -149,20 +145,20 @@ class Reader:
             return self._transformed(definition)
         if kind is AggregationFeature:
             return _Value(self._aggregated(definition))
-        raise _CannotSay
+        raise Inexpressible
 
     def _column(self, definition: Any) -> _Value:
         table, column = self._table(definition), definition.column_name
         kind = column_types(self.problem, table).get(column)
         if kind is None or self._is(definition, "index", "foreign_key"):
-            raise _CannotSay
+            raise Inexpressible
         return _Value(Feature(A.DIRECT, (), column, kind), stored=True)
 
     def _transformed(self, definition: Any) -> _Value:
         inner = self._value(definition.base_features[0])
         wanted = {p.TimeSince: T.TIMESTAMP, p.NumCharacters: T.TEXT}.get(type(definition.primitive))
         if not inner.stored or inner.feature.aggregate != A.DIRECT or inner.feature.type != wanted:
-            raise _CannotSay
+            raise Inexpressible
         return replace(inner, stored=False)
 
     def _aggregated(self, definition: Any) -> Feature:
@@ -171,13 +167,13 @@ class Reader:
         kind, bases = type(primitive), definition.base_features
         timeless = rows["window"] is not None and self.schema.tables[hops[-1].table].time is None
         if timeless or not _SETTINGS.get(kind, lambda _: True)(primitive):
-            raise _CannotSay
+            raise Inexpressible
         if kind is p.Count and self._is(bases[0], "index"):
             return self._exact([Feature(A.COUNT, hops, **rows)], definition)
         if kind in _OF_TIMES and self._is_time(bases[0]):
             return self._exact([Feature(_OF_TIMES[kind], hops, **rows)], definition)
         if kind not in _OF_VALUES or (kind is p.Trend and not self._is_time(bases[1])):
-            raise _CannotSay
+            raise Inexpressible
         return self._exact(_candidates(_OF_VALUES[kind], hops, self._value(bases[0]), rows), definition)
 
     def _exact(self, candidates: Sequence[Feature], definition: Any) -> Feature:
@@ -186,20 +182,20 @@ class Reader:
         for feature in candidates:
             if not definition_problems(feature) and difference(feature, table, self.schema) is None:
                 return feature
-        raise _CannotSay
+        raise Inexpressible
 
     def _where(self, definition: Any) -> Condition | None:
         where = definition.where
         if where is None:
             return None
         if type(where) is not TransformFeature or type(where.primitive) is not p.EqualScalar:
-            raise _CannotSay
+            raise Inexpressible
         (base,) = where.base_features
         if type(base) is not IdentityFeature:
-            raise _CannotSay
+            raise Inexpressible
         feature = self._column(base).feature
         if feature.type == T.TIMESTAMP:
-            raise _CannotSay
+            raise Inexpressible
         return Condition(feature.column or "", self._word(base, where.primitive.value))
 
     def _word(self, base: Any, value: Any) -> str:
@@ -227,14 +223,14 @@ class Reader:
         for forward, link in definition.relationship_path:
             edge = edges.get((link._parent_dataframe_name, link._child_dataframe_name, link._child_column_name))
             if edge is None:
-                raise _CannotSay
+                raise Inexpressible
             hops.append(Hop(tables[edge.parent if forward else edge.child], edge.key, down=not forward))
         return tuple(hops)
 
     def _table(self, definition: Any) -> str:
         tables = self._layout(definition.entityset)[2]
         if definition.dataframe_name not in tables:
-            raise _CannotSay
+            raise Inexpressible
         return tables[definition.dataframe_name]
 
     def _layout(self, entityset: Any) -> tuple[Any, dict[tuple[str, ...], Edge], dict[str, str]]:
@@ -264,6 +260,6 @@ def _window(length: Any) -> int | None:
         return None
     units = length.times
     if not units or not set(units) <= {"ms", "s", "m", "h", "d", "w"}:
-        raise _CannotSay
+        raise Inexpressible
     total = sum((pd.Timedelta(value, unit) for unit, value in units.items()), pd.Timedelta(0))
     return int(total.value // 1000)

@@ -13,7 +13,7 @@ from featuretools.feature_base import AggregationFeature, DirectFeature, Identit
 
 from relselect.database.clock import DAY
 from relselect.database.table import SemanticType
-from relselect.dfs.featuretools.differences import COUNT_MISSING, Difference, difference
+from relselect.dfs.featuretools.differences import COUNT_MISSING, Difference, Inexpressible, difference
 from relselect.dfs.featuretools.layout import Edge, Layout, layout_within
 from relselect.dfs.plan.feature import Aggregate, Feature, Route
 from relselect.errors import PlanError
@@ -54,10 +54,6 @@ _OF_AGES = {A.MIN: A.MAX, A.MAX: A.MIN}
 _UNITS = (("d", DAY), ("h", DAY // 24), ("m", DAY // 1440), ("s", 1_000_000), ("ms", 1_000))
 
 
-class _CannotSay(Exception):
-    """featuretools has no words for a feature."""
-
-
 def to_featuretools(plan: Plan, entityset: Any, *, nearest: bool = False) -> list[Any]:
     """Return featuretools' definitions of a plan's features, None where it cannot express one.
 
@@ -95,7 +91,7 @@ class _Writer:
             return None
         try:
             return self._made(feature, self.layout.entity)
-        except (_CannotSay, AssertionError):
+        except (Inexpressible, AssertionError):
             # featuretools asserts that a primitive takes what it is given
             return None
 
@@ -104,8 +100,8 @@ class _Writer:
 
     def _made(self, feature: Feature, node: str) -> Any:
         timed = feature.type == T.TIMESTAMP or feature.aggregate in (*_OF_TIMES, A.TREND) or feature.window is not None
-        if feature.aggregate in (A.CALENDAR, A.DELAY, A.ROW) or (timed and self.schema.time_kind != "timestamp"):
-            raise _CannotSay
+        if feature.of_task_row or (timed and self.schema.time_kind != "timestamp"):
+            raise Inexpressible
         up, down, _ = feature.parts
         climbed = self._walk(node, up)
         owner = climbed[-1].parent if climbed else node
@@ -118,7 +114,7 @@ class _Writer:
         edges = self._walk(owner, down)
         rows = edges[-1].child
         if feature.window is not None and self._time(rows) is None:
-            raise _CannotSay
+            raise Inexpressible
         climbed = self._walk(rows, then)
         value = self._value(feature, rows, climbed)
         conditions = self._conditions(feature, rows, climbed, value)
@@ -171,7 +167,7 @@ class _Writer:
 
     def _column(self, node: str, column: str | None) -> Any:
         if column is None or column not in self._frame(node).columns:
-            raise _CannotSay
+            raise Inexpressible
         if (node, column) not in self._columns:
             self._columns[node, column] = IdentityFeature(self.entityset[node].ww[column])
         return self._columns[node, column]
@@ -180,7 +176,7 @@ class _Writer:
         """Return whether a value is the one that a word stands for."""
         scalar = typed(word, str(value.column_schema.logical_type))
         if scalar is None:
-            raise _CannotSay
+            raise Inexpressible
         return TransformFeature([value], p.EqualScalar(scalar))
 
     def _lifted(self, found: Any, climbed: list[Edge]) -> Any:
@@ -194,7 +190,7 @@ class _Writer:
         for hop in route:
             edge = self.layout.step(node, hop)
             if edge is None:
-                raise _CannotSay
+                raise Inexpressible
             edges.append(edge)
             node = edge.child if hop.down else edge.parent
         return edges
@@ -248,7 +244,7 @@ def _primitive(feature: Feature, boolean: bool) -> Any:
     if boolean and aggregate == A.SUM:
         return p.NumTrue()
     if aggregate not in _OF_VALUES:
-        raise _CannotSay
+        raise Inexpressible
     return _OF_VALUES[aggregate]()
 
 
@@ -258,5 +254,5 @@ def _length(window: int | None) -> Any:
         return None
     unit, ticks = next(((unit, ticks) for unit, ticks in _UNITS if window % ticks == 0), (None, 1))
     if unit is None:
-        raise _CannotSay
+        raise Inexpressible
     return ft.Timedelta(window // ticks, unit)

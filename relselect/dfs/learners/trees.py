@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from relselect.files import write_json, write_text
+
 __all__ = ["Trees"]
 
 Floats = NDArray[np.float64]
@@ -65,9 +67,9 @@ class Trees:
             "centre": self.centre,
             "scale": self.scale,
         }
-        (folder / "trees.json").write_text(json.dumps(head), encoding="utf-8")
+        write_json(folder / "trees.json", head)
         for number, text in enumerate(self.texts):
-            (folder / f"trees_{number}.txt").write_text(text, encoding="utf-8")
+            write_text(folder / f"trees_{number}.txt", text)
 
     @classmethod
     def load(cls, folder: Path) -> Trees:

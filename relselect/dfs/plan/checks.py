@@ -1,4 +1,4 @@
-"""What is wrong with a feature's definition, and what of a plan a database lacks: everything at once, each with its way out."""
+"""Validates feature definitions, and plans against a schema. All problems are reported at once, each with a way to solve it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ __all__ = ["declaration_problems", "definition_problems", "plan_problems", "sche
 
 A, T = Aggregate, SemanticType
 
-_OF_TASK_ROW = frozenset({A.CALENDAR, A.DELAY, A.ROW})
 _OF_ROWS = frozenset({A.COUNT, A.SINCE_LAST, A.SINCE_FIRST, A.TIME_BETWEEN})
 _CODED = frozenset({A.NUM_UNIQUE, A.MODE, A.ENTROPY, A.SHARE})
 _NUMBERS = frozenset({T.NUMERICAL, T.BOOLEAN, T.TEXT})
@@ -38,7 +37,7 @@ _READS: dict[Aggregate, frozenset[SemanticType]] = {
 
 
 def definition_problems(feature: Feature) -> list[str]:
-    """Return what is wrong with a definition, whatever the database; nested features included.
+    """Return the problems of a definition that need no database to see, those of nested features included.
 
     >>> [problem] = definition_problems(Feature(Aggregate.QUANTILE, (Hop("orders", "customer", True),), "total"))
     >>> problem
@@ -56,7 +55,7 @@ def definition_problems(feature: Feature) -> list[str]:
 
 def _problems(feature: Feature) -> Iterator[str]:
     _, down, _ = feature.parts
-    if feature.aggregate in _OF_TASK_ROW:
+    if feature.of_task_row:
         yield from _of_task_row(feature)
         return
     if feature.aggregate == A.DIRECT:
@@ -123,8 +122,8 @@ def _of_base(feature: Feature) -> Iterator[str]:
     _, down, then = feature.parts
     if len(down) != 1 or then:
         yield "nests a feature, so its path must end with its only step down. Put further steps into the nested feature."
-    if feature.base.aggregate in _OF_TASK_ROW:
-        yield "nests what the task row says, which no other row has. Nest a feature of rows."
+    if feature.base.of_task_row:
+        yield "nests a feature of the task row, which no other row has. Nest a feature of rows."
     if feature.base.categorical != (feature.type == T.CATEGORICAL):
         wanted = T.CATEGORICAL if feature.base.categorical else T.NUMERICAL
         yield f"has type {feature.type}, the nested feature gives {wanted} values. Set type to {wanted}."
@@ -135,16 +134,16 @@ def _of_base(feature: Feature) -> Iterator[str]:
 
 
 def schema_problems(feature: Feature, entity: str, schema: Schema) -> list[str]:
-    """Return what of a feature a database lacks: tables, keys, columns, and columns of another type.
+    """Return the tables, keys and columns that a feature reads and a database lacks, and columns of another type.
 
     Args:
         feature: The feature.
         entity: The table its path starts at.
-        schema: What the database offers.
+        schema: The schema of the database.
     """
     if feature.aggregate == A.CALENDAR and schema.time_kind != "timestamp":
         return [f"{feature.name}: the task's cutoffs are no dates. Leave the feature out."]
-    if feature.aggregate in _OF_TASK_ROW:
+    if feature.of_task_row:
         return []
     here = entity
     for hop in feature.path:
@@ -184,13 +183,14 @@ def _column_problem(schema: Schema, table: str, column: str, kind: SemanticType 
 
 
 def declaration_problems(features: Iterable[Feature], entity: str, made: Schema, found: Schema) -> list[str]:
-    """Return which times the plan was made under are declared otherwise: a time that is gone would show the future.
+    """Return the times and masks that the plan was made with and the database no longer declares: without them features
+    would read the future.
 
     Args:
         features: The plan's features.
         entity: The table they are about.
-        made: What the plan was made for.
-        found: What the database declares.
+        made: The schema that the plan was made with.
+        found: The schema of the database at hand.
     """
     used = {entity, *(table for feature in features for table in feature.tables)}
     problems = []
@@ -208,7 +208,7 @@ def declaration_problems(features: Iterable[Feature], entity: str, made: Schema,
 
 
 def plan_problems(entity: str, features: Iterable[Feature], schema: Schema | None) -> list[str]:
-    """Return everything wrong with a plan, each problem once: definitions, equal names and, given a schema, what it lacks."""
+    """Return all problems of a plan, each once: definitions, equal names and, given a schema, what the schema lacks."""
     found: list[str] = []
     seen: dict[str, Feature] = {}
     if schema is not None and entity not in schema.tables:

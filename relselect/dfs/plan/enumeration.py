@@ -1,12 +1,12 @@
-"""The default plan: which features a database offers for a task, the most promising first, never more than a cap.
+"""Enumerates the default plan: features of a task by priority, up to a cap. Nothing is computed for task rows.
 
 The vocabulary is featuretools': aggregates of related rows, of their parents' columns, of aggregates, and parents' columns,
 as deep as asked. It is enumerated here rather than by `featuretools.dfs`, which takes over two seconds to import, about five
 more (18,000 definitions) on a schema of 27 tables, and recurses endlessly on self references unless tables are copied first.
 
 Features come in streams (see `_streams`), merged in fixed proportions; the cap cuts the merged list, so a smaller plan is
-the beginning of a larger one. Within a stream the promising aggregates and the first columns of every route come first: no
-wide table crowds out the others.
+the beginning of a larger one. Within a stream the aggregates of high priority and the first columns of every route come
+first, so that no wide table crowds out the others.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ import pyarrow as pa
 
 from relselect.database.clock import DAY
 from relselect.database.table import SemanticType
+from relselect.dfs.plan.column_facts import columns_of, conditions_of, looks_like_code, top_values
 from relselect.dfs.plan.feature import CALENDAR_PARTS, Aggregate, Condition, Feature, Route
 from relselect.dfs.plan.nesting import nested_features
 from relselect.dfs.plan.plan import Plan
-from relselect.dfs.plan.relations import Options, Relation, Source, by_promise, relations_of
+from relselect.dfs.plan.relations import EnumerationOptions, Relation, ValueSource, by_priority, relations_of
 from relselect.dfs.plan.routes import check_depth, routes
 from relselect.dfs.plan.schema import Schema
-from relselect.dfs.plan.sources import columns_of, conditions_of, looks_like_code, top_values
 from relselect.dfs.plan.windows import given_windows
 from relselect.errors import ConfigError
 from relselect.problem import LABELS
@@ -41,7 +41,7 @@ __all__ = ["DEFAULT", "MAX_FEATURES", "RICH", "default_plan", "routes"]
 MAX_FEATURES = 600
 #: Windows of a relation at most.
 _WINDOWS = 2
-#: Values whose shares are features, and whose rows are aggregated apart.
+#: Values per column that become shares, and that become conditions.
 _SHARES, _CONDITIONS = 3, 2
 #: Numerical columns whose means are taken under a condition.
 _MEANS = 3
@@ -49,7 +49,7 @@ _MEANS = 3
 _LEVELS = (0.1, 0.9)
 
 A, T = Aggregate, SemanticType
-#: Aggregates, the most promising first; the number is the window's rank (`Relation.windows`), None all history.
+#: Aggregates by priority, with the number of the window (in `Relation.windows`), None for all history.
 _ORDER: tuple[tuple[Aggregate, int | None], ...] = (
     (A.COUNT, None),
     (A.SINCE_LAST, None),
@@ -91,7 +91,7 @@ _ORDER: tuple[tuple[Aggregate, int | None], ...] = (
     (A.TIME_BETWEEN, 0),
     (A.FIRST, None),
 )
-#: Aggregates that are taken over further windows, where more than two are asked for.
+#: Aggregates over the third and later windows, where the user gives so many.
 _FURTHER = (A.COUNT, A.MEAN, A.PERCENT_TRUE, A.SUM, A.MAX, A.MIN, A.STD, A.SHARE, A.NUM_UNIQUE)
 _OF_TYPE: dict[SemanticType, frozenset[Aggregate]] = {
     T.NUMERICAL: frozenset({A.MEAN, A.LAST, A.MAX, A.MIN, A.STD, A.SUM, A.FIRST}),
@@ -121,9 +121,9 @@ _SHARES_OF = {
     "three steps": 1.0,
 }
 _OF_COLUMNS, _OF_CONDITIONS, _OF_NESTED = 3.0, 1.5, 1.5
-#: What is dropped for children's parents, whose values repeat: totals and counts say little.
+#: Not used for parents of children: their values repeat, so totals mean little.
 _NOT_OF_PARENTS = frozenset({A.SUM, A.FIRST, A.SINCE_FIRST})
-#: Aggregates under a condition; the number is the numerical column, None for rows; the last is the window's rank.
+#: Aggregates under a condition: aggregate, number of the numerical column (None for rows), number of the window.
 _WHERE: tuple[tuple[Aggregate, int | None, int | None], ...] = (
     (A.COUNT, None, None),
     (A.SINCE_LAST, None, None),
@@ -151,11 +151,11 @@ def default_plan(
         depth: Steps of a path at most, 1 to 3 (labels of siblings count as 2).
         cap: Features at most.
         aggregates: Aggregates of related rows, instead of `DEFAULT`.
-        windows: Lengths such as "60d" (units in integer-time databases), instead of those that the data suggest; an empty
-            list for none.
-        where: Whether rows are also aggregated under a condition.
+        windows: Lengths such as "60d" (units in integer-time databases) instead of those chosen from the data; an empty list
+            for none.
+        where: Whether rows are also aggregated under conditions.
         nested: Whether aggregates are aggregated.
-        rich: Whether medians, quantiles, skewness, trends, entropies and times between rows are offered as well.
+        rich: Whether medians, quantiles, skewness, trends, entropies and times between rows are included as well.
 
     Raises:
         ConfigError: An option is not understood.
@@ -164,7 +164,7 @@ def default_plan(
     if cap < 1:
         raise ConfigError("max_features", cap, "must be one or more", "Allow more features")
     chosen = _aggregates(aggregates) if aggregates is not None else RICH if rich else DEFAULT
-    options = Options(chosen, given_windows(windows), _WINDOWS, where, nested)
+    options = EnumerationOptions(chosen, given_windows(windows), _WINDOWS, where, nested)
     features = islice(_unique(_merged(_streams(problem, depth, options))), cap)
     return Plan(problem.entity, tuple(features), Schema.of(problem))
 
@@ -178,8 +178,8 @@ def _aggregates(names: Collection[str]) -> frozenset[Aggregate]:
     return frozenset(Aggregate(str(name).lower()) for name in names)
 
 
-def _streams(problem: Problem, depth: int, options: Options) -> list[tuple[float, Iterator[Feature]]]:
-    """Return streams of features with the shares at which they are merged; what the task row says comes first."""
+def _streams(problem: Problem, depth: int, options: EnumerationOptions) -> list[tuple[float, Iterator[Feature]]]:
+    """Return streams of features with the shares at which they are merged; features of the task row come first."""
     found = routes(problem, depth)
     relations = relations_of(problem, found, options)
     by_kind: dict[str, list[Relation]] = {kind: [] for kind in _SHARES_OF}
@@ -229,7 +229,7 @@ def _unique(features: Iterator[Feature]) -> Iterator[Feature]:
 
 
 def _own(problem: Problem) -> Iterator[Feature]:
-    """Yield what the task row itself says."""
+    """Yield features of the task row itself."""
     frame = problem.rows("train").features
     for column in problem.task.feature_columns:
         kind = row_type(frame[column].type) if frame is not None else None
@@ -244,7 +244,7 @@ def _own(problem: Problem) -> Iterator[Feature]:
 
 
 def row_type(dtype: pa.DataType) -> SemanticType | None:
-    """Return how a task-row feature of an Arrow type is read, None if it is not."""
+    """Return the semantic type as which a task-row feature of an Arrow type is read; None if it is not read."""
     if pa.types.is_timestamp(dtype) or pa.types.is_date(dtype):
         return T.TIMESTAMP
     if pa.types.is_string(dtype) or pa.types.is_large_string(dtype) or pa.types.is_dictionary(dtype):
@@ -253,7 +253,7 @@ def row_type(dtype: pa.DataType) -> SemanticType | None:
 
 
 def _columns(problem: Problem, ways: Sequence[Route]) -> Iterator[Feature]:
-    """Yield the columns of the entity's row and of the rows above it: those of nearer rows first, then column by column."""
+    """Yield the columns of the entity's row and of its parents: nearer rows first, then column by column."""
     for length in range(max(map(len, ways)) + 1):
         here = [route for route in ways if len(route) == length]
         tables = [columns_of(problem, route[-1].table if route else problem.entity) for route in here]
@@ -263,17 +263,17 @@ def _columns(problem: Problem, ways: Sequence[Route]) -> Iterator[Feature]:
                     yield Feature(A.DIRECT, route, *columns[place])
 
 
-def _aggregated(relations: Sequence[Relation], options: Options) -> Iterator[Feature]:
+def _aggregated(relations: Sequence[Relation], options: EnumerationOptions) -> Iterator[Feature]:
     """Yield plain aggregates of relations."""
     most = max((len(relation.windows) for relation in relations), default=0)
     further = [(aggregate, role) for role in range(2, most) for aggregate in _FURTHER]
     order = [step for step in (*_ORDER, *further) if step[0] in options.aggregates]
-    return by_promise(relations, lambda relation: relation.sources, order, _made)
+    return by_priority(relations, lambda relation: relation.sources, order, _made)
 
 
-def _made(relation: Relation, source: Source, step: tuple[Aggregate, int | None]) -> Iterator[Feature]:
+def _made(relation: Relation, source: ValueSource, step: tuple[Aggregate, int | None]) -> Iterator[Feature]:
     aggregate, role = step
-    if not relation.offers(aggregate, role) or aggregate not in _offered(relation, source, role):
+    if not relation.allows(aggregate, role) or aggregate not in _offered(relation, source, role):
         return
     window = None if role is None else relation.windows[role]
     make = partial(Feature, aggregate, relation.route, source.column, source.kind, window=window)
@@ -286,7 +286,7 @@ def _made(relation: Relation, source: Source, step: tuple[Aggregate, int | None]
         yield make()
 
 
-def _offered(relation: Relation, source: Source, role: int | None) -> frozenset[Aggregate]:
+def _offered(relation: Relation, source: ValueSource, role: int | None) -> frozenset[Aggregate]:
     """Return the aggregates of a source, those of a rich plan included."""
     _, _, then = relation.parts
     if source.column is None:
@@ -297,22 +297,22 @@ def _offered(relation: Relation, source: Source, role: int | None) -> frozenset[
     return allowed - _NOT_OF_PARENTS if then else allowed
 
 
-def _conditional(problem: Problem, relations: Sequence[Relation], options: Options) -> Iterator[Feature]:
-    """Yield numbers, times since and means of the rows of which a column has a frequent value."""
+def _conditional(problem: Problem, relations: Sequence[Relation], options: EnumerationOptions) -> Iterator[Feature]:
+    """Yield counts, times since and means of the rows in which a column has a frequent value."""
 
     def make(
         relation: Relation, found: tuple[str, str], step: tuple[Aggregate, int | None, int | None]
     ) -> Iterator[Feature]:
         aggregate, place, role = step
         numbers = [source for source in relation.sources if source.kind == T.NUMERICAL and source.column is not None]
-        if not relation.offers(aggregate, role) or (place is not None and place >= len(numbers)):
+        if not relation.allows(aggregate, role) or (place is not None and place >= len(numbers)):
             return
         column, kind = (None, T.NUMERICAL) if place is None else numbers[place]
         if column != found[0]:
             window = None if role is None else relation.windows[role]
             yield Feature(aggregate, relation.route, column, kind, window=window, where=Condition(*found))
 
-    several = [relation for relation in relations if relation.rates.most > 1]
+    several = [relation for relation in relations if relation.counts.most > 1]
     order = [step for step in _WHERE if step[0] in options.aggregates]
     lanes = {relation.route: conditions_of(problem, relation.table, _CONDITIONS) for relation in several}
-    return by_promise(several, lambda relation: lanes[relation.route], order, make)
+    return by_priority(several, lambda relation: lanes[relation.route], order, make)

@@ -1,7 +1,7 @@
-"""What a feature is: a frozen definition with a stable name, an English description and a JSON form.
+"""The definition of a feature: a frozen dataclass with a stable name, an English description and a JSON form.
 
-The vocabulary is featuretools' (`MEAN(orders[customer].total)`), with what it cannot say added: windows that end at the
-cutoff, shares of a category, quantiles, calendar parts. Nothing here computes or chooses features.
+The vocabulary is featuretools' (`MEAN(orders[customer].total)`) and more: windows of any length, shares of a category,
+quantiles, calendar parts. Features are neither computed nor chosen here.
 """
 
 from __future__ import annotations
@@ -53,6 +53,9 @@ class Aggregate(StrEnum):
 _KEEPS_VALUE = (Aggregate.DIRECT, Aggregate.FIRST, Aggregate.LAST, Aggregate.MODE, Aggregate.ROW)
 
 
+_OF_TASK_ROW = (Aggregate.CALENDAR, Aggregate.DELAY, Aggregate.ROW)
+
+
 @dataclass(frozen=True)
 class Hop:
     """One step along a foreign key.
@@ -86,7 +89,7 @@ def split_path(path: Route) -> tuple[Route, Route, Route]:
 
 @dataclass(frozen=True)
 class Condition:
-    """Rows that are aggregated: those whose `column`, read as text, equals `value`; a missing value equals nothing.
+    """Restricts an aggregate to rows whose `column`, read as text, equals `value`; a missing value equals nothing.
 
     Attributes:
         column: A column of the rows aggregated: of the table that the steps down end at.
@@ -103,16 +106,16 @@ class Feature:
 
     Attributes:
         aggregate: How rows become a number.
-        path: Steps from the entity; empty for the entity's own columns and for what the task row itself says.
+        path: Steps from the entity; empty for the entity's own columns and for features of the task row itself.
         column: The column read; None for counts, times since and nested features. The calendar part for CALENDAR.
         type: The semantic type of what is read; KEY with NUM_UNIQUE counts different parents at the end of the path.
         category: The value whose share is taken.
         window: Length in ticks of the window that ends at the cutoff, or where the row's data end if they are older (see
             `window_start`); None for all history.
         level: The quantile's level, in (0, 1); None for other aggregates.
-        where: Aggregate only rows that meet it.
-        base: Read instead of a column: this feature of each row at the end of the path, whose steps down are one. It is
-            computed for that row as if it were the entity, at the task row's own cutoff and asof.
+        where: Aggregate only the rows that meet this condition; None for all rows.
+        base: A nested feature, aggregated instead of a column. It is computed for each row at the end of the path as if that
+            row were the entity, at the task row's own cutoff and asof. The path then has exactly one step down, its last.
     """
 
     aggregate: Aggregate
@@ -131,6 +134,11 @@ class Feature:
         return self.type == SemanticType.CATEGORICAL and self.aggregate in _KEEPS_VALUE
 
     @property
+    def of_task_row(self) -> bool:
+        """Whether the feature reads the task row itself: its cutoff, its delay, its declared columns."""
+        return self.aggregate in _OF_TASK_ROW
+
+    @property
     def depth(self) -> int:
         """Steps of the path, those of a nested feature included."""
         return len(self.path) + (self.base.depth if self.base else 0)
@@ -147,7 +155,7 @@ class Feature:
         >>> Feature(Aggregate.MAX, (orders,), base=per_order, where=Condition("status", "paid"), window=30 * DAY).name
         'MAX(orders[customer].COUNT(lines[order]) WHERE status = paid, 30d)'
         """
-        if self.aggregate in (Aggregate.CALENDAR, Aggregate.DELAY, Aggregate.ROW):
+        if self.of_task_row:
             return f"{self.aggregate.upper()}({self.column})" if self.column else self.aggregate.upper()
         steps = ".".join(f"{hop.table}[{hop.key}]" if hop.down else f"{hop.table}({hop.key})" for hop in self.path)
         inside = ".".join(filter(None, [steps, self._read_name]))
@@ -161,7 +169,7 @@ class Feature:
 
     @property
     def _read_name(self) -> str | None:
-        """What is read; a nested column in brackets, for without them it would be the name of the plain path."""
+        """What is read. A nested column stands in brackets: without them this would be the name of the plain path."""
         if self.base is None:
             return self.column
         return f"({self.base.name})" if self.base.aggregate == Aggregate.DIRECT else self.base.name
@@ -188,7 +196,7 @@ class Feature:
         return self.base.source(end) if self.base is not None else (end, self.column or "")
 
     def describe(self, entity: str) -> str:
-        """Return what the feature is, in a sentence for readers.
+        """Return the feature's description in English, exact enough to compute it by hand.
 
         >>> from relselect.database.clock import DAY
         >>> orders, lines = Hop("orders", "customer", True), Hop("lines", "order", True)
@@ -230,7 +238,7 @@ class Feature:
 
 
 def _sentence(feature: Feature, owner: str) -> str:
-    """Return what a feature of some row is, the row named by words such as "the customers row"."""
+    """Return the description of a feature of a row that is called `owner`, such as "the customers row"."""
     own = english.OF_TASK_ROW.get(feature.aggregate)
     if own is not None:
         return own.format(feature.column)
@@ -297,7 +305,11 @@ _CONDITION: dict[str, Any] = {"column": str, "value": str}
 
 
 def _fields(data: Any, wanted: Mapping[str, Any], known: Iterable[str], *, needed: bool = False) -> dict[str, Any]:
-    """Return the wanted fields of a JSON object, refusing other names and types."""
+    """Return the wanted fields of a JSON object.
+
+    Raises:
+        ValueError: A field is unknown, missing or of the wrong type.
+    """
     if not isinstance(data, Mapping):
         raise ValueError(f"holds {data!r} where an object must stand")
     unknown = sorted(set(data) - set(known))

@@ -1,13 +1,13 @@
-"""Which group a feature belongs to, by where it reads from: for summaries, and for taking whole groups out."""
+"""Groups features by where they read from, for summaries and for leaving out whole groups."""
 
 from __future__ import annotations
 
-from relselect.dfs.plan.feature import Aggregate, Feature
+from relselect.dfs.plan.feature import Feature
 from relselect.problem import LABELS
 
 __all__ = ["GROUPS", "group_of"]
 
-#: All groups, the nearer first.
+#: All groups, those nearer to the entity first.
 GROUPS = (
     "task row",
     "own columns",
@@ -25,7 +25,7 @@ GROUPS = (
 def group_of(feature: Feature) -> str:
     """Return a feature's group, one of `GROUPS`, with "under a condition" added for conditional features.
 
-    >>> from relselect.dfs.plan.feature import Hop
+    >>> from relselect.dfs.plan.feature import Aggregate, Hop
     >>> group_of(Feature(Aggregate.COUNT, (Hop("orders", "customer", True),)))
     'children'
     """
@@ -34,7 +34,7 @@ def group_of(feature: Feature) -> str:
 
 
 def _group(feature: Feature) -> str:
-    if feature.aggregate in (Aggregate.CALENDAR, Aggregate.DELAY, Aggregate.ROW):
+    if feature.of_task_row:
         return "task row"
     up, down, then = feature.parts
     if not down:

@@ -1,7 +1,7 @@
-"""Aggregates of aggregates: the mean over a customer's orders of their number of lines.
+"""Enumerates nested features: aggregates of aggregates, such as the mean over a customer's orders of their number of lines.
 
-The inner feature is read for each child row as if it were the entity. Reached through a bridge table, it also tells what
-becomes of the other side: the mean, over a user's ratings, of the mean rating that each rated film has.
+The inner feature is computed for each child row as if that row were the entity. Through a bridge table it reads the other
+side: the mean, over a user's ratings, of the mean rating of each rated film.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from relselect.database.table import SemanticType
+from relselect.dfs.plan.column_facts import columns_of
 from relselect.dfs.plan.feature import Aggregate, Feature, Hop, Route
-from relselect.dfs.plan.relations import Options, Relation, Source, by_promise, relations_of
+from relselect.dfs.plan.relations import EnumerationOptions, Relation, ValueSource, by_priority, relations_of
 from relselect.dfs.plan.routes import down_from
-from relselect.dfs.plan.sources import columns_of
 from relselect.problem import LABELS
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ __all__ = ["nested_features"]
 
 A, T = Aggregate, SemanticType
 
-#: (outer, inner) aggregates, the most promising first; True for the first window of the outer rows.
+#: (outer, inner) aggregates by priority; True to aggregate the outer rows over their first window.
 _ORDER: tuple[tuple[Aggregate, Aggregate, bool], ...] = (
     (A.MEAN, A.COUNT, False),
     (A.MEAN, A.MEAN, False),
@@ -53,7 +53,7 @@ _INNER = {
 _INNER_OF_ROWS = frozenset({A.COUNT, A.SINCE_LAST})
 #: Columns read by inner features.
 _COLUMNS = 4
-#: Pairs of training rows and children at most; beyond it a relation is not nested.
+#: A relation with more pairs of training rows and children is not nested.
 _MOST_PAIRS = 20_000_000
 
 
@@ -66,10 +66,10 @@ class _Pair:
     inner: Route
 
     @cached_property
-    def lanes(self) -> tuple[Source, ...]:
+    def lanes(self) -> tuple[ValueSource, ...]:
         table = self.inner[-1].table
-        columns = [Source(*found) for found in columns_of(self.problem, table) if found[1] in _INNER]
-        return (Source(None, T.NUMERICAL), *columns[:_COLUMNS])
+        columns = [ValueSource(*found) for found in columns_of(self.problem, table) if found[1] in _INNER]
+        return (ValueSource(None, T.NUMERICAL), *columns[:_COLUMNS])
 
     @cached_property
     def timed(self) -> bool:
@@ -79,34 +79,36 @@ class _Pair:
         )
 
 
-def nested_features(problem: Problem, outer: Sequence[Relation], depth: int, options: Options) -> Iterator[Feature]:
-    """Yield nested features, the most promising first.
+def nested_features(
+    problem: Problem, outer: Sequence[Relation], depth: int, options: EnumerationOptions
+) -> Iterator[Feature]:
+    """Yield nested features by priority.
 
     Args:
         problem: The problem.
         outer: The relations of the plan; those whose only step down is their last are nested.
         depth: Steps of all levels together.
-        options: What may be offered.
+        options: Options of the enumeration.
     """
     rows = len(problem.rows("train"))
     pairs = [
         _Pair(problem, relation, inner)
         for relation in outer
-        if _is_outer(relation) and relation.rates.mean * rows <= _MOST_PAIRS
+        if _is_outer(relation) and relation.counts.mean * rows <= _MOST_PAIRS
         for inner in _inner_routes(problem, relation.route[-1], depth - len(relation.route))
         if not inner[0].down or relations_of(problem, [(*relation.route, *inner)], options)
     ]
     order = [step for step in _ORDER if step[0] in options.aggregates and step[1] in options.aggregates]
-    yield from by_promise(pairs, lambda pair: pair.lanes, order, _made)
+    yield from by_priority(pairs, lambda pair: pair.lanes, order, _made)
 
 
 def _is_outer(relation: Relation) -> bool:
     _, down, then = relation.parts
-    return len(down) == 1 and not then and relation.table != LABELS and relation.rates.most > 1
+    return len(down) == 1 and not then and relation.table != LABELS and relation.counts.most > 1
 
 
 def _inner_routes(problem: Problem, last: Hop, steps: int) -> Iterator[Route]:
-    """Yield the routes from the rows that `last` leads down to: down, or over another parent to its other children."""
+    """Yield the routes from the rows that `last` leads down to: to their children, and to other children of other parents."""
     if steps < 1:
         return
     below = [(hop,) for hop in down_from(problem, last.table)]
@@ -121,11 +123,11 @@ def _inner_routes(problem: Problem, last: Hop, steps: int) -> Iterator[Route]:
             yield from ((up, hop) for hop in down_from(problem, key.table))
 
 
-def _made(pair: _Pair, source: Source, step: tuple[Aggregate, Aggregate, bool]) -> Iterator[Feature]:
+def _made(pair: _Pair, source: ValueSource, step: tuple[Aggregate, Aggregate, bool]) -> Iterator[Feature]:
     outer, inner, windowed = step
     allowed = _INNER_OF_ROWS if source.column is None else _INNER[source.kind]
     role = 0 if windowed else None
-    if inner not in allowed or not pair.outer.offers(outer, role) or (inner == A.SINCE_LAST and not pair.timed):
+    if inner not in allowed or not pair.outer.allows(outer, role) or (inner == A.SINCE_LAST and not pair.timed):
         return
     base = Feature(inner, pair.inner, source.column, source.kind)
     yield Feature(outer, pair.outer.route, window=pair.outer.windows[0] if windowed else None, base=base)

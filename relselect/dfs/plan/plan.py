@@ -1,13 +1,12 @@
-"""A plan: which features of an entity, in order of priority. Nothing here computes or chooses them.
+"""A feature plan: features of an entity in order of priority; saved, loaded, filtered, checked, described, printed as SQL.
 
-A saved plan is one JSON file that carries what it needs of the database's schema, so it can be checked against fresh data
-and printed as SQL where no data are at hand.
+A saved plan is one JSON file with the part of the database's schema that it reads, so it can be checked against fresh data
+and printed as SQL without any data. Features are neither computed nor chosen here.
 """
 
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,6 +19,7 @@ from relselect.dfs.plan.feature import Aggregate, Feature
 from relselect.dfs.plan.groups import group_of
 from relselect.dfs.plan.schema import Schema
 from relselect.errors import ConfigError, DataNotFound, PlanError
+from relselect.files import write_json
 from relselect.problem import LABELS
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Plan:
     Attributes:
         entity: The table asked about.
         features: In order of priority.
-        schema: What the features are read from, where the plan was made for a database.
+        schema: The tables that the features read; None where the plan was not made for a database.
     """
 
     entity: str
@@ -60,11 +60,11 @@ class Plan:
         return tuple(feature.name for feature in self.features)
 
     def where(self, keep: Callable[[Feature], bool]) -> list[int]:
-        """Return the places of the features that `keep` accepts."""
+        """Return the positions of the features for which `keep` is true."""
         return [place for place, feature in enumerate(self.features) if keep(feature)]
 
     def take(self, places: Sequence[int]) -> Plan:
-        """Return the plan with only those places, in that order."""
+        """Return the plan with only the features at these positions, in this order."""
         return replace(self, features=tuple(self.features[place] for place in places))
 
     def filter(
@@ -75,10 +75,10 @@ class Plan:
         tables: Iterable[str] | str | None = None,
         columns: Iterable[str] | str | None = None,
     ) -> Plan:
-        """Return the plan with the features that meet everything asked for.
+        """Return the plan with the features that meet all conditions given.
 
         Args:
-            keep: Says of a feature whether it stays.
+            keep: Returns whether a feature is kept.
             aggregates: Keep features of these aggregates, such as "mean".
             tables: Keep features whose path (or nested path) touches one of these tables; the entity's own columns and
                 the task row touch none.
@@ -100,30 +100,30 @@ class Plan:
             "tables": (_words(tables), lambda feature: set(feature.tables)),
             "columns": (_words(columns), _columns_of),
         }
-        for argument, (words, said_by) in wanted.items():
-            self._refuse_unknown(argument, words, said_by)
+        for argument, (words, values_of) in wanted.items():
+            self._refuse_unknown(argument, words, values_of)
         chosen = [
             feature
             for feature in self.features
-            if all(words is None or words & said_by(feature) for words, said_by in wanted.values())
+            if all(words is None or words & values_of(feature) for words, values_of in wanted.values())
             and (keep is None or keep(feature))
         ]
         return replace(self, features=tuple(chosen))
 
-    def _refuse_unknown(self, argument: str, words: set[str] | None, said_by: Callable[[Feature], set[str]]) -> None:
+    def _refuse_unknown(self, argument: str, words: set[str] | None, values_of: Callable[[Feature], set[str]]) -> None:
         if not words:
             return
-        there = set().union(*(said_by(feature) for feature in self.features))
+        there = set().union(*(values_of(feature) for feature in self.features))
         if words - there:
             fix = f"Use some of: {', '.join(sorted(there))}"
             raise ConfigError(argument, sorted(words - there), "occur in no feature of the plan", fix)
 
     def capped(self, features: int | None = None, *, memory: int | str | None = None, rows: int | None = None) -> Plan:
-        """Return the first features of the plan, as many as are allowed.
+        """Return the plan cut to its first features, as many as the limits allow.
 
         Args:
             features: Features at most.
-            memory: Size of their matrix at most: bytes, or text such as "2GB"; needs `rows`. A value takes 8 bytes.
+            memory: Size of their matrix at most, in bytes or as text such as "2GB"; needs `rows`. A value takes 8 bytes.
             rows: Rows of the matrix.
 
         Raises:
@@ -151,14 +151,14 @@ class Plan:
         return dict(Counter(group_of(feature) for feature in self.features))
 
     def check(self, schema: Schema | None = None, further: Sequence[str] = ()) -> None:
-        """Check every definition and, given a schema, that it offers all that the plan reads.
+        """Check every definition and, given a schema, that it has everything that the plan reads.
 
         Args:
-            schema: What the database at hand offers.
-            further: Problems found elsewhere, told with the others.
+            schema: The schema of the database at hand.
+            further: Problems found elsewhere, reported with the others.
 
         Raises:
-            PlanError: With every problem.
+            PlanError: With all problems.
         """
         problems = plan_problems(self.entity, self.features, schema)
         if schema is not None and self.schema is not None:
@@ -167,10 +167,10 @@ class Plan:
             raise PlanError([*problems, *further])
 
     def bound(self, problem: Problem) -> Plan:
-        """Return the plan for a problem's database, carrying that database's schema.
+        """Return the plan with the schema of a problem's database.
 
         Raises:
-            PlanError: With everything that the database lacks.
+            PlanError: With all that the database lacks.
         """
         if self.entity != problem.entity:
             rule = f"the plan is about {self.entity}, the task asks about {problem.entity}. Use a plan for it."
@@ -205,14 +205,15 @@ class Plan:
 
         Args:
             dialect: As sqlglot names it.
-            targets: The table of task rows.
+            targets: The table of task rows; `schema.table` in another schema.
             labels: What the table of past labels is called: the entity's key as `entity_0`, `entity_1`, ..., then `label`,
                 `cutoff` and `known`, the moment from which the label is known.
             row: The column of the task rows that names a row.
             cutoff: The column that holds the cutoff.
             asof: The column that says up to when rows are visible, never later than the cutoff; None for the cutoff
                 itself. Windows end at the asof, ages count from the cutoff.
-            namespace: The schema that holds the database's tables, None for the session's own.
+            namespace: The schema that holds the database's tables. None for the session's own, and then tables called
+                `schema.table`, as where several schemas were read, are looked for in theirs.
 
         Raises:
             PlanError: The plan carries no schema, or reads what the schema lacks.
@@ -254,7 +255,7 @@ class Plan:
             place: Where it came from, for errors.
 
         Raises:
-            PlanError: With everything that is wrong with it.
+            PlanError: With all problems of the plan.
         """
         if not isinstance(data, dict) or not isinstance(data.get("entity"), str) or not _is_list(data.get("features")):
             raise PlanError(["it is no feature plan. Give a file that Plan.save wrote."], place)
@@ -280,13 +281,7 @@ class Plan:
         Raises:
             OSError: The path cannot be written to.
         """
-        path = Path(path)
-        draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        try:
-            draft.write_text(json.dumps(self.to_json(), indent=1, ensure_ascii=False), encoding="utf-8")
-            draft.replace(path)
-        finally:
-            draft.unlink(missing_ok=True)
+        write_json(Path(path), self.to_json())
 
     @classmethod
     def load(cls, path: str | Path) -> Plan:
@@ -294,7 +289,7 @@ class Plan:
 
         Raises:
             DataNotFound: There is no such file.
-            PlanError: It is damaged, of another format, or holds wrong definitions; with every problem.
+            PlanError: The file is damaged, of another format, or holds wrong definitions; with all problems.
         """
         try:
             data = json.loads(Path(path).read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""Routes with what the enumeration needs to know of them, and the order in which their features are tried."""
+"""Relations (routes with steps down) that the enumeration aggregates, and the order in which their features are made."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from relselect.database.table import SemanticType
+from relselect.dfs.plan.column_facts import columns_of
 from relselect.dfs.plan.feature import Aggregate, Route, split_path
-from relselect.dfs.plan.sources import columns_of
-from relselect.dfs.plan.windows import Rates, rates_of
+from relselect.dfs.plan.windows import RowCounts, row_counts
 
 if TYPE_CHECKING:
     from relselect.problem import Problem
 
-__all__ = ["Options", "Relation", "Source", "by_promise", "relations_of"]
+__all__ = ["EnumerationOptions", "Relation", "ValueSource", "by_priority", "relations_of"]
 
 A, T = Aggregate, SemanticType
 Owner = TypeVar("Owner")
@@ -23,22 +23,22 @@ Lane = TypeVar("Lane")
 Step = TypeVar("Step")
 Made = TypeVar("Made")
 
-#: Column k of a route waits for as many aggregates of the first column as k times this.
+#: Column k of a route comes after k times this many aggregates of its first column.
 _PATIENCE = 0.1
-#: What says something new where no training row sees more than one row of a relation.
+#: Aggregates that differ from each other even where no training row sees more than one row of a relation.
 _OF_ONE = frozenset({A.COUNT, A.SINCE_LAST, A.MEAN, A.PERCENT_TRUE, A.MODE, A.MAX})
 
 
 @dataclass(frozen=True)
-class Options:
-    """What the enumeration may offer.
+class EnumerationOptions:
+    """Options of the enumeration.
 
     Attributes:
         aggregates: Aggregates of related rows.
         windows: Windows in ticks; None to choose them from the data.
         most_windows: Windows of a relation at most, where they are chosen.
-        where: Whether to aggregate rows under a condition.
-        nested: Whether to aggregate aggregates.
+        where: Whether rows are also aggregated under a condition.
+        nested: Whether aggregates are aggregated.
     """
 
     aggregates: frozenset[Aggregate]
@@ -48,8 +48,8 @@ class Options:
     nested: bool
 
 
-class Source(NamedTuple):
-    """A column that is read, or None for the rows themselves (type NUMERICAL) and for different parents (type KEY)."""
+class ValueSource(NamedTuple):
+    """What an aggregate reads: a column, or None for the rows themselves (NUMERICAL) or for distinct parents (KEY)."""
 
     column: str | None
     kind: SemanticType
@@ -62,12 +62,12 @@ class Relation:
     Attributes:
         problem: The problem.
         route: The route.
-        rates: What training rows see of it.
+        counts: How many of its rows training rows see.
     """
 
     problem: Problem
     route: Route
-    rates: Rates
+    counts: RowCounts
 
     @cached_property
     def parts(self) -> tuple[Route, Route, Route]:
@@ -81,30 +81,30 @@ class Relation:
 
     @cached_property
     def timed(self) -> bool:
-        """Whether the rows have an order in time."""
+        """Whether the rows have times."""
         tables = self.problem.database.tables
         return not self.problem.task.static and any(tables[hop.table].time is not None for hop in self.parts[1])
 
     @cached_property
-    def sources(self) -> tuple[Source, ...]:
-        """What can be read: the rows themselves first, then the columns in their order."""
+    def sources(self) -> tuple[ValueSource, ...]:
+        """What can be aggregated: the rows themselves first, then the columns in their order."""
         _, down, then = self.parts
-        rows = [] if then and len(down) > 1 else [Source(None, T.KEY if then else T.NUMERICAL)]
+        rows = [] if then and len(down) > 1 else [ValueSource(None, T.KEY if then else T.NUMERICAL)]
         clock = self.problem.database[self.table].time
-        columns = [Source(*found) for found in columns_of(self.problem, self.table) if found[0] != clock]
+        columns = [ValueSource(*found) for found in columns_of(self.problem, self.table) if found[0] != clock]
         return (*rows, *(source for source in columns if not (self.problem.task.static and source.kind == T.TIMESTAMP)))
 
     @cached_property
     def windows(self) -> tuple[int, ...]:
-        """The windows in ticks, the most promising first: the second shortest, the shortest, the longer ones."""
-        ticks = tuple(window.ticks for window in self.rates.windows)
+        """The windows in ticks in order of priority: the second shortest, the shortest, the longer ones."""
+        ticks = tuple(window.ticks for window in self.counts.windows)
         return ticks if len(ticks) < 2 else (ticks[1], ticks[0], *ticks[2:])
 
-    def offers(self, aggregate: Aggregate, role: int | None) -> bool:
-        """Whether an aggregate makes sense here, over all history or the window of that rank."""
+    def allows(self, aggregate: Aggregate, role: int | None) -> bool:
+        """Whether an aggregate is useful here, over all history (`role` None) or over window number `role`."""
         if role is not None and role >= len(self.windows):
             return False
-        if self.rates.most <= 1 and aggregate not in _OF_ONE and not (aggregate == A.LAST and self.timed):
+        if self.counts.most <= 1 and aggregate not in _OF_ONE and not (aggregate == A.LAST and self.timed):
             return False
         return self.timed or aggregate not in _ORDERED
 
@@ -113,31 +113,31 @@ class Relation:
 _ORDERED = frozenset({A.SINCE_LAST, A.SINCE_FIRST, A.TIME_BETWEEN, A.LAST, A.FIRST, A.TREND})
 
 
-def relations_of(problem: Problem, found: Iterable[Route], options: Options) -> list[Relation]:
-    """Return the relations along routes, without those of which training rows see nothing."""
+def relations_of(problem: Problem, found: Iterable[Route], options: EnumerationOptions) -> list[Relation]:
+    """Return the relations along routes, except those of which training rows see no row."""
     relations = []
     for route in found:
         up, down, _ = split_path(route)
         if down:
-            rates = rates_of(problem, up, down, most=options.most_windows, given=options.windows)
-            if rates.seen > 0:
-                relations.append(Relation(problem, route, rates))
+            counts = row_counts(problem, up, down, most=options.most_windows, given=options.windows)
+            if counts.seen > 0:
+                relations.append(Relation(problem, route, counts))
     return relations
 
 
-def by_promise(
+def by_priority(
     owners: Sequence[Owner],
     lanes: Callable[[Owner], Sequence[Lane]],
     order: Sequence[Step],
     make: Callable[[Owner, Lane, Step], Iterable[Made]],
 ) -> Iterator[Made]:
-    """Yield what every owner makes of each of its lanes in each step: first steps of first lanes of all owners first.
+    """Yield features of all (owner, lane, step) in order of priority: early steps and first lanes of every owner first.
 
     Args:
-        owners: Relations, say.
-        lanes: An owner's columns, say.
-        order: Aggregates, say, the most promising first.
-        make: Makes features.
+        owners: For example relations.
+        lanes: Returns an owner's lanes, for example its columns.
+        order: The steps, for example aggregates, by priority.
+        make: Returns the features of an owner, a lane and a step.
     """
     widths = {number: lanes(owner) for number, owner in enumerate(owners)}
     widest = max((len(found) for found in widths.values()), default=0)

@@ -1,7 +1,7 @@
-"""The routes from the entity that features may take: sequences of foreign keys, up to a number of steps.
+"""Enumerates the routes from the entity that features may take: sequences of foreign keys, up to a depth.
 
-Self references, foreign keys that close a circle and several keys to one parent are plain steps: a route is as long as the
-depth allows, so the enumeration ends.
+Self references, cycles of foreign keys and several keys to one parent are steps like any other; the depth bounds the number
+of routes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MAX_DEPTH = 3
 
 
 def check_depth(depth: int) -> None:
-    """Refuse a depth that is not offered.
+    """Refuse a depth that is not supported.
 
     Raises:
         ConfigError: It is not 1, 2 or 3.
@@ -33,10 +33,10 @@ def check_depth(depth: int) -> None:
 
 
 def routes(problem: Problem, depth: int) -> list[Route]:
-    """Return the routes from the entity that features may take, the shorter first, in the order of the schema.
+    """Return the routes from the entity that features may take, shorter routes first, in the order of the schema.
 
-    A route never walks a foreign key down and straight up again; from a parent down to its other children is allowed. Past
-    labels of entities that share a parent are offered from depth 2 on.
+    A route never follows a foreign key down and straight up again; up to a parent and down to its other children is allowed.
+    At depth 2 the past labels of entities that share a parent are routes too, though they have three steps.
     """
     found: list[Route] = [()]
     level: list[Route] = [()]

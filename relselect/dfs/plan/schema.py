@@ -1,6 +1,6 @@
-"""What of a database a plan depends on: keys, times, masks and column types, without the data.
+"""The part of a database's schema that a plan depends on: keys, times, masks and column types, without data.
 
-A plan that carries its schema can be checked against fresh data and printed as SQL where there are no data at hand.
+A plan that carries its schema can be checked against fresh data, and printed as SQL without any.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ last sixty days that are visible tell how an entity was doing, while the last si
 wholly empty. Ages ("days since", dates) and calendar parts are no windows and count from the cutoff.
 
 All engines follow this rule: the prefix engine and the choice of windows call `window_start`; SQL statements carry the
-column `until` (`relselect.dfs.sql.targets`); definitions for featuretools are moved by `relselect.dfs.featuretools.delayed`.
+column `until` (`relselect.dfs.sql.task_rows`); definitions for featuretools are moved by `relselect.dfs.featuretools.delayed`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""How many related rows training rows see, and the windows that follow from it.
+"""Measures how many related rows training rows see, and chooses windows from it.
 
-A window earns its place when a typical training row sees enough rows in it and when it says something else than all
-history does. Everything is measured at training rows, as of their own moment, so rows that training cannot see change
-nothing.
+A window is chosen when enough training rows see a row in it and it differs from all history for enough of them. Only what
+training rows see at their own asof is measured. Where a window begins is decided in `window_start`.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from relselect.problem import Problem
     from relselect.tasks import Rows
 
-__all__ = ["Rates", "Window", "given_windows", "rates_of"]
+__all__ = ["RowCounts", "Window", "given_windows", "row_counts"]
 
 Ints = NDArray[np.int64]
 
@@ -32,27 +31,27 @@ Ints = NDArray[np.int64]
 _SAMPLE = 1_000
 #: The shortest window is the shortest of horizon * 1, 2, 4, ... that shows enough; each next is at least so much longer.
 _DOUBLINGS, _NEXT = 10, 4
-#: Of the training rows that see anything, so many must see something in a window, and so many less than all history.
+#: Shares of the training rows that see any row: at least this share sees one in the window, and this share not all of them.
 _ENOUGH, _DIFFERENT = 0.5, 0.1
 
 
 @dataclass(frozen=True)
 class Window:
-    """A window in ticks, and how many rows a training row with any history sees in it (the median)."""
+    """A window in ticks, and the median number of rows that training rows with any history see in it."""
 
     ticks: int
     typical: float
 
 
 @dataclass(frozen=True)
-class Rates:
-    """What training rows see of a relation.
+class RowCounts:
+    """How many rows of a relation training rows see.
 
     Attributes:
         seen: Share of training rows that see any row.
         mean: Mean number of rows seen.
         most: Largest number of rows seen.
-        windows: Windows worth reading, the shortest first.
+        windows: The windows chosen, the shortest first.
     """
 
     seen: float
@@ -62,10 +61,10 @@ class Rates:
 
 
 def given_windows(windows: Sequence[int | str] | None) -> tuple[int, ...] | None:
-    """Return windows in ticks, the shortest first; None stays None.
+    """Return windows in ticks, the shortest first; None for None.
 
     Raises:
-        ConfigError: One of them is no positive length.
+        ConfigError: A window has no positive length.
     """
     if windows is None:
         return None
@@ -75,21 +74,23 @@ def given_windows(windows: Sequence[int | str] | None) -> tuple[int, ...] | None
     return tuple(ticks)
 
 
-def rates_of(problem: Problem, up: Route, down: Route, *, most: int, given: tuple[int, ...] | None = None) -> Rates:
-    """Return what training rows see of the rows reached by `up` and then `down`.
+def row_counts(
+    problem: Problem, up: Route, down: Route, *, most: int, given: tuple[int, ...] | None = None
+) -> RowCounts:
+    """Return how many of the rows reached by `up` and then `down` training rows see.
 
     Args:
         problem: The problem.
         up: Steps up.
         down: Steps down.
         most: Windows at most.
-        given: The windows to use instead of those found.
+        given: Windows in ticks to use instead; None to choose them.
     """
     key = ("dfs", "rates", up, down, most, given)
     return problem.cached(key, lambda: _measured(problem, up, down, most, given))
 
 
-def _measured(problem: Problem, up: Route, down: Route, most: int, given: tuple[int, ...] | None) -> Rates:
+def _measured(problem: Problem, up: Route, down: Route, most: int, given: tuple[int, ...] | None) -> RowCounts:
     rows = _sample(problem)
     owners = _owners(problem, up, rows)
     visible = _visible(problem, up, down, owners)
@@ -105,7 +106,7 @@ def _measured(problem: Problem, up: Route, down: Route, most: int, given: tuple[
             inside = visible.number(some_owners, some_rows.asof, window_start(some_rows.cutoff, some_rows.asof, ticks))
             if given is not None or _is_worth(inside, counts):
                 found.append(Window(ticks, float(np.median(inside))))
-    return Rates(
+    return RowCounts(
         float(np.mean(some)) if len(some) else 0.0,
         float(np.mean(seen)) if len(seen) else 0.0,
         int(seen.max(initial=0)),

@@ -1,7 +1,7 @@
-"""What is fitted before a model sees the features: vocabularies.
+"""Fits and applies vocabularies: the categories of each column that features return as categories.
 
-A vocabulary holds the values that are frequent among what is visible at the end of training, in value order; anything
-else is missing.
+A vocabulary holds the most frequent values among those visible at the end of training, in value order. Any other value is
+encoded as missing.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from relselect.database.columns import as_strings
-from relselect.dfs.plan.feature import Aggregate, Feature
+from relselect.dfs.plan.feature import Feature
+from relselect.files import write_json
 from relselect.problem.visibility import visible_values
 
 if TYPE_CHECKING:
     from relselect.problem import Problem
 
-__all__ = ["Vocabulary", "frequent", "known_in_training", "source_of"]
+__all__ = ["Vocabulary", "frequent", "known_in_training"]
 
 #: Values per column that become categories of their own.
 MAX_CATEGORIES = 64
@@ -35,8 +36,8 @@ def frequent(problem: Problem, table: str, column: str, limit: int) -> tuple[lis
     """Return the most frequent values of a column visible at the end of training, and how many values there are.
 
     Args:
-        problem: The problem; "" as `table` means the task rows of the training split.
-        table: The table.
+        problem: The problem.
+        table: The table; "" for the task rows of the training split.
         column: The column.
         limit: How many values at most; equally frequent ones by value.
     """
@@ -61,15 +62,6 @@ def known_in_training(problem: Problem, table: str, column: str) -> NDArray[np.b
     return visible_values(problem.database, table, column, problem.fit_asof)
 
 
-def source_of(feature: Feature, entity: str) -> tuple[str, str]:
-    """Return the table and column whose values a feature hands on; the table of a task-row feature is ""."""
-    if feature.aggregate == Aggregate.ROW:
-        return "", feature.column or ""
-    if feature.base is not None:
-        return source_of(feature.base, feature.path[-1].table)
-    return feature.path[-1].table if feature.path else entity, feature.column or ""
-
-
 @dataclass(frozen=True)
 class Vocabulary:
     """The categories of each column, in value order.
@@ -82,8 +74,8 @@ class Vocabulary:
 
     @classmethod
     def fit(cls, problem: Problem, features: Iterable[Feature]) -> Vocabulary:
-        """Return the vocabulary of every column that some feature hands on as a category."""
-        sources = {source_of(feature, problem.entity) for feature in features if feature.categorical}
+        """Return the vocabulary of every column that some feature returns as a category."""
+        sources = {feature.source(problem.entity) for feature in features if feature.categorical}
         found = {source: frequent(problem, *source, MAX_CATEGORIES)[0] for source in sorted(sources)}
         return cls({source: tuple(sorted(words)) for source, words in found.items()})
 
@@ -103,7 +95,7 @@ class Vocabulary:
     def save(self, path: Path) -> None:
         """Write the vocabulary as JSON."""
         data = [{"table": table, "column": column, "words": words} for (table, column), words in self.words.items()]
-        path.write_text(json.dumps(data, indent=1, ensure_ascii=False), encoding="utf-8")
+        write_json(path, data)
 
     @classmethod
     def load(cls, path: Path) -> Vocabulary:

@@ -21,10 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from relselect.dfs.plan.feature import Feature
-from relselect.dfs.plan.own import OWN, own_values
 from relselect.dfs.plan.plan import Plan
-from relselect.dfs.prefix.encoding import Vocabulary, source_of
-from relselect.dfs.prefix.reader import Reader, at_a_time, families, grouped
+from relselect.dfs.plan.task_row import task_row_values
+from relselect.dfs.prefix.encoding import Vocabulary
+from relselect.dfs.prefix.reader import PrefixReader, at_a_time, families, grouped
 
 if TYPE_CHECKING:
     from relselect.problem import Problem
@@ -187,8 +187,8 @@ class _Work:
 
     def _pieces(self, threads: int) -> list[_Piece]:
         """Return the work in pieces, the longest first."""
-        own = [place for place, feature in enumerate(self.features) if feature.aggregate in OWN]
-        others = [place for place, feature in enumerate(self.features) if feature.aggregate not in OWN]
+        own = [place for place, feature in enumerate(self.features) if feature.of_task_row]
+        others = [place for place, feature in enumerate(self.features) if not feature.of_task_row]
         found = [_Piece([own], slice(0, len(self.rows)))] if own else []
         for (_, _, nested), places in families([self.features[place] for place in others]).items():
             groups = grouped(self.features, [others[place] for place in places])
@@ -205,21 +205,21 @@ class _Work:
     def _fill(self, piece: _Piece) -> None:
         whole = piece.part.stop - piece.part.start >= len(self.rows)
         rows = self.rows if whole else self.rows.take(piece.part)
-        reader = Reader(self.problem, self.problem.entity, rows, self._halt)
+        reader = PrefixReader(self.problem, self.problem.entity, rows, self._halt)
         for places in piece.groups:
             for place, values in zip(places, self._read(reader, [self.features[p] for p in places]), strict=True):
                 self.values[piece.part, place] = values
                 with self._lock:
                     self.done += len(values)
 
-    def _read(self, reader: Reader, features: list[Feature]) -> Iterator[Floats]:
+    def _read(self, reader: PrefixReader, features: list[Feature]) -> Iterator[Floats]:
         """Yield the values of features of one group, categories as numbers of the vocabulary."""
         self._halt()
-        if features[0].aggregate in OWN:
-            yield from (own_values(feature, reader.rows, self.vocabulary, reader.unit) for feature in features)
+        if features[0].of_task_row:
+            yield from (task_row_values(feature, reader.rows, self.vocabulary, reader.unit) for feature in features)
             return
         for feature, (values, words) in zip(features, reader.read(features), strict=True):
             if not feature.categorical:
                 yield values
             else:
-                yield self.vocabulary.encode(source_of(feature, self.problem.entity), values, words or [])
+                yield self.vocabulary.encode(feature.source(self.problem.entity), values, words or [])

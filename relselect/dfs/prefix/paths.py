@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from relselect.problem import Problem
     from relselect.tasks import Rows
 
-__all__ = ["Paths", "Relation", "pick"]
+__all__ = ["ChildRows", "Paths", "pick"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Relation:
+class ChildRows:
     """The rows of a table that belong to the rows of another.
 
     Attributes:
@@ -104,19 +104,19 @@ class Paths:
         known = self.database.value_times(self.table_at(up, table), column)
         return at if known is None else visible_or_none(known, at, rows.asof)
 
-    def relation(self, down: Route, table: str) -> Relation:
+    def relation(self, down: Route, table: str) -> ChildRows:
         """Return the rows reached by steps down from a table, with the row they started from."""
         return self.problem.cached(("dfs", "relation", table, down), lambda: self._relation(down, table))
 
-    def _relation(self, down: Route, table: str) -> Relation:
+    def _relation(self, down: Route, table: str) -> ChildRows:
         *before, hop = down
         number = self._key(before[-1].table if before else table, hop)
         link, parents = key_times(self.database, hop.table, number), self._parents(hop.table)[number]
         if not before:
-            return Relation(hop.table, parents, np.where(parents >= 0, link, NEVER))
+            return ChildRows(hop.table, parents, np.where(parents >= 0, link, NEVER))
         above = self.relation(tuple(before), table)
         keys = _at(above.keys, parents, -1)
-        return Relation(hop.table, keys, np.maximum(link, _at(above.times, parents, NEVER)))
+        return ChildRows(hop.table, keys, np.maximum(link, _at(above.times, parents, NEVER)))
 
     def index(
         self,
@@ -156,7 +156,7 @@ class Paths:
             keys, times = self._meeting(base, where, times)
         return Index(keys, times, self._ties(base.table, then, masked))
 
-    def _meeting(self, base: Relation, where: Condition, times: Ints) -> tuple[Ints, Ints]:
+    def _meeting(self, base: ChildRows, where: Condition, times: Ints) -> tuple[Ints, Ints]:
         """Return the keys of rows that meet a condition, -1 for others, and from when on that is known."""
         codes, words = self.codes(base.table, where.column)
         wanted = words.index(where.value) if where.value in words else -2
@@ -179,7 +179,7 @@ class Paths:
             table = hop.table
         return at
 
-    def _value_times(self, base: Relation, then: Route, column: str | None) -> Ints:
+    def _value_times(self, base: ChildRows, then: Route, column: str | None) -> Ints:
         times, table = base.times, base.table
         at: Ints = np.arange(len(times), dtype=np.int64)
         for hop in then:

@@ -18,21 +18,21 @@ from relselect.database.clock import DAY
 from relselect.database.table import SemanticType
 from relselect.dfs.plan.feature import Aggregate, Condition, Feature, Route
 from relselect.dfs.plan.window_start import window_start
-from relselect.dfs.prefix.column import Coded, Column, Values
 from relselect.dfs.prefix.index import Index, Spans
 from relselect.dfs.prefix.kernels_pairs import distinct_rows
 from relselect.dfs.prefix.paths import Paths, pick
+from relselect.dfs.prefix.sorted_column import Coded, ColumnValues, SortedColumn
 from relselect.tasks import Rows
 
 if TYPE_CHECKING:
     from relselect.problem import Problem
 
-__all__ = ["MOST_PAIRS", "Family", "Raw", "Reader", "at_a_time", "families", "grouped"]
+__all__ = ["MOST_PAIRS", "Family", "RawValues", "PrefixReader", "at_a_time", "families", "grouped"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 #: A feature's values, and for categories what its codes stand for.
-Raw = tuple[Floats, list[str] | None]
+RawValues = tuple[Floats, list[str] | None]
 #: What features of one set of rows share: path, condition, whether they are nested.
 Family = tuple[Route, Condition | None, bool]
 
@@ -78,7 +78,7 @@ def at_a_time(problem: Problem, features: Iterable[Feature], least: int) -> int:
     return max(least, max((problem.database[table].num_rows for table in tables), default=0) // _PASS)
 
 
-class Reader:
+class PrefixReader:
     """Reads features of one set of rows.
 
     Args:
@@ -92,10 +92,10 @@ class Reader:
         self.problem, self.table, self.rows, self.check = problem, table, rows, check
         self.paths = Paths(problem)
         self.unit = DAY if problem.task.time_kind == "timestamp" else 1
-        self._above: dict[Route, tuple[Reader, Ints | None]] = {}
+        self._above: dict[Route, tuple[PrefixReader, Ints | None]] = {}
         self._ranges: dict[tuple[Index, int | None], Spans] = {}
 
-    def every(self, features: list[Feature]) -> Iterator[tuple[Feature, Raw]]:
+    def every(self, features: list[Feature]) -> Iterator[tuple[Feature, RawValues]]:
         """Yield each feature, but those of the task row, with its values; in any order."""
         for family in families(features).values():
             for places in grouped(features, family):
@@ -108,7 +108,7 @@ class Reader:
         for reader, _ in self._above.values():
             reader._forget()
 
-    def read(self, features: list[Feature]) -> Iterator[Raw]:
+    def read(self, features: list[Feature]) -> Iterator[RawValues]:
         """Yield the values of features of one group, in their order; numbers as the plan means them."""
         up, down, _ = features[0].parts
         if not down:
@@ -121,7 +121,7 @@ class Reader:
         """Return how long before the cutoffs some times lie, in units, shape (n,)."""
         return np.asarray((self.rows.cutoff - ticks) / self.unit)
 
-    def _direct(self, feature: Feature) -> Raw:
+    def _direct(self, feature: Feature) -> RawValues:
         self.check()
         column = feature.column or ""
         table = self.paths.table_at(feature.path, self.table)
@@ -132,22 +132,22 @@ class Reader:
         values = pick(self.paths.floats(table, column, feature.type), at)
         return (self.age(values) if feature.type == SemanticType.TIMESTAMP else values), None
 
-    def _from_above(self, up: Route, features: list[Feature]) -> Iterator[Raw]:
+    def _from_above(self, up: Route, features: list[Feature]) -> Iterator[RawValues]:
         """Yield features whose path begins with steps up: what is below, read of whom the steps lead to."""
         if up not in self._above:
             owners = self.paths.owners(up, self.rows, self.table)
             rows, numbers = _distinct(owners, self.rows)
-            self._above[up] = Reader(self.problem, up[-1].table, rows, self.check), numbers
+            self._above[up] = PrefixReader(self.problem, up[-1].table, rows, self.check), numbers
         reader, numbers = self._above[up]
         for values, words in reader.read([replace(feature, path=feature.path[len(up) :]) for feature in features]):
             yield values if numbers is None else values[numbers], words
 
-    def _aggregated(self, features: list[Feature]) -> Iterator[Raw]:
+    def _aggregated(self, features: list[Feature]) -> Iterator[RawValues]:
         first = features[0]
         _, down, then = first.parts
         index = self.paths.index(self.table, down, then, first.column, first.where)
         spans = {window: self._span(index, window) for window in _windows(features)}
-        column = Column(index, self._values(down[-1].table, then, first.column), spans, self.unit)
+        column = SortedColumn(index, self._values(down[-1].table, then, first.column), spans, self.unit)
         column.expect(features)
         for feature in features:
             self.check()
@@ -160,7 +160,7 @@ class Reader:
             self._ranges[index, window] = index.spans(owners, self.rows.asof, after)
         return self._ranges[index, window]
 
-    def _values(self, table: str, then: Route, column: str | None) -> Values:
+    def _values(self, table: str, then: Route, column: str | None) -> ColumnValues:
         end = self.paths.table_at(then, table)
 
         def floats(rows: Ints, kind: SemanticType) -> Floats:
@@ -174,9 +174,9 @@ class Reader:
             found, words = self.paths.codes(end, column or "")
             return (np.where(at < 0, -1, found[at]) if len(found) else np.full(len(at), -1)), words
 
-        return Values(floats, codes)
+        return ColumnValues(floats, codes)
 
-    def _finish(self, feature: Feature, column: Column) -> Raw:
+    def _finish(self, feature: Feature, column: SortedColumn) -> RawValues:
         values = column.read(feature)
         if feature.categorical:
             return values, column.words(feature.type)
@@ -186,7 +186,7 @@ class Reader:
             return values / self.unit, None
         return (self.age(values) if since or stamp else values), None
 
-    def _nested(self, features: list[Feature]) -> Iterator[Raw]:
+    def _nested(self, features: list[Feature]) -> Iterator[RawValues]:
         """Yield nested features of one step and condition."""
         index = self.paths.index(self.table, features[0].path, where=features[0].where)
         spans = {window: self._span(index, window) for window in _windows(features)}
@@ -217,7 +217,7 @@ class _Pairs:
     """
 
     def __init__(
-        self, reader: Reader, index: Index, features: list[Feature], lo: Ints, sizes: Ints, rows: Rows
+        self, reader: PrefixReader, index: Index, features: list[Feature], lo: Ints, sizes: Ints, rows: Rows
     ) -> None:
         self.reader, self.features, self.lo = reader, features, lo
         self.start = np.cumsum(sizes) - sizes
@@ -226,9 +226,9 @@ class _Pairs:
         ordered = any(feature.aggregate in _EDGES for feature in features)
         children = Rows((index.order if ordered else index.rows)[at], rows.cutoff[row], rows.asof[row])
         self.times = index.times[at]
-        self.inner = Reader(reader.problem, features[0].path[-1].table, children, reader.check)
+        self.inner = PrefixReader(reader.problem, features[0].path[-1].table, children, reader.check)
 
-    def read(self, ranges: dict[int | None, Spans]) -> Iterator[tuple[int, Raw]]:
+    def read(self, ranges: dict[int | None, Spans]) -> Iterator[tuple[int, RawValues]]:
         """Yield the places of the features and their values for the few rows.
 
         Args:
@@ -244,7 +244,7 @@ class _Pairs:
                 index, span, chosen = segments[window]
                 mine = [self.features[place] for place in places]
                 given = _given(values if chosen is None else values[chosen], words)
-                column = Column(index, given, {window: span}, self.reader.unit)
+                column = SortedColumn(index, given, {window: span}, self.reader.unit)
                 column.expect(mine)
                 for place, feature in zip(places, mine, strict=True):
                     yield place, (column.read(feature), column.words(feature.type) if feature.categorical else None)
@@ -260,7 +260,7 @@ class _Pairs:
         return index, index.segments(sizes), chosen
 
 
-def _given(values: Floats, words: list[str] | None) -> Values:
+def _given(values: Floats, words: list[str] | None) -> ColumnValues:
     """Return values that are there already, in the order of the index."""
 
     def floats(rows: Ints, kind: SemanticType) -> Floats:
@@ -269,7 +269,7 @@ def _given(values: Floats, words: list[str] | None) -> Values:
     def codes(rows: Ints, kind: SemanticType) -> Coded:
         return np.where(np.isnan(values), -1.0, values).astype(np.int64), words or []
 
-    return Values(floats, codes)
+    return ColumnValues(floats, codes)
 
 
 def _windows(features: list[Feature]) -> list[int | None]:

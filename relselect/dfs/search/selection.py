@@ -13,13 +13,14 @@ between 0 (the same distribution) and 1 (the two parts share no value), whatever
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+from relselect.hashing import digest_of
 
 if TYPE_CHECKING:
     from relselect.dfs.prefix.matrix import FeatureMatrix
@@ -60,7 +61,7 @@ def informative(values: Floats) -> list[int]:
         missing = np.isnan(column)
         present = column[~missing]
         constant = not len(present) or (not missing.any() and bool((present == present[0]).all()))
-        digest = hashlib.blake2b(column.tobytes(), digest_size=16).digest()
+        digest = digest_of(column.tobytes(), 16)
         if not constant and digest not in seen:
             kept.append(place)
         seen.add(digest)

@@ -1,7 +1,7 @@
-"""Where tables and columns are found, and how keys are compared.
+"""Maps tables, columns and keys of a schema to SQL expressions.
 
-`Catalog` is what the builder of statements needs to know of a database; `Warehouse` knows it from a plan's schema alone,
-`relselect.dfs.sql.loaded` from Arrow tables.
+`SqlCatalog` is what the builder of statements needs to know of a database. `WarehouseCatalog` works from a plan's schema
+alone, `relselect.dfs.sql.arrow_catalog.ArrowCatalog` from Arrow tables.
 """
 
 from __future__ import annotations
@@ -13,30 +13,30 @@ from sqlglot import exp
 
 from relselect.dfs.plan.schema import KeySchema, Schema
 from relselect.dfs.sql.dialects import Dialect
-from relselect.dfs.sql.nodes import Node, bigint, case, column, equal, relation
-from relselect.dfs.sql.readings import Reading, kind_of, read_as
+from relselect.dfs.sql.nodes import Node, bigint, case, column, equal, stored
+from relselect.dfs.sql.readings import ColumnReading, kind_of, read_as
 
-__all__ = ["Catalog", "Key", "Warehouse", "matches"]
+__all__ = ["SqlCatalog", "KeyPart", "WarehouseCatalog", "matches"]
 
-#: What columns of bytes, lists and structs are stored as: they order no rows.
+#: Arrow types of columns that cannot order rows: bytes, lists, structs.
 _NESTED = ("binary", "large_binary", "list", "large_list", "fixed_size_list", "struct", "map", "month", "day_time")
 
 
 @dataclass(frozen=True)
-class Key:
-    """One part of a key.
+class KeyPart:
+    """One column of a key.
 
     Attributes:
-        value: The part.
-        kind: What it is compared as: "integer", "text", or the kind of another type.
+        value: Its value.
+        kind: The kind of type that it is compared as, see `kind_of`.
     """
 
     value: Node
     kind: str
 
 
-def matches(left: Key, right: Key, dialect: Dialect) -> Node:
-    """Whether two parts are there and equal: an integer equals the text that says it."""
+def matches(left: KeyPart, right: KeyPart, dialect: Dialect) -> Node:
+    """Return the condition that two parts are equal and not NULL: an integer equals its decimal text."""
     one, other = left.value, right.value
     if left.kind != right.kind and "text" in (left.kind, right.kind):
         one, other = (
@@ -45,7 +45,7 @@ def matches(left: Key, right: Key, dialect: Dialect) -> Node:
     return equal(one, other)
 
 
-class Catalog(ABC):
+class SqlCatalog(ABC):
     """A database to build statements for.
 
     Args:
@@ -61,16 +61,16 @@ class Catalog(ABC):
         """Return a table for FROM."""
 
     @abstractmethod
-    def read(self, table: str, name: str, reading: Reading, known_as: str) -> Node:
-        """Return a column, read as something."""
+    def read(self, table: str, name: str, reading: ColumnReading, known_as: str) -> Node:
+        """Return a column converted to what it is read as."""
 
     @abstractmethod
-    def identity(self, table: str, known_as: str) -> list[Key]:
-        """Return what identifies a row of a table with a primary key."""
+    def identity(self, table: str, known_as: str) -> list[KeyPart]:
+        """Return the primary key of a row."""
 
     @abstractmethod
-    def reference(self, table: str, key: KeySchema, known_as: str) -> list[Key]:
-        """Return what a foreign key holds, in the order of the parent's `identity`."""
+    def reference(self, table: str, key: KeySchema, known_as: str) -> list[KeyPart]:
+        """Return the values of a foreign key, in the order of the parent's `identity`."""
 
     def key(self, table: str, name: str, parent: str) -> KeySchema:
         """Return a table's foreign key by its name and the table it refers to."""
@@ -87,13 +87,13 @@ class Catalog(ABC):
         )
 
 
-class Warehouse(Catalog):
-    """A database whose tables and columns are called as in the schema.
+class WarehouseCatalog(SqlCatalog):
+    """A database whose tables and columns have the names of the schema.
 
     Args:
         schema: Its tables.
         dialect: Its dialect.
-        names: Names of tables that are called otherwise.
+        names: Table -> its name in the warehouse, where that differs.
         namespace: The database schema that holds the tables, None for the session's own.
     """
 
@@ -103,28 +103,28 @@ class Warehouse(Catalog):
 
     def table(self, name: str, known_as: str) -> exp.Table:
         """Return a table for FROM."""
-        return relation(self._names.get(name, name), known_as, self._namespace)
+        return stored(self._names.get(name, name), known_as, self._namespace)
 
-    def read(self, table: str, name: str, reading: Reading, known_as: str) -> Node:
-        """Return a column, read as something."""
+    def read(self, table: str, name: str, reading: ColumnReading, known_as: str) -> Node:
+        """Return a column converted to what it is read as."""
         return read_as(self.dialect, self.schema.tables[table].columns[name], column(known_as, name), reading)
 
-    def identity(self, table: str, known_as: str) -> list[Key]:
+    def identity(self, table: str, known_as: str) -> list[KeyPart]:
         """Return the primary key."""
         return [self._part(table, name, known_as) for name in self.schema.tables[table].primary_key]
 
-    def reference(self, table: str, key: KeySchema, known_as: str) -> list[Key]:
+    def reference(self, table: str, key: KeySchema, known_as: str) -> list[KeyPart]:
         """Return the key's columns in the order of the parent's primary key."""
         mine = dict(zip(key.referred, key.columns, strict=True))
         return [self._part(table, mine[name], known_as) for name in self.schema.tables[key.table].primary_key]
 
-    def _part(self, table: str, name: str, known_as: str) -> Key:
+    def _part(self, table: str, name: str, known_as: str) -> KeyPart:
         kind = kind_of(self.schema.tables[table].columns[name])
         value = column(known_as, name)
         if kind == "text":
-            return Key(self.dialect.words(value), kind)
+            return KeyPart(self.dialect.words(value), kind)
         if kind == "real":
             # Integer keys with gaps come as floats; whole floats are those integers again.
             whole = equal(column(known_as, name), exp.Floor(this=column(known_as, name)))
-            return Key(case((whole, bigint(value))), "integer")
-        return Key(value, kind)
+            return KeyPart(case((whole, bigint(value))), "integer")
+        return KeyPart(value, kind)

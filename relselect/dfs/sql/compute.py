@@ -1,8 +1,8 @@
-"""Runs a plan on DuckDB: the way to databases and task rows that do not fit into memory.
+"""Computes a plan on DuckDB, for databases and task rows whose intermediate results do not fit into memory.
 
-Each path is one statement over the Arrow tables (several if it has very many features), the very one that `to_sql` prints
-but for the names. Results are equal to
-the prefix engine's to about ten digits and not bit for bit: DuckDB adds in the order in which its threads happen to work.
+Each path is one statement over the Arrow tables (several if it has very many features), the same that `Plan.to_sql` prints but
+for the names. Results equal the prefix engine's to about ten digits and not bit for bit: DuckDB adds in the order in which its
+threads happen to work.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from relselect.dfs.plan.plan import Plan
 from relselect.dfs.plan.schema import Schema
 from relselect.dfs.prefix.encoding import Vocabulary
 from relselect.dfs.prefix.matrix import FeatureMatrix
+from relselect.dfs.sql.arrow_catalog import ArrowCatalog
 from relselect.dfs.sql.dialects import dialect_of
-from relselect.dfs.sql.loaded import Loaded
 from relselect.dfs.sql.statement import statement
-from relselect.dfs.sql.targets import Targets
+from relselect.dfs.sql.task_rows import TaskRowTable
 from relselect.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ __all__ = ["compute_sql"]
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-#: Task rows that are not halved any further when memory runs out.
+#: Blocks of so few task rows are not halved any further when memory runs out.
 _FEWEST = 16
 _TARGETS = "asked_rows"
 #: Features of one statement: DuckDB takes twice as long for 226 aggregates at once as for the same in four parts.
@@ -63,7 +63,7 @@ def compute_sql(
 ) -> FeatureMatrix:
     """Return the features of task rows, computed by DuckDB.
 
-    Where DuckDB can do with its memory no longer, task rows are asked about in halves.
+    Where DuckDB runs out of memory, the task rows are halved until their results fit.
 
     Args:
         problem: Supplies the database.
@@ -129,7 +129,7 @@ def _opened(
 
 
 class _Run:
-    """Statements over one set of task rows."""
+    """Computes features of one set of task rows on one connection."""
 
     def __init__(
         self,
@@ -144,7 +144,7 @@ class _Run:
         self.folder = folder
         self.problem, self.rows, self.vocabulary = problem, rows, vocabulary
         self.connection, self.check, self.memory_limit = connection, check, memory_limit
-        self.catalog = Loaded(problem, Schema.of(problem), dialect_of("duckdb"))
+        self.catalog = ArrowCatalog(problem, Schema.of(problem), dialect_of("duckdb"))
         self._known: dict[str, list[str]] = {}
 
     def fill(self, values: Floats, places: Sequence[int], features: Sequence[Feature]) -> None:
@@ -154,7 +154,7 @@ class _Run:
             places, features = [places[i] for i in kept], [features[i] for i in kept]
         if not features:
             return
-        targets = Targets(_TARGETS, "r", (("entity", "integer"),), "cutoff", "asof", ticks=True)
+        targets = TaskRowTable(_TARGETS, "r", (("entity", "integer"),), "cutoff", "asof", ticks=True)
         names = [f"f{number}" for number in range(len(features))]
         query = statement(self.catalog, targets, self.problem.entity, features, names).sql(dialect="duckdb")
         for name, table in self.catalog.tables().items():
@@ -193,7 +193,7 @@ class _Run:
         return pa.table(columns)
 
     def _ask(self, query: str, asked: pa.Table) -> pa.Table | None:
-        """Return a statement's result, None where memory runs out."""
+        """Return a statement's result, None where DuckDB runs out of memory."""
         import duckdb
 
         self.connection.register(_TARGETS, asked)
@@ -226,7 +226,7 @@ class _Run:
 
 
 def _declared(column: pa.ChunkedArray, kind: SemanticType) -> pa.Array:
-    """Return a declared task-row feature as what it is read as."""
+    """Return a declared task-row feature converted to what it is read as."""
     if kind == SemanticType.CATEGORICAL:
         codes, words = as_strings(column)
         return pa.array(words, pa.string()).take(pa.array(codes, mask=codes < 0))

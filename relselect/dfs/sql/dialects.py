@@ -1,4 +1,4 @@
-"""What differs between databases: times, filters, edges of an order, quantiles, collations.
+"""Differences between SQL dialects: times, filters, first and last values, quantiles, collations.
 
 DuckDB and PostgreSQL are executed in the tests. Other dialects are written from their manuals and through sqlglot's
 generators, with conditions as CASE inside aggregates because not all know FILTER; nothing here has run on them.
@@ -46,14 +46,14 @@ _TICKS = {
 
 
 class Dialect:
-    """A database that is not verified.
+    """A dialect whose statements have not been executed in the tests.
 
     Args:
         name: As sqlglot knows it.
     """
 
     verified: ClassVar[bool] = False
-    #: Whether features are called by number, because their names may be too long or hold characters that are not allowed.
+    #: Whether columns are called f1, f2, ...: feature names may be too long, or hold characters that are not allowed.
     numbered: ClassVar[bool] = True
 
     def __init__(self, name: str) -> None:
@@ -86,7 +86,7 @@ class Dialect:
         return exp.Length(this=value)
 
     def collated(self, value: Node) -> Node:
-        """Return a text to be compared by its bytes."""
+        """Return a text that compares by its bytes."""
         return value
 
     def aggregate(self, make: Make, value: Node, condition: Node | None) -> Node:
@@ -112,7 +112,7 @@ class Dialect:
         return self.aggregate(lambda one: call("REGR_SLOPE", one, along), value, condition)
 
     def edge(self, value: Node, order: Node, condition: Node | None, *, last: bool) -> Node:
-        """Return the value, missing or not, of the row that is first or last in an order without ties."""
+        """Return the value, NULL or not, of the row that is first or last in an order without ties."""
         make = exp.ArgMax if last else exp.ArgMin
         return make(this=value, expression=order if condition is None else case((condition, order)))
 
@@ -127,7 +127,7 @@ class Dialect:
 
 
 class _Filtering(Dialect):
-    """A database that knows FILTER."""
+    """A dialect with FILTER, executed in the tests."""
 
     verified = True
 
@@ -147,7 +147,7 @@ class _DuckDB(_Filtering):
     def ticks(self, moment: Node, *, nanoseconds: bool = False) -> Node:
         if not nanoseconds:
             return call("EPOCH_US", moment)
-        # Division may round down or towards zero: both leave a positive rest only where a microsecond is begun.
+        # Whether division rounds down or towards zero, the rest is positive only where a microsecond is begun: so this rounds up.
         nanos = call("EPOCH_NS", moment)
         begun = later(exp.Mod(this=nanos.copy(), expression=integer(1000)), integer(0))
         return plus(exp.IntDiv(this=nanos, expression=integer(1000)), bigint(begun))
@@ -174,7 +174,7 @@ class _DuckDB(_Filtering):
 
 class _Postgres(_Filtering):
     def ticks(self, moment: Node, *, nanoseconds: bool = False) -> Node:
-        # What lies at infinity never comes; PostgreSQL refuses to make an integer of it.
+        # A timestamp at infinity never comes, and PostgreSQL cannot convert it to an integer.
         return case((call("ISFINITE", moment.copy()), _epoch(moment)))
 
     def number(self, value: Node) -> Node:

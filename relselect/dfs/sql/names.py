@@ -1,20 +1,20 @@
-"""Names for the relations and columns that a statement introduces: short, plain and unlike any other."""
+"""Unique names for the relations and columns that a statement introduces, in plain characters."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
 
-__all__ = ["Names"]
+__all__ = ["UniqueNames"]
 
 _LONGEST = 40
 
 
-class Names:
-    """Gives every name once; names that differ by case alone count as the same, as databases may fold them.
+class UniqueNames:
+    """Returns no name twice; names that differ by case alone count as equal, as some databases fold case.
 
     Args:
-        taken: Names that must not be given.
+        taken: Names that must not be returned.
 
     >>> names = Names(["Rows"])
     >>> names.new("rows"), names.new("rows"), names.new("Straße 1")

@@ -1,4 +1,4 @@
-"""Short words for the syntax nodes the SQL engine is built from.
+"""Short constructors of the sqlglot nodes that statements are built from.
 
 Names and values only ever become identifiers and literals, quoted by the dialect's generator: no text of a database is
 pasted into SQL. Every function returns a fresh node; a node belongs to one place of one tree.
@@ -39,6 +39,7 @@ __all__ = [
     "present",
     "real",
     "relation",
+    "stored",
     "text",
     "times",
     "timestamp",
@@ -60,6 +61,21 @@ def column(of: str, name: str) -> exp.Column:
     return exp.Column(this=_name(name), table=_name(of))
 
 
+def stored(name: str, known_as: str | None = None, schema: str | None = None) -> exp.Table:
+    """Return a table of the database.
+
+    Without `schema`, a name with one dot is schema and table, as sources call tables where several schemas were read:
+    `sales.orders` is "sales"."orders".
+    """
+    parts = name.split(".")
+    if schema is not None or len(parts) != 2 or not all(parts):
+        return relation(name, known_as, schema)
+    # Columns are called by `known_as`, else by the whole name: the alias is needed either way.
+    table = relation(parts[1], schema=parts[0])
+    table.set("alias", exp.TableAlias(this=_name(name if known_as is None else known_as)))
+    return table
+
+
 def relation(name: str, known_as: str | None = None, schema: str | None = None) -> exp.Table:
     """Return a table or a common table expression, under another name if one is given."""
     table = exp.Table(this=_name(name), db=_name(schema) if schema is not None else None)
@@ -74,7 +90,7 @@ def alias(node: Node, name: str) -> exp.Alias:
 
 
 def integer(value: int) -> Node:
-    """Return a whole number."""
+    """Return an integer literal."""
     number = exp.Literal(this=str(abs(value)), is_string=False)
     return exp.Neg(this=number) if value < 0 else number
 
@@ -85,17 +101,17 @@ def timestamp(node: Node) -> Node:
 
 
 def real(value: float) -> Node:
-    """Return a finite number that is not negative."""
+    """Return a literal of a finite number that is not negative."""
     return exp.Literal(this=repr(float(value)), is_string=False)
 
 
 def text(value: str) -> Node:
-    """Return a text."""
+    """Return a string literal."""
     return exp.Literal(this=value, is_string=True)
 
 
 def call(function: str, *arguments: Node) -> Node:
-    """Return a function's call, under the name that is given in every dialect."""
+    """Return a function call whose name is the same in every dialect."""
     return exp.Anonymous(this=function, expressions=list(arguments))
 
 
@@ -142,27 +158,27 @@ def divided(left: Node, right: Node) -> Node:
 
 
 def equal(left: Node, right: Node) -> Node:
-    """Whether both are there and equal."""
+    """Return `left = right`."""
     return exp.EQ(this=left, expression=right)
 
 
 def at_most(left: Node, right: Node) -> Node:
-    """Whether `left <= right`."""
+    """Return `left <= right`."""
     return exp.LTE(this=left, expression=right)
 
 
 def later(left: Node, right: Node) -> Node:
-    """Whether `left > right`."""
+    """Return `left > right`."""
     return exp.GT(this=left, expression=right)
 
 
 def present(node: Node) -> Node:
-    """Whether a value is there."""
+    """Return `node IS NOT NULL`."""
     return exp.Not(this=exp.Is(this=node, expression=exp.Null()))
 
 
 def both(conditions: Iterable[Node]) -> Node | None:
-    """Whether all conditions hold; None for no condition."""
+    """Return the conjunction of conditions; None for no condition."""
     found: Node | None = None
     for condition in conditions:
         found = condition if found is None else exp.And(this=found, expression=condition)
@@ -170,22 +186,22 @@ def both(conditions: Iterable[Node]) -> Node | None:
 
 
 def every(conditions: Iterable[Node]) -> Node:
-    """Whether all of some conditions hold."""
+    """Return the conjunction of conditions; TRUE for no condition."""
     return both(conditions) or exp.true()
 
 
 def inner(select: exp.Select, known_as: str) -> exp.Subquery:
-    """Return a SELECT for FROM."""
+    """Return a subquery for FROM."""
     return exp.Subquery(this=select, alias=exp.TableAlias(this=_name(known_as)))
 
 
 def or_else(node: Node, default: Node) -> Node:
-    """Return the value, or the default where it is missing."""
+    """Return the value, or the default where it is NULL."""
     return exp.Coalesce(this=node, expressions=[default])
 
 
 def greatest(nodes: list[Node]) -> Node:
-    """Return the largest of values that are all there."""
+    """Return the largest of values none of which is NULL."""
     return nodes[0] if len(nodes) == 1 else call("GREATEST", *nodes)
 
 

@@ -1,4 +1,4 @@
-"""How a column of some stored type is read: as a number, a category's text, a length, ticks, or something to order by."""
+"""Conversions of a column by its stored type: to a number, a category's text, a length, ticks, or a sort key."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from relselect.dfs.plan.feature import Aggregate, Feature
 from relselect.dfs.sql.dialects import Dialect
 from relselect.dfs.sql.nodes import Node, bigint, case, double, integer, real, text, times, timestamp
 
-__all__ = ["Reading", "kind_of", "read_as", "reading_of"]
+__all__ = ["ColumnReading", "kind_of", "read_as", "reading_of"]
 
 _TEXTS = ("string", "large_string", "string_view", "utf8", "large_utf8")
 _CODED = (Aggregate.NUM_UNIQUE, Aggregate.MODE, Aggregate.ENTROPY, Aggregate.SHARE)
@@ -19,7 +19,7 @@ _CODED = (Aggregate.NUM_UNIQUE, Aggregate.MODE, Aggregate.ENTROPY, Aggregate.SHA
 _WHOLE = 1e15
 
 
-class Reading(StrEnum):
+class ColumnReading(StrEnum):
     """What a column is read as."""
 
     NUMBER = "number"
@@ -29,11 +29,11 @@ class Reading(StrEnum):
     ORDER = "order"
 
 
-def reading_of(feature: Feature) -> Reading:
+def reading_of(feature: Feature) -> ColumnReading:
     """Return how a feature reads its column."""
     if feature.aggregate in _CODED or feature.type == SemanticType.CATEGORICAL:
-        return Reading.TEXT
-    return Reading.LENGTH if feature.type == SemanticType.TEXT else Reading.NUMBER
+        return ColumnReading.TEXT
+    return ColumnReading.LENGTH if feature.type == SemanticType.TEXT else ColumnReading.NUMBER
 
 
 def kind_of(dtype: str) -> str:
@@ -62,8 +62,8 @@ def kind_of(dtype: str) -> str:
     return next((kind for start, kind in starts.items() if dtype.startswith(start)), "other")
 
 
-def read_as(dialect: Dialect, dtype: str, value: Node, reading: Reading) -> Node:
-    """Return a column's value as what it is read as.
+def read_as(dialect: Dialect, dtype: str, value: Node, reading: ColumnReading) -> Node:
+    """Return a column's value converted to what it is read as.
 
     Args:
         dialect: The database.
@@ -73,15 +73,15 @@ def read_as(dialect: Dialect, dtype: str, value: Node, reading: Reading) -> Node
     """
     kind = kind_of(dtype)
     match reading:
-        case Reading.NUMBER:
+        case ColumnReading.NUMBER:
             return _number(dialect, dtype, kind, value)
-        case Reading.TEXT:
+        case ColumnReading.TEXT:
             return _text(dialect, kind, value)
-        case Reading.LENGTH:
+        case ColumnReading.LENGTH:
             return double(dialect.length(_text(dialect, kind, value)))
-        case Reading.TICKS:
+        case ColumnReading.TICKS:
             return _ticks(dialect, dtype, kind, value)
-        case Reading.ORDER:
+        case ColumnReading.ORDER:
             return dialect.collated(value) if kind == "text" else value
 
 

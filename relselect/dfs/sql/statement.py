@@ -14,8 +14,8 @@ from sqlglot import exp
 
 from relselect.dfs.plan.feature import Aggregate, Feature
 from relselect.dfs.plan.schema import Schema
-from relselect.dfs.sql.builder import Builder, Found, filled
-from relselect.dfs.sql.catalog import Catalog, Warehouse
+from relselect.dfs.sql.builder import Builder, FeatureColumn, filled
+from relselect.dfs.sql.catalog import SqlCatalog, WarehouseCatalog
 from relselect.dfs.sql.dialects import Dialect, dialect_of
 from relselect.dfs.sql.nodes import (
     Node,
@@ -24,15 +24,15 @@ from relselect.dfs.sql.nodes import (
     equal,
     relation,
 )
-from relselect.dfs.sql.targets import OF_TASK_ROW, Targets, asked_rows, of_task_row
-from relselect.dfs.sql.walk import Part
+from relselect.dfs.sql.path_rows import KeyColumn
+from relselect.dfs.sql.task_rows import TaskRowTable, of_task_row, task_rows
 from relselect.errors import ConfigError
 from relselect.problem import LABELS
 
 __all__ = ["printed_statement", "statement"]
 
 A = Aggregate
-#: Columns that PostgreSQL allows in a result, with room for the row's own.
+#: Features of one statement at most: PostgreSQL returns 1,664 columns at most.
 _MOST = {"postgres": 1600}
 
 
@@ -68,7 +68,7 @@ def printed_statement(
     """
     spoken = dialect_of(dialect)
     _check_names(schema, spoken)
-    catalog = Warehouse(schema, spoken, {LABELS: labels}, namespace)
+    catalog = WarehouseCatalog(schema, spoken, {LABELS: labels}, namespace)
     keys = schema.tables[entity].primary_key
     given = [row, *keys, cutoff, *([asof] if asof is not None else [])]
     if len({name.lower() for name in given}) < len(given):
@@ -76,7 +76,9 @@ def printed_statement(
         raise ConfigError("row, key, cutoff, asof", given, rule, "Name row, cutoff and asof otherwise")
     static = schema.time_kind is None
     kinds = [part.kind for part in catalog.identity(entity, "x")]
-    asked = Targets(targets, row, tuple(zip(keys, kinds, strict=True)), cutoff, None if static else asof, static=static)
+    asked = TaskRowTable(
+        targets, row, tuple(zip(keys, kinds, strict=True)), cutoff, None if static else asof, static=static
+    )
     of = [feature.name for feature in features]
     names = _names(of, spoken, row)
     body = statement(catalog, asked, entity, features, names).sql(dialect=dialect, pretty=True)
@@ -128,7 +130,7 @@ def _check_names(schema: Schema, dialect: Dialect) -> None:
 
 
 def statement(
-    catalog: Catalog, targets: Targets, entity: str, features: Sequence[Feature], names: Sequence[str]
+    catalog: SqlCatalog, targets: TaskRowTable, entity: str, features: Sequence[Feature], names: Sequence[str]
 ) -> exp.Select:
     """Return the statement that computes features.
 
@@ -140,22 +142,22 @@ def statement(
         names: What their columns are called, k of them.
     """
     builder = Builder(catalog, [*catalog.schema.tables, targets.table])
-    asked = builder.put(builder.names.new("asked"), asked_rows(catalog, targets, features), "task rows")
-    keys = tuple(Part(f"k{place}", kind) for place, (_, kind) in enumerate(targets.keys))
-    related = [feature for feature in features if feature.aggregate not in OF_TASK_ROW]
-    found: dict[Feature, Found] = {}
+    asked = builder.put(builder.names.new("asked"), task_rows(catalog, targets, features), "task rows")
+    keys = tuple(KeyColumn(f"k{place}", kind) for place, (_, kind) in enumerate(targets.keys))
+    related = [feature for feature in features if not feature.of_task_row]
+    found: dict[Feature, FeatureColumn] = {}
     select = exp.select(copy=False).from_(relation(asked), copy=False)
     if related:
-        stand = builder.entities(asked, keys, entity, related)
-        found = builder.evaluate(stand, related)
-        # Rows at the stand itself are reached through it, rows of other relations by their own number.
-        met = equal(column(stand.relation, "r"), column(asked, "r"))
+        subjects = builder.entities(asked, keys, entity, related)
+        found = builder.evaluate(subjects, related)
+        # Values of the subjects' own relation need a join to it; other relations are joined by the task row's number.
+        met = equal(column(subjects.relation, "r"), column(asked, "r"))
         if any(where.relation is None for where in found.values()):
-            select = select.join(relation(stand.relation), on=met, join_type="left", copy=False)
+            select = select.join(relation(subjects.relation), on=met, join_type="left", copy=False)
         select = builder.joined(select, asked, ("r",), found)
     columns: list[Node] = [alias(column(asked, "r"), targets.row)]
     for feature, name in zip(features, names, strict=True):
-        own = feature.aggregate in OF_TASK_ROW
+        own = feature.of_task_row
         value = of_task_row(catalog, asked, feature, features) if own else filled(feature, found[feature].value.copy())
         columns.append(alias(value, name))
     select = select.select(*columns, copy=False)

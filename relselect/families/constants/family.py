@@ -19,6 +19,7 @@ from relselect.events import Emit
 from relselect.families.candidate import Candidate, Config
 from relselect.families.constants.history import LabelHistory
 from relselect.families.protocol import Probe, RowSource
+from relselect.files import write_json
 from relselect.memory import peak_memory_mb
 from relselect.problem import LABELS, Problem
 from relselect.tasks import Rows
@@ -111,11 +112,13 @@ class Constants:
 
     def save(self, candidate: Candidate, folder: Path) -> None:
         """Write `constant.json`."""
-        (folder / "constant.json").write_text(json.dumps(np.asarray(candidate.model).tolist()))
+        write_json(folder / "constant.json", np.asarray(candidate.model))
 
     def load(self, folder: Path, header: Candidate) -> Candidate:
         """Read `constant.json`."""
-        return replace(header, model=np.array(json.loads((folder / "constant.json").read_text()), dtype=np.float64))
+        return replace(
+            header, model=np.array(json.loads((folder / "constant.json").read_text(encoding="utf-8")), dtype=np.float64)
+        )
 
     def probe(self, candidate: Candidate, problem: Problem, rows: RowSource) -> Probe | None:
         """Return None: a constant has no landscape."""

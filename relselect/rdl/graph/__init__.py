@@ -1,3 +1,3 @@
-"""The database as a heterogeneous temporal graph: a node per row, two relations per foreign key, columns as tensors."""
+"""The database as a heterogeneous temporal graph: one node per row, two edge types per foreign key, columns as tensors."""
 
 __all__: list[str] = []

@@ -1,8 +1,11 @@
-"""One relation of the graph as an index that answers: which neighbours of these nodes are visible at these times?
+"""Index of one edge type: the neighbours of given nodes that are visible at given times.
 
-A foreign key gives two relations. Towards the parent a row has at most one neighbour, so the index is a plain array.
-Towards the children it is a CSR whose rows are sorted by the children's time, so what is visible is a prefix of the row.
-A bridge table's shortcut from one of its parents to another is a CSR too, by the time from which bridge and far end are seen.
+A foreign key gives two edge types. Towards the parent a row has at most one neighbour, so the index is a plain array.
+Towards the children the index is a CSR (compressed sparse rows) whose rows are sorted by the children's time, so the visible
+children are a prefix of the row. The shortcut across a bridge table, from one of its parents to another, is a CSR as well,
+sorted by the time from which both the bridge row and the far parent are visible.
+
+This module does not choose among visible neighbours (see `relselect.rdl.sampling`).
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import torch
 
-from relselect.rdl.graph.hashing import hash_text
+from relselect.hashing import hash_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,44 +30,64 @@ __all__ = [
     "EdgeType",
     "ParentRelation",
     "Relation",
+    "child_edge_type",
     "child_relation",
-    "down",
+    "parent_edge_type",
     "parent_relation",
-    "up",
-    "via",
+    "shortcut_edge_type",
 ]
 
 EdgeType = tuple[str, str, str]
-_UP, _DOWN, _VIA = "rev_", "key_", "via_"
+#: Prefixes of the names of edge types that are not simply named after their foreign key.
+_TO_CHILD, _ESCAPED, _SHORTCUT = "rev_", "key_", "via_"
 
 
-def down(source: str, name: str, target: str) -> EdgeType:
-    """Return the relation from the rows of `source` to the parents of `target` that its foreign key `name` gives them.
+def child_edge_type(source: str, name: str, target: str) -> EdgeType:
+    """Return the edge type from child to parent of the foreign key `name` of `source`, which refers to `target`.
 
-    The relation bears the key's name, unless that looks like one of those made here.
+    It carries the key's name; a key whose name begins with one of the prefixes made here gets another prefix, so that no two
+    edge types of a graph are equal.
+
+    Example:
+        >>> child_edge_type("orders", "user", "users")
+        ('orders', 'user', 'users')
     """
-    return source, f"{_DOWN}{name}" if name.startswith((_UP, _DOWN, _VIA)) else name, target
+    return source, f"{_ESCAPED}{name}" if name.startswith((_TO_CHILD, _ESCAPED, _SHORTCUT)) else name, target
 
 
-def up(source: str, name: str, target: str) -> EdgeType:
-    """Return the relation from the parents of `target` to the rows of `source`, along the foreign key `name`."""
-    return target, f"{_UP}{name}", source
+def parent_edge_type(source: str, name: str, target: str) -> EdgeType:
+    """Return the edge type from parent to child of the foreign key `name` of `source`, which refers to `target`.
+
+    Example:
+        >>> parent_edge_type("orders", "user", "users")
+        ('users', 'rev_user', 'orders')
+    """
+    return target, f"{_TO_CHILD}{name}", source
 
 
-def via(bridge: str, near: str, target: str, far: str, far_target: str) -> EdgeType:
-    """Return the relation to the parents of `target` by the key `near` from those of `far_target` by the key `far`."""
-    return far_target, f"{_VIA}{json.dumps([bridge, near, far])}", target
+def shortcut_edge_type(bridge: str, near: str, target: str, far: str, far_target: str) -> EdgeType:
+    """Return the edge type across a bridge table, from one of its parents to another.
+
+    Args:
+        bridge: The bridge table.
+        near: Its foreign key to the receiving table.
+        target: The receiving table.
+        far: Its foreign key to the sending table.
+        far_target: The sending table.
+    """
+    return far_target, f"{_SHORTCUT}{json.dumps([bridge, near, far])}", target
 
 
 @dataclass(frozen=True)
 class ParentRelation:
-    """Edges from a row to the row its foreign key names.
+    """The parent of every row of a table along one foreign key.
 
     Attributes:
         edge_type: (parent table, name, child table): a message flows from the parent to the child.
         parent: int64 (children,), row index of the parent, -1 for none.
-        rank: int64 (children,), time rank of that parent, that of what is never visible where there is none.
-        opposite: The relation down the same foreign key: whoever came by it came from this very parent.
+        rank: int64 (children,), time rank of that parent; the rank "never visible" where there is none.
+        opposite: The edge type of the same foreign key from child to parent. A node that was sampled along it has this
+            parent in the tree already, so the parent is not sampled again.
     """
 
     edge_type: EdgeType
@@ -77,12 +100,12 @@ class ParentRelation:
         return ParentRelation(self.edge_type, self.parent.to(device), self.rank.to(device), self.opposite)
 
     def visible(self, nodes: Tensor, ceiling: Tensor) -> Tensor:
-        """Return whether each node's parent is there and visible, bool of the shape of `nodes`."""
+        """Return whether each node has a parent whose time rank is below `ceiling`, bool of the shape of `nodes`."""
         return self.rank[nodes] < ceiling
 
     @cached_property
     def salt(self) -> int:
-        """A number of this relation for hashes, the same in every graph that has it."""
+        """A hash of the edge type, the same in every graph, which is mixed into the draws along this relation."""
         return hash_text("\x1f".join(self.edge_type))
 
     @cached_property
@@ -92,7 +115,13 @@ class ParentRelation:
 
 
 class ChildArrays(NamedTuple):
-    """A `ChildRelation` for compiled loops on the CPU: int64 (nodes + 1,), int32 (edges,) and int32 (edges,)."""
+    """A `ChildRelation` for compiled loops on the CPU.
+
+    Attributes:
+        pointer: int64 (nodes + 1,), see `ChildRelation`.
+        child: int32 (edges,), see `ChildRelation`.
+        rank: int32 (edges,), time rank of each edge.
+    """
 
     pointer: NDArray[np.int64]
     child: NDArray[np.int32]
@@ -101,16 +130,16 @@ class ChildArrays(NamedTuple):
 
 @dataclass(frozen=True)
 class ChildRelation:
-    """Edges from a row to the rows whose foreign key names it, or across a bridge; each node's by time.
+    """The children of every row of a table along one foreign key, or its neighbours across a bridge, sorted by time.
 
     Attributes:
         edge_type: (child table, name, parent table): a message flows from the child to the parent.
         pointer: int64 (nodes + 1,), where the neighbours of each node start.
         child: int64 (edges,), row index of each neighbour.
         key: int64 (edges,), node * stride + time rank of the edge, ascending.
-        stride: Number of distinct time ranks, the rank of what is never visible included.
-        width: Most neighbours of one node.
-        timeless: The edges have no time: they are always visible, and no window leaves them out.
+        stride: Number of distinct time ranks, the rank "never visible" included.
+        width: Largest number of neighbours of one node.
+        timeless: Whether the edges have no time: they are always visible, whatever the window.
     """
 
     edge_type: EdgeType
@@ -131,11 +160,11 @@ class ChildRelation:
 
         Args:
             nodes: int64 (n,) rows.
-            ceiling: int64 (n,) time rank below which an edge is visible.
-            floor: int64 (n,) time rank from which on an edge lies in the window; None for no window.
+            ceiling: int64 (n,) edges of a smaller time rank are visible.
+            floor: int64 (n,) edges of at least this time rank lie in the window; None for no window.
 
         Returns:
-            Where each node's visible neighbours start and how many there are, both int64 (n,).
+            (start, count), both int64 (n,): the visible neighbours of node i are `child[start[i] : start[i] + count[i]]`.
         """
         own = nodes * self.stride
         if floor is None or self.timeless:
@@ -146,17 +175,17 @@ class ChildRelation:
 
     @property
     def opposite(self) -> None:
-        """None: siblings, the row one came from among them, are worth a visit."""
+        """None: after a step to the parent all its children are sampled, also the one the step came from."""
         return None
 
     @cached_property
     def salt(self) -> int:
-        """A number of this relation for hashes, the same in every graph that has it."""
+        """A hash of the edge type, the same in every graph, which is mixed into the draws along this relation."""
         return hash_text("\x1f".join(self.edge_type))
 
     @cached_property
     def arrays(self) -> ChildArrays:
-        """The index for compiled loops on the CPU, half as wide."""
+        """The index in int32, for compiled loops on the CPU."""
         rank = (self.key % self.stride).to(torch.int32)
         return ChildArrays(self.pointer.numpy(), self.child.to(torch.int32).numpy(), rank.numpy())
 
@@ -171,10 +200,10 @@ def parent_relation(
 
     Args:
         edge_type: (parent table, name, child table).
-        opposite: The relation down the same foreign key.
+        opposite: The edge type of the same foreign key from child to parent.
         parent: (children,) row index of each row's parent, -1 for none.
         rank: (parents,) time rank of each parent.
-        never: The rank of what is never visible.
+        never: The time rank "never visible".
 
     Returns:
         The index.
@@ -199,12 +228,12 @@ def child_relation(
 
     Args:
         edge_type: (child table, name, parent table).
-        node: (edges,) row index of the node an edge leads to, -1 for none.
-        child: (edges,) row index of the neighbour it comes from.
-        rank: (edges,) time rank of each edge; `stride - 1` means never visible and is left out.
+        node: (edges,) row index of the receiver, -1 for none.
+        child: (edges,) row index of the sender.
+        rank: (edges,) time rank of each edge; edges of rank `stride - 1` are never visible and are left out.
         identity: (edges,) content hash of each edge, which orders edges of equal time.
         nodes: Number of rows of the parent table.
-        stride: Number of time ranks, the never-visible one included.
+        stride: Number of time ranks, the rank "never visible" included.
         timeless: See `ChildRelation`.
 
     Returns:

@@ -1,10 +1,12 @@
-"""Column values as tensors, read through a fitted specification. Rows keep their places: row i of the table is row i here."""
+"""Column values of a table as tensors, scaled and coded by a fitted `TableEncoding`.
+
+Row i of the tensors is row i of the table. Values that become known late are included: the network masks them by the as-of
+of each tree (see `relselect.rdl.network.columns`).
+"""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +14,8 @@ import torch
 
 from relselect.database.clock import NEVER, ticks_of
 from relselect.database.columns import as_float, as_strings
-from relselect.rdl.graph.specification import LARGEST
+from relselect.hashing import fingerprint_json
+from relselect.rdl.graph.table_encoding import LARGEST
 from relselect.rdl.graph.text import WIDTH, encode_texts
 
 if TYPE_CHECKING:
@@ -22,12 +25,12 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from relselect.problem import Problem
-    from relselect.rdl.graph.specification import CategoryColumn, TableSpec
+    from relselect.rdl.graph.table_encoding import CategoryColumn, TableEncoding
     from relselect.rdl.graph.text import TextColumn
 
 __all__ = ["MISSING", "RESERVED", "UNSEEN", "TableTensors", "TextTensors", "problem_features", "read_columns"]
 
-#: Category codes below the vocabulary: no value, and a value that the vocabulary lacks.
+#: Category codes below the vocabulary: no value, a value outside the vocabulary, and where the vocabulary starts.
 MISSING = 0
 UNSEEN = 1
 RESERVED = 2
@@ -38,8 +41,8 @@ class TextTensors:
     """A text column of a table of n rows.
 
     Attributes:
-        code: int64 (n,), which vector each row has.
-        vectors: float16 (distinct texts + 1, `relselect.rdl.graph.text.WIDTH`); the first, of zeros, is that of no text.
+        code: int64 (n,), the row's vector as a position in `vectors`.
+        vectors: float16 (distinct texts + 1, `relselect.rdl.graph.text.WIDTH`); the first is zero and stands for NULL.
     """
 
     code: Tensor
@@ -59,9 +62,9 @@ class TableTensors:
     """The feature columns of a table of n rows.
 
     Attributes:
-        numeric: float32 (n, numbers), scaled, nan where missing.
-        codes: int64 (n, categories), each column counting from 0.
-        moments: int64 (n, moments), ticks, `NEVER` where missing.
+        numeric: float32 (n, numeric columns), scaled, NaN where missing.
+        codes: int64 (n, categorical columns): `MISSING`, `UNSEEN`, or the position in the column's vocabulary + `RESERVED`.
+        moments: int64 (n, time columns), ticks, `NEVER` where missing.
         known: int64 (n, clocks), the ticks from which the values under each clock are known.
         texts: The text columns.
     """
@@ -87,72 +90,73 @@ class TableTensors:
 
 
 def read_columns(
-    data: pa.Table, spec: TableSpec, known: list[np.ndarray[tuple[int], np.dtype[np.int64]]]
+    data: pa.Table, encoding: TableEncoding, known: list[np.ndarray[tuple[int], np.dtype[np.int64]]]
 ) -> TableTensors:
-    """Read a table through its specification.
+    """Read the feature columns of a table.
 
     Args:
         data: n rows.
-        spec: The fitted columns.
-        known: Per clock of the specification, (n,) ticks from which its values are known.
+        encoding: The fitted columns.
+        known: Per clock of the encoding, int64 (n,), the ticks from which its values are known.
 
     Returns:
         The tensors, on the CPU.
     """
     count = data.num_rows
-    numeric = np.empty((count, len(spec.numeric)), np.float32)
-    for place, number in enumerate(spec.numeric):
+    numeric = np.empty((count, len(encoding.numeric)), np.float32)
+    for place, number in enumerate(encoding.numeric):
         values = np.clip(as_float(data[number.name]), -LARGEST, LARGEST)
         numeric[:, place] = np.arcsinh((values - number.center) / number.scale)
-    codes = np.empty((count, len(spec.categories)), np.int64)
-    for place, category in enumerate(spec.categories):
+    codes = np.empty((count, len(encoding.categories)), np.int64)
+    for place, category in enumerate(encoding.categories):
         codes[:, place] = _codes(data[category.name], category)
-    moments = np.empty((count, len(spec.moments)), np.int64)
-    for place, moment in enumerate(spec.moments):
+    moments = np.empty((count, len(encoding.moments)), np.int64)
+    for place, moment in enumerate(encoding.moments):
         moments[:, place] = ticks_of(data[moment.name])
     clocks = np.stack(known, axis=1) if known else np.empty((count, 0), np.int64)
-    texts = tuple(_texts(data[text.name], text) for text in spec.texts)
+    texts = tuple(_texts(data[text.name], text) for text in encoding.texts)
     parts = [torch.from_numpy(part) for part in (numeric, codes, moments, clocks)]
     return TableTensors(parts[0], parts[1], parts[2], parts[3], texts)
 
 
-def _texts(column: pa.ChunkedArray, spec: TextColumn) -> TextTensors:
+def _texts(column: pa.ChunkedArray, fitted: TextColumn) -> TextTensors:
     codes, values = as_strings(column)
-    vectors = np.concatenate([np.zeros((1, WIDTH), np.float16), encode_texts(values, spec)])
+    vectors = np.concatenate([np.zeros((1, WIDTH), np.float16), encode_texts(values, fitted)])
     return TextTensors(torch.from_numpy(codes + 1), torch.from_numpy(vectors))
 
 
-def _codes(column: pa.ChunkedArray, spec: CategoryColumn) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def _codes(column: pa.ChunkedArray, fitted: CategoryColumn) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     codes, values = as_strings(column)
-    place = {value: code for code, value in enumerate(spec.values, RESERVED)}
+    place = {value: code for code, value in enumerate(fitted.values, RESERVED)}
     lookup = np.array([*(place.get(value, UNSEEN) for value in values), MISSING], np.int64)
     return lookup[codes]
 
 
-def problem_features(problem: Problem, specs: Mapping[str, TableSpec], device: torch.device) -> dict[str, TableTensors]:
-    """Return the tensors of all tables of a problem, read once per specification and device.
+def problem_features(
+    problem: Problem, encodings: Mapping[str, TableEncoding], device: torch.device
+) -> dict[str, TableTensors]:
+    """Return the tensors of all tables of a problem, read once per problem, encodings and device.
 
     Args:
-        problem: The problem; its database may be another than the one the specifications were fitted on.
-        specs: The fitted specifications.
-        device: Where the tensors shall be.
+        problem: The problem; the encodings may have been fitted on another database.
+        encodings: The fitted columns per table.
+        device: The device of the tensors.
     """
-    text = json.dumps({name: spec.to_json() for name, spec in sorted(specs.items())}, sort_keys=True)
-    key = ("rdl", "features", sha256(text.encode()).hexdigest())
-    host: dict[str, TableTensors] = problem.cached(key, lambda: _read(problem, specs))
+    key = ("rdl", "features", fingerprint_json({name: encoding.to_json() for name, encoding in encodings.items()}))
+    host: dict[str, TableTensors] = problem.cached(key, lambda: _read(problem, encodings))
     if device.type == "cpu":
         return host
     return problem.cached((*key, str(device)), lambda: {name: tensors.to(device) for name, tensors in host.items()})
 
 
-def _read(problem: Problem, specs: Mapping[str, TableSpec]) -> dict[str, TableTensors]:
+def _read(problem: Problem, encodings: Mapping[str, TableEncoding]) -> dict[str, TableTensors]:
     tensors = {}
-    for name, spec in specs.items():
+    for name, encoding in encodings.items():
         table = problem.database[name]
         known = []
-        for clock in spec.clocks:
+        for clock in encoding.clocks:
             since = problem.database.value_times(name, clock)
             # a database that no longer masks the column knows its values from the start
             known.append(np.full(table.num_rows, -NEVER) if since is None else since)
-        tensors[name] = read_columns(table.data, spec, known)
+        tensors[name] = read_columns(table.data, encoding, known)
     return tensors

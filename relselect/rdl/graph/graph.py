@@ -1,8 +1,8 @@
-"""The database as a heterogeneous temporal graph: a node per row, a pair of relations per foreign key.
+"""Heterogeneous temporal graph of a database: one node per row, two edge types per foreign key.
 
-The label history of a task is a table like any other. A bridge, a table that refers to two rows or more and that no other
-refers to, may get shortcuts too: a relation from each of its parents to each other one, an edge per row of the bridge.
-What this file does not hold: column values (see `features`).
+The label history of a task is a table like any other. A bridge table has two or more foreign keys, and no table refers to it.
+Bridges may get shortcuts as well: one edge type from each of its parents to each other parent, with one edge per bridge row.
+The graph holds no column values (see `relselect.rdl.graph.features`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,15 @@ import numpy as np
 import torch
 
 from relselect.database.clock import ALWAYS, NEVER
-from relselect.rdl.graph.adjacency import EdgeType, Relation, child_relation, down, parent_relation, up, via
+from relselect.rdl.graph.adjacency import (
+    EdgeType,
+    Relation,
+    child_edge_type,
+    child_relation,
+    parent_edge_type,
+    parent_relation,
+    shortcut_edge_type,
+)
 from relselect.rdl.graph.identity import row_identities
 
 if TYPE_CHECKING:
@@ -28,12 +36,19 @@ if TYPE_CHECKING:
     from relselect.database import Database
     from relselect.problem import Problem
 
-__all__ = ["Graph", "Link", "build_graph", "database_graph", "problem_graph"]
+__all__ = ["ForeignKeyEdges", "Graph", "build_graph", "database_graph", "problem_graph"]
 
 
 @dataclass(frozen=True)
-class Link:
-    """A foreign key by row index: `parent[i]` is the row of `target` that row i of `source` names, -1 for none."""
+class ForeignKeyEdges:
+    """The edges of one foreign key.
+
+    Attributes:
+        source: The table that has the key.
+        name: The key's name, unique within `source`.
+        target: The table that it refers to.
+        parent: int64 (rows of source,), the row index in `target` that each row refers to, -1 for none.
+    """
 
     source: str
     name: str
@@ -45,11 +60,24 @@ class Link:
 class Graph:
     """Nodes, their times and the relations between them.
 
+    The time rank of a row is the position of its time among all distinct times of the database. A row of rank r is visible at
+    `asof` when r < `asof_rank(asof)`.
+
     Attributes:
-        times: int64 (distinct times,), ascending, over all tables; the time rank of a row is its place here.
+        times: int64 (distinct times,), ticks, ascending, over all tables.
         rank: Per node type int64 (rows,), time rank of each row, `len(times)` for a row that is never visible.
-        identity: Per node type int64 (rows,), a hash of the row's content.
-        relations: Per node type, the relations whose messages it receives, in a fixed order.
+        identity: Per node type int64 (rows,), content hash of each row.
+        relations: Per node type, the relations of which it is the receiver, in a fixed order.
+
+    Example:
+        >>> key = ForeignKeyEdges("orders", "user", "users", np.array([0, 0, 1]))
+        >>> times = {"users": np.array([1, 1]), "orders": np.array([2, 5, 9])}
+        >>> graph = build_graph(times, {name: np.arange(len(each)) for name, each in times.items()}, [key])
+        >>> graph.edge_types
+        (('orders', 'user', 'users'), ('users', 'rev_user', 'orders'))
+        >>> start, count = graph.relations["users"][0].visible(torch.tensor([0]), graph.asof_rank(torch.tensor([4])))
+        >>> count.tolist()
+        [1]
     """
 
     times: Tensor
@@ -64,15 +92,15 @@ class Graph:
 
     @cached_property
     def edge_types(self) -> tuple[EdgeType, ...]:
-        """All relations as (sender, name, receiver), sorted."""
+        """The edge types, (sending table, name, receiving table), sorted."""
         return tuple(sorted(relation.edge_type for each in self.relations.values() for relation in each))
 
     def asof_rank(self, asof: Tensor) -> Tensor:
-        """Return the number of distinct times visible at `asof`: a row is visible when its rank is smaller."""
+        """Return the number of distinct times up to `asof`, ticks of any shape: a row is visible when its rank is smaller."""
         return torch.searchsorted(self.times, asof, right=True)
 
     def only(self, edge_types: Sequence[EdgeType]) -> Graph:
-        """Return the graph with these relations alone: a later database may have tables that a model never saw."""
+        """Return the graph with these edge types alone: a later database may have tables that a network was not built for."""
         if self.edge_types == tuple(edge_types):
             return self
         wanted = set(edge_types)
@@ -95,7 +123,7 @@ class Graph:
 def build_graph(
     times: Mapping[str, NDArray[np.int64]],
     identities: Mapping[str, NDArray[np.int64]],
-    links: Sequence[Link],
+    foreign_keys: Sequence[ForeignKeyEdges],
     *,
     shortcuts: bool = False,
 ) -> Graph:
@@ -104,8 +132,8 @@ def build_graph(
     Args:
         times: Per table int64 (rows,), ticks; the smallest int64 for "always", the largest for "never visible".
         identities: Per table int64 (rows,), content hash of each row.
-        links: The foreign keys.
-        shortcuts: Whether the parents of a bridge become neighbours of one another as well.
+        foreign_keys: The foreign keys of all tables.
+        shortcuts: Whether the parents of a bridge row become neighbours of one another as well.
 
     Returns:
         The graph, on the CPU.
@@ -115,11 +143,11 @@ def build_graph(
     # NEVER is larger than every kept time, so its rank is len(distinct), which no as-of reaches
     rank = {name: np.searchsorted(distinct, values).astype(np.int64) for name, values in times.items()}
     timeless = {name for name, values in times.items() if (values == ALWAYS).all()}
-    parts = _Parts(rank, identities, timeless, len(distinct))
-    ordered = sorted(links, key=lambda each: (each.source, each.name, each.target))
-    relations = [relation for link in ordered for relation in parts.key(link)]
+    build = _RelationBuilder(rank, identities, timeless, len(distinct))
+    ordered = sorted(foreign_keys, key=lambda each: (each.source, each.name, each.target))
+    relations = [relation for key in ordered for relation in build.both_directions(key)]
     if shortcuts:
-        relations += [parts.shortcut(near, far) for near, far in _bridged(ordered)]
+        relations += [build.shortcut(near, far) for near, far in _bridge_pairs(ordered)]
     return Graph(
         torch.from_numpy(distinct),
         {name: torch.from_numpy(values) for name, values in rank.items()},
@@ -128,46 +156,53 @@ def build_graph(
     )
 
 
-def _bridged(links: Sequence[Link]) -> list[tuple[Link, Link]]:
-    """Return the ordered pairs of foreign keys of each bridge."""
-    referred = {link.target for link in links}
+def _bridge_pairs(keys: Sequence[ForeignKeyEdges]) -> list[tuple[ForeignKeyEdges, ForeignKeyEdges]]:
+    """Return the ordered pairs of foreign keys of each bridge table."""
+    referred = {key.target for key in keys}
     return [
-        (near, far) for near, far in permutations(links, 2) if near.source == far.source and near.source not in referred
+        (near, far) for near, far in permutations(keys, 2) if near.source == far.source and near.source not in referred
     ]
 
 
 @dataclass(frozen=True)
-class _Parts:
-    """What relations are built from: per table time ranks and content hashes, the tables without time, the last rank."""
+class _RelationBuilder:
+    """Builds relations from foreign keys.
+
+    Attributes:
+        rank: Per table, the time rank of each row.
+        identity: Per table, the content hash of each row.
+        timeless: The tables without a time.
+        never: The time rank "never visible".
+    """
 
     rank: Mapping[str, NDArray[np.int64]]
     identity: Mapping[str, NDArray[np.int64]]
     timeless: set[str]
     never: int
 
-    def key(self, link: Link) -> tuple[Relation, Relation]:
-        """Return both relations of a foreign key."""
-        towards = down(link.source, link.name, link.target)
+    def both_directions(self, key: ForeignKeyEdges) -> tuple[Relation, Relation]:
+        """Return the relation to the children of a foreign key and the relation to its parents."""
+        towards = child_edge_type(key.source, key.name, key.target)
         children = child_relation(
             towards,
-            link.parent,
-            np.arange(len(link.parent)),
-            self.rank[link.source],
-            self.identity[link.source],
-            len(self.rank[link.target]),
+            key.parent,
+            np.arange(len(key.parent)),
+            self.rank[key.source],
+            self.identity[key.source],
+            len(self.rank[key.target]),
             self.never + 1,
-            link.source in self.timeless,
+            key.source in self.timeless,
         )
-        back = up(link.source, link.name, link.target)
-        return children, parent_relation(back, towards, link.parent, self.rank[link.target], self.never)
+        back = parent_edge_type(key.source, key.name, key.target)
+        return children, parent_relation(back, towards, key.parent, self.rank[key.target], self.never)
 
-    def shortcut(self, near: Link, far: Link) -> Relation:
-        """Return the relation to the parent by `near` from the parent by `far` of the same bridge."""
+    def shortcut(self, near: ForeignKeyEdges, far: ForeignKeyEdges) -> Relation:
+        """Return the relation in which the parent by `near` receives from the parent by `far` of the same bridge row."""
         rank = self.rank[far.target] if len(self.rank[far.target]) else np.zeros(1, np.int64)
-        # the edge is seen when the bridge's row and its far end are; a row whose far end is missing has no edge
+        # the edge is visible once the bridge row and the far parent are; a row without a far parent has no edge
         both = np.maximum(self.rank[near.source], rank[np.maximum(far.parent, 0)])
         return child_relation(
-            via(near.source, near.name, near.target, far.name, far.target),
+            shortcut_edge_type(near.source, near.name, near.target, far.name, far.target),
             near.parent,
             far.parent,
             np.where(far.parent >= 0, both, self.never),
@@ -179,19 +214,19 @@ class _Parts:
 
 
 def database_graph(database: Database, *, shortcuts: bool = False) -> Graph:
-    """Build the graph of a database: a node type per table, two relations per foreign key; see `build_graph`."""
+    """Build the graph of a database, on the CPU; see `build_graph`."""
     times = {name: database.times(name) for name in database.tables}
-    links = [
-        Link(name, foreign_key.name, foreign_key.table, parent)
+    keys = [
+        ForeignKeyEdges(name, foreign_key.name, foreign_key.table, parent)
         for name, table in database.tables.items()
         for foreign_key, parent in zip(table.foreign_keys, database.parents(name), strict=True)
     ]
     identities = {name: row_identities(table) for name, table in database.tables.items()}
-    return build_graph(times, identities, links, shortcuts=shortcuts)
+    return build_graph(times, identities, keys, shortcuts=shortcuts)
 
 
 def problem_graph(problem: Problem, device: torch.device, *, shortcuts: bool = False) -> Graph:
-    """Return the graph of a problem's database on `device`, built once per problem."""
+    """Return the graph of a problem's database on `device`, built once per problem; see `build_graph`."""
     key = ("rdl", "graph", shortcuts)
     host: Graph = problem.cached(key, lambda: database_graph(problem.database, shortcuts=shortcuts))
     if device.type == "cpu":

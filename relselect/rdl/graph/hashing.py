@@ -1,34 +1,20 @@
-"""64-bit hashes for draws and tie-breaks: the same number for the same content, wherever the row stands.
+"""Torch twin of `relselect.hashing`: splitmix64 of int64 tensors, for draws and tie-breaks.
 
-Nothing random in a sampled tree comes from a shared stream. Every draw is a hash of what identifies it, so neither other
-rows of the batch, nor hidden rows, nor the order of a table can move it.
+The sampler reads no shared random stream: every draw is a hash of the seed, the task row and the path to the node. A draw
+therefore does not depend on other rows of the batch, on hidden rows or on the order of a table. These hashes are not
+cryptographic.
 """
 
 from __future__ import annotations
 
-from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-import numpy as np
-import torch
+from relselect import hashing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from numpy.typing import NDArray
     from torch import Tensor
 
-__all__ = [
-    "GOLDEN",
-    "combine",
-    "combine_arrays",
-    "draw_below",
-    "hash_floats",
-    "hash_integers",
-    "hash_strings",
-    "hash_text",
-    "mix",
-]
+__all__ = ["GOLDEN", "combine", "draw_below", "mix"]
 
 
 def _signed(value: int) -> int:
@@ -37,13 +23,21 @@ def _signed(value: int) -> int:
 
 
 #: 2**64 over the golden ratio, which keeps `combine` of zeros from being zero.
-GOLDEN = _signed(0x9E3779B97F4A7C15)
-_FIRST = _signed(0xBF58476D1CE4E5B9)
-_SECOND = _signed(0x94D049BB133111EB)
+GOLDEN = _signed(hashing.GOLDEN)
+_FIRST, _SECOND = _signed(hashing.FIRST), _signed(hashing.SECOND)
 
 
 def mix(value: Tensor) -> Tensor:
-    """Scramble int64 values by the finaliser of splitmix64 (Steele, Lea and Flood, OOPSLA 2014), elementwise."""
+    """Hash int64 values elementwise by the finaliser of splitmix64, shape kept.
+
+    With >> as the logical shift and arithmetic modulo 2**64: x = (x ^ x >> 30) * 0xBF58476D1CE4E5B9, then
+    x = (x ^ x >> 27) * 0x94D049BB133111EB, then x ^ x >> 31 (Steele, Lea and Flood, "Fast splittable pseudorandom number
+    generators", OOPSLA 2014).
+
+    Example:
+        >>> mix(torch.tensor([0, 1])).tolist()
+        [0, 6238072747940578789]
+    """
     # ">>" keeps the sign of int64, the masks turn it into the logical shift the finaliser asks for
     value = (value ^ ((value >> 30) & 0x3FFFFFFFF)) * _FIRST
     value = (value ^ ((value >> 27) & 0x1FFFFFFFFF)) * _SECOND
@@ -51,38 +45,18 @@ def mix(value: Tensor) -> Tensor:
 
 
 def combine(left: Tensor, right: Tensor | int) -> Tensor:
-    """Hash two int64 values into one, order mattering; shapes broadcast."""
+    """Hash pairs of int64 values into one; `combine(a, b)` differs from `combine(b, a)`. Shapes broadcast."""
     return mix(mix(left + GOLDEN) ^ right)
 
 
 def draw_below(state: Tensor, bound: Tensor) -> Tensor:
-    """Draw one integer per element, uniform in [0, bound), from hashed `state`; bounds below 2**31."""
+    """Turn hashes into integers uniform in [0, bound): floor(u * bound / 2**31), u the upper 31 bits below the sign.
+
+    Args:
+        state: int64 (n,) hashes.
+        bound: int64 (n,) upper bounds, below 2**31.
+
+    Returns:
+        int64 (n,).
+    """
     return (((state >> 32) & 0x7FFFFFFF) * bound) >> 31
-
-
-def hash_text(text: str) -> int:
-    """Hash one string to an int64 that is the same in every process."""
-    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "little", signed=True)
-
-
-def hash_strings(values: Iterable[str]) -> NDArray[np.int64]:
-    """Hash strings one by one, shape (n,)."""
-    return np.fromiter((hash_text(value) for value in values), dtype=np.int64)
-
-
-def hash_integers(values: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Scramble int64 values, shape kept."""
-    hashed: NDArray[np.int64] = mix(torch.from_numpy(np.array(values, dtype=np.int64)) + GOLDEN).numpy()
-    return hashed
-
-
-def hash_floats(values: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Hash float64 values by their bits, both zeros and all NaNs alike."""
-    canonical = np.where(np.isnan(values), np.nan, values + 0.0)
-    return hash_integers(canonical.view(np.int64))
-
-
-def combine_arrays(left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Do what `combine` does, for NumPy arrays."""
-    combined: NDArray[np.int64] = combine(torch.from_numpy(left), torch.from_numpy(right)).numpy()
-    return combined

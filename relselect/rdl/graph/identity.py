@@ -1,4 +1,4 @@
-"""Content hashes of rows: what stands in for a row number wherever an order or a draw must not depend on row order."""
+"""Content hashes of rows, which orders and draws use in place of row numbers so that row order does not matter."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from relselect.rdl.graph.hashing import combine_arrays, hash_floats, hash_integers, hash_strings, hash_text
+from relselect.hashing import combine_arrays, hash_floats, hash_integers, hash_strings, hash_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,8 +23,8 @@ _NULL = hash_text("null")
 def row_identities(table: Table) -> NDArray[np.int64]:
     """Hash every row's primary key, or all its columns where it has none, shape (rows,).
 
-    Columns masked by `known_at` never count: their values may be hidden, and a hidden value must move nothing. Rows that are
-    equal in what counts get equal hashes.
+    Columns that `known_at` masks, and the columns that say when they become known, are left out of the hash: their values may
+    be hidden, and a hidden value must change no tree. Rows that are equal in the hashed columns get equal hashes.
     """
     masked = {column for columns in table.known_at.values() for column in columns} | set(table.known_at)
     names = table.primary_key or tuple(sorted(name for name in table.data.column_names if name not in masked))
@@ -37,7 +37,7 @@ def row_identities(table: Table) -> NDArray[np.int64]:
 
 
 def _hash_column(column: pa.ChunkedArray) -> NDArray[np.int64] | None:
-    """Hash a column value by value; None for nested columns, which are ignored everywhere."""
+    """Hash each value of a column, int64 (rows,); None for nested columns, which no part of the package reads."""
     if pa.types.is_nested(column.type) or pa.types.is_interval(column.type):
         return None
     if pa.types.is_dictionary(column.type):

@@ -1,13 +1,11 @@
-"""Text as vectors, without a model: hashed words and triples of bytes, weighted by rarity, folded into a few numbers.
+"""Encodes texts as vectors of hashed words and byte trigrams with TF-IDF weights (feature hashing), without a language model.
 
-Terms become buckets by a hash, a bucket's weight is (1 + log count) times its rarity among the texts seen in training, and the
-weighted buckets are added with signs into a short vector (feature hashing, Weinberger et al. 2009; weights of Salton and
-Buckley 1988). Only the numbers of texts per bucket are fitted. A term that one text alone holds says who wrote it, not what
-it means, and is left out, as is one that training never saw. Every text is encoded once, whatever the rows that hold it.
+Only the document frequencies are fitted. A term that occurs in a single training text, or in none, has weight 0: it identifies
+the row instead of describing it. Every distinct text is encoded once, however many rows hold it.
 
-Names are texts too, but they tell rows apart and mean nothing else: a network learns by heart who did well. On earlier folds of
-rel-f1, leaving out the names of drivers and teams was worth up to 0.05 of AUROC. What they give themselves away by is that
-their words do not recur.
+Names are texts too, but they identify rows and describe nothing, and a network overfits on them: on earlier folds of rel-f1,
+leaving out the names of drivers and teams was worth up to 0.05 of AUROC. A column is recognised as names because most of its
+words occur in hardly any other of its texts.
 """
 
 from __future__ import annotations
@@ -21,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from relselect.database.columns import as_strings
-from relselect.rdl.graph.hashing import hash_integers
+from relselect.hashing import GOLDEN, hash_integers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,23 +28,22 @@ if TYPE_CHECKING:
 
 __all__ = ["WIDTH", "TextColumn", "encode_texts", "fit_text"]
 
-#: Numbers per text: the folded terms and, last, the length.
+#: Entries per vector: the hashed terms and, last, the length of the text.
 WIDTH = 97
 _FOLDED = WIDTH - 1
 _BUCKETS = 1 << 13
-#: Texts looked at when a column is fitted, and the characters read of each.
+#: Most texts that a column is fitted on, and most characters read of each.
 _MOST_TEXTS, _MOST_CHARACTERS = 30_000, 1_000
-#: Characters read of a whole column as far as training sees it: longer columns are read less far.
+#: Most characters read of the whole column in fitting: of longer columns, fewer characters of each text are read.
 _MOST_OF_A_COLUMN = 50_000_000
-#: Bytes worked on at once.
+#: Characters processed at once.
 _BLOCK = 4_000_000
-#: Fewest texts that a term occurs in.
+#: Fewest texts that a term with a weight occurs in.
 _FEWEST = 2
-#: Texts that a word must occur in to recur; fewer where there is less than one for so many texts.
+#: A word recurs when it occurs in 5 texts; in columns of under 200 texts, in one of every 40, but in at least 2.
 _RECURRING, _PER_RECURRENCE = 5, 40
-_BASE = np.uint64(0x9E3779B97F4A7C15)
-_INVERSE = np.uint64(pow(0x9E3779B97F4A7C15, -1, 1 << 64))
-#: Triples of bytes are other terms than words of three bytes.
+_BASE, _INVERSE = np.uint64(GOLDEN), np.uint64(pow(GOLDEN, -1, 1 << 64))
+#: Mixed into the hashes of trigrams, so that a trigram differs from the word of the same three bytes.
 _TRIPLE_SALT = np.uint64(0x5851F42D4C957F2D)
 
 Integers = np.ndarray[tuple[int], np.dtype[np.int64]]
@@ -54,15 +51,15 @@ Integers = np.ndarray[tuple[int], np.dtype[np.int64]]
 
 @dataclass(frozen=True)
 class TextColumn:
-    """A text column as fitted.
+    """A fitted text column; `encode_texts` has the formula.
 
     Attributes:
         name: The column.
-        texts: How many distinct texts were looked at.
-        counts: In how many of them each bucket occurs.
+        texts: Number of distinct texts that it was fitted on.
+        counts: Per bucket, the number of these texts that it occurs in.
         characters: How many characters of a text are read.
-        clock: The mask it is under, -1 for none.
-        names: Whether these are names: most words of theirs occur in next to no other text.
+        clock: Position in `TableEncoding.clocks` of the column that says when the texts become known, -1 for none.
+        names: Whether the column holds names: most of its words occur in hardly any other text.
     """
 
     name: str
@@ -74,13 +71,16 @@ class TextColumn:
 
 
 def fit_text(name: str, column: pa.ChunkedArray, mask: NDArray[np.bool_], clock: int) -> TextColumn | None:
-    """Count the terms of the texts under `mask`; None where no two of them share any.
+    """Fit a text column: count in how many texts each bucket of terms occurs.
 
     Args:
         name: The column's name.
         column: n texts.
-        mask: (n,) which of them may be looked at.
-        clock: The mask the column is under.
+        mask: bool (n,), which of them may be read.
+        clock: See `TextColumn`.
+
+    Returns:
+        The fitted column, or None where no two texts share a term.
     """
     _, texts = as_strings(column.filter(pa.array(mask)))
     characters = min(_MOST_CHARACTERS, max(16, _MOST_OF_A_COLUMN // max(1, len(texts))))
@@ -105,13 +105,34 @@ def _are_names(texts: Sequence[str], characters: int) -> bool:
     return bool(2 * times[times >= often].sum() < times.sum())
 
 
-def encode_texts(texts: Sequence[str], spec: TextColumn) -> NDArray[np.float16]:
-    """Return the vectors of texts, (n, WIDTH); each depends on its own text and the fitted column alone."""
-    counts = np.array(spec.counts)
-    rarity = np.where(counts >= _FEWEST, np.log((1 + spec.texts) / (1 + counts)) + 0.1, 0.0)
+def encode_texts(texts: Sequence[str], fitted: TextColumn) -> NDArray[np.float16]:
+    """Encode texts as vectors; each depends on its own text and the fitted column alone.
+
+    Terms are the words of a text and the trigrams of bytes within them, in small letters, hashed into 8,192 buckets. With tf the
+    occurrences of bucket b in the text, df the fitted texts that b occurs in and N their number, the weight of b is
+    w(b) = (1 + ln tf) * (ln((1 + N) / (1 + df)) + 0.1), and 0 where df < 2 (Salton and Buckley, "Term-weighting approaches in
+    automatic text retrieval", 1988). Entry j < 96 is sqrt(96) * sum over b with h(b) = j of s(b) w(b) / ||w||, where h and
+    the sign s are hashes (Weinberger et al., "Feature hashing for large scale multitask learning", ICML 2009). The last entry
+    is ln(1 + characters) / 4.
+
+    Args:
+        texts: n texts.
+        fitted: Their column.
+
+    Returns:
+        float16 (n, WIDTH).
+
+    Example:
+        >>> texts = ["fast red car", "slow red car", "slow blue boat"]
+        >>> column = fit_text("note", pa.chunked_array([texts]), np.ones(3, bool), -1)
+        >>> encode_texts(texts, column).shape
+        (3, 97)
+    """
+    counts = np.array(fitted.counts)
+    rarity = np.where(counts >= _FEWEST, np.log((1 + fitted.texts) / (1 + counts)) + 0.1, 0.0)
     out, start = np.zeros((len(texts), WIDTH), np.float16), 0
     for block in _blocks(texts):
-        out[start : start + len(block)] = _folded(block, spec.characters, rarity)
+        out[start : start + len(block)] = _folded(block, fitted.characters, rarity)
         start += len(block)
     return out
 
@@ -131,13 +152,13 @@ def _folded(texts: Sequence[str], characters: int, rarity: NDArray[np.float64]) 
 
 @cache
 def _fold() -> tuple[Integers, NDArray[np.float64]]:
-    """Return where in the vector each bucket goes, and with which sign."""
+    """Return per bucket its entry of the vector and its sign."""
     hashed = hash_integers(np.arange(_BUCKETS))
     return (hashed >> 8) % _FOLDED, np.where(hashed & 1, 1.0, -1.0)
 
 
 def _blocks(texts: Sequence[str]) -> list[Sequence[str]]:
-    """Cut texts into runs of a bounded number of characters."""
+    """Cut a list of texts into consecutive parts of a bounded number of characters."""
     ends = np.cumsum([min(len(text), _MOST_CHARACTERS) for text in texts], dtype=np.int64)
     cuts = np.flatnonzero(np.diff(ends // _BLOCK)) + 1
     bounds = [0, *cuts.tolist(), len(texts)]
@@ -145,7 +166,7 @@ def _blocks(texts: Sequence[str]) -> list[Sequence[str]]:
 
 
 def _terms(texts: Sequence[str], characters: int) -> tuple[Integers, Integers, Integers]:
-    """Return each text's distinct buckets: (the text's number, the bucket, how often), ordered by both."""
+    """Return (number of the text, bucket, occurrences) per text and bucket that occurs in it, ordered by both."""
     owner, hashed, _ = _hashed(texts, characters)
     bucket = hash_integers(hashed.view(np.int64)) & (_BUCKETS - 1)
     key, times = np.unique(owner * _BUCKETS + bucket, return_counts=True)
@@ -153,10 +174,10 @@ def _terms(texts: Sequence[str], characters: int) -> tuple[Integers, Integers, I
 
 
 def _hashed(texts: Sequence[str], characters: int) -> tuple[Integers, NDArray[np.uint64], int]:
-    """Return the words and then the triples of texts: (the text's number, a hash of the term), and how many words there are.
+    """Return (number of the text, hash) of all words and then of all trigrams, and the number of words.
 
-    A stretch's hash is the sum of its bytes times powers of a base, counted from its start; prefix sums give all of them at
-    once (Karp and Rabin 1987).
+    The hash of bytes c_0 .. c_k is the sum of (c_i + 1) * base**i modulo 2**64; differences of prefix sums give the hashes of
+    all terms at once (Karp and Rabin, "Efficient randomized pattern-matching algorithms", 1987).
     """
     data, owner = _bytes_of(texts, characters)
     count = len(data)
@@ -175,7 +196,7 @@ def _hashed(texts: Sequence[str], characters: int) -> tuple[Integers, NDArray[np
 
 
 def _bytes_of(texts: Sequence[str], characters: int) -> tuple[NDArray[np.uint8], Integers]:
-    """Return the bytes of the texts in small letters, one after another, and the number of the text each belongs to."""
+    """Return the bytes of all texts in small letters, concatenated, and per byte the number of its text."""
     array = pa.array(texts, pa.large_string())
     array = pc.utf8_lower(pc.utf8_slice_codeunits(array, 0, characters))
     _, offsets, data = array.buffers()
@@ -193,5 +214,5 @@ def _powers(base: np.uint64, count: int) -> NDArray[np.uint64]:
 
 @cache
 def _letters() -> NDArray[np.bool_]:
-    """Which bytes belong to words: letters, digits and whatever is not ASCII."""
+    """Return per byte whether it belongs to a word: letters, digits and everything that is not ASCII."""
     return np.array([code >= 128 or chr(code).isalnum() for code in range(256)])

@@ -1,3 +1,3 @@
-"""The network: row encoders, message passing layers, and their ensemble."""
+"""The network: batches, row encoders, message passing layers, and the ensemble of networks."""
 
 __all__: list[str] = []

@@ -1,9 +1,9 @@
-"""Message passing layers, by name.
+"""Message passing layers (convolutions) by name.
 
-A convolution sees one layer of the trees: the vectors of the senders, those of the receivers (the senders' first nodes, one hop
-shorter), and the edges between them. It returns what reaches the receivers; the model adds the receivers' own part, norm and
-activation. A new one says what one relation computes and enters `CONVOLUTIONS`; nothing else changes. What each must keep
-(sums in any order of the edges, nothing from one receiver to another) is tested for all that are registered.
+A convolution maps the vectors of the senders, those of the receivers and the edges between them to one message per receiver.
+`relselect.rdl.network.model.NodeUpdate` adds the receiver's own part, norm, activation and dropout. A new convolution implements
+`Convolution.relation` and is registered in `CONVOLUTIONS`. The tests check every registered one: its result must not depend on
+the order of the edges, and nothing may pass from one receiver to another.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch.nn.functional import leaky_relu, linear
 from torch_geometric.nn import Linear
 from torch_geometric.nn.inits import glorot
 
-from relselect.rdl.network.passing import gather, largest_of, pass_along, sum_into
+from relselect.rdl.network.scatter import gather, gather_scatter_sum, scatter_max, scatter_sum
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,42 +30,49 @@ __all__ = ["CONVOLUTIONS", "Convolution", "GATv2", "SAGE"]
 
 
 class Convolution(nn.Module):
-    """A layer with weights per relation, summed over the relations that reach a table.
+    """A layer with weights per edge type: the message to a receiver is the sum over edge types of what `relation` computes.
+
+    This is the heterogeneous convolution of R-GCN (Schlichtkrull et al., ESWC 2018) with any layer in place of its linear map.
 
     Args:
-        edge_types: The relations of this layer.
+        edge_types: The edge types of this layer.
         channels: Width of all vectors.
-        aggregation: How the neighbours of one relation are joined, "mean", "sum" or "max"; those that weigh their
-            neighbours by themselves do not read it.
+        aggregation: "mean", "sum" or "max" over the neighbours of one edge type; attention does not read it.
+
+    Example:
+        >>> layer = SAGE([("orders", "user", "users")], 8, "mean")
+        >>> x = {"orders": torch.randn(3, 8), "users": torch.randn(2, 8)}
+        >>> layer(x, x, {("orders", "user", "users"): torch.tensor([[0, 1, 2], [0, 0, 1]])})["users"].shape
+        torch.Size([2, 8])
     """
 
     def __init__(self, edge_types: Sequence[EdgeType], channels: int, aggregation: str) -> None:
         super().__init__()
         self.edge_types = tuple(edge_types)
-        # the model holds one map per table for the receiver itself: a sum of one per relation would be the same function
+        # the model has one map per table for the receiver's own vector: one per edge type would add up to the same function
         self.relations = nn.ModuleList(self.relation(channels, aggregation) for _ in edge_types)
 
     @staticmethod
     @abstractmethod
     def relation(channels: int, aggregation: str) -> nn.Module:
-        """Return what one relation computes.
+        """Return the module of one edge type.
 
         It is called with senders (n, channels), receivers (m, channels) and edges, int64 (2, edges), and returns (m, channels).
-        Where no edge leads to a receiver, what it returns must not depend on any vector.
+        For a receiver without edges the result must not depend on any vector.
         """
 
     def forward(
         self, senders: dict[str, Tensor], receivers: dict[str, Tensor], edges: dict[EdgeType, Tensor]
     ) -> dict[str, Tensor]:
-        """Pass messages along one layer of edges.
+        """Compute the messages of one layer.
 
         Args:
             senders: Per table (nodes, channels).
             receivers: Per table (fewer nodes, channels).
-            edges: Per relation int64 (2, edges), sender and receiver.
+            edges: Per edge type int64 (2, edges), sender and receiver.
 
         Returns:
-            Per table that any relation reaches (receivers, channels).
+            Per receiving table (receivers, channels).
         """
         reached: dict[str, Tensor] = {}
         for edge_type, relation in zip(self.edge_types, self.relations, strict=True):
@@ -76,7 +83,12 @@ class Convolution(nn.Module):
 
 
 class SAGE(Convolution):
-    """GraphSAGE (Hamilton et al. 2017) over one relation: W aggregate(neighbours) + b."""
+    """GraphSAGE: the message of one edge type to receiver i is W agg({x_j : j in N(i)}) + b.
+
+    agg is the mean, the sum or the elementwise maximum over the neighbours N(i), and 0 without any (Hamilton, Ying and Leskovec,
+    "Inductive representation learning on large graphs", NeurIPS 2017, without its concatenation: the receiver's own part
+    is in `NodeUpdate`).
+    """
 
     @staticmethod
     def relation(channels: int, aggregation: str) -> nn.Module:
@@ -93,41 +105,42 @@ class _Aggregate(nn.Module):
     def forward(self, senders: Tensor, receivers: Tensor, edges: Tensor) -> Tensor:
         source, target, size = edges[0], edges[1], len(receivers)
         if self.aggregation == "max":
-            out: Tensor = self.lin_l(largest_of(gather(senders, source), target, size))
+            out: Tensor = self.lin_l(scatter_max(gather(senders, source), target, size))
             return out
-        # a sum may be mapped before or after: the fewest rows are
+        # the linear map commutes with the sum: it is applied where there are fewest rows
         fewest = min(len(senders), len(source), size)
         if fewest == size:
-            out = self.lin_l(self._shared(pass_along(senders, source, target, size), target))
+            out = self.lin_l(self._shared(gather_scatter_sum(senders, source, target, size), target))
             return out
         if fewest == len(senders):
-            total = pass_along(linear(senders, self.lin_l.weight), source, target, size)
+            total = gather_scatter_sum(linear(senders, self.lin_l.weight), source, target, size)
         else:
-            total = sum_into(linear(gather(senders, source), self.lin_l.weight), target, size)
+            total = scatter_sum(linear(gather(senders, source), self.lin_l.weight), target, size)
         return self._shared(total, target) + self.lin_l.bias
 
     def _shared(self, total: Tensor, target: Tensor) -> Tensor:
-        """Turn sums over neighbours into what the aggregation asks for."""
+        """Turn sums over neighbours into means where the aggregation is "mean"."""
         if self.aggregation == "sum":
             return total
         return total / torch.bincount(target, minlength=len(total)).clamp(min=1).unsqueeze(1)
 
 
 class GATv2(Convolution):
-    """Attention over the neighbours of one relation (GATv2: Brody, Alon and Yahav, ICLR 2022).
+    """GATv2: attention over the neighbours of one edge type.
 
-    Neighbour j of receiver i weighs softmax_j(a . leaky_relu(L x_j + R x_i)) per head, the message is the weighted sum of
-    L x_j. Times enter by the vectors, which are encoded relative to the cutoff.
+    Per head, the message to receiver i is the sum over j in N(i) of a_ij L x_j, with the weights
+    a_ij = softmax over j of a . leaky_relu(L x_j + R x_i); the heads are concatenated and a bias is added (Brody, Alon and Yahav,
+    "How attentive are graph attention networks?", ICLR 2022). The aggregation is not read.
     """
 
     @staticmethod
     def relation(channels: int, aggregation: str) -> nn.Module:
-        """See `Convolution`; weights take the place of `aggregation`."""
+        """See `Convolution`."""
         return _Attention(channels)
 
 
 class _Attention(nn.Module):
-    """Four heads where the width allows, the names and starting weights of PyG's GATv2Conv."""
+    """GATv2 of one edge type, with four heads where the width is divisible by 4; parameters as in PyG's GATv2Conv."""
 
     def __init__(self, channels: int, heads: int = 4, slope: float = 0.2) -> None:
         super().__init__()
@@ -140,22 +153,22 @@ class _Attention(nn.Module):
 
     def forward(self, senders: Tensor, receivers: Tensor, edges: Tensor) -> Tensor:
         source, target = edges[0], edges[1]
-        # most senders have no edge of this relation, unless few rows are shared by many edges: map the fewer of the two
+        # map senders or edges, whichever are fewer: most senders have no edge of this type, or many edges share few senders
         many = len(senders) > len(source)
         sent = self.lin_l(gather(senders, source)) if many else gather(self.lin_l(senders), source)
         joint = leaky_relu(sent + gather(self.lin_r(receivers), target), self.slope)
         score = (joint.view(len(joint), *self.att.shape[1:]) * self.att).sum(2)
-        # any shift of the scores of a receiver leaves its weights alone: the largest one keeps exp from overflowing
+        # softmax is invariant to a shift of the scores: subtracting the largest keeps exp from overflowing
         with torch.no_grad():
-            peak = largest_of(score, target, len(receivers))[target]
+            peak = scatter_max(score, target, len(receivers))[target]
         raw = (score - peak).exp()
         weighted = (sent.view(len(sent), *self.att.shape[1:]) * raw.unsqueeze(2)).flatten(1)
-        total = sum_into(raw, target, len(receivers))
-        # receivers without neighbours keep the bias alone
+        total = scatter_sum(raw, target, len(receivers))
+        # receivers without neighbours get the bias alone
         total = torch.where(total > 0, total, 1.0).repeat_interleave(sent.shape[1] // self.heads, dim=1)
-        out: Tensor = sum_into(weighted, target, len(receivers)) / total + self.bias
+        out: Tensor = scatter_sum(weighted, target, len(receivers)) / total + self.bias
         return out
 
 
-#: What a configuration may name; each is called with (edge types, channels, aggregation).
+#: The registered convolutions; each is called with (edge types, channels, aggregation).
 CONVOLUTIONS: dict[str, Callable[[Sequence[EdgeType], int, str], nn.Module]] = {"sage": SAGE, "gatv2": GATv2}

@@ -1,6 +1,7 @@
-"""Where dropout draws from: the thread's own generator while it has one, PyTorch's global one otherwise.
+"""Random draws of the network: from a generator of the thread where one is set, else from PyTorch's global generator.
 
-Networks that train in threads beside one another would draw from the global generator in whichever order the threads reach it.
+Networks that train in parallel threads would otherwise share the global generator, and their draws would depend on the order
+in which the threads run.
 """
 
 from __future__ import annotations
@@ -16,33 +17,33 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-__all__ = ["draw_seed", "drawing_from", "happens"]
+__all__ = ["bernoulli", "draw_seed", "thread_generator"]
 
 
-class _Source(threading.local):
+class _ThreadState(threading.local):
     generator: torch.Generator | None = None
 
 
-_SOURCE = _Source()
+_STATE = _ThreadState()
 
 
 @contextmanager
-def drawing_from(seed: int) -> Iterator[None]:
-    """Let this thread draw from a generator of its own, on the CPU, as long as the context lasts."""
-    before = _SOURCE.generator
-    _SOURCE.generator = torch.Generator().manual_seed(seed)
+def thread_generator(seed: int) -> Iterator[None]:
+    """Let this thread draw from its own CPU generator, seeded with `seed`, within the context."""
+    before = _STATE.generator
+    _STATE.generator = torch.Generator().manual_seed(seed)
     try:
         yield
     finally:
-        _SOURCE.generator = before
+        _STATE.generator = before
 
 
 def draw_seed() -> int:
-    """Return a seed, any int64."""
-    return int(torch.randint(-(2**63), 2**63 - 1, (1,), generator=_SOURCE.generator))
+    """Draw a seed, any int64."""
+    return int(torch.randint(-(2**63), 2**63 - 1, (1,), generator=_STATE.generator))
 
 
-def happens(shape: Sequence[int], share: float, device: torch.device) -> Tensor:
-    """Return independent draws, bool of a shape, true with probability `share`."""
-    generator = _SOURCE.generator if device.type == "cpu" else None
+def bernoulli(shape: Sequence[int], share: float, device: torch.device) -> Tensor:
+    """Draw a bool tensor of the given shape whose entries are independently true with probability `share`."""
+    generator = _STATE.generator if device.type == "cpu" else None
     return torch.rand(tuple(shape), device=device, generator=generator) < share

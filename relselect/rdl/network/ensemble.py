@@ -1,7 +1,6 @@
-"""Several networks as one: trained on the same batches from different starting weights, their outputs averaged.
+"""Ensemble of networks that are trained on the same batches from different initial weights; their outputs are averaged.
 
-How a small network ends depends on where it starts; averages of independently started ones spread less (Lakshminarayanan et al.
-2017). They share the sampled trees, and use the cores that one small network leaves idle.
+The members share the sampled trees and use the cores that one small network leaves idle. They share no weights and no gradients.
 """
 
 from __future__ import annotations
@@ -13,26 +12,30 @@ from typing import TYPE_CHECKING, TypeVar
 import torch
 from torch import nn
 
-from relselect.rdl.network.draws import drawing_from
-from relselect.rdl.network.encoders import StackedEncoder
+from relselect.rdl.network.draws import thread_generator
 from relselect.rdl.network.model import RelationalNetwork
+from relselect.rdl.network.stacked_encoder import StackedEncoder
+from relselect.rdl.network.thread_limit import set_threads_here
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from relselect.rdl.network.batch import Batch
     from relselect.rdl.network.model import Blueprint
-    from relselect.rdl.sampling.batch import Batch
 
-__all__ = ["Crew", "NetworkEnsemble"]
+__all__ = ["NetworkEnsemble", "ParallelMembers"]
 
 T = TypeVar("T")
 
 
 class NetworkEnsemble(nn.Module):
-    """Networks of one blueprint and different starting weights.
+    """M networks of one blueprint and different initial weights, with the output f(x) = (1 / M) sum over m of f_m(x).
+
+    The result of a small network depends on its initial weights; averages of independent ones vary less (Lakshminarayanan,
+    Pritzel and Blundell, NeurIPS 2017).
 
     Args:
-        blueprint: What to build; `settings.members` says how many.
+        blueprint: What to build; `settings.members` is M.
     """
 
     def __init__(self, blueprint: Blueprint) -> None:
@@ -41,43 +44,44 @@ class NetworkEnsemble(nn.Module):
         self.members = nn.ModuleList(RelationalNetwork(blueprint) for _ in range(blueprint.settings.members))
         for part in self.modules():
             if isinstance(part, StackedEncoder):
-                part.forget_categories()
+                part.zero_category_embeddings()
 
     def forward(self, batch: Batch) -> Tensor:
         """Return the mean outputs of a batch of b task rows, (b, outputs)."""
         return torch.stack([member(batch) for member in self.members]).mean(0)
 
 
-class Crew:
-    """Does the same for every member: in threads on a CPU with several cores, one after another elsewhere.
+class ParallelMembers:
+    """Applies a function to every member: in parallel threads on a CPU with several cores, otherwise one after another.
 
-    Each member draws from a generator of its own there, so that the result does not depend on which thread is faster.
+    On a CPU each member draws from its own generator, so that the result does not depend on the order of the threads.
 
     Args:
-        network: The members.
-        device: Where they are.
+        network: The ensemble.
+        device: Its device.
     """
 
     def __init__(self, network: NetworkEnsemble, device: torch.device) -> None:
         self.members = [member for member in network.members if isinstance(member, RelationalNetwork)]
         self._own_draws = device.type == "cpu"
-        # an encoder of another library draws from the global generator
+        # an encoder of another library draws from the global generator, which threads would share
         alike = all(isinstance(encoder, StackedEncoder) for member in self.members for encoder in member.encoders)
         workers = min(len(self.members), torch.get_num_threads()) if self._own_draws and alike else 1
         self._pool = None
         if workers > 1:
             each = max(1, torch.get_num_threads() // workers)
-            self._pool = ThreadPoolExecutor(workers, "member", initializer=torch.set_num_threads, initargs=(each,))
+            self._pool = ThreadPoolExecutor(workers, "member", initializer=set_threads_here, initargs=(each,))
 
-    def each(self, work: Callable[[RelationalNetwork], T]) -> list[T]:
-        """Return what `work` returns for every member, in their order."""
+    def map(self, work: Callable[[RelationalNetwork], T]) -> list[T]:
+        """Return the results of `work` for every member, in the order of the members."""
         if not self._own_draws:
             return [work(member) for member in self.members]
         seeds = torch.randint(2**62, (len(self.members),)).tolist()
 
-        def alone(member: RelationalNetwork, seed: int) -> T:
-            with drawing_from(seed):
+        def with_own_generator(member: RelationalNetwork, seed: int) -> T:
+            with thread_generator(seed):
                 return work(member)
 
-        run = map if self._pool is None else self._pool.map
-        return list(run(alone, self.members, seeds))
+        if self._pool is not None:
+            return list(self._pool.map(with_own_generator, self.members, seeds))
+        return [with_own_generator(member, seed) for member, seed in zip(self.members, seeds, strict=True)]

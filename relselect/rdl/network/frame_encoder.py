@@ -1,7 +1,8 @@
-"""Rows as vectors through pytorch-frame: an encoder per column type, then its tabular ResNet (Gorishniy et al. 2021).
+"""Row encoder of pytorch-frame: one encoder per column type, then its tabular ResNet (Gorishniy et al., NeurIPS 2021).
 
-Heavier than the stacked encoder and richer: every column has a map of its own before the columns are mixed. The
-encoder is what training waits for on a CPU, which is why this one is an option of the search space and not the default.
+Every column has a map of its own before the columns are mixed, so this encoder has more weights and is slower than the stacked
+encoder. On a CPU the encoder takes most of the training time; this one is therefore an option of the search space on a GPU and
+not the default.
 """
 
 from __future__ import annotations
@@ -12,13 +13,13 @@ import torch
 from torch import nn
 
 from relselect.rdl.graph.features import MISSING, RESERVED, UNSEEN
-from relselect.rdl.network.encoders import MaskedColumns, TextMap
+from relselect.rdl.network.columns import MaskedColumns, TextMap
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from relselect.rdl.graph.features import TableTensors
-    from relselect.rdl.graph.specification import TableSpec
+    from relselect.rdl.graph.table_encoding import TableEncoding
 
 __all__ = ["FrameEncoder"]
 
@@ -26,25 +27,28 @@ __all__ = ["FrameEncoder"]
 class FrameEncoder(nn.Module):
     """Encodes the numbers and categories of rows of one table with `torch_frame.nn.ResNet`.
 
-    A missing number is read as its median, beside a flag that says so; a missing category adds nothing; the vectors of
-    texts are added by a linear map. A table without feature columns, and the row -1, each have a learnt constant.
+    A missing number is read as the column's median, and a flag marks it; a missing category adds 0; the vectors of texts are
+    added by a linear map. All rows of a table without feature columns have one learnt vector; the row -1 (an unknown or hidden
+    entity) has another.
 
     Args:
-        spec: The fitted columns.
+        encoding: The fitted columns.
         channels: Width of the encoding.
-        blocks: Residual blocks; at least one is built.
-        dropout: Inside the blocks.
+        blocks: Number of residual blocks; at least one is built.
+        dropout: Dropout inside the blocks.
     """
 
-    def __init__(self, spec: TableSpec, channels: int, blocks: int, dropout: float) -> None:
+    def __init__(self, encoding: TableEncoding, channels: int, blocks: int, dropout: float) -> None:
         super().__init__()
-        self.columns = MaskedColumns(spec)
+        self.columns = MaskedColumns(encoding)
         self.bias = nn.Parameter(torch.randn(channels) * 0.1)
         self.unknown = nn.Parameter(torch.zeros(channels))
-        flags = len(spec.numeric) + len(spec.clocks)
+        flags = len(encoding.numeric) + len(encoding.clocks)
         self.flags = nn.Linear(flags, channels, bias=False) if flags else None
-        self.texts = TextMap(spec, channels) if spec.texts else None
-        self.network = _network(spec, channels, max(blocks, 1), dropout) if spec.numeric or spec.categories else None
+        self.texts = TextMap(encoding, channels) if encoding.texts else None
+        self.network = (
+            _network(encoding, channels, max(blocks, 1), dropout) if encoding.numeric or encoding.categories else None
+        )
 
     def forward(self, tensors: TableTensors, rows: Tensor, known: Tensor) -> Tensor:
         """Encode rows of a table.
@@ -52,7 +56,7 @@ class FrameEncoder(nn.Module):
         Args:
             tensors: The table's columns.
             rows: int64 (n,), -1 for a row that must not be read.
-            known: bool (n, clocks), whether what each clock masks is known.
+            known: bool (n, clocks), whether the values under each clock are known.
 
         Returns:
             (n, channels).
@@ -72,20 +76,20 @@ class FrameEncoder(nn.Module):
 
 
 def _names(numbers: int, categories: int) -> tuple[list[str], list[str]]:
-    """Columns go by their place: their own names may hold anything."""
+    """Return names for the columns by their position: their own names may contain any character."""
     return [f"number {place}" for place in range(numbers)], [f"category {place}" for place in range(categories)]
 
 
-def _network(spec: TableSpec, channels: int, blocks: int, dropout: float) -> nn.Module:
+def _network(encoding: TableEncoding, channels: int, blocks: int, dropout: float) -> nn.Module:
     import torch_frame
     from torch_frame.data.stats import StatType
     from torch_frame.nn import EmbeddingEncoder, LinearEncoder, ResNet
 
-    numbers, categories = _names(len(spec.numeric), len(spec.categories))
-    # the numbers come scaled, so that the encoder's own scaling has nothing to do
+    numbers, categories = _names(len(encoding.numeric), len(encoding.categories))
+    # the numbers are scaled already: the encoder's own scaling is the identity
     stats: dict[str, dict[Any, Any]] = {name: {StatType.MEAN: 0.0, StatType.STD: 1.0} for name in numbers}
-    for name, column in zip(categories, spec.categories, strict=True):
-        values = ["", *column.values]  # the first stands for values that the vocabulary lacks
+    for name, column in zip(categories, encoding.categories, strict=True):
+        values = ["", *column.values]  # the first stands for values outside the vocabulary
         stats[name] = {StatType.COUNT: (values, [1] * len(values))}
     columns = {torch_frame.numerical: numbers, torch_frame.categorical: categories}
     return ResNet(

@@ -1,4 +1,7 @@
-"""The network: rows to vectors, messages up the trees, the root and the task row to an output."""
+"""The relational network: encodes rows, passes messages from the leaves of the trees to the roots, and maps roots to outputs.
+
+Losses and predictions are made from the outputs in `relselect.rdl.network.target`.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,9 @@ from torch import nn
 
 from relselect.rdl.network.convolution import CONVOLUTIONS
 from relselect.rdl.network.dropout import Dropout
-from relselect.rdl.network.encoders import ENCODERS, StackedEncoder
-from relselect.rdl.network.passing import gather
+from relselect.rdl.network.encoders import ENCODERS
+from relselect.rdl.network.scatter import gather
+from relselect.rdl.network.stacked_encoder import StackedEncoder
 from relselect.rdl.network.time_encoding import TimeEncoder
 
 if TYPE_CHECKING:
@@ -20,45 +24,54 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from relselect.rdl.graph.adjacency import EdgeType
-    from relselect.rdl.graph.specification import TableSpec
-    from relselect.rdl.sampling.batch import Batch, NodeBatch
-    from relselect.rdl.settings import Settings
-    from relselect.rdl.training.target import Target
+    from relselect.rdl.graph.table_encoding import TableEncoding
+    from relselect.rdl.network.batch import Batch, NodeBatch
+    from relselect.rdl.network.target import Target
+    from relselect.rdl.settings import NetworkSettings
 
 __all__ = ["Blueprint", "RelationalNetwork", "edges_by_layer"]
 
-#: Entries of the context that every task row has: four of the calendar and the delay.
+#: Entries of the context that every task row has: four for the calendar and one for the delay.
 _CONTEXT = 5
 
 
 @dataclass(frozen=True)
 class Blueprint:
-    """All that a network is built from; two equal ones give networks of the same parameters.
+    """Everything that determines a network's architecture; equal blueprints give networks with the same parameter shapes.
 
     Attributes:
         entity: The entity table.
-        edge_types: All relations of the graph, sorted.
-        specs: Per table, its fitted columns.
-        task_spec: The task-row features' fitted columns.
-        target: What the outputs mean.
+        edge_types: All edge types of the graph, sorted.
+        encodings: Per table, its fitted columns.
+        task_encoding: The fitted task-row features.
+        target: How outputs become losses and predictions.
         settings: The options.
     """
 
     entity: str
     edge_types: tuple[EdgeType, ...]
-    specs: Mapping[str, TableSpec]
-    task_spec: TableSpec
+    encodings: Mapping[str, TableEncoding]
+    task_encoding: TableEncoding
     target: Target
-    settings: Settings
+    settings: NetworkSettings
 
     @property
     def reads_level(self) -> bool:
-        """Whether the network reads the level of the labels that were known last."""
+        """Whether the network reads the label level, see `relselect.rdl.network.label_level`."""
         return self.settings.level and self.target.kind == "regression"
 
 
 def edges_by_layer(entity: str, edge_types: Sequence[EdgeType], layers: int) -> list[list[EdgeType]]:
-    """Return the relations each layer needs: the first works furthest from the root, the last at the root alone."""
+    """Return the edge types that each layer computes: those whose receivers reach the root in the layers that follow.
+
+    Args:
+        entity: The entity table.
+        edge_types: All edge types of the graph.
+        layers: Number of layers.
+
+    Returns:
+        One list per layer; the last holds the edge types that end at the entity table.
+    """
     reached = {entity}
     wanted = []
     for _ in range(layers):
@@ -67,15 +80,15 @@ def edges_by_layer(entity: str, edge_types: Sequence[EdgeType], layers: int) -> 
     return wanted[::-1]
 
 
-class Update(nn.Module):
-    """x + dropout(relu(norm(W x + message))), with weights per table.
+class NodeUpdate(nn.Module):
+    """The update of a receiver x by its message m: x + dropout(relu(layernorm(W x + b + m))), with W and b per table.
 
     Args:
         tables: The tables that receive messages.
         settings: Width and dropout.
     """
 
-    def __init__(self, tables: Sequence[str], settings: Settings) -> None:
+    def __init__(self, tables: Sequence[str], settings: NetworkSettings) -> None:
         super().__init__()
         self.place = {name: place for place, name in enumerate(tables)}
         self.selves = nn.ModuleList(nn.Linear(settings.channels, settings.channels) for _ in tables)
@@ -83,7 +96,7 @@ class Update(nn.Module):
         self.dropout = Dropout(settings.dropout)
 
     def forward(self, receivers: Mapping[str, Tensor], messages: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Join each receiver (nodes, channels) with its message; tables without messages are left out."""
+        """Update the receivers, (nodes, channels) per table, by their messages; tables without messages are left out."""
         out = {}
         for name, place in self.place.items():
             mixed = self.selves[place](receivers[name]) + messages[name]
@@ -94,10 +107,14 @@ class Update(nn.Module):
 class RelationalNetwork(nn.Module):
     """Encodes the rows of a batch of trees and passes messages from the leaves to the roots.
 
-    Modules are kept in lists ordered by name, since table names may hold anything.
+    Rows start at x = (1 + s(t)) * encode(row) + z(t), where s(t) and z(t) are the two halves of a `TimeEncoder` of the elapsed
+    times t (FiLM: Perez et al., AAAI 2018). A learnt vector marks the roots among other rows of their table (the labelling
+    trick: Zhang et al., NeurIPS 2021). Each layer applies a convolution and a `NodeUpdate`; layer l of L reads the hops up to L
+    - l + 1. The head, a network with one hidden layer, reads the root's vector and the encoded task row side by side.
 
     Args:
-        blueprint: What to build.
+        blueprint: What to build. Modules are kept in lists ordered by table name, because a table name may not be a valid module
+            name.
     """
 
     def __init__(self, blueprint: Blueprint) -> None:
@@ -109,15 +126,17 @@ class RelationalNetwork(nn.Module):
         self.layer_edges = edges_by_layer(self.entity, edge_types, options.layers)
         near = {self.entity} | {each[0] for each in self.layer_edges[0]} if self.layer_edges else {self.entity}
         self.tables = tuple(sorted(near))
-        specs = [blueprint.specs[name] for name in self.tables]
+        encodings = [blueprint.encodings[name] for name in self.tables]
         build = ENCODERS[options.encoder]
-        self.encoders = nn.ModuleList(build(spec, channels, options.encoder_blocks, options.dropout) for spec in specs)
-        moments = [len(spec.moments) for spec in specs]
+        self.encoders = nn.ModuleList(
+            build(each, channels, options.encoder_blocks, options.dropout) for each in encodings
+        )
+        moments = [len(encoding.moments) for encoding in encodings]
         self.times = nn.ModuleList(TimeEncoder(count, 2 * channels) if count else nn.Identity() for count in moments)
         self.layer_tables = [sorted({each[2] for each in edges}) for edges in self.layer_edges]
         convolve = CONVOLUTIONS[options.convolution]
         self.convolutions = nn.ModuleList(convolve(edges, channels, options.aggregation) for edges in self.layer_edges)
-        self.updates = nn.ModuleList(Update(self.layer_tables[layer], options) for layer in range(options.layers))
+        self.updates = nn.ModuleList(NodeUpdate(self.layer_tables[layer], options) for layer in range(options.layers))
         self.seed = nn.Parameter(torch.zeros(channels))
         self._build_head(blueprint)
 
@@ -125,9 +144,9 @@ class RelationalNetwork(nn.Module):
         channels, target = blueprint.settings.channels, blueprint.target
         relations = sum(each[2] == blueprint.entity for each in blueprint.edge_types)
         self.context = nn.Linear(_CONTEXT + relations + blueprint.reads_level, channels)
-        self.task_row = StackedEncoder(blueprint.task_spec, channels, 0, 0.0)
+        self.task_row = StackedEncoder(blueprint.task_encoding, channels, 0, 0.0)
         self.task_times = (
-            TimeEncoder(len(blueprint.task_spec.moments), channels) if blueprint.task_spec.moments else None
+            TimeEncoder(len(blueprint.task_encoding.moments), channels) if blueprint.task_encoding.moments else None
         )
         self.head = nn.Sequential(
             nn.LayerNorm(2 * channels),
@@ -148,7 +167,7 @@ class RelationalNetwork(nn.Module):
         return out
 
     def embed(self, batch: Batch) -> Tensor:
-        """Return what the head reads of b task rows: the root and the row itself, (b, 2 * channels)."""
+        """Return the head's input of b task rows: root vector and encoded task row, (b, 2 * channels)."""
         x, trees = self._encode(batch.nodes), batch.trees
         for layer in range(self.layers):
             hops = self.layers - layer
@@ -159,7 +178,7 @@ class RelationalNetwork(nn.Module):
                 for each in self.layer_edges[layer]
             }
             if layer == 0:
-                # the leaves are most of the nodes: what they send is read where it was encoded, and never copied to them
+                # most nodes are leaves: edges point at the encoded pairs of row and cutoff, so no vector is copied per leaf
                 places = {name: part.place for name, part in batch.nodes.items()}
                 senders, receivers = (
                     x,
@@ -174,20 +193,20 @@ class RelationalNetwork(nn.Module):
         return torch.cat([x[self.entity], self._context(batch)], dim=1)
 
     def _encode(self, nodes: Mapping[str, NodeBatch]) -> dict[str, Tensor]:
-        """Encode the distinct rows of each table, as seen from the distinct cutoffs."""
+        """Encode the distinct pairs of row and cutoff of each table, (pairs, channels)."""
         x = {}
         for name, encoder, times in zip(self.tables, self.encoders, self.times, strict=True):
             part = nodes[name]
             encoded = encoder(part.table, part.rows, part.known)
             if part.elapsed.shape[1]:
-                # time scales and shifts (Perez et al. 2018): a plain sum could not let a recent row count for more
+                # scale and shift: a sum alone could not give a recent row more weight
                 scale, shift = times(part.elapsed).chunk(2, dim=1)
                 encoded = torch.addcmul(shift, gather(encoded, part.row), 1 + scale)
             x[name] = encoded
         return x
 
     def _marked(self, x: Tensor, roots: int) -> Tensor:
-        """Mark the roots among other rows of their table (the labelling trick)."""
+        """Add the learnt mark to the roots, which are the first nodes."""
         return torch.cat([x[:roots] + self.seed, x[roots:]])
 
     def _step(

@@ -1,4 +1,7 @@
-"""Relative time as features: how long before the cutoff something happened, from seconds to decades."""
+"""Times relative to the cutoff as features, from seconds to decades, and the calendar of the cutoff.
+
+No absolute time enters the network, except the cutoff's place in the year and in the week.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["WAVES", "TimeEncoder", "calendar", "elapsed", "time_unit"]
 
-#: Angular frequencies over log(1 + elapsed): the slowest spans all scales, the fastest about a factor of two.
+#: Angular frequencies over ln(1 + elapsed): a wave of the lowest spans all scales, one of the highest about a factor of five.
 WAVES = (0.5, 1.0, 2.0, 4.0)
 _YEAR = 365.2425 * DAY
 
@@ -25,7 +28,16 @@ def time_unit(kind: str | None) -> int:
 
 
 def elapsed(cutoff: Tensor, moments: Tensor, unit: int) -> Tensor:
-    """Return how long before `cutoff` (n,) each of `moments` (n, columns) lies, in units, nan where missing; float32."""
+    """Return (cutoff - moment) / unit, negative where the moment lies after the cutoff.
+
+    Args:
+        cutoff: int64 (n,) ticks.
+        moments: int64 (n, columns) ticks, `NEVER` where missing.
+        unit: Ticks of one unit, see `time_unit`.
+
+    Returns:
+        float32 (n, columns), NaN where missing.
+    """
     missing = moments == NEVER
     # missing moments are the largest integer, from which nothing may be subtracted without overflow
     difference = cutoff.unsqueeze(1) - moments.masked_fill(missing, 0)
@@ -33,7 +45,15 @@ def elapsed(cutoff: Tensor, moments: Tensor, unit: int) -> Tensor:
 
 
 def calendar(cutoff: Tensor, kind: str | None) -> Tensor:
-    """Return where in the year and the week the cutoff lies, as sines and cosines; (n, 4), zeros where there is no calendar."""
+    """Return sine and cosine of the cutoff's phase in the year and in the week.
+
+    Args:
+        cutoff: int64 (n,) ticks.
+        kind: "timestamp", "integer" or None; only timestamps have a calendar.
+
+    Returns:
+        float32 (n, 4), zeros where there is no calendar.
+    """
     if kind != "timestamp":
         return torch.zeros(len(cutoff), 4, device=cutoff.device)
     angles = [cutoff.double() / period * (2 * torch.pi) for period in (_YEAR, 7.0 * DAY)]
@@ -41,11 +61,19 @@ def calendar(cutoff: Tensor, kind: str | None) -> Tensor:
 
 
 class TimeEncoder(nn.Module):
-    """Encodes elapsed times: log scaled, linear and as waves over the logarithm, one linear map over all columns.
+    """Encodes elapsed times by one linear map of features that resolve short and long times.
+
+    With l = sign(t) ln(1 + |t|) the features of an elapsed time t are l / 8, clip(t / 1000, -10, 10), a flag for missing, and
+    sin(w l), cos(w l) for w in `WAVES`: the sinusoidal encoding of positions (Vaswani et al., NeurIPS 2017) over logarithmic
+    time.
 
     Args:
-        columns: Elapsed times per node.
+        columns: Number of elapsed times per row.
         channels: Width of the encoding.
+
+    Example:
+        >>> TimeEncoder(2, 8)(torch.tensor([[1.0, torch.nan], [400.0, -3.0]])).shape
+        torch.Size([2, 8])
     """
 
     waves: Tensor
@@ -57,11 +85,11 @@ class TimeEncoder(nn.Module):
 
     @staticmethod
     def width() -> int:
-        """Return the features per column."""
+        """Return the number of features per elapsed time."""
         return 3 + 2 * len(WAVES)
 
     def forward(self, time: Tensor) -> Tensor:
-        """Encode elapsed times (n, columns), nan for missing, as (n, channels)."""
+        """Encode elapsed times, float32 (n, columns), in units, NaN where missing, as (n, channels)."""
         missing = torch.isnan(time)
         time = time.masked_fill(missing, 0.0)
         logarithm = torch.sign(time) * torch.log1p(time.abs())

@@ -1,3 +1,3 @@
-"""The temporal sampler: one computation tree per task row, of rows visible at the row's `asof`."""
+"""Temporal neighbour sampling: one computation tree per task row, of rows visible at the task row's `asof`."""
 
 __all__: list[str] = []

@@ -1,7 +1,8 @@
-"""Compiled loops for the CPU: sampling one relation of one hop as the torch version does, bit for bit, and sums along edges.
+"""Compiled CPU loops: neighbour sampling along one relation at one hop, sums along edges, and dropout.
 
-One pass over the nodes replaces a dozen passes of torch over arrays of edges. Both versions draw by the same hashes, so a
-tree is the same whichever sampled it; the tests compare all of their bits.
+One pass over the nodes replaces a dozen passes of torch over arrays of edges. The loops draw from the same hashes as the torch
+version (`relselect.rdl.sampling.tree_builder`), so both sample the same trees bit for bit. The functions check no arguments:
+indices out of range read or write foreign memory.
 """
 
 from __future__ import annotations
@@ -12,23 +13,23 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import numba
 import numpy as np
 
+from relselect.hashing import FIRST, GOLDEN, SECOND
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["count_children", "pass_along", "sum_into", "take_children", "take_parents", "thin"]
+__all__ = ["count_children", "dropout", "gather_scatter_sum", "scatter_sum", "take_children", "take_parents"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-_FIRST = np.uint64(0xBF58476D1CE4E5B9)
-_SECOND = np.uint64(0x94D049BB133111EB)
+_GOLDEN, _FIRST, _SECOND = np.uint64(GOLDEN), np.uint64(FIRST), np.uint64(SECOND)
 _30, _27, _31, _32 = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(32)
 _LOW = np.uint64(0x7FFFFFFF)
 _ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
 
 
 def _jit(function: F) -> F:
-    """Compile a function on its first call, without the interpreter's lock, and keep the result on disk."""
+    """Compile a function on its first call, to run without the interpreter lock, and cache the result on disk."""
     return cast(F, numba.njit(cache=True, nogil=True, error_model="numpy")(function))
 
 
@@ -48,7 +49,7 @@ def _below(state: np.uint64, bound: np.uint64) -> np.uint64:
 
 @_jit
 def _first_from(rank: NDArray[np.int32], low: int, high: int, wanted: int) -> int:
-    """Return the first place in [low, high) whose rank is at least `wanted`, `high` if there is none."""
+    """Return the first position in [low, high) whose rank is at least `wanted`, `high` if there is none."""
     while low < high:
         middle = (low + high) >> 1
         if rank[middle] < wanted:
@@ -76,18 +77,18 @@ def take_parents(
     """Take the visible parents of n nodes.
 
     Args:
-        index: (rows, 2) rank and row of each row's parent.
-        salt: The relation's.
-        rows: (n,) the nodes' rows, -1 for an unknown entity.
-        tree: (n,) the trees they stand in.
-        state: (n,) their hashes; not read when `out` has no place for states.
-        hidden: (n,) nodes whose parents must not be read, or (0,) for none.
-        ceiling: (trees,) time rank below which a row is visible.
-        back: First and last (exclusive) node that came down this key.
-        numbers: Number of the first new node and that of the first of the n.
-        visible: (n,) gets the numbers of visible parents.
-        out: (3, n or more) gets rows, trees and states of the new nodes; without the states when it is (2, n or more).
-        edges: (2, n or more) gets senders and receivers.
+        index: (rows, 2) time rank and row of each row's parent.
+        salt: Hash of the relation.
+        rows: (n,) row of each node, -1 for an unknown entity.
+        tree: (n,) tree of each node.
+        state: (n,) hash of each node; not read when `out` has two rows.
+        hidden: (n,) whether the node's parent must not be read; (0,) where all may be.
+        ceiling: (trees,) rows of a smaller time rank are visible.
+        back: First and last (exclusive) of the nodes that were sampled along this foreign key; they get no parent.
+        numbers: Number of the first new node and number of the first of the n nodes.
+        visible: (n,) receives the number of visible parents.
+        out: (3, n or more) receives rows, trees and hashes of the new nodes; (2, n or more) rows and trees alone.
+        edges: (2, n or more) receives senders and receivers.
 
     Returns:
         How many parents were taken.
@@ -129,13 +130,13 @@ def count_children(
     Args:
         pointer: (rows + 1,) where the children of each row start.
         rank: (edges,) time ranks of the children.
-        rows: (n,) the nodes' rows, -1 for an unknown entity.
-        tree: (n,) the trees they stand in.
-        ceiling: (trees,) time rank below which a child is visible.
-        floor: (trees,) time rank from which on it lies in the window, or (0,) for no window.
+        rows: (n,) row of each node, -1 for an unknown entity.
+        tree: (n,) tree of each node.
+        ceiling: (trees,) children of a smaller time rank are visible.
+        floor: (trees,) children of at least this time rank lie in the window; (0,) for no window.
         fan_out: Most children taken per node.
-        start: (n,) gets where the visible children start.
-        visible: (n,) gets how many there are.
+        start: (n,) receives the position of the first visible child.
+        visible: (n,) receives the number of visible children.
 
     Returns:
         The sum of the smaller of `visible` and `fan_out`.
@@ -171,20 +172,20 @@ def take_children(
     out: NDArray[np.int64],
     edges: NDArray[np.int64],
 ) -> None:
-    """Take the latest visible children of n nodes, or draw among them; see `growth.draw`.
+    """Take the latest visible children of n nodes, or draw among them as `tree_builder.draw_positions` does.
 
     Args:
         child: (edges,) rows of the children.
-        salt: The relation's.
-        tree: (n,) the trees the nodes stand in.
-        state: (n,) their hashes; read when `uniform`.
-        start: (n,) where the visible children start.
-        visible: (n,) how many there are.
+        salt: Hash of the relation.
+        tree: (n,) tree of each node.
+        state: (n,) hash of each node; read when `uniform`.
+        start: (n,) position of the first visible child.
+        visible: (n,) number of visible children.
         fan_out: Most children taken per node.
-        uniform: Whether to draw.
-        numbers: Number of the first new node and that of the first of the n.
-        out: (3, edges or more) gets rows, trees and states of the new nodes; without the states when it is (2, ...).
-        edges: (2, edges or more) gets senders and receivers.
+        uniform: Whether to draw; otherwise the latest are taken.
+        numbers: Number of the first new node and number of the first of the n nodes.
+        out: (3, edges or more) receives rows, trees and hashes of the new nodes; (2, edges or more) rows and trees alone.
+        edges: (2, edges or more) receives senders and receivers.
     """
     at = 0
     for i in range(len(tree)):
@@ -216,7 +217,7 @@ def take_children(
 def _draw(
     child: NDArray[np.int32], own: np.uint64, start: int, seen: int, fan_out: int, at: int, out: NDArray[np.int64]
 ) -> None:
-    """Draw one child per stratum of a row turned by a random shift."""
+    """Draw one child per stratum and shift all by a random offset; see `tree_builder.draw_positions`."""
     bound, strata = np.uint64(seen), np.uint64(fan_out)
     shift = _below(_mix(own ^ _ALL), bound)
     low = np.uint64(0)
@@ -233,13 +234,13 @@ def _draw(
 
 
 @_jit
-def pass_along(
+def gather_scatter_sum(
     x: NDArray[np.floating[Any]],
     source: NDArray[np.int64],
     target: NDArray[np.int64],
     out: NDArray[np.floating[Any]],
 ) -> None:
-    """Add x[source[e]] to out[target[e]] for every edge e in order; rows are vectors."""
+    """Add row x[source[e]] to row out[target[e]] for every edge e in order."""
     for edge in range(len(source)):
         near, far = target[edge], source[edge]
         for channel in range(x.shape[1]):
@@ -247,8 +248,8 @@ def pass_along(
 
 
 @_jit
-def sum_into(x: NDArray[np.floating[Any]], target: NDArray[np.int64], out: NDArray[np.floating[Any]]) -> None:
-    """Add x[e] to out[target[e]] for every edge e in order; rows are vectors."""
+def scatter_sum(x: NDArray[np.floating[Any]], target: NDArray[np.int64], out: NDArray[np.floating[Any]]) -> None:
+    """Add row x[e] to row out[target[e]] for every edge e in order."""
     for edge in range(len(target)):
         near = target[edge]
         for channel in range(x.shape[1]):
@@ -256,17 +257,19 @@ def sum_into(x: NDArray[np.floating[Any]], target: NDArray[np.int64], out: NDArr
 
 
 @_jit
-def thin(x: NDArray[np.floating[Any]], seed: int, dropped: int, scale: float, out: NDArray[np.floating[Any]]) -> None:
-    """Write 0 or scale * x; each of n numbers is dropped with probability `dropped` / 256, by a byte of a hash of its place.
+def dropout(
+    x: NDArray[np.floating[Any]], seed: int, dropped: int, scale: float, out: NDArray[np.floating[Any]]
+) -> None:
+    """Write out[i] = 0 with probability `dropped` / 256 and scale * x[i] otherwise, by a byte of hash(seed, i // 8).
 
     Args:
         x: (n,).
-        seed: Of the hashes.
+        seed: Seed of the hashes.
         dropped: From 0 to 255.
-        scale: What the others are multiplied by.
-        out: (n,) gets the result.
+        scale: Factor of the numbers that are kept.
+        out: (n,) receives the result.
     """
-    # a number of bytes that fill hashes whole, without a branch: what is dropped cannot be foreseen
+    # eight numbers per hash, one byte each, by a table and not by a branch, which the processor could not predict
     weights = np.zeros(256, x.dtype)
     weights[dropped:] = scale
     byte, whole = np.uint64(255), len(x) >> 3

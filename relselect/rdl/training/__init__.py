@@ -1,3 +1,3 @@
-"""Training a network: steps, early stopping, the state on disk, the last training, and the loss that flatness is measured on."""
+"""Training of the network: steps, early stopping, training state on disk, refit, predictions, and the loss for flatness."""
 
 __all__: list[str] = []

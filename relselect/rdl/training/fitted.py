@@ -10,11 +10,11 @@ import torch
 
 from relselect.rdl.graph.features import TableTensors, problem_features, read_columns
 from relselect.rdl.graph.graph import problem_graph
-from relselect.rdl.network.level import Level, level_of
+from relselect.rdl.network.batch import Batcher, RowTensors
+from relselect.rdl.network.label_level import LabelLevel, fit_label_level
+from relselect.rdl.network.thread_limit import one_thread_if_small
 from relselect.rdl.network.time_encoding import time_unit
-from relselect.rdl.sampling.batch import Batcher, RowTensors
 from relselect.rdl.sampling.sampler import TemporalSampler
-from relselect.rdl.training.pace import one_thread_if_small
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
     from relselect.budget import Budget
     from relselect.problem import Problem
+    from relselect.rdl.network.batch import Batch
     from relselect.rdl.network.ensemble import NetworkEnsemble
     from relselect.rdl.network.model import Blueprint
-    from relselect.rdl.sampling.batch import Batch
     from relselect.rdl.sampling.sampler import Strategy
     from relselect.tasks import Rows
 
@@ -55,7 +55,7 @@ def row_tensors(blueprint: Blueprint, rows: Rows, device: torch.device) -> RowTe
     nothing = torch.empty(len(rows), 0, dtype=torch.int64)
     columns = TableTensors(nothing.float(), nothing, nothing, nothing)
     if rows.features is not None:
-        columns = read_columns(rows.features, blueprint.task_spec, [])
+        columns = read_columns(rows.features, blueprint.task_encoding, [])
     entity, cutoff, asof, delay = (
         torch.from_numpy(np.array(key, dtype=np.int64)).to(device)
         for key in (rows.entity, rows.cutoff, rows.asof, rows.delay)
@@ -73,9 +73,9 @@ def batcher_of(blueprint: Blueprint, problem: Problem, device: torch.device, *, 
     window = max(1, round(settings.window * time_unit(kind))) if settings.window else None
     return Batcher(
         TemporalSampler(graph, settings.fan_outs, strategy, seed, window=window),
-        problem_features(problem, blueprint.specs, device),
-        blueprint.specs,
-        blueprint.task_spec,
+        problem_features(problem, blueprint.encodings, device),
+        blueprint.encodings,
+        blueprint.task_encoding,
         blueprint.entity,
         time_unit(kind),
         kind,
@@ -83,11 +83,11 @@ def batcher_of(blueprint: Blueprint, problem: Problem, device: torch.device, *, 
     )
 
 
-def _level(blueprint: Blueprint, problem: Problem, device: torch.device) -> Level | None:
+def _level(blueprint: Blueprint, problem: Problem, device: torch.device) -> LabelLevel | None:
     if not blueprint.reads_level:
         return None
     target = blueprint.target
-    found: Level = problem.cached(("rdl", "level", target), lambda: level_of(problem, target))
+    found: LabelLevel = problem.cached(("rdl", "level", target), lambda: fit_label_level(problem, target))
     return found.to(device)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ import torch
 from torch.func import functional_call
 
 from relselect.rdl.training.fitted import batcher_of, row_tensors
+from relselect.serialization import canonical_json
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -47,9 +47,7 @@ class NetworkProbe:
     ) -> None:
         blueprint, device = fitted.blueprint, fitted.device
         options = blueprint.settings.to_config()
-        self.architecture = json.dumps(
-            {"family": "rdl", **{name: options[name] for name in _ARCHITECTURE}}, sort_keys=True
-        )
+        self.architecture = canonical_json({"family": "rdl", **{name: options[name] for name in _ARCHITECTURE}})
         if len(rows) > PROBE_ROWS:
             rows = rows.take(np.sort(np.random.default_rng(0).choice(len(rows), PROBE_ROWS, replace=False)))
         tensors = row_tensors(blueprint, rows, device)

@@ -13,12 +13,13 @@ import torch
 
 from relselect.errors import BudgetExhausted
 from relselect.rdl.network.ensemble import NetworkEnsemble
+from relselect.rdl.network.thread_limit import one_thread_if_small
 from relselect.rdl.training import trainer as training
 from relselect.rdl.training.fitted import batcher_of, row_tensors
-from relselect.rdl.training.pace import Pace, compiled, one_thread_if_small, uncompiled
-from relselect.rdl.training.snapshot import read_snapshot, write_snapshot
-from relselect.rdl.training.stepping import Order, Stepper
+from relselect.rdl.training.precision import PrecisionPlan, compile_network, restore_eager
+from relselect.rdl.training.stepping import ShuffledBatches, Stepper
 from relselect.rdl.training.trainer import sampler_seed
+from relselect.rdl.training.training_state import read_training_state, write_training_state
 from relselect.tasks import Rows
 
 if TYPE_CHECKING:
@@ -86,10 +87,10 @@ class _Refit:
         if not self.anew:
             network.load_state_dict(self.best.state)
         self.stepper = Stepper(network, self.blueprint, self.rows)
-        self.stepper.pace = Pace(candidate.facts["precision"] == "bf16", bool(candidate.facts["compiled"]))
-        if self.stepper.pace.compiled:
-            compiled(network)
-        self.order = Order(len(self.rows), settings.batch_size, self.seed + _LATER)
+        self.stepper.plan = PrecisionPlan(candidate.facts["precision"] == "bf16", bool(candidate.facts["compiled"]))
+        if self.stepper.plan.compiled:
+            compile_network(network)
+        self.order = ShuffledBatches(len(self.rows), settings.batch_size, self.seed + _LATER)
         self._restore()
 
     def run(self, budget: Budget) -> NetworkEnsemble:
@@ -112,7 +113,7 @@ class _Refit:
             if time.monotonic() - saved > training.SAVE_SECONDS:
                 self._store()
                 saved = time.monotonic()
-        uncompiled(self.stepper.network)
+        restore_eager(self.stepper.network)
         return self.stepper.mean
 
     def _rate(self) -> float:
@@ -127,10 +128,10 @@ class _Refit:
     def _store(self) -> None:
         if self.storage is not None:
             facts = {**self.stepper.facts(), "position": self.order.position}
-            write_snapshot(self.storage.path, self.storage.identity, facts, self.stepper.tensors())
+            write_training_state(self.storage.path, self.storage.identity, facts, self.stepper.tensors())
 
     def _restore(self) -> None:
-        stored = None if self.storage is None else read_snapshot(self.storage.path, self.storage.identity)
+        stored = None if self.storage is None else read_training_state(self.storage.path, self.storage.identity)
         if stored is not None:
             self.stepper.restore(stored)
             self.order.position = stored.facts["position"]

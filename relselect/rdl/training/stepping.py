@@ -1,4 +1,7 @@
-"""What moves the weights: orders of the rows, forward and backward pass, AdamW, the running mean of the weights."""
+"""Optimiser steps: shuffled batches, forward and backward pass, AdamW, gradient clipping, the running mean of the weights.
+
+When to validate and when to stop is decided in `relselect.rdl.training.trainer`.
+"""
 
 from __future__ import annotations
 
@@ -8,31 +11,38 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from relselect.rdl.network.ensemble import Crew
-from relselect.rdl.training.pace import Pace, compiled
+from relselect.rdl.network.ensemble import ParallelMembers
+from relselect.rdl.training.precision import PrecisionPlan, compile_network
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from relselect.rdl.network.batch import Batch, RowTensors
     from relselect.rdl.network.ensemble import NetworkEnsemble
     from relselect.rdl.network.model import Blueprint, RelationalNetwork
-    from relselect.rdl.sampling.batch import Batch, RowTensors
-    from relselect.rdl.training.snapshot import Snapshot
+    from relselect.rdl.training.training_state import TrainingState
 
-__all__ = ["Order", "Stepper"]
+__all__ = ["ShuffledBatches", "Stepper"]
 
+#: Largest norm of a member's gradient; longer gradients are scaled down to it.
 _CLIP = 1.0
+#: Steps over which the learning rate rises linearly.
 _WARM_UP = 10
 
 
-class Order:
-    """Numbers of the training rows of each step, pass after pass, each pass in an order of its own.
+class ShuffledBatches:
+    """The training rows of each step, pass after pass, each pass shuffled anew.
 
     Args:
-        count: Training rows.
-        size: Rows per step; the last step of a pass takes what is left.
-        seed: Seed of the orders.
-        position: Steps taken before.
+        count: Number of training rows.
+        size: Rows per step; the last step of a pass takes the rows that are left.
+        seed: Seed of the shuffles; the order of a pass follows from the seed and the number of the pass.
+        position: Number of steps to skip.
+
+    Example:
+        >>> batches = ShuffledBatches(5, 2, seed=0)
+        >>> sorted(row for _ in range(batches.steps_per_pass) for row in batches.next().tolist())
+        [0, 1, 2, 3, 4]
     """
 
     def __init__(self, count: int, size: int, seed: int, position: int = 0) -> None:
@@ -42,11 +52,11 @@ class Order:
 
     @property
     def steps_per_pass(self) -> int:
-        """Steps until every row was seen once."""
+        """Number of steps in which every row occurs once."""
         return -(-self.count // self.size)
 
     def next(self) -> Tensor:
-        """Return the rows of the next step, int64 (at most `size`,), on the CPU."""
+        """Return the row numbers of the next step, int64 (at most `size`,), on the CPU."""
         number, step = divmod(self.position, self.steps_per_pass)
         if number != self._pass:
             self._pass = number
@@ -56,21 +66,22 @@ class Order:
 
 
 class Stepper:
-    """Trains networks step by step, in place.
+    """Trains an ensemble step by step, in place, by AdamW (Loshchilov and Hutter, ICLR 2019).
 
-    Batches are small and the weights restless: their running mean scores higher and steadier (Polyak and Juditsky 1992).
-    The mean is what is validated and kept.
+    The running mean of the weights w after step t is m_t = a_t m_(t-1) + (1 - a_t) w_t with a_t = min(averaging, 1 - 1 / t), so
+    the initial weights have no part in it (Polyak and Juditsky, 1992). Batches are small, so its scores are higher and vary
+    less than those of the weights themselves; the mean is what is validated and kept.
 
     Args:
-        network: The networks, on their device.
+        network: The ensemble, on its device.
         blueprint: What it was built from.
         rows: The training rows, labelled.
 
     Attributes:
-        mean: The networks with their mean weights.
-        steps: Steps taken.
-        rate: What the learning rate is multiplied by.
-        pace: How steps are computed.
+        mean: The ensemble with the mean weights.
+        steps: Number of steps taken.
+        rate: Factor of the learning rate.
+        plan: How steps are computed.
     """
 
     def __init__(self, network: NetworkEnsemble, blueprint: Blueprint, rows: RowTensors) -> None:
@@ -82,11 +93,11 @@ class Stepper:
         self._optimizer = torch.optim.AdamW(
             network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
         )
-        self._crew = Crew(network, rows.label.device)
-        self.steps, self.rate, self.pace = 0, 1.0, Pace()
+        self._members = ParallelMembers(network, rows.label.device)
+        self.steps, self.rate, self.plan = 0, 1.0, PrecisionPlan()
 
-    def gradients(self, batch: Batch, pace: Pace) -> Tensor:
-        """Compute loss and gradients of a batch; no weight moves.
+    def gradients(self, batch: Batch, plan: PrecisionPlan) -> Tensor:
+        """Compute loss and gradients of a batch; no weight changes.
 
         Returns:
             The loss, detached.
@@ -95,20 +106,20 @@ class Stepper:
         label = self.label[batch.index]
 
         def work(member: RelationalNetwork) -> Tensor:
-            with pace.autocast(label.device):
+            with plan.autocast(label.device):
                 output = member(batch)
             loss = self.blueprint.target.loss(output.float(), label)
             torch.autograd.backward(loss)
             return loss.detach()
 
-        return torch.stack(self._crew.each(work)).mean()
+        return torch.stack(self._members.map(work)).mean()
 
     def step(self, batch: Batch) -> Tensor:
-        """Move the weights once; return the loss, detached."""
+        """Take one optimiser step; return the loss, detached."""
         for group in self._optimizer.param_groups:
             warm = min(1.0, (self.steps + 1) / _WARM_UP)
             group["lr"] = self.blueprint.settings.learning_rate * self.rate * warm
-        loss = self.gradients(batch, self.pace)
+        loss = self.gradients(batch, self.plan)
         for member in self.network.members:
             torch.nn.utils.clip_grad_norm_(member.parameters(), _CLIP)
         self._optimizer.step()
@@ -118,16 +129,16 @@ class Stepper:
 
     @torch.no_grad()
     def _average(self) -> None:
-        # the share grows from nothing, so that the starting weights are forgotten at once
+        # at the first step the share is 0, so the mean forgets the initial weights
         share = min(self.blueprint.settings.averaging, 1 - 1 / self.steps)
         torch._foreach_lerp_(list(self.mean.parameters()), list(self.network.parameters()), 1 - share)
 
     def facts(self) -> dict[str, Any]:
-        """Return the plain part of the state."""
-        return {"steps": self.steps, "rate": self.rate, "bf16": self.pace.bf16, "compiled": self.pace.compiled}
+        """Return the JSON-able part of the training state."""
+        return {"steps": self.steps, "rate": self.rate, "bf16": self.plan.bf16, "compiled": self.plan.compiled}
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return the rest of the state: weights, their mean, the optimiser's moments, the generators that dropout reads."""
+        """Return the tensors of the training state: weights, their mean, optimiser state, states of the random generators."""
         found = {f"network.{name}": each for name, each in self.network.state_dict().items()}
         found |= {f"mean.{name}": each for name, each in self.mean.state_dict().items()}
         for number, moments in self._optimizer.state_dict()["state"].items():
@@ -137,19 +148,19 @@ class Stepper:
             found["generator_of_the_device"] = torch.cuda.get_rng_state(self.label.device)
         return found
 
-    def restore(self, snapshot: Snapshot) -> None:
-        """Take up a state that `facts` and `tensors` described."""
-        self.network.load_state_dict(snapshot.under("network"))
-        self.mean.load_state_dict(snapshot.under("mean"))
+    def restore(self, state: TrainingState) -> None:
+        """Continue from a training state made of `facts` and `tensors`."""
+        self.network.load_state_dict(state.under("network"))
+        self.mean.load_state_dict(state.under("mean"))
         moments: dict[int, dict[str, Tensor]] = {}
-        for name, tensor in snapshot.under("optimizer").items():
+        for name, tensor in state.under("optimizer").items():
             number, what = name.split(".")
             moments.setdefault(int(number), {})[what] = tensor
         self._optimizer.load_state_dict({**self._optimizer.state_dict(), "state": moments})
-        torch.set_rng_state(snapshot.tensors["generator"])
-        if self.label.device.type == "cuda" and "generator_of_the_device" in snapshot.tensors:
-            torch.cuda.set_rng_state(snapshot.tensors["generator_of_the_device"], self.label.device)
-        self.steps, self.rate = snapshot.facts["steps"], snapshot.facts["rate"]
-        self.pace = Pace(snapshot.facts["bf16"], snapshot.facts["compiled"])
-        if self.pace.compiled:
-            compiled(self.network)
+        torch.set_rng_state(state.tensors["generator"])
+        if self.label.device.type == "cuda" and "generator_of_the_device" in state.tensors:
+            torch.cuda.set_rng_state(state.tensors["generator_of_the_device"], self.label.device)
+        self.steps, self.rate = state.facts["steps"], state.facts["rate"]
+        self.plan = PrecisionPlan(state.facts["bf16"], state.facts["compiled"])
+        if self.plan.compiled:
+            compile_network(self.network)

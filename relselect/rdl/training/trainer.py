@@ -17,9 +17,9 @@ from relselect.errors import BudgetExhausted
 from relselect.events import EpochDone
 from relselect.families.candidate import Checkpoint, CurvePoint, FitEnd, LearningCurve
 from relselect.rdl.training.fitted import batcher_of, outputs_of, row_tensors
-from relselect.rdl.training.pace import Pace, find_pace
-from relselect.rdl.training.snapshot import Snapshot, read_snapshot, write_snapshot
-from relselect.rdl.training.stepping import Order, Stepper
+from relselect.rdl.training.precision import PrecisionPlan, choose_precision
+from relselect.rdl.training.stepping import ShuffledBatches, Stepper
+from relselect.rdl.training.training_state import TrainingState, read_training_state, write_training_state
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from relselect.events import Emit
     from relselect.families.protocol import RowSource
     from relselect.problem import Problem
+    from relselect.rdl.network.batch import Batcher
     from relselect.rdl.network.ensemble import NetworkEnsemble
     from relselect.rdl.network.model import Blueprint
-    from relselect.rdl.sampling.batch import Batcher
     from relselect.tasks import Rows
 
 __all__ = ["SAVE_SECONDS", "STOPPING_ROWS", "Storage", "Trainer", "sampler_seed", "stopping_rows"]
@@ -145,9 +145,9 @@ class Trainer:
         return LearningCurve("epoch", "train", tuple(points))
 
     @property
-    def pace(self) -> Pace:
+    def precision_plan(self) -> PrecisionPlan:
         """How steps are computed."""
-        return self._stepper.pace
+        return self._stepper.plan
 
     @property
     def step_seconds(self) -> float:
@@ -161,7 +161,7 @@ class Trainer:
         self._stop_tensors = row_tensors(self.blueprint, self._stop, device)
         self._stop_batcher = batcher_of(self.blueprint, self.problem, device)
         self._stepper = Stepper(self.network, self.blueprint, self._train)
-        self._order = Order(len(self._train), settings.batch_size, self.seed)
+        self._order = ShuffledBatches(len(self._train), settings.batch_size, self.seed)
         self._epoch, self._done, self._spent = 0, False, 0.0
         self._losses: list[Tensor] = []
         self._step_seconds = 0.0
@@ -222,18 +222,18 @@ class Trainer:
             )
         settings = self.blueprint.settings
         batch = batcher.batch(self._train, index)
-        self._stepper.pace = find_pace(
+        self._stepper.plan = choose_precision(
             settings,
             index.device,
             self.network,
-            lambda pace: self._stepper.gradients(batch, pace),
+            lambda plan: self._stepper.gradients(batch, plan),
             settings.epochs * self._planned(),
         )
 
     def _try_out(self, batcher: Batcher, index: Tensor) -> float:
         """Return the seconds that forward and backward pass of some rows take; no weight moves."""
         begun = time.monotonic()
-        self._stepper.gradients(batcher.batch(self._train, index), Pace())
+        self._stepper.gradients(batcher.batch(self._train, index), PrecisionPlan())
         return time.monotonic() - begun
 
     def _reserve(self) -> float:
@@ -285,7 +285,7 @@ class Trainer:
             tensors |= {f"checkpoint.{place}.{name}": tensor for name, tensor in each.state.items()}
         if self._losses:
             tensors["losses"] = torch.stack(self._losses)
-        write_snapshot(self.storage.path, self.storage.identity, self._facts(), tensors)
+        write_training_state(self.storage.path, self.storage.identity, self._facts(), tensors)
         self._saved = time.monotonic()
 
     def _facts(self) -> dict[str, Any]:
@@ -304,7 +304,7 @@ class Trainer:
 
     def _take_up(self) -> None:
         """Go on from the stored state, if there is one."""
-        stored = None if self.storage is None else read_snapshot(self.storage.path, self.storage.identity)
+        stored = None if self.storage is None else read_training_state(self.storage.path, self.storage.identity)
         if stored is None:
             return
         self._stepper.restore(stored)
@@ -319,7 +319,7 @@ class Trainer:
         )
         self.checkpoints = self._stored_checkpoints(stored)
 
-    def _stored_checkpoints(self, stored: Snapshot) -> list[Checkpoint]:
+    def _stored_checkpoints(self, stored: TrainingState) -> list[Checkpoint]:
         steps_and_scores = stored.facts["checkpoints"]
         return [
             Checkpoint(step, score, stored.under(f"checkpoint.{place}"))

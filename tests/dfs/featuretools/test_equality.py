@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from relselect.dfs.featuretools import PRIMITIVES, entityset, enumerate_featuretools, to_featuretools
-from relselect.dfs.featuretools.reading import Reader
+from relselect.dfs.featuretools.reading import DefinitionReader
 from relselect.dfs.plan.enumeration import default_plan
 from relselect.dfs.plan.plan import Plan
 from relselect.errors import TaskError
@@ -39,7 +39,7 @@ def written(problem: Problem, plan: Plan) -> tuple[Plan, list]:
 
 def read(problem: Problem, definitions: list, number: int, seed: int) -> tuple[Plan, list]:
     """Some definitions that a plan can say, and their features; no feature twice."""
-    reader = Reader(problem)
+    reader = DefinitionReader(problem)
     found = {reader.read(definition): definition for definition in definitions}
     found.pop(None, None)
     features = list(found)

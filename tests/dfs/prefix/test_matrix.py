@@ -17,7 +17,7 @@ from relselect.dfs.plan.feature import Aggregate, Condition, Feature, Route, spl
 from relselect.dfs.plan.plan import Plan
 from relselect.dfs.plan.routes import routes
 from relselect.dfs.prefix import reader
-from relselect.dfs.prefix.encoding import Vocabulary, source_of
+from relselect.dfs.prefix.encoding import Vocabulary
 from relselect.dfs.prefix.matrix import blocks, compute
 from relselect.problem import Problem
 from relselect.tasks import Rows
@@ -124,7 +124,7 @@ def test_every_aggregate_equals_a_plain_loop(keyed, seed):
         for row in range(len(rows)):
             expected = naive.value(feature, int(rows.entity[row]), int(rows.cutoff[row]), int(rows.asof[row]))
             if feature.categorical:
-                words = vocabulary.words[source_of(feature, "shops")]
+                words = vocabulary.words[feature.source("shops")]
                 expected = words.index(expected) if expected in words else None
             got = matrix.values[row, place]
             expected = np.nan if expected is None else float(expected)

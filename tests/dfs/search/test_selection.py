@@ -13,6 +13,7 @@ from relselect.dfs.search.prepared import Wanted, prepare
 from relselect.dfs.search.selection import Drift, drift_of, informative, told
 from relselect.events import Notice
 from relselect.problem import Problem
+from tests.rows import shared_rows
 from tests.shop import shop
 from tests.strategies import dressed
 
@@ -90,7 +91,7 @@ def test_the_furthest_are_named_first():
 
 
 def test_a_family_leaves_out_what_drifts_and_says_so(problem):
-    whole = prepare(problem)
+    whole = prepare(problem, shared_rows(problem))
     narrow = whole.narrowed(Wanted(drift=0.7))
     gone = set(whole.plan.names) - set(narrow.plan.names)
     assert gone == {name for name, moved in zip(whole.plan.names, whole.moved, strict=True) if moved > 0.7}
@@ -101,7 +102,9 @@ def test_a_family_leaves_out_what_drifts_and_says_so(problem):
     events: list[object] = []
     family = DFS()
     config = {**family.default(problem), "rounds": 5, "bags": 1, "drift": 0.7}
-    candidate = family.fit(problem, config, seed=0, number=0, budget=Budget(60), emit=events.append)
+    candidate = family.fit(
+        problem, shared_rows(problem), config, seed=0, number=0, budget=Budget(60), emit=events.append
+    )
     assert candidate.details["n_drifted"] == len(gone)
     assert {each["feature"] for each in candidate.details["drifted"]} == gone
     assert any(isinstance(event, Notice) and narrow.drifted[0].feature in event.message for event in events)
@@ -118,5 +121,5 @@ def test_rows_that_training_cannot_see_decide_nothing(problem, seed):
 
 
 def selected(problem: Problem) -> dict[str, float]:
-    prepared = prepare(problem)
+    prepared = prepare(problem, shared_rows(problem))
     return dict(zip(prepared.plan.names, prepared.moved.tolist(), strict=True))

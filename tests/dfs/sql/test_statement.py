@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import duckdb
 import numpy as np
@@ -102,6 +103,31 @@ def test_the_tables_of_another_schema():
             connection.execute(f"CREATE TABLE {place} AS SELECT * FROM table_now")
         text = plan.to_sql(targets="asked", row="row", cutoff="cut", namespace='my "house')
         told(connection.sql(text).fetchall(), "")
+
+
+def test_schema_and_table_are_quoted_apart():
+    """Where several schemas were read, tables are called `schema.table`; the task rows may lie in a schema too."""
+    plan, data = evil_schema("")
+    named = {name: f"my house.{name}" for name in data}
+    tables = {
+        named[name]: replace(
+            table, foreign_keys=tuple(replace(key, table=named[key.table]) for key in table.foreign_keys)
+        )
+        for name, table in plan.schema.tables.items()
+    }
+    features = [replace(each, path=tuple(replace(hop, table=named[hop.table]) for hop in each.path)) for each in plan]
+    moved = Plan(named[plan.entity], tuple(features), Schema(tables, "timestamp"))
+    with duckdb.connect() as connection:
+        connection.execute('CREATE SCHEMA "my house"')
+        for name, table in data.items():
+            connection.register("table_now", table)
+            connection.execute(f'CREATE TABLE "my house"."{name}" AS SELECT * FROM table_now')
+        for dialect in ("duckdb", "postgres"):
+            text = moved.to_sql(dialect, targets=named["asked"], row="row", cutoff="cut")
+            assert '"my house"."orders"' in text
+            read = {(table.db, table.name) for table in sqlglot.parse_one(text, read=dialect).find_all(exp.Table)}
+            assert {("my house", "users"), ("my house", "orders"), ("my house", "asked")} <= read
+        told(connection.sql(moved.to_sql(targets=named["asked"], row="row", cutoff="cut")).fetchall(), "")
 
 
 def test_names_and_values_stay_in_their_quotes_in_postgres(postgres):

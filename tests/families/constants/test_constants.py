@@ -13,6 +13,7 @@ from relselect.families.constants import Constants
 from relselect.families.protocol import Family
 from relselect.problem import LABELS
 from relselect.tasks.rows import Rows
+from tests.rows import shared_rows
 from tests.shop import shop_problem
 
 FAMILY = Constants()
@@ -20,7 +21,11 @@ FAMILY = Constants()
 
 def fit(problem, config=None):
     config = config or FAMILY.default(problem)
-    return FAMILY.fit(problem, config, seed=0, number=0, budget=Budget(), emit=silent)
+    return FAMILY.fit(problem, shared_rows(problem), config, seed=0, number=0, budget=Budget(), emit=silent)
+
+
+def configs(problem):
+    return [FAMILY.default(problem), *FAMILY.alternatives(problem)]
 
 
 def one_hot(problem, label):
@@ -57,37 +62,37 @@ def test_the_entity_constant_is_what_loops_find(kind, regime):
         rows = problem.rows(split)
         stranger = replace(rows, entity=np.where(np.arange(len(rows)) % 7 == 0, -1, rows.entity))
         assert np.allclose(FAMILY.predict(candidate, problem, stranger), by_hand(problem, stranger, 2.0))
-    assert candidate.val_score > -10
+    assert candidate.score > -10
 
 
 @pytest.mark.parametrize(("kind", "constant"), [("binary", np.mean), ("regression", np.median)])
 def test_the_global_constant(kind, constant):
     problem = shop_problem(kind)
     candidate = fit(problem)
-    assert (candidate.val_predictions == constant(problem.task.splits["train"].label)).all()
+    assert (candidate.predictions == constant(problem.task.splits["train"].label)).all()
     assert candidate.family == "constants"
     mean = shop_problem("regression")
     squared = type(mean)(mean.user_database, mean.task.scored_by("neg_root_mean_squared_error"))
-    assert fit(squared).val_predictions[0] == squared.task.splits["train"].label.mean()
+    assert fit(squared).predictions[0] == squared.task.splits["train"].label.mean()
 
 
 def test_class_frequencies():
     problem = shop_problem("multiclass")
-    predictions = fit(problem).val_predictions
+    predictions = fit(problem).predictions
     assert predictions.shape == (60, 3)
     assert np.allclose(predictions.sum(1), 1)
 
 
 def test_without_history_there_is_one_constant():
     problem = shop_problem(known_after=None)
-    assert [config["scope"] for config in FAMILY.configs(problem)] == ["global"]
-    assert len(FAMILY.configs(shop_problem())) == 2
+    assert [config["scope"] for config in configs(problem)] == ["global"]
+    assert len(configs(shop_problem())) == 2
     assert LABELS not in problem.database.tables
-    assert np.array_equal(fit(problem, {"scope": "entity", "prior": 1.0}).val_predictions, fit(problem).val_predictions)
+    assert np.array_equal(fit(problem, {"scope": "entity", "prior": 1.0}).predictions, fit(problem).predictions)
 
 
 def test_no_rows_no_predictions(problem):
-    for config in FAMILY.configs(problem):
+    for config in configs(problem):
         empty = Rows(*(np.empty(0, dtype=np.int64) for _ in range(3)))
         assert FAMILY.predict(fit(problem, config), problem, empty).shape == (0,)
 
@@ -102,5 +107,5 @@ def test_saved_and_loaded_it_is_the_same(kind, tmp_path):
         FAMILY.predict(loaded, problem, problem.rows("test")), FAMILY.predict(candidate, problem, problem.rows("test"))
     )
     assert [path.name for path in tmp_path.iterdir()] == ["constant.json"]
-    assert FAMILY.probe(candidate, problem) is None
+    assert FAMILY.probe(candidate, problem, shared_rows(problem)) is None
     assert FAMILY.choose(candidate, 0) is candidate

@@ -1,0 +1,142 @@
+"""Atomic writing of files and folders: a reader sees the former content or the new one, never a part of it.
+
+A draft is written in the same folder, flushed to disk and moved into place. Deliberately not here: what the content is,
+locks between writers (the last one wins), and appending to a file.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from relselect.errors import ConfigError
+from relselect.serialization import dump_jsonable
+
+__all__ = ["replacing", "replacing_folder", "unwritable", "write_bytes", "write_json", "write_text"]
+
+_DRAFT = ".partial"
+
+
+@contextmanager
+def replacing(path: Path, *, sole_writer: bool = False) -> Iterator[Path]:
+    """Yield the path of an empty draft, and move it to `path` when the block ends without an error.
+
+    The block may write to the draft or replace it. The file gets the permissions of any new file (0666 less the umask),
+    also where a library writes a private one. After an error the draft is deleted and `path` is as it was.
+
+    Args:
+        path: The file; its folder is made where there is none.
+        sole_writer: Nobody else writes this file at the same time. The draft then has one fixed name, `.<name>.partial`,
+            and what a killed process left is overwritten; else each draft has a name of its own.
+
+    Raises:
+        OSError: The file cannot be written.
+
+    >>> import tempfile
+    >>> place = Path(tempfile.mkdtemp()) / "notes.txt"
+    >>> with replacing(place) as draft:
+    ...     _ = draft.write_text("whole")
+    >>> place.read_text()
+    'whole'
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}{'' if sole_writer else f'.{secrets.token_hex(4)}'}{_DRAFT}")
+    try:
+        if sole_writer:
+            draft.unlink(missing_ok=True)  # It may have been private.
+        with draft.open("xb") as created:
+            mode = os.fstat(created.fileno()).st_mode & 0o777
+        yield draft
+        draft.chmod(mode)
+        _flush(draft)
+        draft.replace(path)
+    finally:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing_folder(folder: Path) -> Iterator[Path]:
+    """Yield an empty draft folder, and put it in the place of `folder` when the block ends without an error.
+
+    A folder has one writer at a time. The draft is `.<name>.partial` beside it; what a killed process left there is
+    deleted. After an error the draft is deleted and `folder` is as it was.
+
+    Raises:
+        OSError: The folder cannot be written.
+    """
+    draft = folder.with_name(f".{folder.name}{_DRAFT}")
+    former = folder.with_name(f".{folder.name}.former")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    _remove(draft)
+    draft.mkdir()
+    try:
+        yield draft
+        for path in draft.rglob("*"):
+            if path.is_file():
+                _flush(path)
+        _remove(former)
+        if folder.exists():
+            folder.replace(former)
+        try:
+            draft.replace(folder)
+        except OSError:
+            if former.exists():
+                former.replace(folder)
+            raise
+        shutil.rmtree(former, ignore_errors=True)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def write_bytes(path: Path, data: bytes, *, sole_writer: bool = False) -> Path:
+    """Write a file atomically and return its path; see `replacing`."""
+    with replacing(path, sole_writer=sole_writer) as draft:
+        draft.write_bytes(data)
+    return path
+
+
+def write_text(path: Path, text: str, *, sole_writer: bool = False) -> Path:
+    """Write text as UTF-8 with plain newlines, atomically, and return the path; see `replacing`."""
+    return write_bytes(path, text.encode(), sole_writer=sole_writer)
+
+
+def write_json(path: Path, value: Any, *, sort_keys: bool = False, sole_writer: bool = False) -> Path:
+    """Write a value that will be read again as JSON, atomically, and return the path.
+
+    Raises:
+        TypeError: The value holds what JSON cannot hold; see `relselect.serialization.jsonable`.
+    """
+    return write_text(path, dump_jsonable(value, sort_keys=sort_keys), sole_writer=sole_writer)
+
+
+@contextmanager
+def unwritable(
+    argument: str, path: Path | str, fix: str = "Give a path in a folder that you may write to"
+) -> Iterator[None]:
+    """Turn an OSError of the block into a ConfigError about the argument that named the path.
+
+    Raises:
+        ConfigError: The block raised an OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise ConfigError(argument, str(path), f"cannot be written ({error.strerror or error})", fix) from error
+
+
+def _flush(path: Path) -> None:
+    with path.open("rb") as written:
+        os.fsync(written.fileno())
+
+
+def _remove(folder: Path) -> None:
+    if folder.is_dir() and not folder.is_symlink():
+        shutil.rmtree(folder)
+    else:
+        folder.unlink(missing_ok=True)

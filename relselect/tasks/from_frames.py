@@ -1,0 +1,215 @@
+"""Tasks from label frames: reads, splits and purges labelled rows and checks that they can be learnt from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+import pyarrow as pa
+
+from relselect.database import Database
+from relselect.database.clock import DAY, NEVER, format_time, parse_duration, parse_time
+from relselect.errors import SchemaError, TaskError
+from relselect.tasks.fields import TaskFields
+from relselect.tasks.labels import LabelColumns, LabelFrame, encode_labels, read_frame
+from relselect.tasks.metrics import metric_of
+from relselect.tasks.options import TaskOptions
+from relselect.tasks.splits import SPLITS, Split, by_fold, by_group, by_time, default_starts, purge
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["task_from_labels"]
+
+TaskT = TypeVar("TaskT", bound=TaskFields)
+
+
+def task_from_labels(
+    build: type[TaskT],
+    database: Database,
+    labels: Any | Mapping[str, Any],
+    options: TaskOptions,
+    notes: Sequence[str] = (),
+) -> TaskT:
+    """Build a task from label frames; see `Task.from_labels`.
+
+    Args:
+        build: The class of the task.
+        database: The database the rows are about.
+        labels: One frame, or one per split.
+        options: What was declared.
+        notes: Notes to put before those made here.
+    """
+    key_columns = options.check(database)
+    columns = LabelColumns(key_columns, options.target, options.time, options.known_at, tuple(options.features))
+    given = labels if isinstance(labels, Mapping) else {"all": labels}
+    if set(given) - {"all"} - set(SPLITS) or ("all" not in given and not {"train", "val"} <= set(given)):
+        raise TaskError(
+            "labels", list(given), "must be one frame, or frames named train, val and (optionally) test", "Rename them"
+        )
+    tables = {split: _arrow(frame, split) for split, frame in given.items()}
+    tables = {split: table for split, table in tables.items() if not (split == "test" and table.num_rows == 0)}
+    read = {
+        split: read_frame(table, columns, database.time_kind if options.time else None, split)
+        for split, table in tables.items()
+    }
+    encoded, classes = encode_labels([raw for _, raw in read.values()], options.kind, options.classes)
+    frames = {
+        split: _with_known_at(replace(frame, label=label), options)
+        for (split, (frame, _)), label in zip(read.items(), encoded, strict=True)
+    }
+    parts, starts = _split(database, frames, options, tables)
+    kept, purged = (
+        (parts, dict.fromkeys(parts, 0))
+        if options.time is None
+        else purge(parts, starts, parse_duration(options.embargo, "embargo"))
+    )
+    _check_labels(kept, options)
+    return build(
+        name=options.name,
+        entity=options.entity,
+        kind=options.kind,
+        target=options.target,
+        splits=kept,
+        starts=starts,
+        regime=options.regime,
+        metric=metric_of(options.metric, options.kind),
+        horizon=options.horizon_ticks(),
+        classes=classes,
+        static=options.time is None,
+        time_kind=database.time_kind if options.time else None,
+        key_columns=key_columns,
+        feature_columns=tuple(options.features),
+        population=options.population,
+        known_after=options.delay_ticks(),
+        purged=purged,
+        every=None if options.every is None else parse_duration(options.every, "every"),
+        notes=(*notes, *_notes(database, kept, options)),
+        description=options.description,
+    )
+
+
+def _arrow(frame: Any, split: str) -> pa.Table:
+    from relselect.database.sources.frames import to_arrow
+
+    table = to_arrow(f"labels.{split}", frame)
+    if isinstance(table, list):
+        raise SchemaError(table)
+    return table
+
+
+def _with_known_at(frame: LabelFrame, options: TaskOptions) -> LabelFrame:
+    """A label is known at its own column's time, else a fixed delay after its cutoff, else nobody knows when."""
+    delay = options.delay_ticks()
+    if options.known_at is not None or delay is None or options.time is None:
+        return frame
+    return frame.with_known_at(frame.cutoff + delay)
+
+
+def _split(
+    database: Database, frames: dict[str, LabelFrame], options: TaskOptions, tables: Mapping[str, pa.Table]
+) -> tuple[dict[Split, LabelFrame], dict[Split, int]]:
+    if "all" in frames:
+        whole = frames["all"]
+        if options.time is not None:
+            val_start, test_start = _declared_starts(options, database)
+            if val_start is None:
+                val_start, test_start = default_starts(whole.cutoff, options.delay_ticks() or 0)
+            parts = by_time(whole, val_start, test_start)
+        elif options.fold_column is not None:
+            parts = by_fold(whole, _folds(tables["all"], options))
+        else:
+            parts = by_group(whole, database.rows_of(options.entity, whole.keys), options.seed)
+    else:
+        parts = {split: frames[split] for split in SPLITS if split in frames}
+    return parts, _starts(parts, options, database)
+
+
+def _folds(table: pa.Table, options: TaskOptions) -> NDArray[np.int64]:
+    assert options.fold_column is not None
+    if options.fold_column not in table.column_names:
+        raise TaskError(
+            "fold_column", options.fold_column, "is not in the label frame", f"Use one of: {table.column_names}"
+        )
+    folds = table.filter(table[options.target].is_valid())[options.fold_column]
+    if not pa.types.is_integer(folds.type) or folds.null_count:
+        shown = f"{folds.type}, {folds.null_count} nulls"
+        raise TaskError(
+            "fold_column", shown, "must hold a whole number in every labelled row", "Number the folds from 0"
+        )
+    return np.asarray(folds.to_numpy(), dtype=np.int64)
+
+
+def _declared_starts(options: TaskOptions, database: Database) -> tuple[int | None, int | None]:
+    kind = database.time_kind or "timestamp"
+    val = None if options.val_start is None else parse_time(options.val_start, kind, "val_start")
+    test = None if options.test_start is None else parse_time(options.test_start, kind, "test_start")
+    if test is not None and val is None:
+        raise TaskError("val_start", None, "test_start needs val_start", "Name both dates")
+    return val, test
+
+
+def _starts(parts: Mapping[Split, LabelFrame], options: TaskOptions, database: Database) -> dict[Split, int]:
+    starts: dict[Split, int] = {split: int(frame.cutoff.min()) for split, frame in parts.items()}
+    if options.time is None:
+        return starts
+    for split, declared in zip(SPLITS[1:], _declared_starts(options, database), strict=True):
+        if declared is not None and split in parts:
+            if declared > starts[split]:
+                raise TaskError(
+                    f"{split}_start",
+                    format_time(declared, database.time_kind),
+                    f"lies after the first {split} cutoff",
+                    f"Use {format_time(starts[split], database.time_kind)} or earlier",
+                )
+            starts[split] = declared
+    for earlier, later in zip(SPLITS, SPLITS[1:], strict=False):
+        if later in parts and parts[earlier].cutoff.max() >= starts[later]:
+            raise TaskError(
+                f"{later} cutoffs",
+                format_time(starts[later], database.time_kind),
+                f"must all lie after the last {earlier} cutoff",
+                "Split by time: train before val before test",
+            )
+    return starts
+
+
+def _check_labels(parts: Mapping[Split, LabelFrame], options: TaskOptions) -> None:
+    train = parts["train"].label
+    if len(np.unique(train)) < 2:
+        raise TaskError(
+            "train labels",
+            float(train[0]),
+            "are all the same, so there is nothing to learn",
+            "Check the label query, or train on a longer period",
+        )
+    if options.kind != "regression" and len(np.unique(parts["val"].label)) < 2:
+        raise TaskError(
+            "val labels",
+            float(parts["val"].label[0]),
+            "hold one class only, so no score is defined",
+            "Move val_start, or give a longer validation period",
+        )
+
+
+def _notes(database: Database, parts: Mapping[Split, LabelFrame], options: TaskOptions) -> list[str]:
+    notes = []
+    for split, frame in parts.items():
+        unknown = int((database.rows_of(options.entity, frame.keys) < 0).sum())
+        if unknown:
+            notes.append(
+                f"{unknown} of {len(frame)} {split} rows ask about a {options.entity} that is not in the table."
+            )
+    horizon, last = options.horizon_ticks(), database.last_time
+    if options.time is not None and horizon is not None and last is not None:
+        # Windows end at midnight and the last row of a day comes before it: up to a day is no gap in the data.
+        slack = 0 if database.time_kind == "integer" else DAY
+        for split, frame in parts.items():
+            count = int((frame.cutoff > last + slack - horizon).sum())
+            if count:
+                notes.append(f"{count} {split} rows have a label window that ends after the last row of the database.")
+    if options.time is not None and all((frame.known_at == NEVER).all() for frame in parts.values()):
+        notes.append("When labels become known is not declared: no label history is used and no rows are purged.")
+    return notes
