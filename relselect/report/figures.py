@@ -12,7 +12,7 @@ from markupsafe import Markup
 from relselect.report.details import curve_points, importances, learning_curve
 from relselect.report.families import family_class, family_info
 from relselect.report.record import FamilyRecord, LeaderboardRecord, RunRecord, SplitRecord
-from relselect.report.svg import WIDE, Canvas, Layout, Scale, ticks
+from relselect.report.svg import WIDE, Canvas, FigureLayout, Scale, ticks
 from relselect.report.verdict import best_baseline, chosen_row
 from relselect.report.words import capital, count, natural, number, percent, score, seconds, shorten
 
@@ -31,7 +31,7 @@ _ROWS = {"train": "training", "stop": "stop"}
 _STEP = 30.0
 
 
-def leaderboard_figure(record: RunRecord, layout: Layout = WIDE) -> Markup | None:
+def leaderboard_figure(record: RunRecord, layout: FigureLayout = WIDE) -> Markup | None:
     """Bars from the best baseline to each candidate's score, with intervals; better is always right."""
     rows = _leaders(record)
     values = [value for row in rows for value in (row["score"], row["low"], row["high"], row["test_score"])]
@@ -87,7 +87,7 @@ def _leaders(record: RunRecord) -> list[LeaderboardRecord]:
     return kept
 
 
-def curve_figure(record: RunRecord, layout: Layout = WIDE) -> Markup | None:
+def curve_figure(record: RunRecord, layout: FigureLayout = WIDE) -> Markup | None:
     """The validation score (or the training loss) over the steps of training, near-ties and choice marked."""
     found = learning_curve(record)
     if found is None:
@@ -139,7 +139,7 @@ def _tie_class(record: RunRecord, candidate: str, step: int) -> str:
     return "tie" if any(row["candidate"] == candidate and row["step"] == step for row in ties) else ""
 
 
-def importance_figure(record: RunRecord, layout: Layout = WIDE) -> Markup | None:
+def importance_figure(record: RunRecord, layout: FigureLayout = WIDE) -> Markup | None:
     """The most important features of a candidate by their shares."""
     found = importances(record)
     if found is None:
@@ -159,7 +159,7 @@ def importance_figure(record: RunRecord, layout: Layout = WIDE) -> Markup | None
     return art.markup()
 
 
-def splits_figure(record: RunRecord, layout: Layout = WIDE) -> Markup | None:
+def splits_figure(record: RunRecord, layout: FigureLayout = WIDE) -> Markup | None:
     """When the training, validation and test rows are asked about."""
     spans = [(row, _moment(row["first_cutoff"]), _moment(row["last_cutoff"])) for row in record["task"]["splits"]]
     known = [(row, first, last) for row, first, last in spans if first is not None and last is not None]
@@ -212,7 +212,7 @@ def _seconds(moment: datetime) -> float:
     return (aware - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds()
 
 
-def budget_figure(record: RunRecord, layout: Layout = WIDE) -> Markup | None:
+def budget_figure(record: RunRecord, layout: FigureLayout = WIDE) -> Markup | None:
     """Where the time went: each stage begins where the one before it ended."""
     stages = [(row["stage"], row["seconds"]) for row in record["budget"]["by_stage"]]
     spent = sum(took for _, took in stages)
@@ -246,7 +246,7 @@ def budget_figure(record: RunRecord, layout: Layout = WIDE) -> Markup | None:
     return art.markup()
 
 
-def margin_figure(record: RunRecord, layout: Layout = WIDE) -> Markup | None:
+def margin_figure(record: RunRecord, layout: FigureLayout = WIDE) -> Markup | None:
     """The expected margin of each family over the best of the others, one row per family; better is right."""
     advice = record["recommendation"]
     if not advice["margins"]:
@@ -282,7 +282,7 @@ def margin_figure(record: RunRecord, layout: Layout = WIDE) -> Markup | None:
     return art.markup()
 
 
-def _label(family: FamilyRecord, layout: Layout) -> str:
+def _label(family: FamilyRecord, layout: FigureLayout) -> str:
     """The title of a family, or its short name where the title does not fit."""
     return capital(family["title"] if len(family["title"]) <= layout.letters else family["short"])
 

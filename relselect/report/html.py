@@ -16,7 +16,7 @@ from relselect.report.families import colour_style, family_class
 from relselect.report.record import RunRecord
 from relselect.report.schema import check_record
 from relselect.report.sections import sections
-from relselect.report.svg import NARROW, WIDE, Layout
+from relselect.report.svg import NARROW, WIDE, FigureLayout
 
 __all__ = ["render_html"]
 
@@ -30,7 +30,7 @@ _CAPTIONS = {
 }
 
 
-_FIGURES: dict[str, Callable[[RunRecord, Layout], Markup | None]] = {
+_FIGURES: dict[str, Callable[[RunRecord, FigureLayout], Markup | None]] = {
     "board": figures.leaderboard_figure,
     "curve": figures.curve_figure,
     "features": figures.importance_figure,
@@ -68,7 +68,7 @@ def render_html(record: Mapping[str, Any]) -> str:
     return text.replace(" %", "\u00a0%")  # no line ends between a number and its unit
 
 
-def _both_layouts(draw: Callable[[RunRecord, Layout], Markup | None], record: RunRecord) -> Markup | None:
+def _both_layouts(draw: Callable[[RunRecord, FigureLayout], Markup | None], record: RunRecord) -> Markup | None:
     """A figure for wide and for narrow windows; the style sheet shows one of the two."""
     wide, narrow = draw(record, WIDE), draw(record, NARROW)
     return None if wide is None or narrow is None else wide + narrow

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
-__all__ = ["NARROW", "WIDE", "Canvas", "Layout", "Scale", "ticks"]
+__all__ = ["NARROW", "WIDE", "Canvas", "FigureLayout", "Scale", "ticks"]
 
 
 @dataclass(frozen=True)
-class Layout:
+class FigureLayout:
     """For which width a figure is drawn; a page carries each figure for a wide and for a narrow window.
 
     Attributes:
@@ -33,8 +33,8 @@ class Layout:
     ticks: int
 
 
-WIDE = Layout("wide", 760.0, 190.0, 76.0, 26, 104, 5)
-NARROW = Layout("narrow", 360.0, 108.0, 64.0, 13, 52, 3)
+WIDE = FigureLayout("wide", 760.0, 190.0, 76.0, 26, 104, 5)
+NARROW = FigureLayout("narrow", 360.0, 108.0, 64.0, 13, 52, 3)
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Canvas:
         height: Height of the view box.
     """
 
-    def __init__(self, name: str, title: str, description: str, layout: Layout, height: float) -> None:
+    def __init__(self, name: str, title: str, description: str, layout: FigureLayout, height: float) -> None:
         link = f"{name}-{layout.name}"
         self._head = (
             f'<svg role="img" aria-labelledby="{escape(link)}-t {escape(link)}-d" '
