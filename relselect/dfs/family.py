@@ -118,31 +118,8 @@ class DFS:
             budget=_before_awaiting(rows, prepared, budget),
             progress=progress,
         )
-        model = FeatureModel(prepared.plan, prepared.vocabulary, fitted.model)
-        stop, select = _validated(problem, rows, prepared, model)
-        score, interval = interval_of(problem.task.metric, rows.select, select, seed=seed)
-        stop_score = problem.task.metric.score(prepared.stop.label, stop)
-        return Candidate(
-            family=self.name,
-            config=config,
-            seed=seed,
-            number=number,
-            model=model,
-            predictions=select,
-            score=score,
-            interval=interval,
-            stop_score=stop_score,
-            seconds=time.monotonic() - begun,
-            peak_memory_mb=peak_memory_mb(),
-            device="cpu",
-            ended=fitted.ended,
-            checkpoints=(Checkpoint(fitted.rounds, stop_score),),
-            checkpoint=0,
-            curve=fitted.curve,
-            importances=_importances(prepared, fitted),
-            notes=_notes(prepared, fitted),
-            facts=_facts(prepared, fitted),
-        )
+        bare = Candidate(self.name, config, seed, number, None, np.empty(0), float("nan"), (float("nan"), float("nan")))
+        return replace(_scored(bare, problem, rows, prepared, fitted), seconds=time.monotonic() - begun)
 
     def refit(
         self,
@@ -254,6 +231,32 @@ def _note_reads(feature: Feature, start: str, found: dict[str, set[str]]) -> Non
         _note_reads(feature.base, end, found)
     elif feature.column is not None and not feature.of_task_row:
         found.setdefault(end, set()).add(feature.column)
+
+
+def _scored(
+    bare: Candidate, problem: Problem, rows: RowSource, prepared: PreparedFeatures, fitted: LearnerFit
+) -> Candidate:
+    """Return the candidate with its model, its scores and what there is to say of the fit."""
+    model = FeatureModel(prepared.plan, prepared.vocabulary, fitted.model)
+    stop, select = _validated(problem, rows, prepared, model)
+    score, interval = interval_of(problem.task.metric, rows.select, select, seed=bare.seed)
+    stop_score = problem.task.metric.score(prepared.stop.label, stop)
+    return replace(
+        bare,
+        model=model,
+        predictions=select,
+        score=score,
+        interval=interval,
+        stop_score=stop_score,
+        peak_memory_mb=peak_memory_mb(),
+        ended=fitted.ended,
+        checkpoints=(Checkpoint(fitted.rounds, stop_score),),
+        checkpoint=0,
+        curve=fitted.curve,
+        importances=_importances(prepared, fitted),
+        notes=_notes(prepared, fitted),
+        facts=_facts(prepared, fitted),
+    )
 
 
 def _before_awaiting(rows: RowSource, prepared: PreparedFeatures, budget: Budget) -> Budget:
