@@ -12,10 +12,10 @@ from relselect.dfs.featuretools.frames import column_types, featuretools_table
 from relselect.dfs.featuretools.layout import INDEX, TABLE, Edge, Layout, Node, layout_of
 from relselect.dfs.plan.routes import check_depth
 from relselect.dfs.plan.schema import Schema
+from relselect.hashing import digest_of
 
 if TYPE_CHECKING:
-    from relselect.hashing import digest_of
-from relselect.problem import Problem
+    from relselect.problem import Problem
 
 __all__ = ["entityset", "filled", "identifier"]
 
