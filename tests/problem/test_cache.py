@@ -12,6 +12,7 @@ import pytest
 from relselect.dfs.plan.sources import top_values
 
 from relselect.database import Database, Table
+from relselect.dfs.plan.column_facts import top_values
 from relselect.problem import Problem
 from relselect.problem.cache import ArtefactCache, default_bound, size_of
 from relselect.tasks import Task

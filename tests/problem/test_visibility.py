@@ -22,7 +22,7 @@ from relselect.problem import LABELS
 from relselect.problem.visibility import key_times, visible_masked, visible_or_none, visible_rows, visible_values
 from relselect.profile.view import make_view
 from relselect.profile.walker import Adjacency
-from relselect.rdl.graph.adjacency import down, up
+from relselect.rdl.graph.adjacency import child_edge_type, parent_edge_type
 from relselect.rdl.graph.graph import database_graph
 from relselect.tasks import Rows
 from relselect.tasks.populations import ask_population
@@ -153,13 +153,13 @@ def test_the_relations_of_the_graph(world, day):
     ceiling = graph.asof_rank(torch.tensor(asof))
     for child, number, key, parents in links(database):
         relations = {each.edge_type: each for each in (*graph.relations[child], *graph.relations[key.table])}
-        below = relations[down(child, key.name, key.table)]
+        below = relations[child_edge_type(child, key.name, key.table)]
         owners = torch.arange(database[key.table].num_rows)
         start, count = below.visible(owners, ceiling.expand(len(owners)))
         expected = children(database, child, number, parents, asof)
         for owner, first, size in zip(owners.tolist(), start.tolist(), count.tolist(), strict=True):
             assert sorted(below.child[first : first + size].tolist()) == expected.get(owner, [])
-        above = relations[up(child, key.name, key.table)]
+        above = relations[parent_edge_type(child, key.name, key.table)]
         seen = above.visible(torch.arange(len(parents)), ceiling.expand(len(parents))).numpy()
         reached = visible_or_none(database.times(key.table), parents, np.full(len(parents), asof))
         assert np.array_equal(np.where(seen, parents, -1), reached)

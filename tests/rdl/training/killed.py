@@ -44,10 +44,11 @@ class Small(RDL):
 
 def study(folder: Path):
     """Tune for one trial."""
+    problem = tiny_problem()
     return tune(
         Small("cpu"),
-        tiny_problem(),
-        shared_rows(tiny_problem()),
+        problem,
+        shared_rows(problem),
         budget=Budget(None),
         emit=silent,
         seed=3,
