@@ -13,6 +13,7 @@ from pathlib import Path
 import relselect.rdl.training.trainer as training
 from relselect.budget import Budget
 from relselect.events import silent
+from relselect.families.candidate import Candidate
 from relselect.problem import Problem
 from relselect.rdl import RDL
 from relselect.rdl.training.stepping import Stepper
@@ -20,7 +21,9 @@ from relselect.tuning import tune
 from tests.rows import shared_rows
 from tests.tuning.cheap import tiny_problem
 
-#: Several epochs of several steps, and the last training; dropout and draws read random numbers.
+#: Folder of the unfinished refit.
+REFIT = "refit.unfinished"
+#: Several epochs of several steps, and a refit; dropout and draws read random numbers.
 CONFIG = {
     "channels": 8,
     "layers": 2,
@@ -57,6 +60,16 @@ def study(folder: Path):
     )
 
 
+def refit(candidate: Candidate, folder: Path) -> Candidate:
+    """Refit a candidate, its unfinished state kept in the folder."""
+    problem = tiny_problem()
+    found = Small("cpu").refit(
+        candidate, problem, shared_rows(problem), budget=Budget(None), emit=silent, resume=folder
+    )
+    assert found is not None
+    return found
+
+
 def main() -> None:
     folder, last = Path(sys.argv[1]), int(sys.argv[2])
     training.SAVE_SECONDS = 0.0
@@ -70,7 +83,7 @@ def main() -> None:
         return step(self, batch)
 
     Stepper.step = counted
-    study(folder)
+    refit(study(folder).best, folder / REFIT)
 
 
 if __name__ == "__main__":

@@ -1,57 +1,69 @@
-"""The refit: what it trains on, and that the validated network stays as it is."""
+"""The refit: on which rows, and that its network predicts while the validated one is kept."""
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 import numpy as np
 import pytest
 
+import relselect.rdl.training.refit as refitting
 from relselect.budget import Budget
 from relselect.events import silent
+from relselect.examples import synthetic
+from relselect.problem import Problem
 from relselect.rdl import RDL
+from relselect.tasks import Rows
 from tests.rows import shared_rows
 
 
+@pytest.mark.parametrize("regime", ["rolling", "frozen"])
+def test_rows_of_the_refit(regime):
+    example = synthetic(customers=20, cutoffs=20)
+    problem = Problem(example.database, example.task("planted").in_regime(regime))
+    source, val = shared_rows(problem), problem.rows("val")
+    train = source.train(seed=0, copies=2)
+    assert len(np.unique(val.cutoff)) > 1
+    rows = Rows.concat([train, source.added(seed=0, copies=2)])
+    times = 3 if regime == "frozen" else 1
+    assert len(rows) == len(train) + times * len(val)
+    later = rows.take(slice(len(train), None))
+    assert np.array_equal(later.label, np.tile(val.label, times))
+    assert (later.asof[: len(val)] == later.cutoff[: len(val)]).all()
+    delays = problem.evaluation_delays()
+    assert set(later.delay[len(val) :]) <= set(delays[delays > 0])
+
+
+def fitted(problem, config, budget=None):
+    return RDL("cpu").fit(problem, shared_rows(problem), config, seed=0, number=0, budget=Budget(budget), emit=silent)
+
+
 @pytest.mark.parametrize("refit", ["continue", "anew"])
-def test_a_refit_is_trained_on_validation_rows_too(make_problem, small, refit):
+def test_the_refitted_network_was_trained_on_validation_rows_too(make_problem, small, refit):
     problem = make_problem()
-    family, rows = RDL("cpu"), shared_rows(problem)
-    candidate = family.fit(problem, rows, {**small, "refit": refit}, seed=0, number=0, budget=Budget(None), emit=silent)
-    again = family.refit(candidate, problem, rows, budget=Budget(None), emit=silent)
-    before, now = (family.predict(each, problem, rows.select) for each in (candidate, again))
-    assert np.array_equal(before, candidate.predictions), "the candidate predicts as it was validated"
-    assert not np.allclose(now, before)
-    assert problem.task.metric.score(rows.select.label, now) > 0.85
-    assert (again.score, again.config, again.checkpoints) == (candidate.score, candidate.config, candidate.checkpoints)
-    # a checkpoint that is asked for is the one that was validated
-    assert np.array_equal(family.predict(family.choose(again, 0), problem, rows.select), before)
+    family, rows, source = RDL("cpu"), problem.rows("val"), shared_rows(problem)
+    once, candidate = (fitted(problem, {**small, "refit": how}) for how in ("none", refit))
+    assert np.array_equal(once.predictions, candidate.predictions)
+    assert family.refit(once, problem, source, budget=Budget(None), emit=silent) is None
+    again = family.refit(candidate, problem, source, budget=Budget(None), emit=silent)
+    now = family.predict(again, problem, rows)
+    assert not np.allclose(now, again.predictions)
+    assert problem.task.metric.score(rows.label, now) > 0.85
+    # the validated network is kept, and a checkpoint that is chosen is the validated one
+    assert np.array_equal(family.predict(candidate, problem, rows), once.predictions)
+    assert np.array_equal(family.predict(family.choose(again, 0), problem, rows), once.predictions)
 
 
-def test_a_refit_goes_on_from_the_chosen_checkpoint(make_problem, small):
+def test_equal_candidates_are_refitted_equally(make_problem, small):
     problem = make_problem()
-    family, rows = RDL("cpu"), shared_rows(problem)
-    config = {**small, "refit": "continue", "learning_rate": 1e-12, "epochs": 3}
-    candidate = family.fit(problem, rows, config, seed=0, number=0, budget=Budget(None), emit=silent)
-    states = [each.state for each in candidate.checkpoints]
-    moved = {name: tensor + 0.1 for name, tensor in states[1].items()}
-    points = (candidate.checkpoints[0], replace(candidate.checkpoints[1], state=moved))
-    chosen = family.choose(replace(candidate, checkpoints=points), 1)
-    again = family.refit(chosen, problem, rows, budget=Budget(None), emit=silent)
-    name = next(iter(dict(again.model.network.named_parameters())))
-    assert np.allclose(again.model.network.state_dict()[name].numpy(), moved[name].numpy(), atol=1e-6)
-
-
-def test_no_time_for_a_refit_gives_none(make_problem, small, monkeypatch):
-    import relselect.rdl.training.refit as refit
-
-    problem = make_problem()
-    rows = shared_rows(problem)
-    monkeypatch.setattr(refit, "_MORE", 1e9)
-    config = {**small, "epochs": 1, "refit": "continue"}
-    candidate = RDL("cpu").fit(problem, rows, config, seed=0, number=0, budget=Budget(30), emit=silent)
-    assert RDL("cpu").refit(candidate, problem, rows, budget=Budget(30), emit=silent) is None
-    without = RDL("cpu").fit(
-        problem, rows, {**config, "refit": "none"}, seed=0, number=0, budget=Budget(30), emit=silent
+    candidate = fitted(problem, {**small, "refit": "continue"})
+    one, other = (
+        RDL("cpu").refit(candidate, problem, shared_rows(problem), budget=Budget(None), emit=silent) for _ in range(2)
     )
-    assert RDL("cpu").refit(without, problem, rows, budget=Budget(None), emit=silent) is None
+    rows = problem.rows("val")
+    assert np.array_equal(RDL("cpu").predict(one, problem, rows), RDL("cpu").predict(other, problem, rows))
+
+
+def test_without_time_there_is_no_refit(make_problem, small, monkeypatch):
+    problem = make_problem()
+    monkeypatch.setattr(refitting, "_MORE", 1e9)
+    candidate = fitted(problem, {**small, "epochs": 1, "refit": "continue"}, budget=30)
+    assert RDL("cpu").refit(candidate, problem, shared_rows(problem), budget=Budget(30), emit=silent) is None

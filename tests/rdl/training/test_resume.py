@@ -16,9 +16,7 @@ from relselect.events import silent
 from relselect.rdl.training import trainer as training
 from relselect.rdl.training.stepping import Stepper
 from relselect.rdl.training.training_state import read_training_state, write_training_state
-from tests.rdl.training.killed import CONFIG, Small, study
-from tests.rows import shared_rows
-from tests.tuning.cheap import tiny_problem
+from tests.rdl.training.killed import CONFIG, REFIT, refit, study
 
 #: Steps of the training that is validated.
 TRAINED = CONFIG["epochs"] * CONFIG["steps_per_epoch"]
@@ -63,15 +61,30 @@ def same(one, other) -> None:
         assert all(torch.equal(tensor, theirs.state[name]) for name, tensor in mine.state.items())
     for mine, theirs in zip(*(each.model.network.state_dict().values() for each in (one, other)), strict=True):
         assert torch.equal(mine, theirs)
-    curves = [[(e.step, e.loss, e.score) for e in each.curve.points] for each in (one, other)]
+    curves = [[(point.step, point.loss, point.score) for point in each.curve.points] for each in (one, other)]
     assert curves[0] == curves[1]
 
 
-@pytest.mark.parametrize("step", [9, TRAINED - 2])  # within an epoch, in the last one
-def test_a_killed_training_goes_on_to_the_last_bit(whole, tmp_path, step):
+def test_a_killed_training_goes_on_to_the_last_bit(whole, tmp_path):
     assert len(whole.curve.points) == CONFIG["epochs"]
-    kill_at(tmp_path, step)
-    goes_on(whole, tmp_path, step)
+    kill_at(tmp_path, 9)  # within an epoch
+    goes_on(whole, tmp_path, 9)
+
+
+def test_a_killed_refit_goes_on_to_the_last_bit(whole, tmp_path, monkeypatch):
+    kill_at(tmp_path, TRAINED + 3)
+    assert [path.name for path in (tmp_path / REFIT).iterdir()] == ["refit.safetensors"]
+    found = study(tmp_path).best
+    same(found, whole)
+    steps = []
+    step = Stepper.step
+    with monkeypatch.context() as patch:
+        patch.setattr(Stepper, "step", lambda self, batch: steps.append(self.steps) or step(self, batch))
+        resumed = refit(found, tmp_path / REFIT)
+    assert steps[0] == 3
+    wanted = refit(whole, tmp_path / "another")
+    for mine, theirs in zip(*(each.model.network.state_dict().values() for each in (resumed, wanted)), strict=True):
+        assert torch.equal(mine, theirs)
 
 
 def test_an_interrupted_refit_goes_on_to_the_last_bit(whole, tmp_path, monkeypatch):
@@ -103,7 +116,7 @@ def goes_on(whole, tmp_path, step) -> None:
     state = tmp_path / "trials" / "0.unfinished" / "training.safetensors"
     assert state.exists()
     resumed = study(tmp_path).best
-    assert f"from step {min(step, TRAINED)}" in resumed.notes[0]
+    assert f"from step {step}" in resumed.notes[0]
     same(resumed, whole)
     assert not state.parent.exists()
 
@@ -119,7 +132,7 @@ def test_a_state_of_another_training_or_a_damaged_one_is_not_taken_up(whole, tmp
     same(resumed, whole)
 
 
-def test_a_snapshot_holds_what_was_written(tmp_path):
+def test_a_stored_state_holds_what_was_written(tmp_path):
     path, tensors = tmp_path / "a" / "b.safetensors", {"x.y": torch.arange(3), "x.z": torch.tensor(float("nan"))}
     facts = {"score": float("-inf"), "curve": [{"loss": 0.1}], "position": 2**40}
     write_training_state(path, "me", facts, tensors)
