@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -153,7 +154,8 @@ def load(path: str | Path) -> Fitted:
     """
     from relselect.bundle import load_bundle
 
-    return Fitted(**load_bundle(Path(path)))
+    contents = load_bundle(Path(path))
+    return Fitted(**{each.name: getattr(contents, each.name) for each in fields(contents)})
 
 
 def open_task(database: Database, name: str) -> Task:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,9 +31,9 @@ from relselect.tuning import load_candidate, save_candidate
 
 if TYPE_CHECKING:
     from relselect.families.protocol import Family
-    from relselect.fitted import Fitted
+    from relselect.problem import Types
 
-__all__ = ["LEFTOVERS", "load_bundle", "read_result", "save_bundle"]
+__all__ = ["LEFTOVERS", "BundleContents", "load_bundle", "read_result", "save_bundle"]
 
 _FORMAT = 2
 _MANIFEST = "manifest.json"
@@ -43,30 +43,67 @@ _PARTS = ("model", "deployed", "task", "result.json", "fitted.json")
 LEFTOVERS = (".partial", f".{_MANIFEST}.partial", *_PARTS)
 
 
-def save_bundle(fitted: Fitted, folder: Path) -> Path:
-    """Write a bundle; an earlier one in the same folder is replaced, other files there are left alone."""
+@dataclass(frozen=True)
+class BundleContents:
+    """What a bundle holds.
+
+    Attributes:
+        task: The task.
+        types: Column types that training resolved.
+        schema: Table -> columns that training saw.
+        family: The family of the decision.
+        result: The result, with the models of its decision.
+        source: The known name, address or folder of the database, if it came from one.
+        declared: Table -> keys and times as they were declared.
+        snapshot: What training read.
+    """
+
+    task: Task
+    types: Types
+    schema: dict[str, list[str]]
+    family: Family
+    result: RunResult
+    source: str | None
+    declared: dict[str, list[str]] | None
+    snapshot: TrainingSnapshot | None
+
+
+def save_bundle(contents: BundleContents, folder: Path) -> Path:
+    """Write a bundle; an earlier one in the same folder is replaced, other files there are left alone.
+
+    Args:
+        contents: What to write.
+        folder: Its place.
+
+    Raises:
+        BundleError: The result holds no decision.
+    """
+    decision = contents.result.decision
+    if decision is None:
+        raise BundleError("result", contents.task.name, "holds no decision", "Save the result of a run that trained")
     folder.mkdir(parents=True, exist_ok=True)
     draft = folder / ".partial"
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir()
-    save_candidate(fitted.family, fitted.candidate, draft / "model")
-    if fitted.decision.refitted:
-        save_candidate(fitted.family, replace(fitted.deployed, checkpoints=(), checkpoint=None), draft / "deployed")
-    _save_task(fitted.task, draft / "task")
-    _write_json(draft / "result.json", fitted.result.to_json())
+    save_candidate(contents.family, decision.candidate, draft / "model")
+    if decision.refitted:
+        deployed = replace(decision.deployed, checkpoints=(), checkpoint=None)
+        save_candidate(contents.family, deployed, draft / "deployed")
+    _save_task(contents.task, draft / "task")
+    _write_json(draft / "result.json", contents.result.to_json())
     facts = {
         "types": {
-            table: {column: str(kind) for column, kind in kinds.items()} for table, kinds in fitted.types.items()
+            table: {column: str(kind) for column, kind in kinds.items()} for table, kinds in contents.types.items()
         },
-        "schema": fitted.schema,
-        "declared": fitted.declared,
-        "family": fitted.family.name,
-        "database": fitted.result.database.name,
-        "source": _relative(fitted.source, folder),
-        "snapshot": None if fitted.snapshot is None else fitted.snapshot.to_json(),
+        "schema": contents.schema,
+        "declared": contents.declared,
+        "family": contents.family.name,
+        "database": contents.result.database.name,
+        "source": _relative(contents.source, folder),
+        "snapshot": None if contents.snapshot is None else contents.snapshot.to_json(),
     }
     _write_json(draft / "fitted.json", facts)
-    manifest = {"format": _FORMAT, "relselect": fitted.result.version, "files": _hashes(draft)}
+    manifest = {"format": _FORMAT, "relselect": contents.result.version, "files": _hashes(draft)}
     (folder / _MANIFEST).unlink(missing_ok=True)
     for part in _PARTS:
         target = folder / part
@@ -79,8 +116,8 @@ def save_bundle(fitted: Fitted, folder: Path) -> Path:
     return folder
 
 
-def load_bundle(folder: Path) -> dict[str, Any]:
-    """Read a bundle into the arguments of `Fitted`, all but the database.
+def load_bundle(folder: Path) -> BundleContents:
+    """Read a bundle.
 
     Raises:
         BundleError: Something is missing, damaged or of another format.
@@ -91,16 +128,16 @@ def load_bundle(folder: Path) -> dict[str, Any]:
     types = {
         table: {column: SemanticType(kind) for column, kind in kinds.items()} for table, kinds in facts["types"].items()
     }
-    return {
-        "task": _load_task(folder / "task"),
-        "types": types,
-        "schema": facts["schema"],
-        "declared": facts.get("declared"),
-        "family": family,
-        "result": _load_result(folder, family),
-        "source": _resolved(facts["source"], folder),
-        "snapshot": None if facts.get("snapshot") is None else TrainingSnapshot.from_json(facts["snapshot"]),
-    }
+    return BundleContents(
+        task=_load_task(folder / "task"),
+        types=types,
+        schema=facts["schema"],
+        family=family,
+        result=_load_result(folder, family),
+        source=_resolved(facts["source"], folder),
+        declared=facts.get("declared"),
+        snapshot=None if facts.get("snapshot") is None else TrainingSnapshot.from_json(facts["snapshot"]),
+    )
 
 
 def read_result(folder: Path) -> RunResult:
@@ -132,7 +169,10 @@ def _load_result(folder: Path, family: Family) -> RunResult:
     """
     result, decision = _stored_result(folder)
     candidate = load_candidate(family, folder / "model")
-    deployed = load_candidate(family, folder / "deployed") if decision.refitted else candidate
+    deployed = candidate
+    if decision.refitted:
+        model = load_candidate(family, folder / "deployed").model
+        deployed = replace(candidate, model=model)
     return replace(result, decision=replace(decision, candidate=candidate, deployed=deployed))
 
 

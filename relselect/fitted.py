@@ -330,9 +330,19 @@ class Fitted:
         Args:
             path: A folder; created, or its earlier bundle replaced.
         """
-        from relselect.bundle import save_bundle
+        from relselect.bundle import BundleContents, save_bundle
 
-        return save_bundle(self, Path(path))
+        contents = BundleContents(
+            task=self.task,
+            types=self.types,
+            schema=self.schema,
+            family=self.family,
+            result=self.result,
+            source=self.source,
+            declared=self.declared,
+            snapshot=self.snapshot,
+        )
+        return save_bundle(contents, Path(path))
 
     def report(self, path: str | Path) -> Path:
         """Write the report as one self-contained HTML page, and the same facts as JSON beside it.

@@ -20,7 +20,7 @@ __all__ = ["DatabaseContents"]
 
 @dataclass(frozen=True)
 class DatabaseContents:
-    """Tables with their declarations, and where they came from; see `Database` for the fields.
+    """Tables with their declarations, and their origin.
 
     Attributes:
         tables: The tables.

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from relselect.database.columns import as_text
+from relselect.database.columns import as_text, is_nested
 from relselect.database.table import SemanticType, Table
 from relselect.hashing import fingerprint_json, sha256_of
 
@@ -109,13 +109,7 @@ def _whole(values: pa.ChunkedArray) -> bool:
 
 def is_opaque(dtype: pa.DataType) -> bool:
     """Whether values of this type are hashed by their text."""
-    return bool(
-        pa.types.is_nested(dtype)
-        or pa.types.is_binary(dtype)
-        or pa.types.is_large_binary(dtype)
-        or pa.types.is_interval(dtype)
-        or pa.types.is_null(dtype)
-    )
+    return is_nested(dtype) or bool(pa.types.is_null(dtype))
 
 
 def _content(values: pa.ChunkedArray) -> Iterator[str | bytes | memoryview]:

@@ -41,7 +41,7 @@ def count_keys(
     parents: Callable[[str], tuple[NDArray[np.int64], ...]],
     times: Callable[[str], NDArray[np.int64]],
 ) -> KeyCounts:
-    """Count over all tables.
+    """Return the counts of all tables.
 
     Args:
         tables: The tables by name.

@@ -15,7 +15,7 @@ __all__ = ["Declarations", "ForeignKey", "SemanticType", "Table"]
 
 
 class SemanticType(StrEnum):
-    """What a column means to the engines, as opposed to how it is stored."""
+    """How the engines read a column, as opposed to how it is stored."""
 
     NUMERICAL = "numerical"
     CATEGORICAL = "categorical"
@@ -41,7 +41,7 @@ class ForeignKey:
 
 
 class Declarations:
-    """The declarations that a table with rows and a table without rows have in common; a base class."""
+    """Base class of `Table` and `TableSchema`: their declarations, and what follows from them."""
 
     primary_key: tuple[str, ...]
     time: str | None

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from relselect.database import Database
-from relselect.database.schema import TableSchema, type_name
+from relselect.database.schema import TableSchema
 from relselect.database.sources.catalog import Catalog, CatalogTable, TableScan
 from relselect.database.sources.declarations import Declared, ReadOptions, declare
 from relselect.database.sources.reading import read_uri
@@ -123,9 +123,10 @@ def _schemas(catalog: Catalog, manifest: Manifest | None, needs: Needs) -> dict[
 
 def _schema(name: str, entry: CatalogTable, declared: Declared | None, needed: Collection[str]) -> TableSchema:
     """Return the schema of a table; a column that the manifest drops is left out unless the predictor needs it."""
-    columns = {column: type_name(each.type) for column, each in entry.columns.items()}
+    catalogued = entry.schema(name)
     if declared is None:
-        return TableSchema(name, columns, entry.primary_key, None, entry.foreign_keys)
-    columns = {column: dtype for column, dtype in columns.items() if column in {*declared.scan.columns, *needed}}
+        return catalogued
+    kept = {*declared.scan.columns, *needed}
+    columns = {column: dtype for column, dtype in catalogued.columns.items() if column in kept}
     schema = declared.schema
     return TableSchema(name, columns, schema.primary_key, schema.time, schema.foreign_keys)

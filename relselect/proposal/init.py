@@ -167,7 +167,7 @@ def _needed(origin: Origin) -> Iterable[str]:
 
 
 def _write(place: Path, text: str) -> None:
-    """Put a manifest in its place, whole and checked, or not at all."""
+    """Check the text and write the file atomically."""
     with unwritable("--out", place, "Give another file with --out"), replacing(place) as draft:
         draft.write_text(text, encoding="utf-8")
         load_manifest(draft)

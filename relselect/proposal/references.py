@@ -143,7 +143,7 @@ def _judged(
 
 
 def _unseen(column: ColumnFacts, target: _Target, match: NameMatch) -> ProposedLine | None:
-    """Believe the name alone where there is no row to look at; a column that is empty in a full table is left alone."""
+    """Return a foreign key by name alone, where column or key have no values; None if only the column is empty."""
     compatible = column.family == target.key.family or "null" in (column.family, target.key.family)
     if match.score < 0.85 or not compatible or (column.present == 0 and column.rows > 0):
         return None

@@ -122,7 +122,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_problem_is_told_with_place_and_way_out(case):
+def test_a_problem_is_reported_with_place_and_way_out(case):
     tables, place, text = CASES[case]
     with pytest.raises(SchemaError, match=rf"(?s)- {place} ?\(.*{text}") as raised:
         Database(tables)
@@ -132,7 +132,7 @@ def test_a_problem_is_told_with_place_and_way_out(case):
         assert str(problem) in str(raised.value)
 
 
-def test_all_problems_are_told_at_once():
+def test_all_problems_are_reported_at_once():
     bad = [
         Table("a", pa.table({"id": [1, 1], "t": ["x", "y"]}), ("id",), "t", (ForeignKey(("up",), "a", ("id",)),)),
         Table(

@@ -47,7 +47,7 @@ def test_overrides_add_up(proposal) -> None:
     assert changed.overrides == ("orders: time=none", "orders: drop=state, keep=closed")
 
 
-def test_all_that_is_wrong_is_told_at_once(proposal) -> None:
+def test_all_that_is_wrong_is_reported_at_once(proposal) -> None:
     lines = [
         "order.x -> users",
         "orders: time=whenn",

@@ -51,7 +51,7 @@ def test_whole_numbers_are_times_where_there_are_no_others() -> None:
     assert ("note", "year", "") in findings({"year": years}, other={"id": [1, 2], "created": days([1.0, 2.0])})
 
 
-def test_dates_as_text_are_told() -> None:
+def test_dates_as_text_are_reported() -> None:
     assert ("note", "opened", "") in findings({"opened": [f"{1 + i % 28:02}.01.2020" for i in range(ROWS)]})
 
 
@@ -116,7 +116,7 @@ def test_meanings() -> None:
     }  # fmt: skip
 
 
-def test_rows_that_are_seen_before_their_parents_are_told() -> None:
+def test_rows_that_are_seen_before_their_parents_are_reported() -> None:
     lines = {"line_id": list(range(400)), "thing_id": [i // 2 for i in range(400)]}
     tables = {"things": {"id": list(range(ROWS)), "created": days(DAYS)}, "lines": lines}
     proposal = propose(facts_of({name: pa.table(each) for name, each in tables.items()}))

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 import pyarrow as pa
 
 from relselect.database.manifest import Manifest, TableSpec
-from relselect.database.schema import TableSchema, as_columns, declared_types, type_name
+from relselect.database.schema import TableSchema, as_columns, declared_types
 from relselect.database.sources.catalog import Catalog, CatalogTable, TableScan
 from relselect.database.sources.frames import unknown_types
 from relselect.database.table import ForeignKey, SemanticType, Table
@@ -179,9 +179,10 @@ class _Builder:
         used = [*key, *(column for each in foreign for column in each.columns), *([time] if time else [])]
         used += [column for clock, masked in known_at.items() for column in (clock, *masked)]
         columns = self._columns(drop, [*used, *types])
-        schema = TableSchema(
-            name=self.name,
-            columns={column: type_name(self.entry.columns[column].type) for column in columns},
+        catalogued = self.entry.schema(self.name)
+        schema = replace(
+            catalogued,
+            columns={column: catalogued.columns[column] for column in columns},
             primary_key=key,
             time=time,
             foreign_keys=foreign,

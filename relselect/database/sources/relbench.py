@@ -211,6 +211,8 @@ def _of_manifest(folder: Path, tables: Mapping[str, Table]) -> dict[str, Any] | 
     elsewhere = sorted(
         f"{table}.{column}" for table, column in hidden if table != entity and _has(tables, table, column)
     )
+    if entity not in tables:
+        return f"is about {entity}, which is no table of the dataset"
     if elsewhere:
         return f"needs {', '.join(elsewhere)} left out: pass drop= to Database.from_relbench"
     table = tables[entity]

@@ -177,7 +177,7 @@ CASES = [
     Case("no such column", lambda w: w.pg(_BASE), SchemaError, "is no column", {"columns": {"t": ["v"]}}),
     Case("one table without permission, asked for", _rights, SchemaError, "closed.*that may be read",
          {"tables": ["open", "closed"]}),
-    Case("one table without permission, not asked for", _rights, check=lambda d: _told(d, "may not be read by this user")),
+    Case("one table without permission, not asked for", _rights, check=lambda d: _reports(d, "may not be read by this user")),
     Case("an empty schema", lambda w: w.pg(), DataNotFound, "holds no tables"),
     Case("an unknown option in the address", lambda w: w.pg(_BASE) + "&colour=red", ConfigError, "not understood"),
     Case("a password in the query", lambda w: w.postgres.address("postgres", "nobody") + f"&password={SECRET}", SourceError,
@@ -212,14 +212,14 @@ CASES = [
     Case("references that dangle, composite ones too", lambda w: w.pg(_DANGLING), check=_dangling),
     Case("a table without rows", lambda w: w.pg("CREATE TABLE t (x int)"), check=lambda d: _rows(d, 0)),
     Case("a table without columns", lambda w: w.pg(_BASE + "; CREATE TABLE z (); INSERT INTO z DEFAULT VALUES"),
-         check=lambda d: _told(d, "z has no columns")),
+         check=lambda d: _reports(d, "z has no columns")),
     Case("a million nulls", lambda w: w.pg("CREATE TABLE t AS SELECT NULL::int AS x, NULL::text AS y, NULL::timestamp AS z "
                                            "FROM generate_series(1, 1000000)"), check=_nulls),
     Case("mixed time zones on a server", lambda w: w.pg(_ZONES), check=_zones),
 ]  # fmt: skip
 
 
-def _told(database: Database, note: str) -> None:
+def _reports(database: Database, note: str) -> None:
     assert any(note in each for each in database.notes), database.notes
 
 

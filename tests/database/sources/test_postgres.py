@@ -187,7 +187,7 @@ def test_a_wrong_predicate_is_named(shop_uri):
     assert Database.from_uri(shop_uri, tables=["notes"]).num_rows == 3
 
 
-def test_all_wishes_are_checked_at_once(shop_uri):
+def test_all_options_are_checked_at_once(shop_uri):
     with pytest.raises(SchemaError) as caught:
         Database.from_uri(
             shop_uri,
@@ -206,7 +206,7 @@ def test_a_dropped_key_is_no_key(shop_uri):
     assert database["customers"].primary_key == ("email",)
 
 
-def test_tables_and_columns_without_permission_are_told(postgres):
+def test_tables_and_columns_without_permission_are_reported(postgres):
     uri = postgres.create(
         "rights",
         """CREATE TABLE a (x int, y int); CREATE TABLE b (x int); INSERT INTO a VALUES (1, 2);
@@ -281,7 +281,7 @@ def test_a_lost_connection_ends_clearly(postgres, tmp_path):
         ("postgresql://u:hunt@er2@localhost/db", ConfigError, "no PostgreSQL address"),
     ],
 )
-def test_no_connection_is_told_without_the_password(postgres, uri, error, rule):
+def test_no_connection_is_reported_without_the_password(postgres, uri, error, rule):
     with pytest.raises(error, match=rule) as caught:
         Database.from_uri(uri)
     assert not any(part in str(caught.value) for part in ("hunter2", "ter2", "hunt@", "er2@"))
@@ -340,7 +340,7 @@ def test_every_built_in_type_is_read(postgres):
     assert not any(isinstance(field.type, pa.BaseExtensionType) for field in data.schema)
 
 
-def test_numbers_that_no_float_holds_are_told(postgres):
+def test_numbers_that_no_float_holds_are_reported(postgres):
     uri = postgres.create("beyond", "CREATE TABLE t (x numeric); INSERT INTO t VALUES (1e400)")
     with pytest.raises(SourceError, match=r"table=t: a value is beyond .* out of range"):
         Database.from_uri(uri)

@@ -164,6 +164,16 @@ def test_a_test_split_without_labels_is_no_test(tmp_path):
     assert not Task.from_relbench(Database.from_relbench(folder), "wins").has_test
 
 
+def test_a_task_about_a_table_that_does_not_exist_keeps_no_other_from_being_read(tmp_path):
+    folder = new(tmp_path / "rel-small")
+    place = folder / "tasks" / "wins" / "manifest.yaml"
+    place.write_text(place.read_text().replace("entity_table: drivers", "entity_table: pilots"))
+    database = Database.from_relbench(folder)
+    assert "points" in database.tasks
+    with pytest.raises(TaskError, match=r"task wins .*pilots"):
+        Task.from_relbench(database, "wins")
+
+
 def test_names_are_looked_up_in_the_caches(tmp_path, monkeypatch):
     for variable in ("RELBENCH_CACHE_DIR", "HF_HUB_CACHE", "HF_HOME"):
         monkeypatch.delenv(variable, raising=False)

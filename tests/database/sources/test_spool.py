@@ -102,7 +102,7 @@ def test_folders_that_cannot_be_written(tmp_path, monkeypatch):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
-def test_a_full_disk_is_told(tmp_path, monkeypatch):
+def test_a_full_disk_is_reported(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "_temporary", lambda folder: Path("/dev/full").open("wb"))  # noqa: SIM115
     with pytest.raises(SourceError, match="no room left for a"):
         Spool(0, tmp_path).collect("a", SCHEMA, batches(20))

@@ -177,7 +177,7 @@ def test_a_slow_query_is_cut_off(tmp_path):
         Database.from_uri(path, statement_timeout=0.2)
 
 
-def test_a_file_that_is_being_written_is_told(tmp_path, monkeypatch):
+def test_a_file_that_is_being_written_is_reported(tmp_path, monkeypatch):
     from relselect.database.sources import sqlite
 
     monkeypatch.setattr(sqlite, "_WAIT_SECONDS", 0.1)
