@@ -90,7 +90,9 @@ def fit_text(name: str, column: pa.ChunkedArray, mask: NDArray[np.bool_], clock:
         counts += np.bincount(_terms(block, characters)[1], minlength=_BUCKETS)
     if not (counts >= _FEWEST).any():
         return None
-    return HashedTextColumn(name, len(chosen), tuple(counts.tolist()), characters, clock, _are_names(chosen, characters))
+    return HashedTextColumn(
+        name, len(chosen), tuple(counts.tolist()), characters, clock, _are_names(chosen, characters)
+    )
 
 
 def _are_names(texts: Sequence[str], characters: int) -> bool:
