@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from relselect.database import Database, Table
-from relselect.dfs.plan.sources import top_values
+from relselect.dfs.plan.column_facts import top_values
 from relselect.problem import Problem
 from relselect.problem.cache import ArtefactCache, default_bound, size_of
 from relselect.tasks import Task

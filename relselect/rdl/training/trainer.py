@@ -50,10 +50,7 @@ _PARTS, _LONGEST_STEP = (32, 8), 0.5
 
 def stopping_rows(rows: Rows) -> Rows:
     """Return the stop rows that are scored after every epoch: all of them, or a fixed draw of `STOPPING_ROWS`."""
-    if len(rows) <= STOPPING_ROWS:
-        return rows
-    drawn = np.random.default_rng(0).choice(len(rows), STOPPING_ROWS, replace=False)
-    return rows.take(np.sort(drawn))
+    return rows.drawn(STOPPING_ROWS)
 
 
 def sampler_seed(seed: int, epoch: int) -> int:

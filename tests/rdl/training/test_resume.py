@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 import torch
 
+from relselect.budget import Budget
+from relselect.events import silent
 from relselect.rdl.training import trainer as training
 from relselect.rdl.training.stepping import Stepper
 from relselect.rdl.training.training_state import read_training_state, write_training_state
@@ -82,6 +84,26 @@ def test_a_killed_refit_goes_on_to_the_last_bit(whole, tmp_path, monkeypatch):
     assert steps[0] == 3
     wanted = refit(whole, tmp_path / "another")
     for mine, theirs in zip(*(each.model.network.state_dict().values() for each in (resumed, wanted)), strict=True):
+        assert torch.equal(mine, theirs)
+
+
+def test_an_interrupted_refit_goes_on_to_the_last_bit(whole, tmp_path, monkeypatch):
+    problem = tiny_problem()
+    rows, family = shared_rows(problem), Small("cpu")
+    again = family.refit(whole, problem, rows, budget=Budget(None), emit=silent)
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "SAVE_SECONDS", 0.0)
+        patch.setattr(Stepper, "step", stopping_after(3, Stepper.step))
+        with pytest.raises(KeyboardInterrupt):
+            family.refit(whole, problem, rows, budget=Budget(None), emit=silent, resume=tmp_path)
+    assert (tmp_path / "refit.safetensors").exists()
+    steps: list[int] = []
+    with monkeypatch.context() as patch:
+        step = Stepper.step
+        patch.setattr(Stepper, "step", lambda self, batch: (steps.append(self.steps), step(self, batch))[1])
+        resumed = family.refit(whole, problem, rows, budget=Budget(None), emit=silent, resume=tmp_path)
+    assert steps[0] == 3
+    for mine, theirs in zip(*(each.model.network.state_dict().values() for each in (resumed, again)), strict=True):
         assert torch.equal(mine, theirs)
 
 
