@@ -23,7 +23,7 @@ from relselect.errors import BundleError
 from relselect.families.registry import family_of
 from relselect.files import write_json
 from relselect.hashing import sha256_of_file
-from relselect.run import RunResult
+from relselect.run import Decision, RunResult
 from relselect.tasks import Task
 from relselect.tasks.labels import LabelFrame
 from relselect.tasks.splits import SPLITS
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from relselect.families.protocol import Family
     from relselect.fitted import Fitted
 
-__all__ = ["LEFTOVERS", "load_bundle", "save_bundle"]
+__all__ = ["LEFTOVERS", "load_bundle", "read_result", "save_bundle"]
 
 _FORMAT = 2
 _MANIFEST = "manifest.json"
@@ -103,12 +103,17 @@ def load_bundle(folder: Path) -> dict[str, Any]:
     }
 
 
-def _load_result(folder: Path, family: Family) -> RunResult:
-    """Return the result with the models of its decision.
+def read_result(folder: Path) -> RunResult:
+    """Read the result of a bundle, without its models and predictions.
 
     Raises:
-        BundleError: It cannot be read, or holds no decision.
+        BundleError: The bundle is incomplete, damaged, of another format, or holds no decision.
     """
+    _check(folder)
+    return _stored_result(folder)[0]
+
+
+def _stored_result(folder: Path) -> tuple[RunResult, Decision]:
     again = "Save the predictor again"
     try:
         result = RunResult.from_json(json.loads((folder / "result.json").read_text(encoding="utf-8")))
@@ -116,9 +121,19 @@ def _load_result(folder: Path, family: Family) -> RunResult:
         raise BundleError("path", str(folder), f"its result.json cannot be read ({error})", again) from None
     if result.decision is None:
         raise BundleError("path", str(folder), "its result.json holds no decision", again)
+    return result, result.decision
+
+
+def _load_result(folder: Path, family: Family) -> RunResult:
+    """Return the result with the models of its decision.
+
+    Raises:
+        BundleError: It cannot be read, or holds no decision.
+    """
+    result, decision = _stored_result(folder)
     candidate = load_candidate(family, folder / "model")
-    deployed = load_candidate(family, folder / "deployed") if result.decision.refitted else candidate
-    return replace(result, decision=replace(result.decision, candidate=candidate, deployed=deployed))
+    deployed = load_candidate(family, folder / "deployed") if decision.refitted else candidate
+    return replace(result, decision=replace(decision, candidate=candidate, deployed=deployed))
 
 
 def _relative(source: str | None, folder: Path) -> str | None:

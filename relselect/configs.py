@@ -1,4 +1,7 @@
-"""Where the shipped `configs/` and `bank/` are: at the top of a checkout, or inside an installed package."""
+"""Paths of the shipped `configs/` and `bank/`, in a checkout or an installed package, and of the cache; opening databases.
+
+Nothing here writes files or checks what they hold.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ def config_path(*parts: str) -> Path:
     """Return the path of a shipped configuration file or folder.
 
     Args:
-        *parts: Its place below `configs/`.
+        *parts: Its path below `configs/`.
 
     Raises:
         ConfigError: There is no such file.
@@ -35,7 +38,7 @@ def bank_path(*parts: str) -> Path:
     """Return the path of the shipped performance bank, or of a file in it.
 
     Args:
-        *parts: Its place below `bank/`.
+        *parts: Its path below `bank/`.
 
     Raises:
         ConfigError: There is no such file.
@@ -44,11 +47,12 @@ def bank_path(*parts: str) -> Path:
 
 
 def cache_path(*parts: str) -> Path:
-    """Return a place for what can be made again: below `RELSELECT_CACHE`, else `$XDG_CACHE_HOME/relselect`, else
-    `~/.cache/relselect`.
+    """Return the path of a cache file, which may be deleted at any time; nothing is created.
+
+    The cache is the folder `$RELSELECT_CACHE`, else `$XDG_CACHE_HOME/relselect`, else `~/.cache/relselect`.
 
     Args:
-        *parts: Its place there; nothing is created.
+        *parts: The file's path below the cache.
     """
     named, shared = os.environ.get("RELSELECT_CACHE"), os.environ.get("XDG_CACHE_HOME")
     root = Path(named) if named else (Path(shared) if shared else Path.home() / ".cache") / "relselect"
@@ -65,11 +69,11 @@ def known_databases() -> list[str]:
 
 
 def open_database(name_or_path: str | Path) -> Database:
-    """Open a database by its shipped manifest or by its place.
+    """Open a database by its name, path or address.
 
     Args:
-        name_or_path: One of `known_databases()`, whose data lie in the folder of that name under the environment
-            variable RELSELECT_DATA; else a folder, a manifest file, or an address as for `Database.from_uri`.
+        name_or_path: One of `known_databases()`, whose data are in the folder of that name in the folder that the environment
+            variable RELSELECT_DATA names; else a folder, a manifest file, or an address as for `Database.from_uri`.
 
     Raises:
         DataNotFound: It is neither a known name nor a path, or RELSELECT_DATA is not set.
@@ -99,7 +103,7 @@ def open_database(name_or_path: str | Path) -> Database:
 
 
 def place_of(name_or_path: str) -> str | Path:
-    """Return where a database is read: the manifest of a known one, else the address or path itself."""
+    """Return the path of a known database's manifest, else the address or path itself."""
     known = name_or_path in known_databases()
     return config_path("databases", f"{name_or_path}.yaml") if known else name_or_path
 

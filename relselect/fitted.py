@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from relselect.database.sources.writing import Written
+    from relselect.report import RunRecord
     from relselect.run import RunResult
     from relselect.selector import Recommendation
 
@@ -125,7 +126,7 @@ class Fitted:
         return self.result.recommendation
 
     @property
-    def record(self) -> dict[str, Any]:
+    def record(self) -> RunRecord:
         """Everything the report says, JSON-able."""
         from relselect.report import record_of
 

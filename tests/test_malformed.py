@@ -1,6 +1,6 @@
 """Malformed inputs: each ends in an error that names argument, value, rule and way out, or in a fallback that is told.
 
-Checks of tables alone stand in `tests/database/test_validation.py`, those of SQL in `tests/tasks/test_from_sql.py`, of
+Checks of tables alone stand in `tests/database/test_validation.py`, those of SQL in `tests/tasks/test_from_queries.py`, of
 bundles in `tests/test_bundle.py`, of manifests in `tests/database/test_manifest.py`; here is what crosses the rooms.
 """
 

@@ -8,15 +8,25 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from relselect.cli.options import AsJson, Source, TaskName, Verbose, exclusive, exit_with, open_named, unwritable
-from relselect.display.console import Session
+from relselect.cli.options import AsJson, Source, TaskName, Verbose, exclusive, exit_with, open_named
+from relselect.display.console import CommandSession
 from relselect.display.progress import Progress
+from relselect.files import unwritable
 
 if TYPE_CHECKING:
     from relselect.dfs.plan.plan import Plan
     from relselect.dfs.synthesis import Features
 
 __all__ = ["features"]
+
+_Out = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="A .parquet file for the features.")]
+_SavedPlan = Annotated[
+    Path | None, typer.Option("--plan", metavar="FILE", help="Apply a saved plan instead of the default one.")
+]
+_Rich = Annotated[bool, typer.Option("--rich", help="Medians, quantiles, trends, conditions and more as well.")]
+_Engine = Annotated[
+    Literal["prefix", "sql", "featuretools"], typer.Option("--engine", help="What computes the values.")
+]
 
 #: Rows that are printed in a terminal.
 _SHOWN_ROWS = 20
@@ -25,10 +35,8 @@ _SHOWN_ROWS = 20
 def features(
     source: Source,
     task: TaskName,
-    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="A .parquet file for the features.")] = None,
-    plan: Annotated[
-        Path | None, typer.Option("--plan", metavar="FILE", help="Apply a saved plan instead of the default one.")
-    ] = None,
+    out: _Out = None,
+    plan: _SavedPlan = None,
     save_plan: Annotated[Path | None, typer.Option("--save-plan", metavar="FILE", help="Write the plan there.")] = None,
     describe: Annotated[bool, typer.Option("--describe", help="Say what every feature is; compute nothing.")] = False,
     sql: Annotated[
@@ -40,15 +48,13 @@ def features(
     at: Annotated[
         str | None, typer.Option("--at", metavar="DATE", help="Everyone the task asks about at a date.")
     ] = None,
-    engine: Annotated[Literal["prefix", "sql", "featuretools"], typer.Option("--engine", help="Computes.")] = "prefix",
+    engine: _Engine = "prefix",
     depth: Annotated[int, typer.Option("--depth", help="Steps of a path at most, 1 to 3.")] = 2,
     max_features: Annotated[int, typer.Option("--max-features", help="Features of the default plan at most.")] = 600,
     window: Annotated[
         list[str] | None, typer.Option("--window", metavar="LENGTH", help="A window such as 60d; may be repeated.")
     ] = None,
-    rich: Annotated[
-        bool, typer.Option("--rich", help="Medians, quantiles, trends, conditions and more as well.")
-    ] = False,
+    rich: _Rich = False,
     memory_limit: Annotated[
         str | None, typer.Option("--memory-limit", metavar="SIZE", help="Such as 2GB; rows are computed in blocks.")
     ] = None,
@@ -56,36 +62,44 @@ def features(
     verbose: Verbose = False,
 ) -> None:
     """Compute features of a task's rows, or say what they are, in English or in SQL."""
-    session = Session(as_json, verbose)
+    session = CommandSession(as_json, verbose)
     with session.work():
         from relselect.dfs import synthesis
 
         exclusive(at, split)
         database, opened = open_named(source, task)
         windows = None if window is None else [int(length) if length.isdigit() else length for length in window]
-        options = {"depth": depth, "max_features": max_features, "windows": windows, "rich": rich}
-        made = synthesis.make_plan(database, opened, plan=plan, **options)
+        made = synthesis.make_plan(
+            database, opened, plan=plan, depth=depth, max_features=max_features, windows=windows, rich=rich
+        )
         if save_plan is not None:
             _save_plan(made, save_plan)
         if describe or sql or (save_plan and out is None):
             _describe(session, made, describe, sql, save_plan)
         else:
-            rows = {"split": split, "at": at, "engine": engine, "memory_limit": memory_limit, "out": out}
             with Progress() as progress:
-                found = synthesis.features(database, opened, plan=made, on_event=progress, **rows)
+                found = synthesis.features(
+                    database,
+                    opened,
+                    plan=made,
+                    split=split,
+                    at=at,
+                    engine=engine,
+                    memory_limit=memory_limit,
+                    out=out,
+                    on_event=progress,
+                )
             _result(session, found, save_plan)
     exit_with(session)
 
 
 def _save_plan(plan: Plan, path: Path) -> None:
-    try:
+    with unwritable("--save-plan", path, "Give another file"):
         path.parent.mkdir(parents=True, exist_ok=True)
         plan.save(path)
-    except OSError as error:
-        raise unwritable("--save-plan", path, error) from error
 
 
-def _describe(session: Session, plan: Plan, describe: bool, dialect: str | None, saved: Path | None) -> None:
+def _describe(session: CommandSession, plan: Plan, describe: bool, dialect: str | None, saved: Path | None) -> None:
     """Set the description of a plan as the result: its groups, and its features in English or SQL on request."""
     groups = ", ".join(f"{count} {group}" for group, count in plan.summary().items())
     result: dict[str, Any] = {"command": "features", **_plan_facts(plan, saved)}
@@ -102,7 +116,7 @@ def _plan_facts(plan: Plan, saved: Path | None) -> dict[str, Any]:
     return {"entity": plan.entity, "groups": plan.summary(), "features": described, "plan": saved and str(saved)}
 
 
-def _result(session: Session, found: Features, saved: Path | None) -> None:
+def _result(session: CommandSession, found: Features, saved: Path | None) -> None:
     """Set where the features are, or the features as CSV where they go to no file, as the result."""
     result = {"command": "features", "out": found.path and str(found.path), **_plan_facts(found.plan, saved)}
     if found.path is not None:

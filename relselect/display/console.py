@@ -21,7 +21,7 @@ from relselect.serialization import dump_document
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-__all__ = ["BAD_INPUT", "FAILED", "GOOD", "INTERRUPTED", "TOO_SMALL_BUDGET", "Session"]
+__all__ = ["BAD_INPUT", "FAILED", "GOOD", "INTERRUPTED", "TOO_SMALL_BUDGET", "CommandSession"]
 
 GOOD = 0
 #: Something went wrong that is not the caller's fault.
@@ -33,7 +33,7 @@ INTERRUPTED = 130
 _PLAIN_WIDTH = 120
 
 
-class Session:
+class CommandSession:
     """One command from its start to its exit code.
 
     Args:
@@ -55,7 +55,7 @@ class Session:
         self._shown: list[RenderableType] = []
 
     @contextmanager
-    def work(self) -> Iterator[Session]:
+    def work(self) -> Iterator[CommandSession]:
         """Run a command's work inside: errors become messages and exit codes, the result is written at the end."""
         try:
             with self._noting_interrupts(), _output_to_stderr():

@@ -1,4 +1,7 @@
-"""Progress for people: a view of the events on standard error, live in a terminal and plain lines elsewhere."""
+"""Shows the events of a run on standard error: a live bar in a terminal, plain lines elsewhere.
+
+Nothing is kept and nothing is decided here; results go to standard output elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from relselect.events import (
     Event,
     FeatureProgress,
     Notice,
+    Refitted,
     StageFinished,
     StageStarted,
     TrialFailed,
@@ -26,7 +30,6 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
 __all__ = ["Progress"]
-
 
 #: Seconds between two lines about the same long computation, where there is no bar.
 _PAUSE = 5.0
@@ -55,7 +58,7 @@ class Progress:
         self._bar: Bar | None = None
         self._task: TaskID | None = None
         self._stage = ""
-        self._said: list[str] = []
+        self._lines: list[str] = []
         self._last = 0.0
 
     def __enter__(self) -> Progress:
@@ -84,13 +87,13 @@ class Progress:
         if isinstance(event, FeatureProgress):
             line = "" if self._bar is not None or event.seconds - self._last < _PAUSE else _share(event)
             self._last = event.seconds if line else min(self._last, event.seconds)
-        if isinstance(event, StageFinished) and any(event.detail in said for said in self._said if event.detail):
-            line = _line(StageFinished(event.stage, event.seconds), live=False)  # its outcome was said already
+        if isinstance(event, StageFinished) and any(event.detail in line for line in self._lines if event.detail):
+            line = _line(StageFinished(event.stage, event.seconds), live=False)  # its outcome was shown already
         if line:
-            self._said.append(line)
-            self._say(line)
+            self._lines.append(line)
+            self._write(line)
 
-    def _say(self, line: str) -> None:
+    def _write(self, line: str) -> None:
         if self._bar is not None:
             from rich.text import Text
 
@@ -99,7 +102,7 @@ class Progress:
         print(f"[{time.monotonic() - self._begun:5.1f} s] {line}", file=self._stream, flush=True)
 
     def _status(self, event: Event) -> None:
-        """Renew the line beside the bar."""
+        """Update the text beside the bar."""
         if self._bar is None or self._task is None:
             return
         doing = ""
@@ -115,7 +118,7 @@ class Progress:
 
 
 def _line(event: Event, live: bool) -> str:
-    """What an event says on a line of its own; nothing for those that only move the bar."""
+    """The line of an event; empty for the events that only move the bar."""
     if isinstance(event, StageStarted):
         return "" if live else f"{event.stage}{_detail(event.detail)}"
     if isinstance(event, StageFinished):
@@ -126,13 +129,16 @@ def _line(event: Event, live: bool) -> str:
         return f"  {event.family} trial {event.number} failed: {event.error}"
     if isinstance(event, CheckpointChosen):
         return f"chosen: {event.family} trial {event.number}. {event.why}"
+    if isinstance(event, Refitted):
+        trial = f"{event.family} trial {event.number}"
+        return f"refitted: {trial} in {event.seconds:.1f} s" if event.done else f"no time was left to refit {trial}"
     if isinstance(event, Notice):
         return f"{'warning' if event.level == 'warning' else 'note'} ({event.topic}): {event.message}"
     return ""
 
 
 def _share(event: FeatureProgress) -> str:
-    """How much is computed, and how long the rest will take."""
+    """The share of cells that are computed, and the seconds that the rest will take."""
     left = "" if event.done in (0, event.cells) else f", {event.left:.0f} s left"
     return f"  {event.done / max(1, event.cells):.0%} of {event.cells:,} cells{left}"
 
@@ -142,7 +148,7 @@ def _detail(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text for a place where rich reads markup."""
+    """Text with rich's markup escaped."""
     from rich.markup import escape
 
     return escape(text)
@@ -155,7 +161,7 @@ def _console(stream: TextIO) -> Console:
 
 
 def _bar(console: Console, limited: bool) -> Bar:
-    """A spinner, what is being done, and how much of the budget is gone."""
+    """A spinner, the current stage, and the spent part of the budget."""
     from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Bar
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from relselect.errors import SchemaProblem
 from relselect.report.families import is_baseline
 from relselect.report.record import ProfileRecord, RunRecord
-from relselect.report.tables import TextColumn, TextRow, TextTable, findings, leaderboard, measures, unrun_checks
+from relselect.report.tables import ReportColumn, ReportRow, ReportTable, findings, leaderboard, measures, unrun_checks
 from relselect.report.verdict import verdict
 from relselect.report.words import plural
 
@@ -66,37 +66,38 @@ def verdict_lines(record: RunRecord) -> list[str]:
 def drift_table(findings: Sequence[Mapping[str, Any]]) -> Table:
     """Returns what has changed since training, the most severe first, as one rich table."""
     names = ("severity", "table", "column", "what", "trained", "now", "advice")
-    columns = tuple(TextColumn(name.capitalize()) for name in names)
+    columns = tuple(ReportColumn(name.capitalize()) for name in names)
     rows = tuple(
-        TextRow(tuple(str(each[name] or "–") for name in names), chosen=each["severity"] != "note") for each in findings
+        ReportRow(tuple(str(each[name] or "–") for name in names), chosen=each["severity"] != "note")
+        for each in findings
     )
-    return rich_table(TextTable("Since training", columns, rows))
+    return rich_table(ReportTable("Since training", columns, rows))
 
 
 def proposal_table(proposals: Sequence[Mapping[str, Any]]) -> Table:
     """Returns the proposals about a schema, one row each, as one rich table."""
     columns = (
-        *map(TextColumn, ("Table", "Column", "What", "Value")),
-        TextColumn("Sure", "number"),
-        TextColumn("Reason"),
+        *map(ReportColumn, ("Table", "Column", "What", "Value")),
+        ReportColumn("Sure", "number"),
+        ReportColumn("Reason"),
     )
     rows = []
     for each in proposals:
         sure = each["origin"] if each["origin"] != "inferred" else f"{each['confidence']:.2f}"
         cells = (each["table"], each["columns"], each["what"], each["value"] or "–", sure, each["reason"])
-        rows.append(TextRow(cells, chosen=each["what"] == "note"))
-    return rich_table(TextTable("Proposals", columns, tuple(rows)))
+        rows.append(ReportRow(cells, chosen=each["what"] == "note"))
+    return rich_table(ReportTable("Proposals", columns, tuple(rows)))
 
 
 def problem_table(problems: Sequence[SchemaProblem]) -> Table:
     """Returns every problem of a database as one rich table."""
-    columns = tuple(map(TextColumn, ("Table", "Column", "Value", "Rule", "Way out")))
-    rows = tuple(TextRow((p.table, p.column or "–", p.value, p.rule, p.fix)) for p in problems)
+    columns = tuple(map(ReportColumn, ("Table", "Column", "Value", "Rule", "Way out")))
+    rows = tuple(ReportRow((p.table, p.column or "–", p.value, p.rule, p.fix)) for p in problems)
     title = f"{len(problems)} {plural(len(problems), 'problem')} in the database"
-    return rich_table(TextTable(title, columns, rows))
+    return rich_table(ReportTable(title, columns, rows))
 
 
-def rich_table(table: TextTable) -> Table:
+def rich_table(table: ReportTable) -> Table:
     """Returns a text table as a rich table; no cell is read as markup."""
     from rich import box
     from rich.table import Table

@@ -23,6 +23,7 @@ class FamilyInfo:
         short: Its short title in tables, such as "DFS".
         colours: Its colour in pictures on a light and on a dark page, as CSS hexadecimal colours.
         make: Returns the family; imports its code when it is called, not before.
+        description: One or two sentences that explain it to a newcomer; in the glossary of the report.
         baseline: Whether it is a baseline: always fitted, never tuned, deployed only where nothing beats it.
     """
 
@@ -32,6 +33,7 @@ class FamilyInfo:
     short: str
     colours: tuple[str, str]
     make: Callable[[], Family]
+    description: str = ""
     baseline: bool = False
 
     def to_json(self) -> dict[str, Any]:

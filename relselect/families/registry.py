@@ -50,6 +50,8 @@ _FAMILIES: dict[str, FamilyInfo] = {
             short="constant",
             colours=("#747b86", "#98a0ab"),
             make=_from("relselect.families.constants", "Constants"),
+            description="Always gives the same answer, for everyone or per entity. A model that does not beat it has learnt "
+            "nothing.",
             baseline=True,
         ),
         FamilyInfo(
@@ -59,6 +61,8 @@ _FAMILIES: dict[str, FamilyInfo] = {
             short="DFS",
             colours=("#0a7468", "#45cdb9"),
             make=_from("relselect.dfs", "DFS"),
+            description="Summarises the related rows of each entity into columns (counts, means, times since) and trains a "
+            "tabular model on them.",
         ),
         FamilyInfo(
             name="rdl",
@@ -67,6 +71,8 @@ _FAMILIES: dict[str, FamilyInfo] = {
             short="RDL",
             colours=("#3a56c5", "#8ea4ff"),
             make=_from("relselect.rdl", "RDL"),
+            description="Takes rows as nodes and foreign keys as edges and learns what to read from the neighbourhood of each "
+            "entity, without hand-made columns.",
         ),
     )
 }

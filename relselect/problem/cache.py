@@ -8,27 +8,25 @@ cache does not write to disk, and it does not notice when an artefact grows afte
 from __future__ import annotations
 
 import dataclasses
-import os
 import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
 from functools import partial
-from pathlib import Path
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any, Final, TypeVar
 
 from relselect.database import Database
+from relselect.database.sources.spool import free_memory
 
 __all__ = ["ArtefactCache", "default_bound", "size_of"]
 
 T = TypeVar("T")
 Key = tuple[Hashable, ...]
 
-#: Share of the machine's memory that the artefacts of one cache may fill.
+#: Share of the free memory that the artefacts of one cache may fill, and bytes that they always may.
 _SHARE: Final = 0.5
-#: The bound where the size of the memory is unknown.
-_FALLBACK: Final = 4 * 2**30
+_LEAST: Final = 2**30
 #: Elements of a longer list are measured at this many places and scaled up.
 _MEASURED: Final = 256
 #: Nested objects deeper than this are not measured.
@@ -41,7 +39,7 @@ class ArtefactCache:
     The newest artefact stays even if it exceeds the bound alone: its caller holds it anyway.
 
     Args:
-        bound: Bytes that the artefacts may fill together; half of the machine's memory if None.
+        bound: Bytes that the artefacts may fill together; `default_bound()` if None.
 
     >>> cache = ArtefactCache()
     >>> cache.get(("codes", "orders", "status"), lambda: [0, 1, 1])
@@ -119,30 +117,16 @@ _NOT_OWNED: Final = (
 
 
 def default_bound() -> int:
-    """Return the default bound in bytes: half of the machine's memory, or of the container's limit if that is lower."""
-    sizes = [size for size in (_machine_memory(), _container_memory()) if size]
-    return int(_SHARE * min(sizes)) if sizes else _FALLBACK
-
-
-def _machine_memory() -> int | None:
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):  # not a POSIX system
-        return None
-
-
-def _container_memory() -> int | None:
-    try:
-        return int(Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii"))
-    except (OSError, ValueError):  # no control groups, or no limit ("max")
-        return None
+    """Return the default bound in bytes: half of the memory that is free now, and 1 GiB at least."""
+    return max(int(_SHARE * free_memory()), _LEAST)
 
 
 def size_of(artefact: Any) -> int:
     """Return the bytes of an artefact: arrays, Arrow, tensors, data frames, and containers or objects that hold them.
 
-    An object that is reached twice is counted once. Functions, classes and modules count nothing, and neither does a
-    `Database`, which artefacts refer to but do not own. Of a long list only some elements are measured.
+    An object that is reached twice is counted once. Tensors on a GPU are counted as well. Functions, classes and modules
+    count nothing, and neither does a `Database`, which artefacts refer to but do not own. Of a long list only some elements
+    are measured.
 
     >>> import numpy as np
     >>> size_of({"times": np.zeros(1_000, dtype=np.int64)}) >= 8_000

@@ -1,7 +1,7 @@
-"""Schema compatibility: whether a database can be predicted on by what was trained on another one.
+"""Schema compatibility: whether a predictor that was trained on one database can predict on another.
 
 It compares tables, columns, declared keys and times, and whether numbers became text. It does not compare values: for
-drift see the room `drift`.
+that see the room `drift`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Types = Mapping[str, Mapping[str, SemanticType]]
 
 
 def declarations(database: Database) -> dict[str, list[str]]:
-    """Return, table by table and as text, what is declared of keys and times: what decides who belongs to whom, and when."""
+    """Return the declared keys, times and clocks of each table as text: what decides which rows belong together, and when."""
     return {
         name: describe_declarations(table.primary_key, table.time, table.foreign_keys, table.known_at)
         for name, table in database.tables.items()
@@ -33,7 +33,11 @@ def describe_declarations(
     foreign_keys: Sequence[ForeignKey],
     known_at: Mapping[str, Sequence[str]],
 ) -> list[str]:
-    """Return the declarations of one table as text."""
+    """Return the declarations of one table as text, one element each.
+
+    >>> describe_declarations(("id",), "created", (), {"closed": ("status",)})
+    ['primary key id', 'time created', 'known_at closed of status']
+    """
     words = [f"primary key {'+'.join(primary_key)}"] if primary_key else []
     words += [f"time {time}"] if time else []
     words += [f"foreign key {key.name} to {key.table}" for key in foreign_keys]
@@ -48,7 +52,7 @@ def check_schema(
 ) -> None:
     """Check that a database has every table and column that training saw, under the same declarations.
 
-    A time that is no longer declared would show the future; a foreign key that is not would hide the past.
+    Without a time that was declared in training the future would be visible; without a foreign key the past would be missing.
 
     Args:
         trained: Table -> columns.
@@ -57,34 +61,47 @@ def check_schema(
         types: Column types that training resolved.
 
     Raises:
-        TaskError: Something is missing; names all of it.
+        TaskError: Names every table, column, declaration and type that does not fit.
     """
+    problems = [
+        (_missing(trained, database), "lacks tables or columns that the predictor was trained on",
+         "Add them, null where unknown, or train again"),
+        (_undeclared(declared or {}, database), "lacks declarations that the predictor was trained under",
+         "Declare them again"),
+        (_texts(types or {}, database), "holds text where training saw numbers or times", "Convert these columns"),
+    ]  # fmt: skip
+    problems = [problem for problem in problems if problem[0]]
+    if problems:
+        found = [each for values, _, _ in problems for each in values]
+        rules, fixes = (list(dict.fromkeys(column)) for column in list(zip(*problems, strict=True))[1:])
+        raise TaskError("database", found, "; ".join(rules), "; ".join(fixes))
+
+
+def _missing(trained: Mapping[str, Sequence[str]], database: Database) -> list[str]:
     tables = [name for name in trained if name not in database.tables]
-    columns = [
+    return tables + [
         f"{name}.{column}"
-        for name, had in trained.items()
+        for name, columns in trained.items()
         if name in database.tables
-        for column in had
+        for column in columns
         if column not in database[name].columns
     ]
-    if tables or columns:
-        rule = "lacks tables or columns that the predictor was trained on"
-        raise TaskError("database", [*tables, *columns], rule, "Add them, null where unknown, or train again")
+
+
+def _undeclared(declared: Mapping[str, Sequence[str]], database: Database) -> list[str]:
+    """Return the lost declarations of the tables that are there."""
     now = declarations(database)
-    lost = [f"{name}: {each}" for name, had in (declared or {}).items() for each in had if each not in now[name]]
-    if lost:
-        raise TaskError(
-            "database", lost, "lacks declarations that the predictor was trained under", "Declare them again"
-        )
-    text = [
+    return [f"{name}: {each}" for name, had in declared.items() if name in now for each in had if each not in now[name]]
+
+
+def _texts(types: Types, database: Database) -> list[str]:
+    return [
         f"{name}.{column} ({database[name].data[column].type})"
-        for name, kinds in (types or {}).items()
+        for name, kinds in types.items()
         if name in database.tables
         for column, kind in kinds.items()
         if column in database[name].columns and not _readable(database[name].data[column].type, kind)
     ]
-    if text:
-        raise TaskError("database", text, "holds text where training saw numbers or times", "Convert these columns")
 
 
 def _readable(dtype: pa.DataType, kind: SemanticType) -> bool:

@@ -1,8 +1,8 @@
 """Label history: past labels of a task as a table of the database.
 
 Each labelled row whose label becomes known at some time is a row of the table `LABELS`: the entity's key, the label, the
-cutoff, and as its time the moment from which the label is known. Visibility then treats it like any other table. What it
-does not do: rows whose label time is unknown, and static tasks, give no history.
+cutoff, and as its time the moment from which the label is known. The rules of visibility then hold for it as for any other
+table. Rows whose label time is unknown, and static tasks, give no history.
 """
 
 from __future__ import annotations
@@ -29,7 +29,12 @@ LABELS: Final = "__labels__"
 
 
 def with_label_history(database: Database, task: Task) -> Database:
-    """Put past labels in as a table whose rows appear when the label is known, and never before the cutoff has passed."""
+    """Return the database with the table `LABELS`: past labels, each visible once it is known, and never at its own cutoff.
+
+    Args:
+        database: The database.
+        task: The task; without known label times, or without time, the database is returned as it is.
+    """
     known = [*task.splits.values(), *([task.later] if task.later is not None else [])]
     frames = [frame.take(frame.known_at != NEVER) for frame in known]
     frames = [frame for frame in frames if len(frame)]
@@ -61,7 +66,7 @@ def with_label_history(database: Database, task: Task) -> Database:
 
 
 def _uniform(keys: pa.Table) -> pa.Table:
-    """Decode dictionaries, so that the keys of all splits can be put together."""
+    """Decode dictionaries, so that the keys of all splits can be concatenated."""
     fields = [
         field.with_type(field.type.value_type) if pa.types.is_dictionary(field.type) else field for field in keys.schema
     ]
@@ -69,7 +74,7 @@ def _uniform(keys: pa.Table) -> pa.Table:
 
 
 def _together(parts: list[pa.Table]) -> pa.Table:
-    """Put keys together; where the splits store them as numbers here and as text there, in the form they are compared in."""
+    """Concatenate keys; as text, in the form they are compared in, where one split holds numbers and another text."""
     try:
         return pa.concat_tables(parts, promote_options="permissive")
     except pa.ArrowException:

@@ -23,7 +23,9 @@ from relselect.problem.history import with_label_history
 from relselect.problem.label_column import refuse_label_column
 from relselect.problem.visibility import visible_masked, visible_or_none, visible_rows
 from relselect.tasks import Rows, Task
+from relselect.tasks.populations import ask_population
 from relselect.tasks.regimes import asof_of
+from relselect.tasks.sessions import Query
 from relselect.tasks.splits import Split
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ T = TypeVar("T")
 
 
 class Problem:
-    """A task asked of a database.
+    """A database and a task bound together.
 
     Args:
         database: The user's database.
@@ -79,7 +81,7 @@ class Problem:
         return visible_rows(self.database, table, asof)
 
     def rows(self, split: Split) -> Rows:
-        """Return the labelled rows of a split, bound to this database.
+        """Return the labelled rows of a split, by row number of the entity table.
 
         Raises:
             TaskError: The task has no such split.
@@ -124,9 +126,6 @@ class Problem:
         Raises:
             TaskError: The task has no population query, or it fails.
         """
-        from relselect.tasks.populations import ask_population
-        from relselect.tasks.sessions import Query
-
         if self.task.population is None:
             raise TaskError(
                 "at", when, f"task {self.task.name} has no population query", "Give the rows to predict instead"
@@ -205,7 +204,7 @@ def _without_hidden(database: Database, task: Task) -> Database:
             table,
             data=table.data.drop_columns([name for name in table.columns if name in hidden]),
             types={column: kind for column, kind in table.types.items() if column not in hidden},
-            # A clock whose columns are all hidden still tells the future: it goes on masking itself.
+            # A clock whose columns are all hidden still holds times of the future, so it goes on masking itself.
             known_at=known_at,
         )
     )

@@ -15,8 +15,8 @@ millions of (row, asof) pairs at once; `tests/problem/test_visibility.py` compar
 * `rdl.graph.adjacency`: ranks of times in parent and child relations;
 * `profile.walker.Adjacency`, `profile.view.History` and `families.constants.history`: ranges by (entity, time).
 
-Three places above this module in the layers cut whole tables at one `asof`, and are compared as well:
-`Database.censored`, the views of `tasks.queries`, and the regimes in `tasks.splits`, which choose `asof` itself.
+Two places in layers that this module may import cut whole tables at one `asof`, and are compared as well:
+`Database.censored` and the views of `tasks.sessions`. Which `asof` a task row has is decided in `tasks.regimes`.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 from relselect.errors import ConfigError
 from relselect.families.registry import info_of
@@ -17,10 +17,15 @@ from relselect.report.record import (
     BudgetRecord,
     CandidateRecord,
     ChoiceRecord,
+    CurvePointRecord,
     DatabaseRecord,
     DeployedRecord,
     FamilyRecord,
+    FindingRecord,
+    ImportancesRecord,
     LeaderboardRecord,
+    LearningCurveRecord,
+    MeasureRecord,
     ProfileRecord,
     RecommendationRecord,
     RunRecord,
@@ -31,7 +36,7 @@ from relselect.report.record import (
 from relselect.serialization import plain
 
 if TYPE_CHECKING:
-    from relselect.families.candidate import Candidate
+    from relselect.families.candidate import Candidate, LearningCurve
     from relselect.profile import Profile
     from relselect.run.result import Decision, RunResult
 
@@ -76,11 +81,11 @@ def record_of(result: RunResult) -> RunRecord:
 
 def profile_record(profile: Profile) -> ProfileRecord:
     """Returns the measures of a profile and what its leak checks found, as JSON-able values."""
-    names = ("name", "value", "stderr", "reading", "group", "seconds")
+    names = MeasureRecord.__annotations__
     record = ProfileRecord(
-        measures=[{name: getattr(measure, name) for name in names} for measure in profile.measures],  # type: ignore[misc]
+        measures=[cast(MeasureRecord, {name: getattr(each, name) for name in names}) for each in profile.measures],
         seconds=profile.seconds,
-        findings=[finding.to_json() for finding in profile.findings],  # type: ignore[misc]
+        findings=[cast(FindingRecord, finding.to_json()) for finding in profile.findings],
         unrun_checks=[{"check": each.check, "why": each.why} for each in profile.unrun_checks],
     )
     cleaned: ProfileRecord = plain(record)
@@ -113,8 +118,7 @@ def _family(name: str) -> FamilyRecord:
     except ConfigError:
         grey = {"colour_light": "#747b86", "colour_dark": "#98a0ab"}
         known = {"name": name, "title": name, "phrase": name, "short": name, "baseline": False, **grey}
-    described: Any = {key: known.get(key, "") for key in FamilyRecord.__annotations__}
-    return FamilyRecord(**described)
+    return cast(FamilyRecord, {key: known.get(key, "") for key in FamilyRecord.__annotations__})
 
 
 def _budget(result: RunResult) -> BudgetRecord:
@@ -126,13 +130,11 @@ def _budget(result: RunResult) -> BudgetRecord:
 
 
 def _database(result: RunResult) -> DatabaseRecord:
-    facts: Any = asdict(result.database)
-    return DatabaseRecord(**facts)
+    return cast(DatabaseRecord, asdict(result.database))
 
 
 def _task(result: RunResult) -> TaskRecord:
-    facts: Any = asdict(result.task)
-    return TaskRecord(**facts)
+    return cast(TaskRecord, asdict(result.task))
 
 
 def _recommendation(result: RunResult) -> RecommendationRecord:
@@ -147,8 +149,7 @@ def _recommendation(result: RunResult) -> RecommendationRecord:
 
 
 def _validation(result: RunResult) -> ValidationRecord:
-    used: Any = asdict(result.validation)
-    return ValidationRecord(**used)
+    return cast(ValidationRecord, asdict(result.validation))
 
 
 def _ranked(result: RunResult) -> Sequence[Candidate]:
@@ -217,7 +218,7 @@ def _deployed(result: RunResult, decision: Decision) -> DeployedRecord:
     test = result.score_of("test", result.DEPLOYED)
     return DeployedRecord(
         candidate=decision.deployed.id,
-        checkpoint=decision.deployed.checkpoint,
+        checkpoint=None if decision.refitted else decision.candidate.checkpoint,
         refitted=decision.refitted,
         why=decision.refit_note,
         test_score=None if test is None else test.value,
@@ -228,15 +229,14 @@ def _deployed(result: RunResult, decision: Decision) -> DeployedRecord:
 
 def _candidate(candidate: Candidate) -> CandidateRecord:
     curve, importances = candidate.curve, candidate.importances
-    points = ("step", "epoch", "loss", "score", "seconds")
     return CandidateRecord(
-        learning_curve=None
-        if curve is None
-        else {
-            "unit": curve.unit,
-            "loss_of": curve.loss_of,
-            "points": [{name: getattr(point, name) for name in points} for point in curve.points],  # type: ignore[misc]
-        },
-        importances=None if importances is None else importances.to_json(),  # type: ignore[typeddict-item]
+        learning_curve=None if curve is None else _curve(curve),
+        importances=None if importances is None else cast(ImportancesRecord, importances.to_json()),
         facts=dict(candidate.facts),
     )
+
+
+def _curve(curve: LearningCurve) -> LearningCurveRecord:
+    names = CurvePointRecord.__annotations__
+    points = [cast(CurvePointRecord, {name: getattr(point, name) for name in names}) for point in curve.points]
+    return LearningCurveRecord(unit=curve.unit, loss_of=curve.loss_of, points=points)

@@ -11,8 +11,8 @@ from markupsafe import Markup
 
 from relselect.report.details import curve_points, importances, learning_curve
 from relselect.report.families import family_class, family_info
-from relselect.report.record import LeaderboardRecord, RunRecord, SplitRecord
-from relselect.report.svg import Canvas, Scale, ticks
+from relselect.report.record import FamilyRecord, LeaderboardRecord, RunRecord, SplitRecord
+from relselect.report.svg import WIDE, Canvas, FigureLayout, Scale, ticks
 from relselect.report.verdict import best_baseline, chosen_row
 from relselect.report.words import capital, count, natural, number, percent, score, seconds, shorten
 
@@ -25,14 +25,13 @@ __all__ = [
     "splits_figure",
 ]
 
-_WIDTH = 760.0
 _LEADERS = 10
 _FEATURES = 12
 _ROWS = {"train": "training", "stop": "stop"}
 _STEP = 30.0
 
 
-def leaderboard_figure(record: RunRecord) -> Markup | None:
+def leaderboard_figure(record: RunRecord, layout: FigureLayout = WIDE) -> Markup | None:
     """Bars from the best baseline to each candidate's score, with intervals; better is always right."""
     rows = _leaders(record)
     values = [value for row in rows for value in (row["score"], row["low"], row["high"], row["test_score"])]
@@ -40,12 +39,12 @@ def leaderboard_figure(record: RunRecord) -> Markup | None:
     if not known:
         return None
     metric, title = record["task"]["metric"], record["task"]["metric_title"]
-    left, right, top = 176.0, _WIDTH - 76, 10.0
+    left, right, top = layout.labels, layout.width - layout.values, 10.0
     bottom = top + _STEP * len(rows)
     x = Scale(*_padded(min(known), max(known)), left, right)
     summary = "; ".join(f"{row['candidate']}: {score(row['score'], metric)}" for row in rows)
-    art = Canvas("fig-board", f"Validation {title} by candidate", summary, _WIDTH, bottom + 38)
-    for tick in ticks(x.low, x.high):
+    art = Canvas("fig-board", f"Validation {title} by candidate", summary, layout, bottom + 38)
+    for tick in ticks(x.low, x.high, layout.ticks):
         art.line(x(tick), top - 4, x(tick), bottom, "grid")
         art.text(x(tick), bottom + 16, number(natural(tick, metric)), "axis", "middle")
     art.text(right, bottom + 34, f"{title}, better to the right →", "axis", "end")
@@ -55,7 +54,9 @@ def leaderboard_figure(record: RunRecord) -> Markup | None:
         art.line(x(origin), top - 4, x(origin), bottom, "baseline")
     for index, row in enumerate(rows):
         y, css = top + _STEP * (index + 0.5), " chosen" if row["chosen"] else ""
-        art.text(left - 12, y + 4, shorten(row["candidate"], 24), f"label{css}", "end", tip=row["candidate"])
+        art.text(
+            left - 12, y + 4, shorten(row["candidate"], layout.letters), f"label{css}", "end", tip=row["candidate"]
+        )
         _leader(art, row, family_class(record, row["family"]), x, y, x.low if origin is None else origin)
         art.text(right + 12, y + 4, score(row["score"], metric), f"value{css}")
     return art.markup()
@@ -86,7 +87,7 @@ def _leaders(record: RunRecord) -> list[LeaderboardRecord]:
     return kept
 
 
-def curve_figure(record: RunRecord) -> Markup | None:
+def curve_figure(record: RunRecord, layout: FigureLayout = WIDE) -> Markup | None:
     """The validation score (or the training loss) over the steps of training, near-ties and choice marked."""
     found = learning_curve(record)
     if found is None:
@@ -99,20 +100,21 @@ def curve_figure(record: RunRecord) -> Markup | None:
         if scored
         else f"loss on the {_ROWS[curve['loss_of']]} rows"
     )
-    left, right, top, bottom = 70.0, _WIDTH - 24, 14.0, 200.0
+    left, right, top, bottom = 56.0, layout.width - 24, 14.0, 200.0
     values = [value for _, _, value in points]
     x = Scale(points[0][0], points[-1][0], left, right)
     y = Scale(*_padded(min(values), max(values)), bottom, top)
     summary = f"{what} of {candidate}: from {score(values[0], metric)} to {score(values[-1], metric)}"
-    art = Canvas("fig-curve", f"Learning curve of {candidate}", summary, _WIDTH, bottom + 40)
+    art = Canvas("fig-curve", f"Learning curve of {candidate}", summary, layout, bottom + 40)
     for tick in ticks(y.low, y.high, 4):
         art.line(left, y(tick), right, y(tick), "grid")
         art.text(left - 10, y(tick) + 4, number(natural(tick, metric)), "axis", "end")
-    for tick in ticks(x.low, x.high, 8):
+    for tick in ticks(x.low, x.high, layout.ticks + 3):
         if tick == int(tick):
             art.text(x(tick), bottom + 18, count(tick), "axis", "middle")
     art.text(right, bottom + 36, curve["unit"], "axis", "end")
-    art.text(left, bottom + 36, f"{what}{', better upwards' if scored else ''}", "axis")
+    direction = ", better upwards" if scored and layout is WIDE else ""
+    art.text(left, bottom + 36, f"{what}{direction}", "axis")
     css = family_class(record, _family_of(record, candidate))
     art.polyline([(x(place), y(value)) for place, _, value in points], f"curve {css}")
     for place, step, value in points:
@@ -137,37 +139,37 @@ def _tie_class(record: RunRecord, candidate: str, step: int) -> str:
     return "tie" if any(row["candidate"] == candidate and row["step"] == step for row in ties) else ""
 
 
-def importance_figure(record: RunRecord) -> Markup | None:
+def importance_figure(record: RunRecord, layout: FigureLayout = WIDE) -> Markup | None:
     """The most important features of a candidate by their shares."""
     found = importances(record)
     if found is None:
         return None
     candidate, known = found
     shown, step = known["features"][:_FEATURES], 40.0
-    x = Scale(0.0, shown[0]["share"], 0.0, _WIDTH - 70)
+    x = Scale(0.0, shown[0]["share"], 0.0, layout.width - layout.values)
     summary = "; ".join(f"{row['feature']}: {percent(row['share'])}" for row in shown)
-    art = Canvas("fig-features", f"Most important features of {candidate}", summary, _WIDTH, step * len(shown) + 4)
+    art = Canvas("fig-features", f"Most important features of {candidate}", summary, layout, step * len(shown) + 4)
     css = family_class(record, _family_of(record, candidate))
     for index, row in enumerate(shown):
         y = step * index + 14
         name = row["description"] or row["feature"]
-        art.text(0, y, shorten(name, 104), "label", tip=f"{row['feature']} {row['description']}".strip())
+        art.text(0, y, shorten(name, layout.line), "label", tip=f"{row['feature']} {row['description']}".strip())
         art.rect(0, y + 5, x(row["share"]), 8, f"bar {css}")
         art.text(x(row["share"]) + 8, y + 13, percent(row["share"]), "value")
     return art.markup()
 
 
-def splits_figure(record: RunRecord) -> Markup | None:
+def splits_figure(record: RunRecord, layout: FigureLayout = WIDE) -> Markup | None:
     """When the training, validation and test rows are asked about."""
     spans = [(row, _moment(row["first_cutoff"]), _moment(row["last_cutoff"])) for row in record["task"]["splits"]]
     known = [(row, first, last) for row, first, last in spans if first is not None and last is not None]
     if not known:
         return None
-    left, right, top = 96.0, _WIDTH - 12, 8.0
+    left, right, top = 56.0, layout.width - 12, 8.0
     x = Scale(min(first for _, first, _ in known), max(last for _, _, last in known), left, right)
     bottom = top + _STEP * len(known)
     summary = "; ".join(f"{row['split']}: {row['first_cutoff']} to {row['last_cutoff']}" for row, _, _ in known)
-    art = Canvas("fig-splits", "Cutoffs of the splits on a time line", summary, _WIDTH, bottom + 24)
+    art = Canvas("fig-splits", "Cutoffs of the splits on a time line", summary, layout, bottom + 24)
     art.line(left, bottom, right, bottom, "whisker")
     for position, text, anchor in ((left, _edge(known, 0), "start"), (right, _edge(known, -1), "end")):
         art.text(position, bottom + 18, text, "axis", anchor)
@@ -210,18 +212,18 @@ def _seconds(moment: datetime) -> float:
     return (aware - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds()
 
 
-def budget_figure(record: RunRecord) -> Markup | None:
+def budget_figure(record: RunRecord, layout: FigureLayout = WIDE) -> Markup | None:
     """Where the time went: each stage begins where the one before it ended."""
     stages = [(row["stage"], row["seconds"]) for row in record["budget"]["by_stage"]]
     spent = sum(took for _, took in stages)
     granted = record["budget"]["seconds"]
     if not spent:
         return None
-    left, right, top, step = 190.0, _WIDTH - 76, 8.0, 24.0
+    left, right, top, step = layout.labels, layout.width - layout.values, 8.0, 24.0
     x = Scale(0.0, max(spent, granted or 0.0), left, right)
     bottom = top + step * len(stages)
     summary = "; ".join(f"{stage}: {seconds(took)}" for stage, took in stages)
-    art = Canvas("fig-budget", "Seconds by stage", summary, _WIDTH, bottom + 24)
+    art = Canvas("fig-budget", "Seconds by stage", summary, layout, bottom + 24)
     art.line(left, bottom, right, bottom, "whisker")
     art.text(left, bottom + 18, "0", "axis", "middle")
     if granted:
@@ -230,7 +232,7 @@ def budget_figure(record: RunRecord) -> Markup | None:
     start = 0.0
     for index, (stage, took) in enumerate(stages):
         y = top + step * (index + 0.5)
-        art.text(left - 12, y + 4, shorten(stage, 26), "label", "end", tip=stage)
+        art.text(left - 12, y + 4, shorten(stage, layout.letters), "label", "end", tip=stage)
         art.rect(x(start), y - 6, max(x(start + took) - x(start), 1.5), 12, "bar stage")
         at = x(start + took)
         art.text(
@@ -244,7 +246,7 @@ def budget_figure(record: RunRecord) -> Markup | None:
     return art.markup()
 
 
-def margin_figure(record: RunRecord) -> Markup | None:
+def margin_figure(record: RunRecord, layout: FigureLayout = WIDE) -> Markup | None:
     """The expected margin of each family over the best of the others, one row per family; better is right."""
     advice = record["recommendation"]
     if not advice["margins"]:
@@ -252,24 +254,24 @@ def margin_figure(record: RunRecord) -> Markup | None:
     known = [family["name"] for family in record["families"] if family["name"] in advice["margins"]]
     names = [*known, *(name for name in sorted(advice["margins"]) if name not in known)]
     rows = [
-        (capital(family_info(record, name)["title"]), family_class(record, name), advice["margins"][name])
+        (_label(family_info(record, name), layout), family_class(record, name), advice["margins"][name])
         for name in names
     ]
     ends = [end for _, _, row in rows for end in (row["value"], row["low"], row["high"]) if end is not None]
     reach = max(0.02, *(abs(end) for end in ends)) * 1.15
-    left, right, top = 190.0, _WIDTH - 76, 8.0
+    left, right, top = layout.labels, layout.width - layout.values, 8.0
     bottom = top + _STEP * len(rows)
     x = Scale(-reach, reach, left, right)
     summary = "; ".join(f"{title}: {percent(row['value'])}" for title, _, row in rows)
     art = Canvas(
-        "fig-margin", "Expected margin of each family over the best of the others", summary, _WIDTH, bottom + 24
+        "fig-margin", "Expected margin of each family over the best of the others", summary, layout, bottom + 24
     )
     art.line(x(0), top - 4, x(0), bottom, "baseline")
     for index, (title, css, row) in enumerate(rows):
         y = top + _STEP * (index + 0.5)
         low = row["value"] if row["low"] is None else row["low"]
         high = row["value"] if row["high"] is None else row["high"]
-        art.text(left - 12, y + 4, shorten(title, 26), "label", "end", tip=title)
+        art.text(left - 12, y + 4, shorten(title, layout.letters), "label", "end", tip=title)
         art.line(x.start, y, x.end, y, "grid")
         art.line(x(low), y, x(high), y, f"span {css}")
         art.circle(x(row["value"]), y, 6, f"dot {css}", f"{percent(low)} to {percent(high)}")
@@ -278,6 +280,11 @@ def margin_figure(record: RunRecord) -> Markup | None:
     art.text(x(0), bottom + 18, "even", "axis", "middle")
     art.text(x.end, bottom + 18, "better →", "axis", "end")
     return art.markup()
+
+
+def _label(family: FamilyRecord, layout: FigureLayout) -> str:
+    """The title of a family, or its short name where the title does not fit."""
+    return capital(family["title"] if len(family["title"]) <= layout.letters else family["short"])
 
 
 def _padded(low: float, high: float) -> tuple[float, float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -16,6 +16,7 @@ from relselect.report.families import colour_style, family_class
 from relselect.report.record import RunRecord
 from relselect.report.schema import check_record
 from relselect.report.sections import sections
+from relselect.report.svg import NARROW, WIDE, FigureLayout
 
 __all__ = ["render_html"]
 
@@ -26,6 +27,16 @@ _CAPTIONS = {
     "budget": "Each stage begins where the one before it ended.",
     "margin": "Expected margin of each family over the best of the others. Dot: the margin, band: its interval. Where a "
     "band crosses the middle, measuring cannot decide.",
+}
+
+
+_FIGURES: dict[str, Callable[[RunRecord, FigureLayout], Markup | None]] = {
+    "board": figures.leaderboard_figure,
+    "curve": figures.curve_figure,
+    "features": figures.importance_figure,
+    "splits": figures.splits_figure,
+    "budget": figures.budget_figure,
+    "margin": figures.margin_figure,
 }
 
 
@@ -43,14 +54,7 @@ def render_html(record: Mapping[str, Any]) -> str:
     """
     whole = check_record(record)
     found = verdict.verdict(whole)
-    drawn = {
-        "board": figures.leaderboard_figure(whole),
-        "curve": figures.curve_figure(whole),
-        "features": figures.importance_figure(whole),
-        "splits": figures.splits_figure(whole),
-        "budget": figures.budget_figure(whole),
-        "margin": figures.margin_figure(whole),
-    }
+    drawn = {name: _both_layouts(draw, whole) for name, draw in _FIGURES.items()}
     page = _environment().get_template("report.html.j2")
     text = page.render(
         record=whole,
@@ -62,6 +66,12 @@ def render_html(record: Mapping[str, Any]) -> str:
         accent=family_class(whole, found.family),
     )
     return text.replace(" %", "\u00a0%")  # no line ends between a number and its unit
+
+
+def _both_layouts(draw: Callable[[RunRecord, FigureLayout], Markup | None], record: RunRecord) -> Markup | None:
+    """A figure for wide and for narrow windows; the style sheet shows one of the two."""
+    wide, narrow = draw(record, WIDE), draw(record, NARROW)
+    return None if wide is None or narrow is None else wide + narrow
 
 
 def _captions(record: RunRecord, drawn: Mapping[str, Markup | None]) -> dict[str, str]:

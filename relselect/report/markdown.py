@@ -8,7 +8,7 @@ from typing import Any
 
 from relselect.report.schema import check_record
 from relselect.report.sections import Section, sections
-from relselect.report.tables import TextTable
+from relselect.report.tables import ReportTable
 from relselect.report.verdict import Verdict, verdict
 
 __all__ = ["render_markdown"]
@@ -55,7 +55,7 @@ def _section(section: Section) -> list[str]:
     return parts
 
 
-def _table(table: TextTable) -> list[str]:
+def _table(table: ReportTable) -> list[str]:
     if not table.rows or not table.columns:
         return []
     rule = ["---:" if column.kind == "number" else "---" for column in table.columns]

@@ -279,7 +279,11 @@ class ChoiceRecord(TypedDict):
 
 
 class DeployedRecord(TypedDict):
-    """The model that predicts from now on: whether it was refitted on training and validation rows, and its test score."""
+    """The model that predicts from now on, and its test score.
+
+    `refitted` says whether it was trained on training and validation rows after the choice; it is none of the kept
+    checkpoints then, and `checkpoint` is None.
+    """
 
     candidate: str
     checkpoint: int | None

@@ -10,7 +10,7 @@ from relselect.report.families import baselines, family_info, trained
 from relselect.report.margins import margin_text, suggestion_text
 from relselect.report.record import ChoiceRecord, RunRecord
 from relselect.report.reproduction import reproduction_command
-from relselect.report.tables import TextTable
+from relselect.report.tables import ReportTable
 from relselect.report.verdict import chosen_row
 from relselect.report.words import capital, count, explain_metric, percent, plural, seconds, sentence
 
@@ -63,7 +63,7 @@ class Section:
     bullets: tuple[str, ...] = ()
     figures: tuple[str, ...] = ()
     facts: tuple[tuple[str, str], ...] = ()
-    tables: tuple[TextTable, ...] = ()
+    tables: tuple[ReportTable, ...] = ()
     code: str = ""
 
     @property

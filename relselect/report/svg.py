@@ -7,7 +7,34 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
-__all__ = ["Canvas", "Scale", "ticks"]
+__all__ = ["NARROW", "WIDE", "Canvas", "FigureLayout", "Scale", "ticks"]
+
+
+@dataclass(frozen=True)
+class FigureLayout:
+    """For which width a figure is drawn; a page carries each figure for a wide and for a narrow window.
+
+    Attributes:
+        name: "wide" or "narrow"; the CSS class of the picture.
+        width: Width of the view box in its own units (about CSS pixels).
+        labels: Width of the column of labels at the left.
+        values: Width of the column of values at the right.
+        letters: Letters that fit into the column of labels.
+        line: Letters that fit into a line of the whole width.
+        ticks: Ticks of a horizontal axis, about.
+    """
+
+    name: str
+    width: float
+    labels: float
+    values: float
+    letters: int
+    line: int
+    ticks: int
+
+
+WIDE = FigureLayout("wide", 760.0, 190.0, 76.0, 26, 104, 5)
+NARROW = FigureLayout("narrow", 360.0, 108.0, 64.0, 13, 52, 3)
 
 
 @dataclass(frozen=True)
@@ -29,19 +56,21 @@ class Canvas:
     """Collects shapes and gives one accessible `<svg>`.
 
     Args:
-        name: Unique within the page; links the title and description to the picture.
+        name: Unique within the page for a layout; links the title and description to the picture.
         title: What the picture is, read by screen readers.
         description: What it shows, in words.
-        width: Width of the view box in its own units (about CSS pixels).
+        layout: The layout; gives the width of the view box.
         height: Height of the view box.
     """
 
-    def __init__(self, name: str, title: str, description: str, width: float, height: float) -> None:
+    def __init__(self, name: str, title: str, description: str, layout: FigureLayout, height: float) -> None:
+        link = f"{name}-{layout.name}"
         self._head = (
-            f'<svg role="img" aria-labelledby="{escape(name)}-t {escape(name)}-d" '
-            f'viewBox="0 0 {_n(width)} {_n(height)}" style="min-width:{_n(width * 0.72)}px" class="figure">'
-            f'<title id="{escape(name)}-t">{escape(title)}</title>'
-            f'<desc id="{escape(name)}-d">{escape(description)}</desc>'
+            f'<svg role="img" aria-labelledby="{escape(link)}-t {escape(link)}-d" '
+            f'viewBox="0 0 {_n(layout.width)} {_n(height)}" style="min-width:{_n(layout.width * 0.72)}px" '
+            f'class="figure {escape(layout.name)}">'
+            f'<title id="{escape(link)}-t">{escape(title)}</title>'
+            f'<desc id="{escape(link)}-d">{escape(description)}</desc>'
         )
         self._parts: list[str] = []
 

@@ -12,9 +12,9 @@ from relselect.report.record import LeaderboardRecord, ProfileRecord, RunRecord
 from relselect.report.words import MISSING, config_text, count, is_error, number, percent, score, seconds, share
 
 __all__ = [
-    "TextColumn",
-    "TextRow",
-    "TextTable",
+    "ReportColumn",
+    "ReportRow",
+    "ReportTable",
     "configurations",
     "database_tables",
     "features",
@@ -32,7 +32,7 @@ __all__ = [
 
 
 @dataclass(frozen=True)
-class TextColumn:
+class ReportColumn:
     """A column heading; `kind` is "text", "name", "number", "code" or "family"."""
 
     name: str
@@ -40,7 +40,7 @@ class TextColumn:
 
 
 @dataclass(frozen=True)
-class TextRow:
+class ReportRow:
     """One row of cells; `chosen` rows stand out, `css` is the class that colours the family cell."""
 
     cells: tuple[str, ...]
@@ -49,30 +49,30 @@ class TextRow:
 
 
 @dataclass(frozen=True)
-class TextTable:
+class ReportTable:
     """A table with its caption; rows after the first `fold` are folded away on the page."""
 
     caption: str
-    columns: tuple[TextColumn, ...]
-    rows: tuple[TextRow, ...]
+    columns: tuple[ReportColumn, ...]
+    rows: tuple[ReportRow, ...]
     fold: int = 15
 
 
-def leaderboard(record: RunRecord) -> TextTable:
+def leaderboard(record: RunRecord) -> ReportTable:
     """Every candidate with its scores and its time; columns without any value are left out."""
     metric = record["task"]["metric"]
     columns = (
-        TextColumn("#", "number"),
-        TextColumn("Candidate", "name"),
-        TextColumn("Family", "family"),
-        TextColumn("Validation", "number"),
-        TextColumn("Interval", "number"),
-        TextColumn("Test", "number"),
-        TextColumn("Time", "number"),
-        TextColumn("Note"),
+        ReportColumn("#", "number"),
+        ReportColumn("Candidate", "name"),
+        ReportColumn("Family", "family"),
+        ReportColumn("Validation", "number"),
+        ReportColumn("Interval", "number"),
+        ReportColumn("Test", "number"),
+        ReportColumn("Time", "number"),
+        ReportColumn("Note"),
     )
     rows = [
-        TextRow(
+        ReportRow(
             (
                 count(row["rank"]),
                 row["candidate"],
@@ -88,21 +88,21 @@ def leaderboard(record: RunRecord) -> TextTable:
         )
         for row in record["leaderboard"]
     ]
-    return _without_empty(TextTable(f"Candidates by {record['task']['metric_title']}", columns, tuple(rows)))
+    return _without_empty(ReportTable(f"Candidates by {record['task']['metric_title']}", columns, tuple(rows)))
 
 
-def further_scores(record: RunRecord) -> TextTable:
+def further_scores(record: RunRecord) -> ReportTable:
     """What the leaderboard has no room for: scores of the stop rows, intervals of the test scores, memory and devices."""
     metric = record["task"]["metric"]
     columns = (
-        TextColumn("Candidate", "name"),
-        TextColumn("Stop rows", "number"),
-        TextColumn("Test interval", "number"),
-        TextColumn("Peak memory", "number"),
-        TextColumn("Device"),
+        ReportColumn("Candidate", "name"),
+        ReportColumn("Stop rows", "number"),
+        ReportColumn("Test interval", "number"),
+        ReportColumn("Peak memory", "number"),
+        ReportColumn("Device"),
     )
     rows = [
-        TextRow(
+        ReportRow(
             (
                 row["candidate"],
                 score(row["stop_score"], metric),
@@ -114,42 +114,42 @@ def further_scores(record: RunRecord) -> TextTable:
         )
         for row in record["leaderboard"]
     ]
-    return _without_empty(TextTable("Stop rows, test intervals, memory and devices", columns, tuple(rows), fold=0))
+    return _without_empty(ReportTable("Stop rows, test intervals, memory and devices", columns, tuple(rows), fold=0))
 
 
-def configurations(record: RunRecord) -> TextTable:
+def configurations(record: RunRecord) -> ReportTable:
     """The configuration of each candidate, those without one left out."""
     rows = [
-        TextRow((row["candidate"], config_text(row["config"])), row["chosen"])
+        ReportRow((row["candidate"], config_text(row["config"])), row["chosen"])
         for row in record["leaderboard"]
         if row["config"]
     ]
-    columns = (TextColumn("Candidate", "name"), TextColumn("Configuration", "code"))
-    return TextTable("Configurations", columns, tuple(rows), fold=0)
+    columns = (ReportColumn("Candidate", "name"), ReportColumn("Configuration", "code"))
+    return ReportTable("Configurations", columns, tuple(rows), fold=0)
 
 
-def notes(record: RunRecord) -> TextTable:
+def notes(record: RunRecord) -> ReportTable:
     """What the families noted about their candidates; a baseline's note stands in the leaderboard."""
     noted: dict[str, list[str]] = {}
     for row in record["leaderboard"]:
         if row["note"] and not is_baseline(record, row["family"]):
             noted.setdefault(row["note"], []).append(row["candidate"])
-    rows = [TextRow((", ".join(names), note)) for note, names in noted.items()]
-    return TextTable("Notes", (TextColumn("Candidate", "name"), TextColumn("Note")), tuple(rows), fold=6)
+    rows = [ReportRow((", ".join(names), note)) for note, names in noted.items()]
+    return ReportTable("Notes", (ReportColumn("Candidate", "name"), ReportColumn("Note")), tuple(rows), fold=6)
 
 
-def near_ties(record: RunRecord) -> TextTable:
+def near_ties(record: RunRecord) -> ReportTable:
     """The checkpoints between which flatness decided."""
     metric, choice = record["task"]["metric"], record["choice"]
     columns = (
-        TextColumn("Candidate", "name"),
-        TextColumn("Checkpoint", "number"),
-        TextColumn("Step", "number"),
-        TextColumn("Validation", "number"),
-        TextColumn("Slope", "number"),
+        ReportColumn("Candidate", "name"),
+        ReportColumn("Checkpoint", "number"),
+        ReportColumn("Step", "number"),
+        ReportColumn("Validation", "number"),
+        ReportColumn("Slope", "number"),
     )
     rows = [
-        TextRow(
+        ReportRow(
             (
                 row["candidate"],
                 count(row["checkpoint"]),
@@ -161,35 +161,35 @@ def near_ties(record: RunRecord) -> TextTable:
         )
         for row in ([] if choice is None else choice["near_ties"])
     ]
-    return _without_empty(TextTable("Near-tied checkpoints", columns, tuple(rows)))
+    return _without_empty(ReportTable("Near-tied checkpoints", columns, tuple(rows)))
 
 
-def features(record: RunRecord) -> TextTable:
+def features(record: RunRecord) -> ReportTable:
     """The features of a candidate with their shares of the whole model's importance."""
     found = importances(record)
-    columns = (TextColumn("Feature", "code"), TextColumn("In words"), TextColumn("Share", "number"))
+    columns = (ReportColumn("Feature", "code"), ReportColumn("In words"), ReportColumn("Share", "number"))
     if found is None:
-        return TextTable("Features", columns, ())
+        return ReportTable("Features", columns, ())
     candidate, known = found
     rows = tuple(
-        TextRow((row["feature"], row["description"] or MISSING, percent(row["share"])))
+        ReportRow((row["feature"], row["description"] or MISSING, percent(row["share"])))
         for row in known["features"][:50]
     )
-    return _without_empty(TextTable(f"Features of {candidate} by {known['kind']}", columns, rows, fold=0))
+    return _without_empty(ReportTable(f"Features of {candidate} by {known['kind']}", columns, rows, fold=0))
 
 
-def splits(record: RunRecord) -> TextTable:
+def splits(record: RunRecord) -> ReportTable:
     """Rows, cutoffs and mean label per split."""
     columns = (
-        TextColumn("Split"),
-        TextColumn("Rows", "number"),
-        TextColumn("First cutoff"),
-        TextColumn("Last cutoff"),
-        TextColumn("Mean label", "number"),
-        TextColumn("Purged", "number"),
+        ReportColumn("Split"),
+        ReportColumn("Rows", "number"),
+        ReportColumn("First cutoff"),
+        ReportColumn("Last cutoff"),
+        ReportColumn("Mean label", "number"),
+        ReportColumn("Purged", "number"),
     )
     rows = [
-        TextRow(
+        ReportRow(
             (
                 row["split"],
                 count(row["rows"]),
@@ -201,21 +201,21 @@ def splits(record: RunRecord) -> TextTable:
         )
         for row in record["task"]["splits"]
     ]
-    return _without_empty(TextTable("Splits", columns, tuple(rows)))
+    return _without_empty(ReportTable("Splits", columns, tuple(rows)))
 
 
-def database_tables(record: RunRecord) -> TextTable:
+def database_tables(record: RunRecord) -> ReportTable:
     """The tables of the database with their keys."""
     columns = (
-        TextColumn("Table", "name"),
-        TextColumn("Rows", "number"),
-        TextColumn("Columns", "number"),
-        TextColumn("Primary key", "code"),
-        TextColumn("Time", "code"),
-        TextColumn("Foreign keys", "code"),
+        ReportColumn("Table", "name"),
+        ReportColumn("Rows", "number"),
+        ReportColumn("Columns", "number"),
+        ReportColumn("Primary key", "code"),
+        ReportColumn("Time", "code"),
+        ReportColumn("Foreign keys", "code"),
     )
     rows = [
-        TextRow(
+        ReportRow(
             (
                 table["name"],
                 count(table["rows"]),
@@ -227,23 +227,23 @@ def database_tables(record: RunRecord) -> TextTable:
         )
         for table in record["database"]["tables"]
     ]
-    return TextTable("Tables", columns, tuple(rows), fold=30)
+    return ReportTable("Tables", columns, tuple(rows), fold=30)
 
 
-def measures(profile: ProfileRecord) -> tuple[TextTable, ...]:
+def measures(profile: ProfileRecord) -> tuple[ReportTable, ...]:
     """The measures of a profile, one table per group in order of appearance."""
     known = profile["measures"]
     groups = list(dict.fromkeys(row["group"] for row in known))
     columns = (
-        TextColumn("Measure", "name"),
-        TextColumn("Value", "number"),
-        TextColumn("± error", "number"),
-        TextColumn("Reading"),
+        ReportColumn("Measure", "name"),
+        ReportColumn("Value", "number"),
+        ReportColumn("± error", "number"),
+        ReportColumn("Reading"),
     )
     found = []
     for group, rows in groupby(sorted(known, key=lambda row: groups.index(row["group"])), lambda row: row["group"]):
         cells = [
-            TextRow(
+            ReportRow(
                 (
                     row["name"],
                     _measured(row["value"], row["stderr"]),
@@ -254,21 +254,21 @@ def measures(profile: ProfileRecord) -> tuple[TextTable, ...]:
             for row in rows
         ]
         title = (group or "measures").replace("_", " ").capitalize()
-        found.append(_without_empty(TextTable(title, columns, tuple(cells))))
+        found.append(_without_empty(ReportTable(title, columns, tuple(cells))))
     return tuple(found)
 
 
-def findings(profile: ProfileRecord) -> TextTable:
+def findings(profile: ProfileRecord) -> ReportTable:
     """What the leak checks found, with the way out or the reason why it is let stand."""
     columns = (
-        TextColumn("Severity"),
-        TextColumn("Check"),
-        TextColumn("Subject", "code"),
-        TextColumn("Evidence"),
-        TextColumn("Way out"),
+        ReportColumn("Severity"),
+        ReportColumn("Check"),
+        ReportColumn("Subject", "code"),
+        ReportColumn("Evidence"),
+        ReportColumn("Way out"),
     )
     rows = [
-        TextRow(
+        ReportRow(
             (
                 f"{row['severity']}, accepted" if row["accepted"] else row["severity"],
                 row["check"],
@@ -279,30 +279,30 @@ def findings(profile: ProfileRecord) -> TextTable:
         )
         for row in profile["findings"]
     ]
-    return TextTable("Leak checks", columns, tuple(rows))
+    return ReportTable("Leak checks", columns, tuple(rows))
 
 
-def unrun_checks(profile: ProfileRecord) -> TextTable:
+def unrun_checks(profile: ProfileRecord) -> ReportTable:
     """The leak checks that did not run, and why."""
-    rows = tuple(TextRow((row["check"], row["why"])) for row in profile["unrun_checks"])
-    return TextTable("Leak checks that did not run", (TextColumn("Check"), TextColumn("Why")), rows)
+    rows = tuple(ReportRow((row["check"], row["why"])) for row in profile["unrun_checks"])
+    return ReportTable("Leak checks that did not run", (ReportColumn("Check"), ReportColumn("Why")), rows)
 
 
-def neighbours(record: RunRecord) -> TextTable:
+def neighbours(record: RunRecord) -> ReportTable:
     """The most similar known tasks; one column per key of theirs."""
     known = record["recommendation"]["neighbours"]
     names = list(dict.fromkeys(name for row in known for name in row))
-    rows = tuple(TextRow(tuple(_text(row.get(name)) for name in names)) for row in known)
-    return TextTable("Most similar known tasks", tuple(TextColumn(name.replace("_", " ")) for name in names), rows)
+    rows = tuple(ReportRow(tuple(_text(row.get(name)) for name in names)) for row in known)
+    return ReportTable("Most similar known tasks", tuple(ReportColumn(name.replace("_", " ")) for name in names), rows)
 
 
-def stages(record: RunRecord) -> TextTable:
+def stages(record: RunRecord) -> ReportTable:
     """Seconds by stage."""
     known = record["budget"]["by_stage"]
     whole = sum(row["seconds"] for row in known)
-    columns = (TextColumn("Stage"), TextColumn("Time", "number"), TextColumn("Share", "number"))
-    rows = tuple(TextRow((row["stage"], seconds(row["seconds"]), share(row["seconds"], whole))) for row in known)
-    return TextTable("Time by stage", columns, rows, fold=0)
+    columns = (ReportColumn("Stage"), ReportColumn("Time", "number"), ReportColumn("Share", "number"))
+    rows = tuple(ReportRow((row["stage"], seconds(row["seconds"]), share(row["seconds"], whole))) for row in known)
+    return ReportTable("Time by stage", columns, rows, fold=0)
 
 
 def _interval(low: float | None, high: float | None, metric: str) -> str:
@@ -336,8 +336,8 @@ def _text(value: Any) -> str:
     return number(value) if isinstance(value, float) else str(value)
 
 
-def _without_empty(table: TextTable) -> TextTable:
+def _without_empty(table: ReportTable) -> ReportTable:
     """The table without the columns that have no value."""
     kept = [i for i in range(len(table.columns)) if any(row.cells[i] != MISSING for row in table.rows)]
-    rows = tuple(TextRow(tuple(row.cells[i] for i in kept), row.chosen, row.css) for row in table.rows)
-    return TextTable(table.caption, tuple(table.columns[i] for i in kept), rows, table.fold)
+    rows = tuple(ReportRow(tuple(row.cells[i] for i in kept), row.chosen, row.css) for row in table.rows)
+    return ReportTable(table.caption, tuple(table.columns[i] for i in kept), rows, table.fold)

@@ -44,13 +44,7 @@ def task_from_labels(
     """
     key_columns = options.check(database)
     columns = LabelColumns(key_columns, options.target, options.time, options.known_at, tuple(options.features))
-    given = labels if isinstance(labels, Mapping) else {"all": labels}
-    if set(given) - {"all"} - set(SPLITS) or ("all" not in given and not {"train", "val"} <= set(given)):
-        raise TaskError(
-            "labels", list(given), "must be one frame, or frames named train, val and (optionally) test", "Rename them"
-        )
-    tables = {split: _arrow(frame, split) for split, frame in given.items()}
-    tables = {split: table for split, table in tables.items() if not (split == "test" and table.num_rows == 0)}
+    tables = _tables(labels)
     read = {
         split: read_frame(table, columns, database.time_kind if options.time else None, split)
         for split, table in tables.items()
@@ -91,6 +85,17 @@ def task_from_labels(
     )
 
 
+def _tables(labels: Any | Mapping[str, Any]) -> dict[str, pa.Table]:
+    """Return the frames by split, or one named "all"; an empty test frame is none."""
+    named = labels if isinstance(labels, Mapping) else {"all": labels}
+    if set(named) - {"all"} - set(SPLITS) or ("all" not in named and not {"train", "val"} <= set(named)):
+        raise TaskError(
+            "labels", list(named), "must be one frame, or frames named train, val and (optionally) test", "Rename them"
+        )
+    tables = {split: _arrow(frame, split) for split, frame in named.items()}
+    return {split: table for split, table in tables.items() if not (split == "test" and table.num_rows == 0)}
+
+
 def _arrow(frame: Any, split: str) -> pa.Table:
     from relselect.database.sources.frames import to_arrow
 
@@ -101,7 +106,7 @@ def _arrow(frame: Any, split: str) -> pa.Table:
 
 
 def _with_known_at(frame: LabelFrame, options: TaskOptions) -> LabelFrame:
-    """A label is known at its own column's time, else a fixed delay after its cutoff, else nobody knows when."""
+    """A label is known at the time in its `known_at` column, else a fixed delay after its cutoff, else at an unknown time."""
     delay = options.delay_ticks()
     if options.known_at is not None or delay is None or options.time is None:
         return frame
@@ -119,7 +124,7 @@ def _split(
                 val_start, test_start = default_starts(whole.cutoff, options.delay_ticks() or 0)
             parts = by_time(whole, val_start, test_start)
         elif options.fold_column is not None:
-            parts = by_fold(whole, _folds(tables["all"], options))
+            parts = by_fold(whole, _folds(tables["all"], options.target, options.fold_column))
         else:
             parts = by_group(whole, database.rows_of(options.entity, whole.keys), options.seed)
     else:
@@ -127,13 +132,10 @@ def _split(
     return parts, _starts(parts, options, database)
 
 
-def _folds(table: pa.Table, options: TaskOptions) -> NDArray[np.int64]:
-    assert options.fold_column is not None
-    if options.fold_column not in table.column_names:
-        raise TaskError(
-            "fold_column", options.fold_column, "is not in the label frame", f"Use one of: {table.column_names}"
-        )
-    folds = table.filter(table[options.target].is_valid())[options.fold_column]
+def _folds(table: pa.Table, target: str, column: str) -> NDArray[np.int64]:
+    if column not in table.column_names:
+        raise TaskError("fold_column", column, "is not in the label frame", f"Use one of: {table.column_names}")
+    folds = table.filter(table[target].is_valid())[column]
     if not pa.types.is_integer(folds.type) or folds.null_count:
         shown = f"{folds.type}, {folds.null_count} nulls"
         raise TaskError(

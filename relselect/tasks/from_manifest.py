@@ -69,7 +69,9 @@ def _built(build: type[TaskT], database: Database, spec: TaskSpec, name: str, fo
     if spec.folds is not None:
         return task_from_labels(build, database, _read(spec.folds, folder, name), options)
     if spec.files is None:
-        raise TaskError("task", name, "says nothing of where its labels come from", "Declare files, folds or label")
+        raise TaskError(
+            "task", name, "declares no source of labels", "Declare files, folds, completes, or population and label"
+        )
     paths = {"train": spec.files.train, "val": spec.files.val, "test": spec.files.test}
     frames = {split: _read(path, folder, name) for split, path in paths.items() if path is not None}
     return task_from_labels(build, database, frames, options)

@@ -104,11 +104,11 @@ class LabelFrame:
 def read_frame(
     frame: pa.Table, columns: LabelColumns, kind: TimeKind | None, split: str
 ) -> tuple[LabelFrame, pa.ChunkedArray]:
-    """Check one split's frame and take it apart.
+    """Check the label frame of one split and separate its keys, times, features and labels.
 
     Args:
-        frame: The rows as given.
-        columns: Which column is what.
+        frame: The rows as the caller passed them.
+        columns: Which column holds what.
         kind: The database's kind of time.
         split: The split's name, for errors.
 
@@ -227,7 +227,7 @@ def _order(names: set[str]) -> tuple[str, ...]:
 
 
 def as_label_values(label: NDArray[np.float64], kind: TaskKind, classes: tuple[str, ...] | None) -> Any:
-    """Return encoded labels as an Arrow array for a reader: numbers, booleans for binary tasks, class names."""
+    """Return encoded labels as the values they stand for, in Arrow: numbers, booleans for binary tasks, class names."""
     if kind == "regression":
         return pa.array(label)
     if kind == "binary":

@@ -1,4 +1,8 @@
-"""Metrics by kind of task, scikit-learn's where it has them, all turned so that higher is better."""
+"""Metrics: scores of predictions, their bootstrap intervals, and skill relative to a constant.
+
+Every score is turned so that higher is better: errors are negative, as scikit-learn's scorers have them. Which predictions
+are compared is decided by the callers.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,7 @@ if TYPE_CHECKING:
 
     from relselect.tasks.rows import Rows
 
-__all__ = ["Metric", "bootstrap_scores", "default_metric", "interval_of", "metric_of", "skill"]
+__all__ = ["Metric", "bootstrap_scores", "default_metric", "interval_of", "metric_named", "metric_of", "skill"]
 
 Scorer = Callable[[Any, Any], float]
 
@@ -31,12 +35,17 @@ class Metric:
         kind: The kind of task it scores.
         title: Its name for readers, e.g. "AUROC".
         sign: -1 when the familiar figure is the negative of the score (errors), else 1.
+        explanation: What it says, in one sentence.
+
+    >>> metric_named("roc_auc_ovr").title
+    'AUROC (one against rest)'
     """
 
     name: str
     kind: TaskKind
     title: str
     sign: int = 1
+    explanation: str = ""
 
     def score(self, label: NDArray[np.float64], prediction: NDArray[np.float64]) -> float:
         """Return the score; nan where it is undefined (no rows, or one class for a ranking metric).
@@ -44,6 +53,9 @@ class Metric:
         Args:
             label: Shape (n,): values, 0/1, or class numbers.
             prediction: Shape (n,) values or probabilities of the positive class; (n, classes) for multiclass.
+
+        >>> metric_named("neg_mean_absolute_error").score(np.array([1.0, 2.0]), np.array([1.0, 5.0]))
+        -1.5
         """
         ranking = self.name in ("roc_auc", "average_precision", "roc_auc_ovr")
         if len(label) == 0 or (ranking and len(np.unique(label)) < 2) or not np.isfinite(prediction).all():
@@ -52,6 +64,7 @@ class Metric:
 
 
 def _log_loss(label: Any, prediction: Any) -> float:
+    """Mean of log p(label), p kept 1e-7 away from 0 and 1."""
     clipped = np.clip(prediction, 1e-7, 1 - 1e-7)
     if clipped.ndim == 1:
         return float(np.mean(np.where(label == 1, np.log(clipped), np.log1p(-clipped))))
@@ -98,32 +111,54 @@ _SCORERS: dict[str, Scorer] = {
     "neg_root_mean_squared_error": lambda label, prediction: -float(np.sqrt(np.mean((label - prediction) ** 2))),
     "r2": _r2,
 }
-_BY_KIND: dict[TaskKind, tuple[tuple[str, str, int], ...]] = {
-    "binary": (
-        ("roc_auc", "AUROC", 1),
-        ("average_precision", "average precision", 1),
-        ("neg_log_loss", "log loss", -1),
-        ("accuracy", "accuracy", 1),
-        ("f1_macro", "macro F1", 1),
+#: Name -> title, sign and explanation.
+_DESCRIBED: dict[str, tuple[str, int, str]] = {
+    "roc_auc": (
+        "AUROC",
+        1,
+        "AUROC is the chance that a positive row is ranked above a negative one: 0.5 is guessing, 1 is perfect.",
     ),
-    "multiclass": (
-        ("roc_auc_ovr", "AUROC (one against rest)", 1),
-        ("accuracy", "accuracy", 1),
-        ("neg_log_loss", "log loss", -1),
-        ("f1_macro", "macro F1", 1),
+    "roc_auc_ovr": (
+        "AUROC (one against rest)",
+        1,
+        "It is the mean over classes of the chance that a row of the class is ranked above a row of another: "
+        "0.5 is guessing, 1 is perfect.",
     ),
-    "regression": (
-        ("neg_mean_absolute_error", "MAE", -1),
-        ("neg_root_mean_squared_error", "RMSE", -1),
-        ("r2", "R²", 1),
+    "average_precision": (
+        "average precision",
+        1,
+        "Average precision is the mean precision over all thresholds: the share of positives is guessing, 1 is perfect.",
     ),
+    "neg_log_loss": ("log loss", -1, "Log loss is the mean of -log p(label): lower is better, 0 is perfect."),
+    "accuracy": ("accuracy", 1, "Accuracy is the share of rows whose class is predicted right."),
+    "f1_macro": (
+        "macro F1",
+        1,
+        "Macro F1 is the mean over classes of the harmonic mean of precision and recall: 1 is perfect.",
+    ),
+    "neg_mean_absolute_error": (
+        "MAE",
+        -1,
+        "MAE is the mean absolute error in the unit of the label: lower is better.",
+    ),
+    "neg_root_mean_squared_error": (
+        "RMSE",
+        -1,
+        "RMSE is the square root of the mean squared error, in the unit of the label: lower is better.",
+    ),
+    "r2": ("R²", 1, "R² is the share of the label's variance that is explained: 0 is the mean, 1 is perfect."),
+}
+#: Kind of task -> its metrics, the default first.
+_BY_KIND: dict[TaskKind, tuple[str, ...]] = {
+    "binary": ("roc_auc", "average_precision", "neg_log_loss", "accuracy", "f1_macro"),
+    "multiclass": ("roc_auc_ovr", "accuracy", "neg_log_loss", "f1_macro"),
+    "regression": ("neg_mean_absolute_error", "neg_root_mean_squared_error", "r2"),
 }
 
 
 def default_metric(kind: TaskKind) -> Metric:
     """Return the metric of a kind of task: AUROC, one-against-rest AUROC, or mean absolute error."""
-    name, title, sign = _BY_KIND[kind][0]
-    return Metric(name, kind, title, sign)
+    return _described(_BY_KIND[kind][0], kind)
 
 
 def metric_of(name: str | None, kind: TaskKind) -> Metric:
@@ -134,11 +169,28 @@ def metric_of(name: str | None, kind: TaskKind) -> Metric:
     """
     if name is None:
         return default_metric(kind)
-    for known, title, sign in _BY_KIND[kind]:
-        if known == name:
-            return Metric(known, kind, title, sign)
-    names = ", ".join(known for known, _, _ in _BY_KIND[kind])
-    raise TaskError("metric", name, f"is no metric of a {kind} task", f"Use one of: {names}")
+    if name not in _BY_KIND[kind]:
+        raise TaskError("metric", name, f"is no metric of a {kind} task", f"Use one of: {', '.join(_BY_KIND[kind])}")
+    return _described(name, kind)
+
+
+def metric_named(name: str) -> Metric:
+    """Return a metric by its name alone, for its title, sign and explanation.
+
+    Some metrics serve several kinds of task; the kind of the one returned is the first of them.
+
+    Raises:
+        TaskError: There is no such metric.
+    """
+    for kind, names in _BY_KIND.items():
+        if name in names:
+            return _described(name, kind)
+    raise TaskError("metric", name, "is no metric", f"Use one of: {', '.join(_DESCRIBED)}")
+
+
+def _described(name: str, kind: TaskKind) -> Metric:
+    title, sign, explanation = _DESCRIBED[name]
+    return Metric(name, kind, title, sign, explanation)
 
 
 def bootstrap_scores(
@@ -205,7 +257,18 @@ def interval_of(
 def skill(metric: Metric, score: float, reference: float) -> float:
     """Return a score on a scale where the reference constant has 0 and perfection 1.
 
-    Ranking metrics use 2*AUC - 1, errors 1 - error/reference error, the rest (score - reference)/(1 - reference).
+    AUROC, macro or not: `2 * score - 1`; errors: `1 - score / reference`; others: `(score - reference) / (1 - reference)`.
+
+    Args:
+        metric: The metric.
+        score: The score, higher is better.
+        reference: The score of a constant prediction on the same rows.
+
+    Returns:
+        The skill, nan where the reference is perfect already.
+
+    >>> skill(metric_named("neg_mean_absolute_error"), -1.5, -2.0)
+    0.25
     """
     if metric.name in ("roc_auc", "roc_auc_ovr"):
         return 2 * score - 1

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from relselect.database import Database
 from relselect.errors import TaskError
-from relselect.tasks.sessions import Query, Session, cast_like, open_session
+from relselect.tasks.sessions import AsofSession, Query, cast_like, open_session
 
 __all__ = ["ask_population", "population_at"]
 
@@ -33,7 +33,7 @@ def ask_population(database: Database, population: Query, cutoffs: Sequence[int]
     return pa.concat_tables(parts) if parts else pa.table({})
 
 
-def population_at(session: Session, query: Query, cutoff: int) -> pa.Table:
+def population_at(session: AsofSession, query: Query, cutoff: int) -> pa.Table:
     """Return who is asked about at one cutoff, and leave the session at that moment."""
     session.connection.execute(f"CREATE OR REPLACE TEMP TABLE cutoffs AS SELECT {session.moment(cutoff)} AS cutoff")
     session.show(cutoff)

@@ -1,4 +1,7 @@
-"""`Rows`: entity, cutoff, asof. The one interface between a task and both engines."""
+"""Task rows bound to a database: entity, cutoff, asof, features, label. Both engines read tasks as `Rows` alone.
+
+Rows with keys instead of row numbers are `labels.LabelFrame`s.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ class Rows:
     """n task rows bound to one database.
 
     Attributes:
-        entity: Row number in the entity table, -1 when the key is not there or its row not visible yet; int64 of shape (n,).
+        entity: Row number in the entity table, -1 for an unknown key or a row that is not visible yet; int64 of shape (n,).
         cutoff: The row's own date in ticks; relative times, calendar columns and the label window count from it.
         asof: What is visible: database rows with time <= asof; never later than the cutoff.
         features: Declared task-row features, n rows, or None.
@@ -39,7 +42,7 @@ class Rows:
 
     @property
     def delay(self) -> NDArray[np.int64]:
-        """Ticks between what is visible and the row's date, shape (n,); 0 for static tasks."""
+        """Ticks from `asof` to `cutoff`, shape (n,); 0 for static tasks."""
         return np.where(self.asof == EVERYTHING, 0, self.cutoff - np.minimum(self.asof, self.cutoff))
 
     def take(self, index: NDArray[Any] | slice) -> Rows:

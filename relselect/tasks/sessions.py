@@ -23,7 +23,7 @@ from relselect.errors import TaskError
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["Query", "Session", "cast_like", "open_session"]
+__all__ = ["Query", "AsofSession", "cast_like", "open_session"]
 
 #: Relations that the queries read beside the database's tables.
 _OWN = ("cutoffs", "population")
@@ -45,7 +45,7 @@ class Query:
 
 
 @dataclass
-class Session:
+class AsofSession:
     """A connection whose table names mean the rows and values visible at the moment last given to `show`.
 
     The full tables stand under a prefix drawn anew for every session, so that no query can name them.
@@ -108,13 +108,13 @@ class Session:
 
 
 @contextmanager
-def open_session(database: Database) -> Iterator[Session]:
+def open_session(database: Database) -> Iterator[AsofSession]:
     """Open a session over a database, locked against files and settings, and close it at the end."""
     import duckdb
 
     _check_names(database)
     connection = duckdb.connect(":memory:", config={"threads": "2", "enable_external_access": "false"})
-    session = Session(connection, database, f"{uuid4().hex}_")
+    session = AsofSession(connection, database, f"{uuid4().hex}_")
     try:
         connection.execute("SET lock_configuration = true")
         for name, table in database.tables.items():

@@ -26,7 +26,7 @@ _VAL_SHARE, _TEST_SHARE = 0.15, 0.15
 
 
 def default_starts(cutoff: NDArray[np.int64], delay: int = 0) -> tuple[int, int]:
-    """Return the first validation and the first test cutoff when none is given: the last 15 % of the dates each.
+    """Return the default starts of validation and test, which get the last 15 % of the dates each.
 
     Validation ends early enough for its labels to be known when the test begins, so that purging does not empty it.
 
@@ -81,7 +81,7 @@ def by_time(frame: LabelFrame, val_start: int, test_start: int | None) -> dict[S
 
 
 def by_fold(frame: LabelFrame, fold: NDArray[np.int64]) -> dict[Split, LabelFrame]:
-    """Split a static task by given folds: the lowest number tests, the next validates, the others train.
+    """Split a static task by declared folds: the lowest number tests, the next validates, the others train.
 
     Raises:
         TaskError: There are fewer than three folds.
@@ -119,8 +119,8 @@ def purge(
 ) -> tuple[dict[Split, LabelFrame], dict[Split, int]]:
     """Leave out the rows of a split whose label is known only after the next split has begun.
 
-    A row stays when `known_at + embargo <= start of the next split`. Rows whose label time is unknown stay: nothing can
-    be said about them (de Prado 2018, chapter 7, for purging and embargo).
+    A row stays when `known_at + embargo <= start of the next split`, and when its label time is unknown (de Prado 2018,
+    chapter 7, for purging and embargo).
 
     Args:
         frames: The splits.

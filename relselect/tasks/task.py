@@ -77,11 +77,11 @@ class Task(TaskFields):
             entity_columns: The key columns in the frames; the primary key's own names if None.
             horizon: Length of the label window, e.g. "30d".
             known_after: When a label is known, counted from its cutoff; None for unknown: no label history, no purging.
-            known_at: A column that says when each label was known; goes before `known_after`.
+            known_at: A column with the time at which each label was known; takes precedence over `known_after`.
             val_start: First moment of validation, if one frame is given; default: the last 30 % of the dates.
             test_start: First moment of the test; default: the last 15 % of the dates.
             fold_column: Fold numbers of a static task: the lowest tests, the next validates.
-            features: Columns of the frames known at the cutoff and used as features; nothing else is.
+            features: Columns of the frames that are known at the cutoff and used as features; other columns are not.
             metric: scikit-learn scorer name; None for the kind's default.
             regime: "rolling" or "frozen".
             classes: Class names in order; found in the labels if None.
@@ -91,7 +91,7 @@ class Task(TaskFields):
             seed: Seed of the draw when a static task has no folds.
 
         Raises:
-            TaskError: The rows cannot be asked of this database.
+            TaskError: The rows do not fit the database, or nothing can be learnt from them.
         """
         return task_from_labels(cls, database, labels, TaskOptions.of(locals()))
 
@@ -129,8 +129,8 @@ class Task(TaskFields):
             entity: The table asked about.
             kind: "binary", "multiclass" or "regression".
             population: Who is asked about: returns `cutoff` and the key columns; reads the tables and `cutoffs(cutoff)`.
-            label: The answers: returns `cutoff`, the key columns and `target`; reads the tables, `cutoffs` and `population`.
-                Members of the population without an answer are left out and counted.
+            label: Their labels: returns `cutoff`, the key columns and `target`; reads the tables, `cutoffs` and `population`.
+                Members of the population without a label are left out and counted.
             horizon: Length of the label window `(cutoff, cutoff + horizon]`.
             every: Distance of the cutoffs, e.g. "30d".
             cutoffs: The cutoffs themselves, instead of `every`.
@@ -202,7 +202,7 @@ class Task(TaskFields):
             database: The database of the manifest.
             spec: The declaration.
             name: The task's name in the manifest.
-            folder: Where relative files are looked for; the database's own folder if None.
+            folder: The folder that relative paths start from; the database's own if None.
 
         Raises:
             TaskError: The declaration does not fit the database.
@@ -219,10 +219,10 @@ class Task(TaskFields):
         Args:
             database: What `Database.from_relbench` returned.
             name: The task's name, such as "driver-dnf".
-            folder: The task's own folder, if it does not lie in the dataset's.
+            folder: The task's own folder, if it is not in the dataset's.
             regime: "frozen" is RelBench's own test protocol.
 
         Raises:
-            TaskError: There is no such task, or it is a recommendation, which is not asked here.
+            TaskError: There is no such task, or it is a recommendation task, which relselect does not support.
         """
         return task_from_relbench(cls, database, name, folder, regime)

@@ -140,6 +140,8 @@ def test_a_database_is_not_counted():
     assert size_of(Holder(database)) < 1_100
 
 
-def test_the_default_bound_is_a_share_of_the_memory():
-    assert 2**27 < default_bound() < 2**45
-    assert ArtefactCache().bound == default_bound()
+def test_the_default_bound_is_a_share_of_the_free_memory(monkeypatch):
+    monkeypatch.setattr("relselect.problem.cache.free_memory", lambda: 64 * 2**30)
+    assert ArtefactCache().bound == default_bound() == 32 * 2**30
+    monkeypatch.setattr("relselect.problem.cache.free_memory", lambda: 1_000)
+    assert default_bound() == 2**30

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from relselect.errors import TaskError
-from relselect.tasks.metrics import bootstrap_scores, default_metric, interval_of, metric_of, skill
+from relselect.tasks.metrics import bootstrap_scores, default_metric, interval_of, metric_named, metric_of, skill
 
 BINARY = {
     "roc_auc": sk.roc_auc_score,
@@ -95,6 +95,23 @@ def test_names():
     assert metric_of(None, "binary") == default_metric("binary")
     with pytest.raises(TaskError, match=r"metric=rmse.*neg_root_mean_squared_error"):
         metric_of("rmse", "regression")
+
+
+@pytest.mark.parametrize("name", sorted({*BINARY, *MULTICLASS, *REGRESSION}))
+def test_every_metric_has_a_title_and_an_explanation(name):
+    metric = metric_named(name)
+    assert metric.name == name
+    assert metric == metric_of(name, metric.kind)
+    assert metric.title
+    assert "_" not in metric.title
+    assert metric.explanation.endswith(".")
+    assert (metric.sign < 0) == ("lower is better" in metric.explanation) == name.startswith("neg_")
+
+
+def test_metrics_by_name_alone():
+    assert metric_named("roc_auc_ovr").title == "AUROC (one against rest)"
+    with pytest.raises(TaskError, match=r"metric=auc.*roc_auc_ovr"):
+        metric_named("auc")
 
 
 def test_skill_of_a_constant_is_zero_and_of_perfection_one():

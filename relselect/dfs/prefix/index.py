@@ -5,7 +5,7 @@ are ordered within a key by (time, content), never by row number, so hidden rows
 how visible rows compare. A span holds all rows of one key and time or none, so only first and last values need the order
 by content; any other aggregate does not depend, in a single bit, on the order of rows with one key and time.
 
-What is visible is decided here and nowhere else: a row of `time` t belongs to a span when `after < t <= asof`.
+A row of `time` t belongs to a span when `after < t <= asof`, as `problem.visibility` defines it.
 """
 
 from __future__ import annotations

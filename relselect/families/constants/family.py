@@ -76,6 +76,7 @@ class Constants:
             interval=interval,
             seconds=time.monotonic() - begun,
             peak_memory_mb=peak_memory_mb(),
+            notes=("each entity's own past",) if config["scope"] == "entity" else ("the same answer for all",),
         )
 
     def refit(

@@ -8,6 +8,8 @@ import pytest
 import relselect.rdl.training.refit as refitting
 from relselect.budget import Budget
 from relselect.events import silent
+from relselect.examples import synthetic
+from relselect.problem import Problem
 from relselect.rdl import RDL
 from relselect.tasks import Rows
 from tests.rows import shared_rows

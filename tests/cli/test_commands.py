@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,8 +22,7 @@ from relselect.cli.train import predictor_folder
 from relselect.errors import BudgetError, ConfigError
 from relselect.events import Notice
 from relselect.report import write_report
-
-from .report.records import advice_record, run_record
+from tests.report.records import advice_record, run_record
 
 MANIFEST = """
 name: shop
@@ -55,12 +55,18 @@ class StandIn:
 
     record = run_record()
     source = snapshot = None
+    task = SimpleNamespace(has_test=False)
+    result = SimpleNamespace(database=SimpleNamespace(name="shop"))
+    decision = SimpleNamespace(refitted=True)
+    candidate, deployed = object(), object()
+
+    def state_for(self, split: str | None) -> object:
+        return self.candidate if split == "val" else self.deployed
 
     def save(self, folder: Path) -> Path:
         Path(folder).mkdir(parents=True, exist_ok=True)
         for name in ("manifest.json", "fitted.json"):
             (Path(folder) / name).write_text("{}")
-        (Path(folder) / "record.json").write_text(json.dumps(self.record))
         return Path(folder)
 
     def report(self, path: Path) -> Path:
@@ -126,9 +132,37 @@ def test_train_saves_and_tells(shop: Path, trained: dict[str, Any], tmp_path: Pa
         ("dfs",),
         False,
     )
-    assert sorted(path.name for path in out.iterdir()) == [
-        "fitted.json", "manifest.json", "record.json", "report.html", "report.json",
-    ]  # fmt: skip
+    assert sorted(path.name for path in out.iterdir()) == ["fitted.json", "manifest.json", "report.html", "report.json"]
+
+
+def test_the_budget_counts_from_the_start_of_the_command(shop: Path, trained: dict[str, Any], tmp_path: Path) -> None:
+    words = ("train", shop, "--task", "churn", "--force", "--out", tmp_path / "out")
+    for _ in range(2):
+        began = time.monotonic()
+        assert run(*words).exit_code == 0
+        assert trained["time_budget"].elapsed() <= time.monotonic() - began
+    past = time.monotonic() - 5.0  # what the entry point hands over: when the process started
+    assert CliRunner().invoke(app, [str(word) for word in words], obj=past).exit_code == 0
+    assert trained["time_budget"].elapsed() >= 5.0
+
+
+def test_a_process_knows_when_it_started() -> None:
+    code = (
+        "import time; time.sleep(0.3)\n"
+        "from relselect.cli.clock import process_start\n"
+        "print(time.monotonic() - process_start())\n"
+    )
+    began = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    age = float(done.stdout)
+    assert age <= time.monotonic() - began + 0.05
+    assert age >= (0.29 if Path("/proc/self/stat").exists() else 0.0)
+
+
+def test_the_number_of_trials_can_be_limited(shop: Path, trained: dict[str, Any], tmp_path: Path) -> None:
+    assert run("train", shop, "--task", "churn", "--max-trials", 2, "--out", tmp_path / "out").exit_code == 0
+    assert trained["max_trials"] == 2
+    assert run("train", shop, "--task", "churn", "--max-trials", 0, "--out", tmp_path / "other").exit_code == 2
 
 
 def test_train_in_json_is_one_object(shop: Path, trained: dict[str, Any], tmp_path: Path) -> None:
@@ -143,8 +177,8 @@ def test_train_in_json_is_one_object(shop: Path, trained: dict[str, Any], tmp_pa
 def test_c_level_output_stays_off_standard_output(shop: Path, tmp_path: Path) -> None:
     code = (
         "import os, sys\n"
-        "from relselect.display.console import Session\n"
-        "session = Session(as_json=True)\n"
+        "from relselect.display.console import CommandSession\n"
+        "session = CommandSession(as_json=True)\n"
         "with session.work():\n"
         "    print('python'); os.write(1, b'c\\n')\n"
         "    session.result({'rows': 1})\n"
@@ -311,14 +345,32 @@ def test_predict_says_what_it_needs(bundle: Path, words: tuple[str, ...], messag
     assert message in result.stderr
 
 
-def test_report_is_written_again(bundle: Path, tmp_path: Path) -> None:
-    assert run("report", bundle).exit_code == 0
-    assert (bundle / "report.html").exists()
-    assert only_json(run("report", bundle / "record.json", "--out", tmp_path / "r.md", "--json"))["report"] == str(
+def test_predict_says_which_state_answered(
+    bundle: Path, shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("predict", bundle, "--database", shop, "--out", tmp_path / "p.csv")
+    validated = "predicted by the validated model: it has not seen the validation rows"
+    final = "predicted by the final model, trained on training and validation rows"
+    assert validated in run(*words).stderr.splitlines()  # the task has no test rows
+    assert validated in run(*words, "--split", "val").stderr.splitlines()
+    assert final in run(*words, "--at", "2024-05-01").stderr.splitlines()
+    assert only_json(run(*words, "--json"))["model"] in validated
+    monkeypatch.setattr(StandIn, "task", SimpleNamespace(has_test=True))
+    assert final in run(*words).stderr.splitlines()
+    monkeypatch.setattr(StandIn, "decision", SimpleNamespace(refitted=False))
+    assert "it has not seen the validation rows" in run(*words).stderr
+
+
+def test_report_is_written_again(tmp_path: Path) -> None:
+    (tmp_path / "report.json").write_text(json.dumps(run_record()))
+    assert run("report", tmp_path / "report.json").exit_code == 0
+    assert (tmp_path / "report.html").exists()
+    assert only_json(run("report", tmp_path / "report.json", "--out", tmp_path / "r.md", "--json"))["report"] == str(
         tmp_path / "r.md"
     )
     assert (tmp_path / "r.md").read_text().startswith("# player")
     assert run("report", tmp_path / "nothing").exit_code == 2
+    assert run("report", tmp_path).exit_code == 2
 
 
 def test_help_and_version_import_nothing_heavy() -> None:

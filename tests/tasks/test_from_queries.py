@@ -1,4 +1,4 @@
-"""Tasks from SQL: a population sees the database as it was, labels see their window, and mistakes are told."""
+"""Tasks from SQL: a population sees the database as it was, labels see their window, and errors are explained."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Filling in a column: the column is gone for both engines, and what tells its future stays masked."""
+"""Filling in a column: the column is gone for both engines, and what would show its future stays masked."""
 
 from __future__ import annotations
 

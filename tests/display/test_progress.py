@@ -10,6 +10,7 @@ from relselect.events import (
     EpochDone,
     FeatureProgress,
     Notice,
+    Refitted,
     StageFinished,
     StageStarted,
     TrialFailed,
@@ -27,6 +28,8 @@ EVENTS = (
     StageFinished("tuning [/bold] dfs", 3.0, "2 trials"),
     CheckpointChosen("dfs", 0, None, "It is the best."),
     StageFinished("choice", 0.1, "It is the best."),
+    Refitted("dfs", 0, True, 1.5),
+    Refitted("rdl", 3, False, 0.0),
 )
 
 
@@ -45,6 +48,8 @@ def test_plain_lines() -> None:
         "trial 1 failed: no [memory]",
         "warning (device): no GPU",
         "took 3.0 s (2 trials)",
+        "refitted: dfs trial 0 in 1.5 s",
+        "no time was left to refit rdl trial 3",
     ):
         assert part in text
     assert all(line.startswith("[") for line in text.splitlines())
