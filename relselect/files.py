@@ -131,7 +131,7 @@ def unwritable(
 
 
 def _flush(path: Path) -> None:
-    with path.open("rb") as written:
+    with path.open("r+b") as written:  # Windows flushes only what is open for writing.
         os.fsync(written.fileno())
 
 

@@ -44,9 +44,14 @@ def jsonable(value: Any) -> Any:
     return _converted(value, str, _refuse)
 
 
-def dump_document(value: Any) -> str:
-    """Return `plain(value)` as JSON text with sorted keys and a newline at its end: equal values give equal text."""
-    return json.dumps(plain(value), indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+def dump_document(value: Any, *, sort_keys: bool = True) -> str:
+    """Return `plain(value)` as JSON text with a newline at its end.
+
+    Args:
+        value: What to dump.
+        sort_keys: Whether equal values shall give equal text whatever the order of their keys.
+    """
+    return json.dumps(plain(value), indent=2, sort_keys=sort_keys, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def dump_jsonable(value: Any, *, sort_keys: bool = False) -> str:

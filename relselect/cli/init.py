@@ -44,5 +44,5 @@ def init(
                 source, out, schema=schema, tables=names, overrides=override or (), force=force, on_event=progress
             )
         result = {"command": "init", **begun.to_json()}
-        session.result(result, proposal_table(begun.proposal.table()), *begun.sentences)
+        session.result(result, proposal_table(begun.proposal.table()), *begun.messages)
     exit_with(session)

@@ -1,6 +1,7 @@
-"""Tables, keys and time: what relselect reads, validated once."""
+"""Databases in memory: tables with keys, time columns, foreign keys and masks, validated together once."""
 
-from relselect.database.database import Database, KeyCounts
+from relselect.database.database import Database
+from relselect.database.key_counts import KeyCounts
 from relselect.database.table import ForeignKey, SemanticType, Table
 
 __all__ = ["Database", "ForeignKey", "KeyCounts", "SemanticType", "Table"]

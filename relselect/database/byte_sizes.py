@@ -1,7 +1,7 @@
-"""Sizes in bytes, given as a number or as text such as "2GB": the one reading of every `memory_limit=` and `memory=`.
+"""Parses sizes in bytes, from a number or from text such as "2GB", for every argument `memory_limit` and `memory`.
 
-Units are those of the SI and of IEC 80000-13, in any case: kB, MB, GB and TB are powers of 1000, KiB, MiB, GiB and TiB
-powers of 1024; the B may be left out. How much memory there is, is not measured here.
+Units follow the SI and IEC 80000-13, in upper or lower case: kB, MB, GB and TB are powers of 1000, KiB, MiB, GiB and TiB
+powers of 1024; the B may be left out. Free memory is not measured here.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Time as 64-bit integers.
+"""Times as 64-bit integers ("ticks"): microseconds since 1970-01-01 UTC, or the integers of an integer-time database.
 
-Timestamps become microseconds since 1970-01-01 UTC; integer-time databases keep their integers. Parts below a
-microsecond are rounded up for rows and down for cutoffs, so rounding can hide a row but never show one too early.
+Parts below a microsecond are rounded up for rows and down for cutoffs, so rounding may hide a row but never shows one too
+early. Which rows are visible at a time is not decided here.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def parse_duration(value: str | int | float | timedelta, argument: str = "durati
         argument: The name used in the error.
 
     Raises:
-        TaskError: The value is no positive or zero duration.
+        TaskError: The value is no duration, or negative.
 
     >>> parse_duration("30d") == 30 * DAY
     True
@@ -112,7 +112,7 @@ def _to_datetime(value: object) -> datetime:
 
 
 def format_time(ticks: int, kind: TimeKind | None) -> str:
-    """Return `ticks` for a reader: an ISO date (with the time of day when there is one) or the integer.
+    """Return ticks as text: an ISO date, with the time of day unless it is midnight, or the integer.
 
     >>> format_time(DAY, "timestamp")
     '1970-01-02'
@@ -135,7 +135,7 @@ def is_time_type(dtype: pa.DataType) -> bool:
 
 
 def kind_of(dtype: pa.DataType) -> TimeKind:
-    """Return the kind of time an Arrow type holds."""
+    """Return the kind of time of an Arrow type."""
     return "integer" if pa.types.is_integer(dtype) else "timestamp"
 
 

@@ -1,4 +1,7 @@
-"""Columns of a table as NumPy arrays, whatever their Arrow type."""
+"""Converts Arrow columns to NumPy: numbers, category codes, and comparable keys.
+
+Missing values stay missing; nothing is imputed or scaled.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ __all__ = ["as_float", "as_numpy", "as_strings", "as_text", "combine_keys", "is_
 
 
 def as_numpy(values: pa.ChunkedArray | pa.Array) -> NDArray[Any]:
-    """Return `values` as one NumPy array of shape (n,), copying where it must."""
+    """Return `values` as one NumPy array of shape (n,), without a copy where Arrow allows."""
     return values.to_numpy(zero_copy_only=False) if isinstance(values, pa.Array) else values.to_numpy()
 
 
@@ -51,9 +54,9 @@ def as_float(values: pa.ChunkedArray | pa.Array) -> NDArray[np.float64]:
 
 
 def as_strings(values: pa.ChunkedArray | pa.Array) -> tuple[NDArray[np.int64], list[str]]:
-    """Return category codes ordered by value.
+    """Return category codes in the order of the values.
 
-    The codes order as the values do, so rows that a task row cannot see never change how two visible values compare.
+    As codes are ordered by value, rows that are not visible never change the order of two visible values.
 
     Returns:
         Codes of shape (n,), -1 for NULL, and the sorted distinct values as text.
@@ -77,7 +80,7 @@ def as_strings(values: pa.ChunkedArray | pa.Array) -> tuple[NDArray[np.int64], l
 
 
 def as_text(value: object) -> str:
-    """Return a value as the text that names its category: whole floats as integers, booleans as true and false."""
+    """Return the name of a value's category: whole floats as integers, booleans as true and false."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
@@ -86,7 +89,7 @@ def as_text(value: object) -> str:
 
 
 def combine_keys(columns: list[pa.ChunkedArray]) -> pa.Array:
-    """Return one comparable key array: the column itself, or a text that joins the parts of a composite key.
+    """Return one comparable key per row, shape (n,): the column itself, or the joined parts of a composite key as text.
 
     A key with any NULL part is NULL.
     """
@@ -108,7 +111,7 @@ def _comparable(column: pa.ChunkedArray) -> pa.Array:
     if pa.types.is_integer(dtype):
         return pc.cast(array, pa.int64()) if dtype != pa.uint64() else pc.cast(array, pa.string())
     if pa.types.is_floating(dtype):
-        # pandas turns integer keys with gaps into floats; whole floats are those integers again.
+        # pandas turns integer keys with NULLs into floats; whole floats become integers again.
         whole = pc.and_(pc.equal(pc.floor(array), array), pc.less(pc.abs(array), 2.0**63))
         return pc.cast(array, pa.int64() if pc.all(whole).as_py() is not False else pa.string(), safe=False)
     if pa.types.is_timestamp(dtype) or pa.types.is_date(dtype):

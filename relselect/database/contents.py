@@ -1,6 +1,6 @@
-"""What a source read: the arguments of a `Database`, before anything about them is checked.
+"""The result of reading a source: tables and their origin, as arguments of a `Database`; nothing is validated yet.
 
-Sources return this value, so that none of them imports `relselect.database.database`.
+Sources return it, so that none of them imports `relselect.database.database`.
 """
 
 from __future__ import annotations
@@ -8,9 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from relselect.database.table import Table
-from relselect.database.task_spec import TaskSpec
+
+if TYPE_CHECKING:
+    from relselect.database.task_spec import TaskSpec
 
 __all__ = ["DatabaseContents"]
 

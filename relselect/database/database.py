@@ -7,7 +7,7 @@ elsewhere.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from relselect.database.clock import ALWAYS, NEVER, TimeKind, kind_of, ticks_of
 from relselect.database.columns import combine_keys
 from relselect.database.contents import DatabaseContents
 from relselect.database.fingerprint import fingerprint_table
+from relselect.database.key_counts import KeyCounts, count_keys
 from relselect.database.table import ForeignKey, Table
 from relselect.database.validation import find_problems
 from relselect.errors import ConfigError, SchemaError
@@ -29,22 +30,7 @@ from relselect.hashing import fingerprint_json
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Database", "KeyCounts"]
-
-
-@dataclass(frozen=True)
-class KeyCounts:
-    """Counts of rows whose foreign key or time is missing; such rows are allowed.
-
-    Attributes:
-        null_keys: (table, foreign key) -> rows whose foreign key is NULL.
-        dangling_keys: (table, foreign key) -> rows whose foreign key matches no row of the table referred to.
-        null_times: Table -> rows whose time is NULL; they are never visible.
-    """
-
-    null_keys: Mapping[tuple[str, str], int]
-    dangling_keys: Mapping[tuple[str, str], int]
-    null_times: Mapping[str, int]
+__all__ = ["Database"]
 
 
 class Database:
@@ -420,20 +406,7 @@ class Database:
     @property
     def counts(self) -> KeyCounts:
         """Counts of null and dangling foreign keys and of rows without a time."""
-        return self._cached("counts", self._counts)
-
-    def _counts(self) -> KeyCounts:
-        nulls: dict[tuple[str, str], int] = {}
-        dangling: dict[tuple[str, str], int] = {}
-        times: dict[str, int] = {}
-        for table in self.tables.values():
-            for key, rows in zip(table.foreign_keys, self.parents(table.name), strict=True):
-                empty = combine_keys([table.data[column] for column in key.columns]).null_count
-                nulls[table.name, key.name] = int(empty)
-                dangling[table.name, key.name] = int((rows < 0).sum()) - int(empty)
-            if table.time is not None:
-                times[table.name] = int((self.times(table.name) == NEVER).sum())
-        return KeyCounts(MappingProxyType(nulls), MappingProxyType(dangling), MappingProxyType(times))
+        return self._cached("counts", lambda: count_keys(self.tables, self.parents, self.times))
 
     @property
     def last_time(self) -> int | None:

@@ -1,4 +1,7 @@
-"""Content fingerprints: equal tables have equal fingerprints, wherever and however they are stored."""
+"""Fingerprints of content: equal tables have equal sha256 digests, whatever source or file format they come from.
+
+The order of the rows and of the columns counts; chunks, encodings and units do not.
+"""
 
 from __future__ import annotations
 
@@ -22,10 +25,9 @@ __all__ = ["fingerprint_table"]
 def fingerprint_table(table: Table) -> str:
     """Return the sha256 of a table's declarations and values, in row order.
 
-    Sources give the same values in different types: a CSV file holds 1.0 where a database has the integer 1 beside a
-    NULL, another has a decimal. So numbers are hashed as numbers (whole ones as integers, whatever their type), dates and
-    timestamps as microseconds, columns of nothing but NULL without a type, and columns declared categorical or text by
-    the words of their values, as both engines read them.
+    Sources return the same values in different types: the integer 1 beside a NULL is 1.0 in a CSV file and a decimal in
+    some databases. So whole numbers are hashed as integers whatever their type, dates and timestamps as microseconds,
+    columns of NULLs alone without a type, and columns declared categorical or text by the names of their categories.
     """
     return sha256_of(_parts(table))
 
@@ -48,7 +50,7 @@ def _parts(table: Table) -> Iterator[str | bytes | memoryview]:
 
 
 def _canonical(values: pa.ChunkedArray, words: bool = False) -> pa.ChunkedArray:
-    """Store equal values equally: one type for numbers, one timestamp unit, plain text."""
+    """Return equal values in equal types: one type for numbers, one unit for timestamps, plain text."""
     dtype = values.type
     if values.null_count == len(values):
         return pa.chunked_array([pa.nulls(len(values))])
@@ -74,7 +76,7 @@ def _canonical(values: pa.ChunkedArray, words: bool = False) -> pa.ChunkedArray:
 
 
 def _words(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return numbers as the words that name their categories; other types are words already."""
+    """Return values as the names of their categories; see `as_text`."""
     if not pa.types.is_floating(values.type):
         return pc.cast(values, pa.large_string())
     distinct = pc.unique(values)
@@ -96,7 +98,7 @@ def _of_decimal(values: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _whole(values: pa.ChunkedArray) -> bool:
-    """Whether all floats are whole numbers that a float tells apart; -0.0 is none, infinity neither."""
+    """Whether all floats are whole numbers of at most 2**53 in absolute value, and none is -0.0."""
     for chunk in values.chunks:
         numbers = chunk.drop_null().to_numpy(zero_copy_only=False)
         whole = (np.floor(numbers) == numbers) & (np.abs(numbers) <= 2.0**53) & ~((numbers == 0) & np.signbit(numbers))
@@ -117,7 +119,7 @@ def is_opaque(dtype: pa.DataType) -> bool:
 
 
 def _content(values: pa.ChunkedArray) -> Iterator[str | bytes | memoryview]:
-    """Yield what is hashed of the values, so that how they are cut never shows: where NULLs are, lengths, then content."""
+    """Yield all NULL masks, then all lengths, then all content, so that the division into chunks has no effect."""
     if pa.types.is_null(values.type):
         yield f"nothing but NULL, {len(values)} times"
         return
@@ -142,6 +144,6 @@ def _content(values: pa.ChunkedArray) -> Iterator[str | bytes | memoryview]:
 
 
 def _bounds(chunk: pa.Array) -> NDArray[np.int64]:
-    """Return where the texts of a chunk begin and end in its buffer."""
+    """Return the offsets of a chunk's texts in its buffer, shape (n + 1,)."""
     offsets = chunk.buffers()[1]
     return np.frombuffer(offsets, dtype=np.int64)[chunk.offset : chunk.offset + len(chunk) + 1]

@@ -1,4 +1,7 @@
-"""Hashes of database keys: an order of rows that depends neither on row numbers nor on rows that are not visible."""
+"""Hashes of primary keys, for orders and random draws that depend neither on row numbers nor on invisible rows.
+
+The hashes are fast and stable, not cryptographic.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""Semantic types of columns that nobody declared.
+"""Infers the semantic types of columns from their storage and their values.
 
-Types are fitted: they look only at the rows that training sees, so no later row can change what a column means.
+Types are fitted on the rows that are visible to training, so later rows cannot change them. Names of columns are not
+looked at.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ if TYPE_CHECKING:
 
 __all__ = ["infer_types"]
 
-#: Text with more distinct values than this, and longer than `_LONG` characters on average, is prose.
+#: Strings with more distinct values than this, and longer than `_LONG` characters on average, are text.
 _MANY = 200
 _LONG = 30.0
-#: Distinct values from which a column that hardly repeats is taken for an identifier or a name.
+#: The share of distinct values from which strings are identifiers or names, hence text.
 _REPEATS = 0.9
 
 
@@ -35,9 +36,9 @@ def infer_types(
     """Return the semantic type of every column.
 
     Args:
-        table: The table; its declared types win.
-        visible: Mask of shape (rows,) of the rows that may be looked at; None for all.
-        known: For columns that become known later than their rows, the narrower mask of values that may be looked at.
+        table: The table; declared types are kept.
+        visible: Mask of the rows that may be used, shape (rows,); None for all.
+        known: Masked column -> mask of its values that may be used, shape (rows,).
 
     Returns:
         Column name -> type. Keys are KEY, the time column and the clocks TIMESTAMP.

@@ -1,7 +1,7 @@
-"""The manifest of a database: `database.yaml`, which declares keys, times, masks and tasks beside the data files.
+"""Parses manifests (`database.yaml`), which declare keys, times, masks and tasks of a database.
 
-The models here are the schema; `configs/database.schema.json` is generated from them. A manifest is text only:
-reading the files or the database it names is the work of `relselect.database.sources`.
+`configs/database.schema.json` is generated from the models here. The files or the database that a manifest names are
+read in `relselect.database.sources`.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class ForeignKeySpec(BaseModel):
 
 
 class TableSpec(BaseModel):
-    """One table: its file, key, time, references and what to do with single columns."""
+    """One table: its file, primary key, time, foreign keys, and the treatment of single columns."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -65,11 +65,11 @@ class TableSpec(BaseModel):
     )
     where: str | None = Field(
         default=None,
-        description="SQL predicate, in the database's dialect, on the rows that are read; only with `uri`, and trusted.",
+        description="SQL predicate, in the database's dialect, on the rows that are read; trusted. Only with `uri`.",
     )
     primary_key: str | list[str] | None = Field(
         default=None,
-        description="The column or columns that identify a row. With `uri`: left out, the database's own; null for none.",
+        description="The column or columns that identify a row; null for none. With `uri`, the database's own when left out.",
     )
     time: str | None = Field(
         default=None,
@@ -77,28 +77,28 @@ class TableSpec(BaseModel):
     )
     foreign_keys: list[ForeignKeySpec] = Field(
         default_factory=list,
-        description="References to other tables. With `uri`: left out, the database's own; [] for none.",
+        description="References to other tables; [] for none. With `uri`, the database's own when left out.",
     )
     types: dict[str, TypeName] = Field(
         default_factory=dict, description="Semantic types of columns where inference would be wrong."
     )
     drop: list[str] = Field(
-        default_factory=list, description="Columns that are never read, such as those that tell the future."
+        default_factory=list, description="Columns that are not read, such as those written after the row."
     )
     known_at: dict[str, list[str]] = Field(
         default_factory=dict,
-        description="Clock column to columns whose values are known only from that time on; a clock may mask itself.",
+        description="Clock column to columns whose values are known only from that time on; the clock itself is masked too.",
     )
 
 
 class Manifest(BaseModel):
-    """A database: where its files are, what its tables mean, and the tasks that come with it."""
+    """A database: the place of its files or tables, their declarations, and its tasks."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     name: str = Field(description="The name of the database.")
     description: str = Field(default="", description="What the database holds, in words.")
-    licence: str = Field(default="", description="Under what terms the data may be used.")
+    licence: str = Field(default="", description="The licence of the data.")
     source: str = Field(default="", description="Where the data come from.")
     root: str | None = Field(
         default=None,
@@ -108,7 +108,7 @@ class Manifest(BaseModel):
     uri: str | None = Field(
         default=None,
         description="The database to read instead of files: postgresql://${PGUSER}@host/db, sqlite:///file, "
-        "duckdb:///file. ${VARIABLE} is read from the environment each time; a password never stands here.",
+        "duckdb:///file. ${VARIABLE} is read from the environment; no password is allowed here.",
     )
     schemas: str | list[str] | None = Field(
         default=None,
@@ -139,7 +139,7 @@ def load_manifest(path: str | Path) -> Manifest:
 
     Raises:
         DataNotFound: There is no such file.
-        ConfigError: The file is no YAML mapping.
+        ConfigError: The file is not UTF-8, or no YAML mapping.
         SchemaError: With every entry that is unknown, missing or of the wrong kind.
     """
     path = Path(path)
@@ -165,7 +165,7 @@ def parse_manifest(data: Mapping[str, Any], where: str = "manifest") -> Manifest
 
     Args:
         data: The mapping, as YAML or JSON gives it.
-        where: What to call it in errors.
+        where: The name of the manifest in errors.
 
     Raises:
         SchemaError: With every entry that is unknown, missing or of the wrong kind.
@@ -204,7 +204,7 @@ def schema_of(specs: Mapping[str, TableSpec], name: str, columns: Mapping[str, s
 
 
 def resolve_root(manifest: Manifest, folder: Path) -> Path:
-    """Return the folder with the data of a manifest that stands in `folder`.
+    """Return the folder with the data of a manifest in `folder`.
 
     Raises:
         ConfigError: The root names another environment variable than RELSELECT_DATA.
@@ -242,7 +242,7 @@ def resolve_root(manifest: Manifest, folder: Path) -> Path:
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe YAML that refuses a key given twice, where plain YAML keeps the last one silently."""
+    """Safe YAML that refuses duplicate keys, of which plain YAML silently keeps the last."""
 
 
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:

@@ -1,7 +1,7 @@
 """A table without rows: columns with their types, keys, time and masks, as JSON and as text.
 
-The schema holds what is declared and stored; it neither checks the declarations (`Database` does) nor infers semantic
-types that nobody declared (`relselect.database.inference` does).
+The declarations are not checked (`Database` does that), and semantic types are not inferred
+(`relselect.database.inference` does that).
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ def column_types(schema: pa.Schema) -> dict[str, str]:
 
 
 def declared_types(types: Mapping[str, str]) -> dict[str, SemanticType]:
-    """Return declared semantic types given as text.
+    """Return semantic types from their names as text.
 
     Raises:
         ValueError: One of them is no semantic type.
@@ -144,7 +144,7 @@ def declared_types(types: Mapping[str, str]) -> dict[str, SemanticType]:
 
 
 def as_columns(columns: str | Iterable[str] | None) -> tuple[str, ...]:
-    """Return columns as a tuple, given as one name, several, or None for none.
+    """Return columns as a tuple, from one name, several names, or None for none.
 
     >>> as_columns("id"), as_columns(["year", "month"]), as_columns(None)
     (('id',), ('year', 'month'), ())

@@ -1,6 +1,6 @@
-"""What a manifest says about one task, as a strict pydantic model.
+"""The declaration of one task in a manifest, as a strict pydantic model.
 
-A spec is text: it names tables, columns and files but reads none of them. `Task.from_spec` turns it into a task.
+A declaration names tables, columns and files but reads none of them; `Task.from_spec` builds the task.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ __all__ = ["LabelFiles", "TaskSpec"]
 
 
 def _iso(value: Any) -> Any:
-    """YAML reads an unquoted 2005-01-01 as a date; keep it as text, so that a spec stays JSON."""
+    """Return a date as ISO text: YAML reads an unquoted 2005-01-01 as a date, and a declaration is JSON."""
     return value.isoformat() if isinstance(value, dt.date) else value
 
 
@@ -22,7 +22,7 @@ Moment = Annotated[str | int, BeforeValidator(_iso)]
 
 
 class LabelFiles(BaseModel):
-    """The label frames of the three splits, Parquet or CSV, relative to the data folder."""
+    """The label files of the three splits, Parquet or CSV, relative to the data folder."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -61,7 +61,8 @@ class TaskSpec(BaseModel):
         "Null: never, so there is no label history.",
     )
     known_at: str | None = Field(
-        default=None, description="Column of the frames that says when the label was known; goes before known_after."
+        default=None,
+        description="Column of the frames that says when the label was known; takes precedence over known_after.",
     )
     metric: str | None = Field(default=None, description="The metric; null for the default of the kind.")
     regime: Literal["rolling", "frozen"] = Field(
@@ -73,7 +74,7 @@ class TaskSpec(BaseModel):
         default=None, description="First moment of validation; from the frames when left out."
     )
     test_start: Moment | None = Field(default=None, description="First moment of test; from the frames when left out.")
-    files: LabelFiles | None = Field(default=None, description="Label frames that stand ready, one file per split.")
+    files: LabelFiles | None = Field(default=None, description="Label files, one per split.")
     folds: str | None = Field(default=None, description="One file with all label rows and a fold number in each.")
     fold_column: str | None = Field(default=None, description="The fold column of the folds file.")
     completes: str | None = Field(
@@ -107,8 +108,7 @@ class TaskSpec(BaseModel):
     sql: str | None = Field(default=None, description="How the label frames were made, for readers; never executed.")
     accept: dict[str, str] = Field(
         default_factory=dict,
-        description="Findings of the leak checks that are let stand: the check, or the check and its subject, to the "
-        "reason why.",
+        description="Accepted findings of the leak checks: the check, or the check and its subject, to the reason.",
     )
     quality: str | None = Field(default=None, description="A remark on how much signal the task has.")
 
@@ -127,9 +127,9 @@ class TaskSpec(BaseModel):
             "label": self.label is not None,
             "completes": self.completes is not None,
         }
-        given = [name for name, present in origins.items() if present]
-        if len(given) != 1:
-            named = " and ".join(given) or "none of them"
+        present = [name for name, used in origins.items() if used]
+        if len(present) != 1:
+            named = " and ".join(present) or "none of them"
             raise ValueError(
                 f"labels come from exactly one of files, folds, label (with population), completes; got {named}"
             )
@@ -148,7 +148,7 @@ class TaskSpec(BaseModel):
                 raise ValueError(f"{field} names {clash}, which are the key, the time or the target of the task")
         both = sorted(set(self.features) & set(self.drop_columns))
         if both:
-            raise ValueError(f"{both} stand in features and in drop_columns; keep each in one of them")
+            raise ValueError(f"{both} are in both features and drop_columns; keep each in one of them")
         return self
 
     @property

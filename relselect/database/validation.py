@@ -1,7 +1,7 @@
-"""Checks of a database's structure: all problems at once, each with its way out.
+"""Validates the structure of a database: keys, foreign keys, times, masks, declared types; all problems at once.
 
-What makes a database unusable is a problem. What can be lived with (null and dangling foreign keys, rows without a
-time) is counted by `Database.counts` and shown in the report.
+Null and dangling foreign keys and rows without a time are no problems; `Database.counts` counts them. Leaks are checked
+in `relselect.leaks`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _EXAMPLES = 3
 
 
 def find_problems(tables: list[Table]) -> list[SchemaProblem]:
-    """Return everything that keeps these tables from being a database; an empty list when nothing does."""
+    """Return every problem of the tables, each with its way out; an empty list for a valid database."""
     problems = list(_names(tables))
     by_name = {table.name: table for table in tables}
     for table in tables:
@@ -117,7 +117,7 @@ def _primary_key(table: Table) -> Iterable[SchemaProblem]:
 
 
 def _repeats(keys: pa.Array) -> bool:
-    """Return whether a key without nulls occurs twice; sorting integers is many times faster than hashing them."""
+    """Return whether a key without nulls occurs twice; integers are sorted, which is faster than hashing."""
     if not pa.types.is_integer(keys.type):
         return len(pc.unique(keys)) < len(keys)
     ordered = np.sort(keys.to_numpy())
@@ -174,7 +174,7 @@ def _range(table: Table, column: str) -> Iterable[SchemaProblem]:
 
 
 def _largest(dtype: pa.DataType) -> int:
-    """Return the largest value a time may have: 100,000 years, or what 64 bits hold beside the marks of the clock."""
+    """Return the largest allowed time: 100,000 years, or 64 bits less the reserved values of `clock`."""
     if pa.types.is_integer(dtype):
         return 2**63 - 3
     unit = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[dtype.unit] if pa.types.is_timestamp(dtype) else 0
@@ -243,62 +243,39 @@ def _foreign_key(
     table: Table, key: ForeignKey, tables: Mapping[str, Table], usable: Mapping[str, Table]
 ) -> list[SchemaProblem]:
     parent = tables.get(key.table)
-    if parent is None:
-        return [
-            SchemaProblem(
-                table.name,
-                key.name,
-                key.table,
-                "refers to a table that does not exist",
-                f"Use one of: {', '.join(sorted(tables))}",
-            )
-        ]
-    if not parent.primary_key:
-        return [
-            SchemaProblem(
-                table.name,
-                key.name,
-                key.table,
-                "refers to a table without a primary key",
-                f"Declare the primary key of {key.table}",
-            )
-        ]
-    if key.ref_columns and set(key.ref_columns) != set(parent.primary_key):
-        return [
-            SchemaProblem(
-                table.name,
-                key.name,
-                "+".join(key.ref_columns),
-                f"must refer to the primary key of {key.table}",
-                f"Refer to {'+'.join(parent.primary_key)}",
-            )
-        ]
-    if len(key.columns) != len(parent.primary_key):
-        return [
-            SchemaProblem(
-                table.name,
-                key.name,
-                f"{len(key.columns)} columns",
-                f"the primary key of {key.table} has {len(parent.primary_key)}",
-                f"Name one column for each of {'+'.join(parent.primary_key)}, in that order",
-            )
-        ]
-    if key.table not in usable:
+    found = _unresolved(key, parent, tables)
+    if found is not None:
+        return [SchemaProblem(table.name, key.name, *found)]
+    if parent is None or key.table not in usable:
         return []
-    problems = []
-    for column, ref in zip(key.columns, key.ref_columns or parent.primary_key, strict=True):
-        mine, theirs = _family(table.data[column].type), _family(parent.data[ref].type)
-        if mine != theirs and "null" not in (mine, theirs):
-            problems.append(
-                SchemaProblem(
-                    table.name,
-                    column,
-                    f"{mine} against {theirs} in {key.table}.{ref}",
-                    "a foreign key has the type of the key it refers to",
-                    "Convert one of the two columns",
-                )
-            )
-    return problems
+    columns = zip(key.columns, key.ref_columns or parent.primary_key, strict=True)
+    pairs = [(own, ref, _family(table.data[own].type), _family(parent.data[ref].type)) for own, ref in columns]
+    return [
+        SchemaProblem(
+            table.name,
+            own,
+            f"{mine} against {theirs} in {key.table}.{ref}",
+            "a foreign key has the type of the key it refers to",
+            "Convert one of the two columns",
+        )
+        for own, ref, mine, theirs in pairs
+        if mine != theirs and "null" not in (mine, theirs)
+    ]
+
+
+def _unresolved(key: ForeignKey, parent: Table | None, tables: Mapping[str, Table]) -> tuple[str, str, str] | None:
+    """Return value, rule and way out of a foreign key that refers to no primary key; None if it does."""
+    if parent is None:
+        return key.table, "refers to a table that does not exist", f"Use one of: {', '.join(sorted(tables))}"
+    if not parent.primary_key:
+        return key.table, "refers to a table without a primary key", f"Declare the primary key of {key.table}"
+    primary = "+".join(parent.primary_key)
+    if key.ref_columns and set(key.ref_columns) != set(parent.primary_key):
+        return "+".join(key.ref_columns), f"must refer to the primary key of {key.table}", f"Refer to {primary}"
+    if len(key.columns) != len(parent.primary_key):
+        rule = f"the primary key of {key.table} has {len(parent.primary_key)}"
+        return f"{len(key.columns)} columns", rule, f"Name one column for each of {primary}, in that order"
+    return None
 
 
 def _family(dtype: pa.DataType) -> str:

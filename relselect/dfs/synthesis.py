@@ -1,8 +1,8 @@
-"""Feature synthesis as a table: the features of a task's rows, by themselves, for any model.
+"""Feature synthesis as a table: the features of a task's rows as Arrow, for any model.
 
-`features()` plans (or takes a plan), computes, and returns Arrow: the entity's key, the cutoff, the label where it is known,
-and one column per feature. Nothing is fitted to the rows asked about: categories are text, missing values are null, so the
-same plan on fresh data gives the same columns, in the same order, of the same types.
+`features()` makes or takes a plan, computes it, and returns the entity's key, the cutoff, the label where it is known, and one
+column per feature. Nothing is fitted to the rows: categories are text and missing values are null, so the same plan on fresh
+data gives the same columns, in the same order, of the same types. No model is trained here.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ Engine = Literal["prefix", "sql", "featuretools"]
 
 #: Size of a block's matrix where the result goes to a file and no memory limit is given.
 _BLOCK = 256_000_000
-#: A block is held as a matrix and as Arrow, with some room between.
+#: Copies of a block in memory: as a matrix, as Arrow, and some room.
 _COPIES = 3
 #: Seconds between two progress events.
 _EVERY = 0.2
@@ -89,7 +89,7 @@ def features(
     out: str | Path | None = None,
     on_event: Emit | None = None,
 ) -> Features:
-    """Compute features of a task's rows: those of a split, of given rows, or of everybody asked about at a date.
+    """Compute features of a task's rows: of a split, of given rows, or of the task's population at a date.
 
     Args:
         database: The database, the one the task was made for or a newer one.
@@ -99,26 +99,26 @@ def features(
         max_features: Features at most, for the default plan.
         windows: Window lengths such as "60d" (units in integer-time databases), for the default plan; None to choose
             them from the data.
-        rich: Whether the default plan also offers medians, quantiles, skewness, trends, entropies, times between rows, and
+        rich: Whether the default plan also includes medians, quantiles, skewness, trends, entropies, times between rows, and
             aggregates of rows under a condition.
         split: "train", "val" or "test"; None for all labelled rows, with their split in a column of that name.
         rows: A frame (pandas, Polars or Arrow) with the entity's key columns, the column `cutoff` (unless the task is
-            static) and the task's declared features. The task's target is handed on if it is there.
-        at: A date: everybody that the task's population query finds then.
-        engine: "prefix" (fastest), "sql" (DuckDB under the memory limit, spilling to disk) or "featuretools" (slow; what
-            it cannot say comes from "prefix").
+            static) and the task's declared features. The task's target is returned if the frame has it.
+        at: A date: the rows that the task's population query returns then.
+        engine: "prefix" (fastest), "sql" (DuckDB under the memory limit, spilling to disk) or "featuretools" (slow; features
+            that it cannot express are computed by "prefix").
         primitives: featuretools primitives of your own; their features are appended, computed by featuretools.
         memory_limit: Bytes, or text such as "2GB". The matrix must fit into it; with `out`, rows are computed in blocks
             that do, and the rest of the limit is DuckDB's where it is the engine.
-        out: A Parquet file that the result is written to, block by block; it appears only when it is whole.
+        out: A Parquet file that the result is written to, block by block; it appears only when it is complete.
         on_event: Called with every event.
 
     Returns:
         The features and the plan.
 
     Raises:
-        PlanError: The plan reads what the database lacks; all of it is named.
-        TaskError: More than one of `split`, `rows` and `at`, or something that they need is missing.
+        PlanError: The plan reads tables, keys or columns that the database lacks; all are named.
+        TaskError: More than one of `split`, `rows` and `at` is given, or something that they need is missing.
         ConfigError: An option is not understood, or the result does not fit into the memory limit.
     """
     if engine not in get_args(Engine):
@@ -127,11 +127,11 @@ def features(
     limit = None if memory_limit is None else parse_bytes(memory_limit, "memory_limit")
     given = _read(plan)
     problem = _problem(database, task, given, fresh=rows is not None or at is not None)
-    asked = _asked(problem, split=split, rows=rows, at=at)
+    asked = _task_rows(problem, split=split, rows=rows, at=at)
     begun = time.monotonic()
     emit(StageStarted("features"))
-    used = _planned(problem, given, depth, max_features, windows, rich)
-    work = _Work(
+    used = _bound_or_default(problem, given, depth, max_features, windows, rich)
+    blocks = _Blocks(
         problem,
         used,
         asked,
@@ -140,7 +140,7 @@ def features(
         limit=limit,
         emit=emit,
     )
-    result = _in_memory(work) if out is None else _to_file(work, Path(out))
+    result = _in_memory(blocks) if out is None else _to_file(blocks, Path(out))
     emit(StageFinished("features", time.monotonic() - begun, f"{len(asked.rows):,} rows, {len(used)} features"))
     return result
 
@@ -158,18 +158,18 @@ def make_plan(
     """Return the plan that `features` would compute, without computing it; arguments as there.
 
     Raises:
-        PlanError: The given plan reads what the database lacks; all of it is named.
+        PlanError: The given plan reads tables, keys or columns that the database lacks; all are named.
         ConfigError: An option is not understood.
     """
     given = _read(plan)
-    return _planned(_problem(database, task, given, fresh=False), given, depth, max_features, windows, rich)
+    return _bound_or_default(_problem(database, task, given, fresh=False), given, depth, max_features, windows, rich)
 
 
 def _read(plan: Plan | str | Path | None) -> Plan | None:
     return Plan.load(plan) if isinstance(plan, str | Path) else plan
 
 
-def _planned(
+def _bound_or_default(
     problem: Problem, given: Plan | None, depth: int, cap: int, windows: Sequence[int | str] | None, rich: bool
 ) -> Plan:
     if given is not None:
@@ -178,8 +178,8 @@ def _planned(
 
 
 @dataclass(frozen=True)
-class _Asked:
-    """Rows with the columns that name them, n rows each."""
+class _TaskRows:
+    """Task rows, and the columns of the result before the features, n rows each."""
 
     rows: Rows
     lead: pa.Table
@@ -187,23 +187,23 @@ class _Asked:
 
 def _problem(database: Database, task: Task, plan: Plan | None, *, fresh: bool) -> Problem:
     asked = task.with_later_labels(database) if fresh else task
-    # A plan says itself how columns are read.
+    # The plan's features hold the types of their columns; none is inferred.
     types: Types | None = None if plan is None else {name: {} for name in database.tables}
     return Problem(database, asked, types=types)
 
 
-def _asked(problem: Problem, *, split: str | None, rows: Any, at: object) -> _Asked:
+def _task_rows(problem: Problem, *, split: str | None, rows: Any, at: object) -> _TaskRows:
     given = [name for name, value in (("split", split), ("rows", rows), ("at", at)) if value is not None]
     if len(given) > 1:
         raise TaskError("features", given, "needs at most one of split, rows and at", "Leave out the others")
     if at is not None:
         bound, keys = problem.at(at)
-        return _Asked(bound.unlabelled(), _lead(problem, bound, keys))
+        return _TaskRows(bound.unlabelled(), _lead(problem, bound, keys))
     if rows is not None:
         bound, keys, frame = bind_frame(problem, rows)
         target = problem.task.target
         label = frame[target] if target in frame.column_names else None
-        return _Asked(bound, _lead(problem, bound, keys, label))
+        return _TaskRows(bound, _lead(problem, bound, keys, label))
     if split is not None and split not in problem.task.splits:
         known = ", ".join(problem.task.splits)
         raise TaskError("split", split, f"the task has {known}", f"Use one of: {known}")
@@ -213,17 +213,17 @@ def _asked(problem: Problem, *, split: str | None, rows: Any, at: object) -> _As
     if split is None:
         names = np.repeat(chosen, [len(part.rows) for part in parts])
         lead = lead.append_column("split", pa.array(names, pa.string()))
-    return _Asked(Rows.concat([part.rows for part in parts]), lead)
+    return _TaskRows(Rows.concat([part.rows for part in parts]), lead)
 
 
-def _of_split(problem: Problem, split: Any) -> _Asked:
+def _of_split(problem: Problem, split: Any) -> _TaskRows:
     task, rows = problem.task, problem.rows(split)
     label = as_label_values(task.splits[split].label, task.kind, task.classes)
-    return _Asked(rows.unlabelled(), _lead(problem, rows, task.splits[split].keys, label))
+    return _TaskRows(rows.unlabelled(), _lead(problem, rows, task.splits[split].keys, label))
 
 
 def _lead(problem: Problem, rows: Rows, keys: pa.Table, label: Any = None) -> pa.Table:
-    """Return the columns before the features: keys, cutoff, label; a key of another's name goes by its table."""
+    """Return the columns before the features: keys, cutoff, label; a key with the name of another is called `table.name`."""
     task = problem.task
     fixed = {"cutoff", "split", task.target}
     columns = {f"{task.entity}.{name}" if name in fixed else name: _plain(keys[name]) for name in keys.column_names}
@@ -236,7 +236,7 @@ def _lead(problem: Problem, rows: Rows, keys: pa.Table, label: Any = None) -> pa
 
 
 def _together(parts: list[pa.Table]) -> pa.Table:
-    """Put the splits together; keys that are numbers here and text there become text."""
+    """Concatenate the splits; keys that are numbers in one and text in another become text."""
     try:
         return pa.concat_tables(parts, promote_options="permissive")
     except pa.ArrowException:
@@ -253,14 +253,14 @@ _Compute = Callable[[Rows, Vocabulary, Callable[[int, int], None]], "FeatureMatr
 _Custom = Callable[[Rows], pa.Table]
 
 
-class _Work:
-    """Computes blocks of rows as Arrow tables."""
+class _Blocks:
+    """Computes blocks of rows as Arrow tables, and emits the progress."""
 
     def __init__(
         self,
         problem: Problem,
         plan: Plan,
-        asked: _Asked,
+        asked: _TaskRows,
         *,
         compute: _Compute,
         custom: _Custom | None,
@@ -269,9 +269,9 @@ class _Work:
     ) -> None:
         self.plan, self.asked, self.limit, self.emit = plan, asked, limit, emit
         self.compute, self.custom = compute, custom
-        self.vocabulary = _complete(problem, plan, asked.rows)
+        self.vocabulary = _all_values(problem, plan, asked.rows)
         self._words = {source: pa.array(words, pa.string()) for source, words in self.vocabulary.words.items()}
-        self._begun = self._told = time.monotonic()
+        self._begun = self._reported = time.monotonic()
 
     def __len__(self) -> int:
         return len(self.asked.rows)
@@ -285,7 +285,7 @@ class _Work:
         """Return rows `start` to `stop` with their features."""
 
         def progress(done: int, cells: int) -> None:
-            self._tell(start * len(self.plan) + done * (stop - start) * len(self.plan) // max(1, cells))
+            self._report(start * len(self.plan) + done * (stop - start) * len(self.plan) // max(1, cells))
 
         rows = self.asked.rows.take(slice(start, stop))
         table = self._with_features(
@@ -293,7 +293,7 @@ class _Work:
         )
         if self.custom is not None:
             table = _beside(table, self.custom(rows), self.plan.entity)
-        self._tell(stop * len(self.plan), last=stop == len(self))
+        self._report(stop * len(self.plan), last=stop == len(self))
         return table
 
     def _with_features(self, lead: pa.Table, matrix: FeatureMatrix) -> pa.Table:
@@ -306,15 +306,15 @@ class _Work:
                 columns[feature.name] = _numbers(values)
         return _beside(lead, pa.table(columns), self.plan.entity)
 
-    def _tell(self, done: int, *, last: bool = False) -> None:
+    def _report(self, done: int, *, last: bool = False) -> None:
         now = time.monotonic()
-        if last or now - self._told >= _EVERY:
-            self._told = now
+        if last or now - self._reported >= _EVERY:
+            self._reported = now
             self.emit(FeatureProgress(done, len(self) * len(self.plan), now - self._begun))
 
 
 def _engine(problem: Problem, plan: Plan, engine: Engine, limit: int | None, emit: Emit) -> _Compute:
-    """Return what computes the plan's features of rows."""
+    """Return the function that computes the plan's features with an engine."""
     if engine == "sql":
         from relselect.dfs.sql.compute import compute_sql
 
@@ -331,15 +331,15 @@ def _by_featuretools(
 ) -> FeatureMatrix:
     from relselect.dfs.featuretools.engine import compute_plan
 
-    matrix, said = compute_plan(problem, plan, rows, vocabulary)
-    if len(said) < len(plan):
-        rest = f"{len(plan) - len(said)} of {len(plan)} features cannot be said in featuretools"
+    matrix, computed = compute_plan(problem, plan, rows, vocabulary)
+    if len(computed) < len(plan):
+        rest = f"{len(plan) - len(computed)} of {len(plan)} features cannot be expressed in featuretools"
         emit(Notice("featuretools", f"{rest}; the prefix engine computed them."))
     return matrix
 
 
 def _custom(problem: Problem, primitives: Sequence[Any], depth: int, emit: Emit) -> _Custom | None:
-    """Return what computes features of the user's own primitives, None if there are none."""
+    """Return the function that computes features of the user's own primitives, None if there are none."""
     if not primitives:
         return None
     from featuretools.feature_base import DirectFeature, IdentityFeature
@@ -357,8 +357,8 @@ def _custom(problem: Problem, primitives: Sequence[Any], depth: int, emit: Emit)
     return lambda rows: compute_featuretools(problem, definitions, rows)
 
 
-def _complete(problem: Problem, plan: Plan, rows: Rows) -> Vocabulary:
-    """Return every value of the columns that features hand on as categories: nothing is left out, nothing is fitted."""
+def _all_values(problem: Problem, plan: Plan, rows: Rows) -> Vocabulary:
+    """Return the vocabulary with all values of the columns that features return as categories; nothing is fitted."""
     words: dict[tuple[str, str], tuple[str, ...]] = {}
     for table, column in sorted({feature.source(plan.entity) for feature in plan if feature.categorical}):
         if table:
@@ -371,7 +371,7 @@ def _complete(problem: Problem, plan: Plan, rows: Rows) -> Vocabulary:
 
 
 def _beside(lead: pa.Table, columns: pa.Table, entity: str) -> pa.Table:
-    """Return tables side by side; a column of another's name goes by its table."""
+    """Return tables side by side; a feature with the name of a leading column is called `table.name`."""
     taken = set(lead.column_names)
     found = {name: lead[name] for name in lead.column_names}
     found.update({f"{entity}.{name}" if name in taken else name: columns[name] for name in columns.column_names})
@@ -390,22 +390,22 @@ def _texts(codes: NDArray[np.float64], words: pa.Array) -> pa.Array:
     return words.take(pa.array(np.where(missing, 0, codes).astype(np.int64), mask=missing))
 
 
-def _in_memory(work: _Work) -> Features:
-    size = work.width * len(work)
-    if work.limit is not None and size > work.limit:
-        rule = f"is less than the {size:,} bytes of {len(work):,} rows with {len(work.plan)} features"
-        raise ConfigError("memory_limit", work.limit, rule, "Write to a file with out=, or ask for fewer features")
-    return Features(work.block(0, len(work)), work.plan)
+def _in_memory(blocks: _Blocks) -> Features:
+    size = blocks.width * len(blocks)
+    if blocks.limit is not None and size > blocks.limit:
+        rule = f"is less than the {size:,} bytes of {len(blocks):,} rows with {len(blocks.plan)} features"
+        raise ConfigError("memory_limit", blocks.limit, rule, "Write to a file with out=, or ask for fewer features")
+    return Features(blocks.block(0, len(blocks)), blocks.plan)
 
 
-def _to_file(work: _Work, path: Path) -> Features:
+def _to_file(blocks: _Blocks, path: Path) -> Features:
     if path.suffix.lower() != ".parquet":
         raise ConfigError("out", str(path), "must end in .parquet", "Write e.g. out='features.parquet'")
-    step = max(1, (work.limit or _BLOCK * _COPIES) // _COPIES // work.width)
+    step = max(1, (blocks.limit or _BLOCK * _COPIES) // _COPIES // blocks.width)
     with unwritable("out", path, "Give another file"), replacing(path) as draft:
-        first = work.block(0, min(step, len(work)))
+        first = blocks.block(0, min(step, len(blocks)))
         with pq.ParquetWriter(draft, first.schema) as writer:
             writer.write_table(first)
-            for start in range(step, len(work), step):
-                writer.write_table(work.block(start, min(start + step, len(work))))
-    return Features(None, work.plan, path)
+            for start in range(step, len(blocks), step):
+                writer.write_table(blocks.block(start, min(start + step, len(blocks))))
+    return Features(None, blocks.plan, path)

@@ -6,7 +6,6 @@ With `--json` a command writes exactly one JSON object to standard output. While
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
@@ -17,6 +16,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from relselect.errors import BudgetError, RelSelectError, SchemaError, SchemaProblem, UserError
+from relselect.serialization import dump_document
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -130,9 +130,7 @@ class Session:
 
 
 def _write_json(result: Mapping[str, Any]) -> None:
-    from relselect.serialization import plain
-
-    print(json.dumps(plain(result), indent=2, ensure_ascii=False, allow_nan=False))  # noqa: T201
+    print(dump_document(result, sort_keys=False), end="")  # noqa: T201
 
 
 def _console(stream: Any) -> Console:

@@ -13,7 +13,7 @@ millions of (row, asof) pairs at once; `tests/problem/test_visibility.py` compar
 * `dfs.prefix.index.Index.spans` and `dfs.plan.windows`: ranges of rows by (key, time);
 * `dfs.sql`: the condition as SQL; `dfs.featuretools`: time indexes (compared in `tests/dfs`);
 * `rdl.graph.adjacency`: ranks of times in parent and child relations;
-* `profile.reach.Adjacency`, `profile.view.History` and `families.constants.history`: ranges by (entity, time).
+* `profile.walker.Adjacency`, `profile.view.History` and `families.constants.history`: ranges by (entity, time).
 
 Two places in layers that this module may import cut whole tables at one `asof`, and are compared as well:
 `Database.censored` and the views of `tasks.sessions`. Which `asof` a task row has is decided in `tasks.regimes`.

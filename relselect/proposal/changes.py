@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from relselect.database.clock import ticks_of
 from relselect.database.columns import as_numpy
-from relselect.proposal.facts import ColumnFacts, TableFacts
+from relselect.proposal.facts import ColumnFacts, InspectedTable
 from relselect.proposal.names import stem_of, table_words, words_of
 from relselect.proposal.proposed_line import ProposedLine
 from relselect.proposal.times import mostly_after
@@ -25,7 +25,7 @@ _SLIP = 0.005
 _FEW = 20
 
 
-def unusable(table: TableFacts) -> Iterator[ProposedLine]:
+def unusable(table: InspectedTable) -> Iterator[ProposedLine]:
     """Yield drops of secrets, of update times and of columns without values.
 
     Args:
@@ -37,12 +37,12 @@ def unusable(table: TableFacts) -> Iterator[ProposedLine]:
         if words & SECRETS and column.kind in ("text", "other"):
             yield _drop(column, 0.95, "is a secret by its name", {})
         elif is_update(column.name):
-            yield _drop(column, 0.85, "is written again whenever the row changes", evidence)
+            yield _drop(column, 0.85, "is updated whenever the row changes", evidence)
         elif column.rows > 0 and column.present == 0:
             yield _drop(column, 0.9, "never has a value", evidence)
 
 
-def clocks(table: TableFacts, time: str | None, taken: set[str]) -> Iterator[ProposedLine]:
+def clocks(table: InspectedTable, time: str | None, taken: set[str]) -> Iterator[ProposedLine]:
     """Yield clocks (times later than the row's own) with the columns that they mask, and drops of other later times.
 
     A column is masked by a clock if it is NULL exactly where the clock is, or if its values in those rows do not occur in
@@ -69,7 +69,7 @@ def clocks(table: TableFacts, time: str | None, taken: set[str]) -> Iterator[Pro
         later = "" if time is None else f" never before {time}"
         if masked_here:
             masked.update(masked_here)
-            why = f"comes{later or ' later'} and is missing where they are: they are known only from then on"
+            why = f"comes{later or ' later'} and is missing in the same rows: they are known only from then on"
             yield ProposedLine(table.name, (clock.name,), "known_at", ", ".join(masked_here), 0.85, why, evidence)
         else:
             missing = f", missing in {clock.null_share:.0%} of the rows" if clock.nulls else ""
@@ -77,7 +77,7 @@ def clocks(table: TableFacts, time: str | None, taken: set[str]) -> Iterator[Pro
             yield _drop(clock, 0.75 if clock.nulls else 0.6, why, evidence)
 
 
-def _comes_later(clock: ColumnFacts, table: TableFacts, time: str | None) -> bool:
+def _comes_later(clock: ColumnFacts, table: InspectedTable, time: str | None) -> bool:
     named = bool(set(words_of(clock.name)) & END)
     if time is None or table.columns[time].kind != "time":
         return named
@@ -103,7 +103,7 @@ def _is_masked(column: ColumnFacts, clock: ColumnFacts) -> bool:
     return bool(before) and bool(after) and not before & after
 
 
-def states(table: TableFacts, taken: set[str]) -> Iterator[ProposedLine]:
+def states(table: InspectedTable, taken: set[str]) -> Iterator[ProposedLine]:
     """Yield drops of columns that hold a current state, by their names.
 
     Args:
@@ -113,12 +113,12 @@ def states(table: TableFacts, taken: set[str]) -> Iterator[ProposedLine]:
     for column in table.columns.values():
         named = set(words_of(column.name)) & STATES and stem_of(column.name)[1] != "id"
         if named and column.name not in taken and column.kind != "time" and 2 <= column.distinct <= _FEW:
-            why = "is named like a state that is overwritten; it holds today's, for rows of any date"
+            why = "is named like a state that is overwritten; it holds the current one, for rows of any date"
             yield _drop(column, 0.6, why, {"distinct": column.distinct})
 
 
 def tallies(
-    table: TableFacts, key: str, time: str | None, children: list[tuple[TableFacts, str, str]], taken: set[str]
+    table: InspectedTable, key: str, time: str | None, children: list[tuple[InspectedTable, str, str]], taken: set[str]
 ) -> Iterator[ProposedLine]:
     """Yield drops of columns that count rows of other tables, which keep arriving later.
 
@@ -143,10 +143,10 @@ def tallies(
             yield _drop(column, 0.9, why, {"equal": equal[0]})
         elif words & TALLIES and (related or words & (TALLIES - {"count"})) and children:
             about = f" rows of {related[0]}" if related else ""
-            yield _drop(column, 0.65, f"is named like a count{about} that goes on", {"equal": equal[0]})
+            yield _drop(column, 0.65, f"is named like a count{about} that keeps growing", {"equal": equal[0]})
 
 
-def _equal(column: ColumnFacts, table: TableFacts, key: str, child: TableFacts, reference: str) -> float:
+def _equal(column: ColumnFacts, table: InspectedTable, key: str, child: InspectedTable, reference: str) -> float:
     """Return the share of rows, of those with a count or children, whose count is the number of their children."""
     keys = table.columns[key]
     if keys.kind != child.columns[reference].kind:

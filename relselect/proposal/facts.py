@@ -20,7 +20,7 @@ from relselect.database.sources.catalog import Catalog, CatalogTable
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["ColumnFacts", "Facts", "Kind", "TableFacts", "facts_of"]
+__all__ = ["ColumnFacts", "Facts", "Kind", "InspectedTable", "facts_of"]
 
 Kind = Literal["integer", "number", "text", "time", "boolean", "other"]
 
@@ -152,8 +152,8 @@ def _all_whole(values: pa.ChunkedArray) -> bool:
 
 
 @dataclass(frozen=True, eq=False)
-class TableFacts:
-    """A table: its columns in order, its rows, and its catalog entry.
+class InspectedTable:
+    """A table that proposals are made for: its columns in order, its rows, and its catalog entry.
 
     Attributes:
         name: Its name.
@@ -185,7 +185,7 @@ class Facts:
     """
 
     name: str
-    tables: Mapping[str, TableFacts]
+    tables: Mapping[str, InspectedTable]
     notes: tuple[str, ...] = ()
     cache: dict[Any, Any] = field(default_factory=dict, repr=False)
 
@@ -203,7 +203,7 @@ def facts_of(
     """
     entries = {} if catalog is None else catalog.tables
     made = {
-        table: TableFacts(
+        table: InspectedTable(
             table,
             data,
             {column: ColumnFacts(table, column, place, data[column]) for place, column in enumerate(data.column_names)},

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from relselect.proposal.containment import contained
-from relselect.proposal.facts import ColumnFacts, Facts, TableFacts
+from relselect.proposal.facts import ColumnFacts, Facts, InspectedTable
 from relselect.proposal.names import ID_WORDS, is_generic, stem_of, table_words, words_of
 from relselect.proposal.overrides import Overrides
 from relselect.proposal.proposed_line import DECLARED, GIVEN, ProposedLine
@@ -46,12 +46,12 @@ def propose_keys(facts: Facts, overrides: dict[str, Overrides]) -> dict[str, Pro
     return found
 
 
-def _declared(table: TableFacts, override: Overrides) -> bool:
+def _declared(table: InspectedTable, override: Overrides) -> bool:
     key = table.entry.primary_key
     return bool(key) and set(key) <= set(table.columns) and not set(key) & set(override.drop)
 
 
-def _candidates(table: TableFacts, facts: Facts, override: Overrides) -> Iterator[ProposedLine]:
+def _candidates(table: InspectedTable, facts: Facts, override: Overrides) -> Iterator[ProposedLine]:
     referring = {column for key in table.entry.foreign_keys for column in key.columns}
     for column in table.columns.values():
         if column.name in {*override.drop, *referring} or column.kind not in ("integer", "text"):
@@ -80,19 +80,19 @@ def _with_use(column: ColumnFacts, facts: Facts, score: float, why: str) -> tupl
     return score, why
 
 
-def _with_uniqueness(column: ColumnFacts, table: TableFacts, score: float, why: str) -> tuple[float, str]:
+def _with_uniqueness(column: ColumnFacts, table: InspectedTable, score: float, why: str) -> tuple[float, str]:
     if (column.name,) in table.entry.unique_keys and column.name not in table.entry.nullable:
         return max(score, 0.95), f"{why}; is declared unique and never missing"
     few = 0.9 if column.rows < 10 else 1.0
     return score * few, f"{why}; is unique and never missing"
 
 
-def _score(column: ColumnFacts, table: TableFacts, facts: Facts) -> tuple[float, str]:
+def _score(column: ColumnFacts, table: InspectedTable, facts: Facts) -> tuple[float, str]:
     """Return how well name and position of a column fit a key, from 0 to 1, and the reason."""
     stem, sign = stem_of(column.name)
     own = table_words(table.name)
     if is_generic(column.name) and set(words_of(column.name)) & ID_WORDS:
-        return 0.98, "is called as keys are"
+        return 0.98, "has a usual name of a key"
     if stem == own or "".join(stem) == "".join(own):
         return {"id": 0.97, "code": 0.85, "": 0.9}[sign], "is named after the table"
     other = _named_after_another(column.name, table, facts)
@@ -123,14 +123,14 @@ def _kin(stem: tuple[str, ...], own: tuple[str, ...]) -> bool:
     return any(one == other or (len(one) > 3 and other.startswith(one[:5])) for one, other in pairs)
 
 
-def _named_after_another(column: str, table: TableFacts, facts: Facts) -> str | None:
+def _named_after_another(column: str, table: InspectedTable, facts: Facts) -> str | None:
     stem, sign = stem_of(column)
     if sign != "id" or not stem:
         return None
     return next((other for other in facts.tables if other != table.name and table_words(other) == stem), None)
 
 
-def _is_bridge(table: TableFacts, facts: Facts) -> bool:
+def _is_bridge(table: InspectedTable, facts: Facts) -> bool:
     """Whether a table mainly joins others: at least two columns are named after others, and at most one is its own."""
     others = [_named_after_another(column, table, facts) for column in table.columns]
     named = {other for other in others if other is not None}

@@ -15,7 +15,7 @@ import yaml
 
 from relselect.database.sources.uri import HIDDEN
 from relselect.database.task_spec import TaskSpec
-from relselect.proposal.facts import Facts, TableFacts
+from relselect.proposal.facts import Facts, InspectedTable
 from relselect.proposal.proposed_line import ProposedLine
 from relselect.proposal.reading import Origin
 
@@ -83,7 +83,7 @@ def _origin(origin: Origin, folder: Path) -> list[str]:
     return lines + ([f"schema: {_flow(origin.schema)}"] if origin.schema else [])
 
 
-def _table(table: TableFacts, lines: Sequence[ProposedLine]) -> Iterator[str]:
+def _table(table: InspectedTable, lines: Sequence[ProposedLine]) -> Iterator[str]:
     yield f"  {_scalar(table.name)}:"
     if table.entry.comment:
         yield f"    description: {_scalar(table.entry.comment)}"

@@ -125,7 +125,7 @@ def match_names(column: str, table: str, key: str, own: bool = False) -> NameMat
         column: The column that may refer.
         table: The table that it may refer to.
         key: That table's key column.
-        own: Whether the column stands in that table itself.
+        own: Whether the column is in that table itself.
 
     >>> match_names("OwnerUserId", "users", "Id")
     NameMatch(score=0.9, why="is named after users, as 'owner'")

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from relselect.database.table import SemanticType
 from relselect.errors import SchemaError, SchemaProblem
-from relselect.proposal.facts import Facts, TableFacts
+from relselect.proposal.facts import Facts, InspectedTable
 
 __all__ = ["Overrides", "read_overrides"]
 
@@ -122,7 +122,7 @@ class _Parser:
         if key and self._of(self.facts.tables[parent]).key is None:
             self._of(self.facts.tables[parent]).key = self._columns(line, self.facts.tables[parent], key)
 
-    def _setting(self, line: str, table: TableFacts, part: str) -> None:
+    def _setting(self, line: str, table: InspectedTable, part: str) -> None:
         word, equals, value = (piece.strip() for piece in part.partition("="))
         override = self._of(table)
         if not equals:
@@ -145,28 +145,28 @@ class _Parser:
         else:
             self._type(line, table, word.removeprefix("type."), value)
 
-    def _type(self, line: str, table: TableFacts, column: str, value: str) -> None:
+    def _type(self, line: str, table: InspectedTable, column: str, value: str) -> None:
         found = self._columns(line, table, column)
         if value not in _TYPES:
             self._wrong(line, table.name, f"'{value}' is no semantic type", f"Use one of: {', '.join(_TYPES)}")
         elif found:
             self._of(table).types[found[0]] = value
 
-    def _of(self, table: TableFacts) -> Overrides:
+    def _of(self, table: InspectedTable) -> Overrides:
         return self.overrides.setdefault(table.name, Overrides())
 
     @property
     def _longest_first(self) -> list[str]:
         return sorted(self.facts.tables, key=len, reverse=True)
 
-    def _table(self, line: str, name: str) -> TableFacts | None:
+    def _table(self, line: str, name: str) -> InspectedTable | None:
         name = name.strip()
         if name not in self.facts.tables:
             shown = ", ".join(list(self.facts.tables)[:12])
             self._wrong(line, name, "is no table", f"Use one of: {shown}")
         return self.facts.tables.get(name)
 
-    def _columns(self, line: str, table: TableFacts, text: str) -> tuple[str, ...]:
+    def _columns(self, line: str, table: InspectedTable, text: str) -> tuple[str, ...]:
         if text.strip() in table.columns:
             return (text.strip(),)
         found = tuple(part.strip() for part in text.split("+"))

@@ -15,7 +15,7 @@ from relselect.database.manifest import ForeignKeySpec, TableSpec, schema_of
 from relselect.database.schema import column_types
 from relselect.database.table import Table
 from relselect.proposal.changes import clocks, states, tallies, unusable
-from relselect.proposal.facts import Facts, TableFacts
+from relselect.proposal.facts import Facts, InspectedTable
 from relselect.proposal.keys import propose_keys
 from relselect.proposal.manifest_text import manifest_text
 from relselect.proposal.overrides import Overrides, read_overrides
@@ -188,7 +188,7 @@ class _Proposer:
         return {column for each in self.found[table] if each.what == what for column in each.columns}
 
     def _tallies(
-        self, table: TableFacts, keys: Mapping[str, ProposedLine], times: Mapping[str, ProposedLine]
+        self, table: InspectedTable, keys: Mapping[str, ProposedLine], times: Mapping[str, ProposedLine]
     ) -> Iterator[ProposedLine]:
         key = keys.get(table.name)
         if key is None or len(key.columns) != 1:
@@ -212,7 +212,7 @@ class _Proposer:
             if name not in times and parents and self._override(name).time is None:
                 key = parents[0]
                 why = (
-                    f"has no time, so its rows are seen always, though {key.value} has one: "
+                    f"has no time, so its rows are always visible, though {key.value} has one: "
                     f"add {times[key.value].column} of {key.value} in a view if they belong to it"
                 )
                 yield ProposedLine(name, key.columns, "note", key.value, 0.6, why)
@@ -231,6 +231,6 @@ def _one_or_many(columns: tuple[str, ...]) -> str | list[str]:
     return columns[0] if len(columns) == 1 else list(columns)
 
 
-def _table(table: TableFacts, specs: Mapping[str, TableSpec]) -> Table:
+def _table(table: InspectedTable, specs: Mapping[str, TableSpec]) -> Table:
     schema = schema_of(specs, table.name, column_types(table.data.schema))
     return schema.with_rows(table.data.drop_columns(specs[table.name].drop), table.entry.comment)

@@ -12,14 +12,14 @@ from typing import Literal
 __all__ = ["DECLARED", "GIVEN", "INFERRED", "ProposedLine", "What"]
 
 What = Literal["primary_key", "foreign_key", "time", "type", "drop", "known_at", "note"]
-Origin = Literal["declared", "given", "inferred"]
+LineOrigin = Literal["declared", "given", "inferred"]
 
 #: Declared by the database.
-DECLARED: Origin = "declared"
+DECLARED: LineOrigin = "declared"
 #: An override of the caller.
-GIVEN: Origin = "given"
+GIVEN: LineOrigin = "given"
 #: Inferred from names and values.
-INFERRED: Origin = "inferred"
+INFERRED: LineOrigin = "inferred"
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class ProposedLine:
     confidence: float = 1.0
     reason: str = ""
     evidence: Mapping[str, float] = field(default_factory=dict)
-    origin: Origin = INFERRED
+    origin: LineOrigin = INFERRED
 
     @property
     def column(self) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from relselect.proposal.containment import Containment, contained
-from relselect.proposal.facts import ColumnFacts, Facts, TableFacts
+from relselect.proposal.facts import ColumnFacts, Facts, InspectedTable
 from relselect.proposal.names import SELF, NameMatch, match_names, stem_of, table_words
 from relselect.proposal.overrides import Overrides
 from relselect.proposal.proposed_line import DECLARED, GIVEN, ProposedLine
@@ -30,7 +30,7 @@ _TEXTS, _NUMBERS = 7.0, 15.0
 class _Target(NamedTuple):
     """A table with a key of one column, which foreign keys may refer to."""
 
-    table: TableFacts
+    table: InspectedTable
     key: ColumnFacts
 
 
@@ -68,7 +68,7 @@ def propose_references(
 
 
 def _settled(
-    table: TableFacts, override: Overrides, keys: Mapping[str, ProposedLine], dropped: set[str]
+    table: InspectedTable, override: Overrides, keys: Mapping[str, ProposedLine], dropped: set[str]
 ) -> Iterator[ProposedLine]:
     """Yield the foreign keys of overrides and of the catalog."""
     for columns, parent in override.references.items():
@@ -85,7 +85,7 @@ def _settled(
 
 def _best(
     column: ColumnFacts,
-    table: TableFacts,
+    table: InspectedTable,
     targets: list[_Target],
     keys: Mapping[str, ProposedLine],
     facts: Facts,
@@ -106,14 +106,16 @@ def _best(
     return max(found, key=lambda each: each[:2])[2] if found else None
 
 
-def _extends(table: TableFacts, target: _Target, line: ProposedLine) -> bool:
+def _extends(table: InspectedTable, target: _Target, line: ProposedLine) -> bool:
     """Whether a table's own key is also a foreign key: its rows extend some rows of another table."""
     inside = line.evidence.get("name", 0.0) >= 0.9 and line.evidence.get("contained", 0.0) == 1.0
     named = table_words(target.table.name) == stem_of(line.columns[0])[0]
     return inside and (named or target.table.rows > table.rows)
 
 
-def _judged(column: ColumnFacts, table: TableFacts, target: _Target, facts: Facts, strict: bool) -> ProposedLine | None:
+def _judged(
+    column: ColumnFacts, table: InspectedTable, target: _Target, facts: Facts, strict: bool
+) -> ProposedLine | None:
     own = target.table is table
     match = match_names(column.name, target.table.name, target.key.name, own)
     if own and match.score < _FAIR:
@@ -193,4 +195,4 @@ def _by_values(match: NameMatch, values: Containment, column: ColumnFacts, share
     else:
         rare = values.share >= 0.99 and values.surprise >= _NUMBERS and values.coverage >= 0.3
         rare = rare and values.distinct >= 10
-    return (0.6, f"{telling}, which chance would not do") if rare else (0.0, "")
+    return (0.6, f"{telling}, which is improbable by chance") if rare else (0.0, "")

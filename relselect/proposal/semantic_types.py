@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from relselect.proposal.facts import ColumnFacts, TableFacts
+from relselect.proposal.facts import ColumnFacts, InspectedTable
 from relselect.proposal.names import stem_of, words_of
 from relselect.proposal.proposed_line import ProposedLine
 from relselect.proposal.words import CODES, LINKS, POSTAL
@@ -18,7 +18,7 @@ __all__ = ["propose_types"]
 _KINDS = 1000
 
 
-def propose_types(table: TableFacts, taken: set[str]) -> Iterator[ProposedLine]:
+def propose_types(table: InspectedTable, taken: set[str]) -> Iterator[ProposedLine]:
     """Yield the semantic types that inference from the storage would miss.
 
     Args:

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from relselect.database.clock import ticks_of
-from relselect.proposal.facts import ColumnFacts, Facts, TableFacts
+from relselect.proposal.facts import ColumnFacts, Facts, InspectedTable
 from relselect.proposal.names import table_words, words_of
 from relselect.proposal.overrides import Overrides
 from relselect.proposal.proposed_line import GIVEN, ProposedLine
@@ -41,7 +41,7 @@ def propose_times(
         taken: Table -> columns that are keys, references, dropped or settled.
     """
     found: dict[str, ProposedLine] = {}
-    open_tables: list[TableFacts] = []
+    open_tables: list[InspectedTable] = []
     for name, table in facts.tables.items():
         time = overrides.get(name, Overrides()).time
         if time:
@@ -74,7 +74,7 @@ def _ticks(column: ColumnFacts) -> np.ndarray:
     return ticks_of(column.values)
 
 
-def _best(table: TableFacts, taken: set[str]) -> ProposedLine | None:
+def _best(table: InspectedTable, taken: set[str]) -> ProposedLine | None:
     scored = [
         (score, column, why)
         for column in table.columns.values()
@@ -100,7 +100,7 @@ def _is_first(column: ColumnFacts, others: list[tuple[ColumnFacts, float, str]])
     return all(other is column or mostly_after(other, column, 0.95) for other, _, _ in others)
 
 
-def _score(column: ColumnFacts, table: TableFacts) -> tuple[float, str]:
+def _score(column: ColumnFacts, table: InspectedTable) -> tuple[float, str]:
     """Return how likely a timestamp column is the time of its rows, from 0 to 1, and the reason."""
     words = words_of(column.name)
     if set(words) & BIRTH or is_update(column.name) or column.null_share > _MISSING:
@@ -115,7 +115,7 @@ def _score(column: ColumnFacts, table: TableFacts) -> tuple[float, str]:
     return score, f"{why}; is {'nearly ' if column.nulls else ''}never missing"
 
 
-def _by_words(words: tuple[str, ...], table: TableFacts) -> tuple[float, str]:
+def _by_words(words: tuple[str, ...], table: InspectedTable) -> tuple[float, str]:
     if set(words) & KNOWN:
         return 0.95, "says when the row became known"
     if set(words) & END:
@@ -123,17 +123,17 @@ def _by_words(words: tuple[str, ...], table: TableFacts) -> tuple[float, str]:
     if set(words) & PLANNED:
         return 0.55, "is the only time, although it is named like a plan"
     if set(words) & CREATED:
-        return 0.9, "says when the row came to be"
+        return 0.9, "says when the row was created"
     if words and set(words) <= PLAIN_TIMES:
-        return 0.9, "is simply called a time"
+        return 0.9, "has a plain name of a time"
     if set(words[:-1]) & set(table_words(table.name)) and words[-1] in PLAIN_TIMES:
-        return 0.9, "is the time of the table's own things"
+        return 0.9, "is named as the time of the table's rows"
     if words and (words[-1] in PLAIN_TIMES or words[0] in PLAIN_TIMES):
         return 0.8, "is named like a time"
     return 0.65, "holds times"
 
 
-def _number(table: TableFacts, taken: set[str]) -> tuple[ProposedLine, str] | None:
+def _number(table: InspectedTable, taken: set[str]) -> tuple[ProposedLine, str] | None:
     """Return the first column of integers that look like times, and their unit; None without one."""
     for column in table.columns.values():
         words = set(words_of(column.name))
@@ -176,7 +176,7 @@ def _to_convert(number: tuple[ProposedLine, str]) -> ProposedLine:
     return ProposedLine(line.table, line.columns, "note", "", 0.5, why, line.evidence)
 
 
-def _texts(table: TableFacts) -> list[ProposedLine]:
+def _texts(table: InspectedTable) -> list[ProposedLine]:
     """Return a note on the first column that holds dates as text."""
     for column in table.columns.values():
         words = set(words_of(column.name))

@@ -26,7 +26,7 @@ from relselect.rdl.training.precision import restore_eager
 from relselect.rdl.training.probe import NetworkProbe
 from relselect.rdl.training.refit import train_again
 from relselect.rdl.training.saving import load_network, save_network
-from relselect.rdl.training.trainer import Storage, Trainer
+from relselect.rdl.training.trainer import StateFile, Trainer
 from relselect.rdl.training.training_state import training_identity
 from relselect.tasks.metrics import interval_of
 
@@ -217,11 +217,11 @@ def _task_spec(features: pa.Table | None) -> TableEncoding:
 
 def _storage(
     resume: Path | None, name: str, blueprint: Blueprint, problem: Problem, rows: RowSource, seed: int
-) -> Storage | None:
+) -> StateFile | None:
     """Return where the state of an unfinished training is kept."""
     if resume is None:
         return None
-    return Storage(resume / name, f"{training_identity(blueprint, problem, seed)} {rows.key}")
+    return StateFile(resume / name, f"{training_identity(blueprint, problem, seed)} {rows.key}")
 
 
 def _notes(trainer: Trainer) -> tuple[str, ...]:

@@ -5,16 +5,13 @@ The constructors are in `task`. Nothing here reads a database.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any, Final, Self
 
-import numpy as np
-
 from relselect.database.clock import TimeKind
 from relselect.errors import TaskError
-from relselect.hashing import fingerprint_json
+from relselect.hashing import fingerprint_json, sha256_of
 from relselect.tasks.kinds import TaskKind
 from relselect.tasks.labels import LabelFrame
 from relselect.tasks.metrics import Metric, metric_of
@@ -100,15 +97,13 @@ class TaskFields:
             self.starts[split] != frame.cutoff.min() for split, frame in self.splits.items()
         ):
             rules.append(fingerprint_json(self.starts))  # they decide what evaluation rows see
-        digest = hashlib.sha256(fingerprint_json(rules).encode())
+        parts: list[Any] = [fingerprint_json(rules)]
         for split, frame in self.splits.items():
-            digest.update(split.encode())
-            digest.update(repr(frame.keys.to_pydict()).encode())
+            parts += [split, repr(frame.keys.to_pydict())]
             if frame.features is not None:
-                digest.update(repr(frame.features.to_pydict()).encode())
-            for array in (frame.cutoff, frame.known_at, frame.label):
-                digest.update(np.ascontiguousarray(array).tobytes())
-        return digest.hexdigest()
+                parts.append(repr(frame.features.to_pydict()))
+            parts += [frame.cutoff, frame.known_at, frame.label]
+        return sha256_of(parts)
 
     def in_regime(self, regime: Regime) -> Self:
         """Return the same task under another regime."""

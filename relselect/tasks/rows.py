@@ -56,6 +56,12 @@ class Rows:
             label=None if self.label is None else self.label[where],
         )
 
+    def drawn(self, most: int, seed: int = 0) -> Rows:
+        """Return a draw of `most` rows without replacement, in their order; all rows where there are no more."""
+        if len(self) <= most:
+            return self
+        return self.take(np.sort(np.random.default_rng(seed).choice(len(self), size=most, replace=False)))
+
     def delayed(self, delay: NDArray[np.int64]) -> Rows:
         """Return the rows as they would look with data that are `delay` ticks old (shape (n,), not negative)."""
         return replace(self, asof=self.cutoff - delay)

@@ -12,7 +12,7 @@ import pytest
 from relselect.budget import Budget
 from relselect.dfs import DFS
 from relselect.dfs.plan.enumeration import DEFAULT, RICH
-from relselect.dfs.search.prepared import Wanted, prepare
+from relselect.dfs.search.prepared import FeatureFilter, prepare
 from relselect.errors import BudgetExhausted, BundleError
 from relselect.events import EpochDone, StageFinished, silent
 from relselect.families.protocol import Family
@@ -26,6 +26,7 @@ def fitted(problem: Problem, **config: object):
     family = DFS()
     return family, family.fit(
         problem,
+        shared_rows(problem),
         {**family.default(problem), "rounds": 30, "min_child_samples": 5, **config},
         seed=1,
         number=0,
@@ -51,16 +52,19 @@ def test_saved_and_loaded_predicts_the_same_bits(tmp_path, kind, regime):
 
 def test_equal_seeds_give_equal_models():
     first, second = (fitted(worlds.problem(2))[1] for _ in range(2))
-    assert first.model.trees.texts == second.model.trees.texts
+    assert first.model.learned.texts == second.model.learned.texts
     assert first.predictions.tobytes() == second.predictions.tobytes()
 
 
 def test_the_candidate_tells_what_it_did():
     problem = worlds.problem(3)
     _, candidate = fitted(problem)
-    json.dumps(candidate.details)
-    assert candidate.details["n_features"] == len(candidate.model.plan)
-    assert all(item["description"] for item in candidate.details["feature_importances"])
+    json.dumps(candidate.to_json())
+    assert candidate.facts["n_features"] == len(candidate.model.plan)
+    assert candidate.importances is not None
+    assert all(item.description for item in candidate.importances.features)
+    assert candidate.curve is not None
+    assert candidate.curve.unit == "round"
     assert len(candidate.checkpoints) == 1
     assert isinstance(DFS(), Family)
 
@@ -77,7 +81,7 @@ def test_a_spent_budget_raises_and_a_short_one_keeps_the_best():
     candidate = family.fit(
         problem, shared_rows(problem), config, seed=0, number=0, budget=Budget(1.0), emit=events.append
     )
-    assert candidate.details["stopped"] == "budget"
+    assert candidate.ended == "budget"
     assert candidate.seconds < 3
     assert any(isinstance(event, EpochDone) for event in events)
     assert not any(isinstance(event, StageFinished) for event in events)
@@ -86,11 +90,11 @@ def test_a_spent_budget_raises_and_a_short_one_keeps_the_best():
 def test_trials_share_one_matrix_and_narrow_it():
     problem = worlds.problem(5)
     whole = prepare(problem, shared_rows(problem))
-    near = whole.narrowed(Wanted(depth=1, windows=False))
-    assert whole.narrowed(Wanted()) is whole
+    near = whole.narrowed(FeatureFilter(depth=1, windows=False))
+    assert whole.narrowed(FeatureFilter()) is whole
     assert prepare(problem, shared_rows(problem)) is whole
     assert all(feature.depth <= 1 and feature.window is None for feature in near.plan)
-    assert near.train.values.shape == (len(whole.label), len(near.plan))
+    assert near.train.features.values.shape == (len(whole.train.label), len(near.plan))
     family, candidate = fitted(problem, depth=1, windows=False)
     assert np.isfinite(family.predict(candidate, problem, problem.rows("test"))).all()
 
@@ -144,7 +148,7 @@ def test_a_damaged_folder_is_refused(tmp_path):
 def test_delay_is_a_feature_when_evaluation_is_delayed():
     problem = worlds.problem(9, regime="frozen")
     prepared = prepare(problem, shared_rows(problem))
-    assert len(prepared.label) == 4 * len(problem.rows("train"))
+    assert len(prepared.train.label) == 4 * len(problem.rows("train"))
     assert "DELAY" in prepared.plan.names
     assert "DELAY" not in prepare(worlds.problem(9), shared_rows(worlds.problem(9))).plan.names
 

@@ -196,7 +196,7 @@ def test_featuretools_says_the_same_and_the_rest_is_told(database, task):
             np.testing.assert_allclose(one[name].to_numpy(), other[name].to_numpy(), rtol=1e-9, atol=1e-9, err_msg=name)
         else:
             assert one[name].equals(other[name]), name
-    assert any(isinstance(event, Notice) and "cannot be said in featuretools" in event.message for event in events)
+    assert any(isinstance(event, Notice) and "cannot be expressed in featuretools" in event.message for event in events)
 
 
 def test_primitives_of_your_own_are_computed_by_featuretools(database, task):

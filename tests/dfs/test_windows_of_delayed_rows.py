@@ -16,9 +16,11 @@ from relselect.dfs.featuretools.engine import compute_plan
 from relselect.dfs.plan.feature import Aggregate, Condition, Feature, Hop
 from relselect.dfs.plan.plan import Plan
 from relselect.dfs.prefix.matrix import FeatureMatrix, compute
-from relselect.dfs.search.prepared import features_of
+from relselect.dfs.search.prepared import prepare
 from relselect.dfs.sql.compute import compute_sql
 from relselect.problem import Problem
+from relselect.problem.rows import SplitRows
+from relselect.problem.validation import split_validation
 from relselect.tasks import Rows, Task
 from tests.dfs import worlds
 from tests.dfs.sql.plans import words_of
@@ -114,10 +116,27 @@ def test_the_windows_are_not_those_that_end_at_the_cutoff(problem, plan, rows, w
     assert not np.array_equal(fresh[:, windowed], wanted[:, windowed].astype(float))
 
 
-def test_the_prefix_engine_and_the_matrix_of_the_model(problem, plan, rows, wanted):
+def test_the_prefix_engine(problem, plan, rows, wanted):
     vocabulary = words_of(problem, plan)
-    for found in (compute(problem, plan, rows, vocabulary), features_of(problem, plan, rows, vocabulary)):
-        assert_wanted(found, wanted, plan, dict(vocabulary.words))
+    assert_wanted(compute(problem, plan, rows, vocabulary), wanted, plan, dict(vocabulary.words))
+
+
+def test_the_matrix_that_the_model_is_selected_on(problem):
+    source = SplitRows(problem, split_validation(problem))
+    prepared, rows, naive = prepare(problem, source), source.select, worlds.Naive(problem)
+    assert (rows.delay > 0).any()
+    assert any(feature.window is not None for feature in prepared.plan)
+    assert prepared.select is not None
+    for place in prepared.plan.where(lambda feature: not feature.of_task_row and not feature.categorical):
+        feature = prepared.plan.features[place]
+        expected = [
+            naive.value(feature, *map(int, row)) if row[0] >= 0 else _of_nothing(feature)
+            for row in zip(rows.entity, rows.cutoff, rows.asof, strict=True)
+        ]
+        expected = [np.nan if value is None else float(value) for value in expected]
+        np.testing.assert_allclose(
+            prepared.select.values[:, place], expected, rtol=1e-9, atol=1e-9, err_msg=feature.name
+        )
 
 
 def test_the_sql_engine_and_the_printed_statement(problem, plan, rows, wanted):

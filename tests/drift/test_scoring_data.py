@@ -144,5 +144,5 @@ def test_an_old_predictor_is_told(saved, database):
 
 
 def arguments(fit):
-    names = ("task", "types", "schema", "family", "candidate", "record", "recommendation", "source", "declared")
+    names = ("task", "types", "schema", "family", "result", "source", "declared")
     return {name: getattr(fit, name) for name in names}

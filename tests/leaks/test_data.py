@@ -1,4 +1,4 @@
-"""Planted leaks are found, and clean data are left in peace."""
+"""Planted leaks are found, and clean data give no finding."""
 
 from __future__ import annotations
 

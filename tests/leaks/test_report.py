@@ -59,7 +59,7 @@ def test_checks_that_do_not_apply_say_why() -> None:
     assert unrun(report)["epoch_dates"] == "No column holds dates."
 
 
-def test_checks_without_time_are_reported_and_told() -> None:
+def test_checks_without_time_are_reported_and_emitted() -> None:
     problem = task(orders(np.random.default_rng(0)), labelled(550))
     report = find_leaks(problem, budget=Budget(10).until(0.0))
     assert report.ran == ()
@@ -69,9 +69,9 @@ def test_checks_without_time_are_reported_and_told() -> None:
     profile = profile_task(problem, budget=Budget(10).until(0.0), emit=heard.append)
     assert profile.unrun_checks == report.unrun
     assert not profile.checked
-    told = [event.message for event in heard if isinstance(event, Notice) and event.topic == "leaks"]
-    assert len(told) == 1
-    assert "near_perfect_feature" in told[0]
+    messages = [event.message for event in heard if isinstance(event, Notice) and event.topic == "leaks"]
+    assert len(messages) == 1
+    assert "near_perfect_feature" in messages[0]
 
 
 def test_queries_of_tasks_made_in_python_are_checked() -> None:

@@ -44,8 +44,8 @@ def test_it_learns_what_was_planted(fitted):
     assert [each.score for each in fitted.checkpoints] == sorted(
         (each.score for each in fitted.checkpoints), reverse=True
     )
-    assert fitted.details["parameters"] > 0
-    assert len(fitted.details["learning_curve"]) >= 1
+    assert fitted.facts["parameters"] > 0
+    assert len(fitted.curve.points) >= 1
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
-"""DuckDB files: read-only, one transaction, rows streamed as Arrow batches.
+"""Reads DuckDB files: read-only, one transaction, rows streamed as Arrow batches.
 
-Types come as in the other databases: numbers wider than 64 bits and decimals become floats (exact as keys, as text),
-intervals seconds, infinite dates and timestamps NULL, time zones UTC, enumerations, UUIDs and bits text. Lists and structs
-stay what they are. Bytes are read only when a column is named. No extension is loaded or downloaded.
+Types are mapped as for the other databases: numbers wider than 64 bits and decimals become floats (in keys text, which
+is exact), intervals seconds, infinite dates and timestamps NULL, times with a zone UTC, enumerations, UUIDs and bits text.
+Lists and structs keep their types. Bytes are read only when a column is named. No extension is loaded or downloaded.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class DuckDBSource(Source):
         self._schemas = schemas or ("main",)
         self._timeout = timeout
         self._places: dict[str, tuple[str, str]] = {}
-        self._readings: dict[str, dict[str, tuple[str, pa.DataType]]] = {}
+        self._queries: dict[str, dict[str, tuple[str, pa.DataType]]] = {}
         try:
             self._connection = duckdb.connect(str(address.path), read_only=True, config=_CONFIG)
             self._connection.execute("BEGIN TRANSACTION READ ONLY")
@@ -111,8 +111,8 @@ class DuckDBSource(Source):
     def stream(self, scan: TableScan) -> Stream:
         """Return rows batch by batch; see `Source.stream`."""
         self.catalog()
-        readings = self._readings[scan.table]
-        asked = [(name, *readings[name]) for name in scan.columns]
+        queries = self._queries[scan.table]
+        asked = [(name, *queries[name]) for name in scan.columns]
         selected = ", ".join(f"{sql.replace('{0}', quote_name(name))} AS {quote_name(name)}" for name, sql, _ in asked)
         query = f"SELECT {selected} FROM {quote_name(*self._places[scan.table])}"
         query += f" WHERE ({scan.where}\n)" if scan.where else ""
@@ -138,7 +138,7 @@ class DuckDBSource(Source):
 
     @contextmanager
     def _within_time(self, scan: TableScan | None = None) -> Iterator[None]:
-        """Interrupt what takes too long, and tell what goes wrong."""
+        """Interrupt a query that exceeds the timeout, and raise errors of the driver with a way out."""
         import duckdb
 
         timer = Timer(min(self._timeout, 1e6), self._connection.interrupt)
@@ -173,7 +173,7 @@ class DuckDBSource(Source):
             place = (row["schema_name"], row["table_name"])
             name = self._called(*place)
             self._places[name] = place
-            self._readings[name] = self._read_as(place, columns[place], exact)
+            self._queries[name] = self._read_as(place, columns[place], exact)
             entries[name] = self._table(name, row, columns[place], [c for c in constraints if _place(c) == place])
         usable, notes = usable_keys(entries)
         return Catalog(usable, tuple(notes))
@@ -184,7 +184,7 @@ class DuckDBSource(Source):
         keys = defaultdict(list)
         for each in constraints:
             keys[each["kind"]].append(each)
-        types = {column: dtype for column, (_, dtype) in self._readings[name].items()}
+        types = {column: dtype for column, (_, dtype) in self._queries[name].items()}
         return CatalogTable(
             columns={column: CatalogColumn(types[column], each["data_type"]) for column, each in columns.items()},
             primary_key=next((tuple(each["columns"]) for each in keys["PRIMARY KEY"]), ()),
@@ -206,8 +206,8 @@ class DuckDBSource(Source):
     def _read_as(
         self, place: tuple[str, str], columns: dict[str, dict[str, Any]], exact: dict[tuple[str, str, str], bool]
     ) -> dict[str, tuple[str, pa.DataType]]:
-        """Return the SQL and the Arrow type of each column; nested types are as the database gives them."""
-        found = {column: _reading(each["data_type"], exact.get((*place, column))) for column, each in columns.items()}
+        """Return column -> SQL expression and Arrow type; nested types are those of a query without rows."""
+        found = {column: _query_of(each["data_type"], exact.get((*place, column))) for column, each in columns.items()}
         nested = [column for column, (_, dtype) in found.items() if dtype is None]
         if nested:
             query = f"SELECT {', '.join(map(quote_name, nested))} FROM {quote_name(*place)} LIMIT 0"
@@ -220,20 +220,20 @@ class DuckDBSource(Source):
         return table if len(self._schemas) == 1 else f"{schema}.{table}"
 
     def _failure(self, error: Exception, scan: TableScan | None = None) -> UserError:
-        said = " ".join(str(error).split("\n\nLINE")[0].split())
+        message = " ".join(str(error).split("\n\nLINE")[0].split())
         name = type(error).__name__
-        if "interrupt" in said.lower() or name == "InterruptException":
+        if "interrupt" in message.lower() or name == "InterruptException":
             rule, fix = "it took longer than the time allowed", "Raise statement_timeout=, or read less with where="
-        elif "checksum" in said or "corrupt" in said.lower() or "not a valid DuckDB" in said:
-            rule, fix = f"is damaged or no DuckDB file ({said})", "Restore it from a copy"
-        elif "set lock" in said or "different configuration" in said:
-            rule, fix = f"is open in another program ({said})", "Close it there, or read a copy of the file"
+        elif "checksum" in message or "corrupt" in message.lower() or "not a valid DuckDB" in message:
+            rule, fix = f"is damaged or no DuckDB file ({message})", "Restore it from a copy"
+        elif "set lock" in message or "different configuration" in message:
+            rule, fix = f"is open in another program ({message})", "Close it there, or read a copy of the file"
         elif name in ("ParserException", "BinderException", "ConversionException") and scan is not None and scan.where:
             fix = "Correct the predicate; it is SQL in DuckDB's dialect over the table's own columns"
-            return ConfigError(f"where[{scan.table!r}]", scan.where, f"DuckDB refuses it: {said}", fix)
+            return ConfigError(f"where[{scan.table!r}]", scan.where, f"DuckDB refuses it: {message}", fix)
         else:
             rule, fix = (
-                f"DuckDB says: {said}",
+                f"DuckDB says: {message}",
                 "Check the file, and that this DuckDB is as new as the one that wrote it",
             )
         return SourceError("uri" if scan is None else "table", self.uri if scan is None else scan.table, rule, fix)
@@ -244,7 +244,7 @@ def _place(row: dict[str, Any]) -> tuple[str, str]:
 
 
 def _key_columns(constraints: list[dict[str, Any]], columns: Any) -> dict[tuple[str, str, str], bool]:
-    """Return the key columns -> whether they and those they are compared with are read exactly, as text."""
+    """Return key column -> whether it is read as text, which is exact, as are all that it is compared with."""
     links = []
     for row in constraints:
         if row["kind"] == "UNIQUE":
@@ -260,8 +260,8 @@ def _key_columns(constraints: list[dict[str, Any]], columns: Any) -> dict[tuple[
     return found
 
 
-def _reading(declared: str, exact: bool | None) -> tuple[str, Any]:
-    """Return the SQL of a column and its Arrow type; None for a nested type."""
+def _query_of(declared: str, exact: bool | None) -> tuple[str, Any]:
+    """Return the SQL expression of a column and its Arrow type, which is None for a nested type."""
     if exact and not declared.endswith("]"):
         trimmed = r"regexp_replace(regexp_replace({0}::VARCHAR, '(\.\d*?)0+$', '\1'), '\.$', '')"
         return (trimmed if declared.startswith("DECIMAL") else "{0}::VARCHAR"), pa.string()

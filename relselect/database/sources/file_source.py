@@ -1,7 +1,7 @@
-"""Folders, globs and single files of Parquet and CSV as a source: without keys, which files do not declare.
+"""Reads a folder, a glob or a single file of Parquet or CSV as a source; files declare no keys.
 
-In a folder every data file is a table, and so is every folder of data files (with hive partitions, `column=value`, or
-without). Parquet is read batch by batch; a CSV file is read whole, since its types are found in its values.
+In a folder every data file is a table, and so is every subfolder of data files, with or without hive partitions
+(`column=value`). Parquet is read batch by batch; a CSV file is read whole, since its types are inferred from its values.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class FileSource(Source):
         self._files: dict[str, list[Path]] = {}
 
     def close(self) -> None:
-        """Nothing to end."""
+        """Do nothing: files are closed after each read."""
 
     def stream(self, scan: TableScan) -> Stream:
         """Return rows batch by batch; see `Source.stream`."""
@@ -66,7 +66,7 @@ class FileSource(Source):
                 with pq.ParquetFile(path, memory_map=True) as file:
                     _same(scan, [*file.schema_arrow.names, *partition], [path])
                     own = [name for name in scan.columns if name in file.schema_arrow.names]
-                    own = own or file.schema_arrow.names[:1]  # it counts the rows
+                    own = own or file.schema_arrow.names[:1]  # for the number of rows
                     for batch in file.iter_batches(_ROWS, columns=own):
                         rows = pa.Table.from_batches([batch]).replace_schema_metadata(None)
                         rows = with_partition(plain(rows), partition, types)
@@ -121,7 +121,7 @@ class FileSource(Source):
         return {name: _one_format(root, name, files) for name, files in tables.items()}
 
     def _schema(self, table: str) -> pa.Schema:
-        """Return the columns of a table; of CSV files as far as their first block tells."""
+        """Return the Arrow schema of a table; that of CSV files is inferred from their first block."""
         paths, codes = self._files[table], self._codes.get(table, ())
         if not paths:
             rule, fix = f"is not in {self._above}", "Correct `file` in the manifest"
@@ -144,7 +144,7 @@ class FileSource(Source):
 
 
 def _root(path: Path) -> Path:
-    """Return the folder that a path's tables are counted from: the one before the first sign of a glob."""
+    """Return the folder that tables are found in: that before the first part of the path with a wildcard."""
     if path.is_dir():
         return path
     if path.is_file():
@@ -156,7 +156,7 @@ def _root(path: Path) -> Path:
 
 
 def _table_of(relative: Path) -> str | None:
-    """Return the table of a file below the root: itself, or the folder it lies in, past hive partitions."""
+    """Return the table of a file below the root: its own name, or that of its folder outside hive partitions."""
     folders = [part for part in relative.parts[:-1] if "=" not in part]
     if not folders and len(relative.parts) == 1:
         return table_name(relative)
@@ -164,7 +164,7 @@ def _table_of(relative: Path) -> str | None:
 
 
 def _one_format(root: Path, name: str, files: list[Path]) -> list[Path]:
-    """Of `orders.parquet` and `orders.csv` the first counts, as in a folder with a manifest."""
+    """Return `orders.parquet` alone if there is `orders.csv` too, as in a folder with a manifest."""
     alone = [file for file in files if file.parent == root]
     return find_files(root, name, None) or alone[:1] if alone else files
 
@@ -181,7 +181,7 @@ def _empty(path: Path, codes: Collection[str]) -> pa.Table:
     convert = csv.ConvertOptions(column_types={name: pa.string() for name in codes})
     parse = csv.ParseOptions(newlines_in_values=True, invalid_row_handler=lambda row: "skip")
     with csv.open_csv(path, parse_options=parse, convert_options=convert) as reader:
-        # what is not UTF-8 comes as bytes; reading the file tells where
+        # text that is not UTF-8 is typed as bytes here; reading the file reports its place
         types = [pa.string() if pa.types.is_binary(field.type) else field.type for field in reader.schema]
         return pa.schema(list(zip(reader.schema.names, types, strict=True))).empty_table()
 
@@ -195,7 +195,7 @@ def _rows(paths: Sequence[Path]) -> int | None:
 
 
 def _filtered(data: pa.Table, scan: TableScan) -> pa.Table:
-    """Keep the rows of a predicate, in DuckDB's dialect."""
+    """Return the rows that satisfy the predicate, which is in DuckDB's dialect."""
     import duckdb
 
     with duckdb.connect(config={"enable_external_access": "false"}) as connection:
@@ -203,9 +203,9 @@ def _filtered(data: pa.Table, scan: TableScan) -> pa.Table:
             connection.register("rows_", data.append_column("__row", pa.array(range(data.num_rows))))
             kept = connection.sql(f"SELECT __row FROM rows_ WHERE ({scan.where}\n) ORDER BY __row").to_arrow_table()
         except duckdb.Error as error:
-            said = str(error).splitlines()[0]
+            message = str(error).splitlines()[0]
             fix = "Correct the predicate; files are asked in DuckDB's dialect"
-            raise ConfigError(f"where[{scan.table!r}]", scan.where, f"DuckDB refuses it: {said}", fix) from None
+            raise ConfigError(f"where[{scan.table!r}]", scan.where, f"DuckDB refuses it: {message}", fix) from None
     return data.select(list(scan.columns)).take(kept["__row"])
 
 
@@ -229,7 +229,7 @@ def _as(rows: pa.Table, schema: pa.Schema) -> pa.Table:
 
 
 def _same(scan: TableScan, names: Collection[str], paths: Sequence[Path]) -> None:
-    """Refuse files that have lost columns since they were first looked at."""
+    """Refuse files that have lost columns since the catalog was read."""
     rule, fix = "is not there any more: the file has been replaced while it was read", "Read again when it is whole"
     gone = [name for name in scan.columns if name not in names]
     if gone:

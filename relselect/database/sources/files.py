@@ -1,4 +1,7 @@
-"""Reading one Parquet or CSV file into Arrow; what is wrong with a file comes back as problems, not as an exception."""
+"""Reads Parquet and CSV files into Arrow tables; problems of a file are returned, not raised.
+
+Nothing is cached, and no declaration is applied except which CSV columns are text.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from relselect.errors import SchemaProblem
 
 __all__ = ["SUFFIXES", "find_files", "read_file", "read_files", "table_name"]
 
-#: What a data file's name ends in, in the order in which a table without `file` is looked for.
+#: The suffixes of data files, in the order in which the file of a table is looked for.
 SUFFIXES = (".parquet", ".csv", ".csv.gz")
 
 _CHUNK = 1 << 22
@@ -25,7 +28,7 @@ _RAGGED_SHOWN = 3
 
 
 def table_name(path: Path) -> str | None:
-    """Return the table name a data file stands for, or None when it is no data file."""
+    """Return the name of the table in a data file; None when it is no data file."""
     return next((path.name.removesuffix(suffix) for suffix in SUFFIXES if path.name.endswith(suffix)), None)
 
 
@@ -46,11 +49,11 @@ def read_files(
     Args:
         paths: The files, in the order of their rows.
         table: The table's name, for problems.
-        text: Columns that a CSV file must give as text (codes with leading zeros).
-        root: Folders below it that are called `column=value` give their files that column.
+        text: Columns of CSV files that are read as text (codes with leading zeros).
+        root: The root of hive partitions: folders below it named `column=value` add that column to their files.
 
     Returns:
-        The table, or everything that is wrong with the files.
+        The table, or every problem of the files.
     """
     parts: list[pa.Table] = []
     problems: list[SchemaProblem] = []
@@ -82,10 +85,10 @@ def read_file(path: Path, table: str, text: Collection[str] = ()) -> pa.Table | 
     Args:
         path: A Parquet or CSV file.
         table: The table's name, for problems.
-        text: Columns that a CSV file must give as text.
+        text: Columns of a CSV file that are read as text.
 
     Returns:
-        The table, or everything that is wrong with the file.
+        The table, or every problem of the file.
     """
     try:
         if path.name.endswith(".parquet"):
@@ -116,7 +119,7 @@ def _read_csv(path: Path, table: str, text: Collection[str]) -> pa.Table | list[
     ragged: list[Any] = []
     data = _parse(path, text, ragged, use_threads=True)
     if ragged:
-        # Only the slower single-threaded reader knows the row numbers.
+        # Only the slower single-threaded reader reports row numbers.
         ragged.clear()
         _parse(path, text, ragged, use_threads=False)
         return [_ragged(path, table, ragged)]
@@ -142,7 +145,7 @@ def _parse(path: Path, text: Collection[str], ragged: list[Any], *, use_threads:
     except pa.ArrowInvalid as error:
         if "conversion error" not in str(error):
             raise
-        # Types were guessed from the first block of the file; guess again from all of it.
+        # Types were inferred from the first block of the file; infer them again from all of it.
         ragged.clear()
         whole = csv.ReadOptions(use_threads=use_threads, block_size=min(_LARGEST_BLOCK, 64 * path.stat().st_size + 1))
         return csv.read_csv(path, whole, parse, convert)
@@ -177,7 +180,7 @@ def _ragged(path: Path, table: str, rows: Sequence[Any]) -> SchemaProblem:
 
 
 def _empty_is_null(data: pa.Table) -> pa.Table:
-    """CSV cannot tell an empty text from a missing one; in a database it is missing."""
+    """Return the table with NULL for empty texts: CSV cannot distinguish the two."""
     columns = []
     for column in data.columns:
         if pa.types.is_string(column.type):

@@ -1,4 +1,7 @@
-"""Columns that stand in folder names: `orders/year=2024/month=1/part.parquet`."""
+"""Reads columns from the folder names of hive partitions: `orders/year=2024/month=1/part.parquet`.
+
+No folder is listed here; see `relselect.database.sources.files`.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ _DATE = re.compile(r"^\d{4}-\d{2}-\d{2}$")
 
 
 def partition_of(path: Path, root: Path) -> dict[str, str | None]:
-    """Return the columns that the folders between `root` and a file give all its rows.
+    """Return the partition columns of a file: column -> value in the names of the folders between `root` and it.
 
     >>> partition_of(Path("/data/orders/year=2024/a.parquet"), Path("/data"))
     {'year': '2024'}
@@ -31,11 +34,11 @@ def partition_of(path: Path, root: Path) -> dict[str, str | None]:
 def partition_types(
     partitions: Sequence[Mapping[str, str | None]], codes: Collection[str] = ()
 ) -> dict[str, pa.DataType]:
-    """Return the types of partition columns: whole numbers, dates or text, whatever all folders agree on.
+    """Return the types of partition columns: int64, date32 or string, whichever fits the values of all folders.
 
     Args:
-        partitions: The values per file.
-        codes: Columns that stay text.
+        partitions: Column -> value, per file.
+        codes: Columns that are strings whatever their values.
     """
     types: dict[str, pa.DataType] = {}
     for name in dict.fromkeys(name for partition in partitions for name in partition):
@@ -50,7 +53,7 @@ def partition_types(
 
 
 def with_partition(table: pa.Table, partition: Mapping[str, str | None], types: Mapping[str, pa.DataType]) -> pa.Table:
-    """Return the table with its partition's columns at the end; a column of that name in the file itself stays."""
+    """Return the table with its partition columns appended, except those that the file itself has."""
     for name, dtype in types.items():
         if name not in table.column_names:
             value = pa.array([partition.get(name)], pa.string()).cast(dtype)[0]

@@ -1,4 +1,7 @@
-"""What can be made of the keys a catalog declares: references by primary key alone, one per set of columns."""
+"""Reduces the keys of a catalog to those a database supports: foreign keys to primary keys, one per set of columns.
+
+Rows are not looked at.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ T = TypeVar("T")
 
 
 def groups_of(links: Iterable[tuple[T, T]]) -> list[set[T]]:
-    """Return the groups of things that hang together by links.
+    """Return the connected components of a graph given by its edges.
 
     >>> sorted(map(sorted, groups_of([(1, 2), (2, 3), (7, 7)])))
     [[1, 2, 3], [7]]
@@ -28,10 +31,10 @@ def groups_of(links: Iterable[tuple[T, T]]) -> list[set[T]]:
 
 
 def usable_keys(tables: Mapping[str, CatalogTable]) -> tuple[dict[str, CatalogTable], list[str]]:
-    """Return the tables with references to primary keys only, and notes on those that were given up.
+    """Return the tables with foreign keys to primary keys only, and a note on each foreign key that is left out.
 
-    A table to which all references lead by one unique key that cannot be NULL takes that key as its primary key. Of
-    several references over the same columns the first stays.
+    If all foreign keys to a table refer to one unique key that is never NULL, that key becomes its primary key. Of several
+    foreign keys over the same columns the first is kept.
     """
     tables = dict(tables)
     for name in tables:
@@ -62,7 +65,7 @@ def usable_keys(tables: Mapping[str, CatalogTable]) -> tuple[dict[str, CatalogTa
 
 
 def _better_key(name: str, tables: Mapping[str, CatalogTable]) -> tuple[str, ...] | None:
-    """Return the one unique key by which all references to a table lead, if that is not its primary key."""
+    """Return the unique key to which all foreign keys to a table refer, if it is not the primary key; else None."""
     used = {frozenset(key.ref_columns) for table in tables.values() for key in table.foreign_keys if key.table == name}
     table = tables[name]
     if len(used) != 1 or frozenset(table.primary_key) in used:

@@ -1,7 +1,7 @@
-"""PostgreSQL through ADBC: one read-only transaction, rows streamed as Arrow batches.
+"""Reads PostgreSQL through ADBC: one read-only transaction, rows streamed as Arrow batches.
 
-All tables are read inside one REPEATABLE READ transaction, so they are of one moment. Names are quoted, the columns, the
-predicate and the row limit are part of the query, and nothing is ever written.
+All tables are read inside one REPEATABLE READ transaction, so they are as of one moment. Columns, predicate and row limit
+are part of the query; names are quoted. Nothing is ever written.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from relselect.errors import DataNotFound, MissingExtra
 
 __all__ = ["PostgresSource", "with_defaults"]
 
-#: What is asked of the connection unless the address says otherwise; seconds.
+#: Connection parameters that are added unless the address sets them; times in seconds.
 _CONNECTION = {
     "application_name": "relselect",
     "client_encoding": "utf8",
@@ -33,7 +33,7 @@ _CONNECTION = {
     "keepalives_count": "3",
 }
 _LOCK_SECONDS = 10
-#: A scan keeps the order of the table, so that the same rows come in the same order again.
+#: Settings of the transaction; without synchronised or parallel scans, equal reads return rows in equal order.
 _SETTINGS = {
     "statement_timeout": "{milliseconds}ms",
     "lock_timeout": f"{_LOCK_SECONDS}s",
@@ -62,7 +62,7 @@ class PostgresSource(Source):
 
     Raises:
         MissingExtra: The driver is not installed.
-        SourceError: The server cannot be reached or refuses.
+        SourceError: The server cannot be reached or refuses the connection.
         DataNotFound: There is no such database or schema.
     """
 
@@ -89,13 +89,12 @@ class PostgresSource(Source):
         """Return rows batch by batch; see `Source.stream`."""
         self.catalog()
         place = self._tables[scan.table]
-        readings = [place.readings[name] for name in scan.columns]
-        schema = pa.schema([(name, reading.type) for name, reading in zip(scan.columns, readings, strict=True)])
+        schema = pa.schema([(name, place.queries[name].type) for name in scan.columns])
         return Stream(schema, self._batches(scan, self._query(scan, place), schema))
 
     def _query(self, scan: TableScan, place: PgTable) -> str:
         columns = ", ".join(
-            f"{place.readings[name].select(quote_name(name))} AS {quote_name(name)}" for name in scan.columns
+            f"{place.queries[name].select(quote_name(name))} AS {quote_name(name)}" for name in scan.columns
         )
         query = f"SELECT {columns} FROM {quote_name(place.schema, place.name)}"
         # the line break ends a comment at the end of the predicate
@@ -119,7 +118,7 @@ class PostgresSource(Source):
         return catalog
 
     def _checked(self, schemas: tuple[str, ...]) -> tuple[str, ...]:
-        """Return the schemas to read, which exist."""
+        """Return the schemas to read; refuse those that do not exist."""
         current = self._ask("SELECT current_schema()::text AS name")[0]["name"]
         asked = schemas or ((current,) if current else ())
         query = "SELECT nspname::text AS name FROM pg_namespace WHERE nspname IN (SELECT json_array_elements_text($1::json))"
@@ -163,22 +162,22 @@ class PostgresSource(Source):
 
     @staticmethod
     def _failures() -> tuple[type[BaseException], ...]:
-        """What the driver raises: its own errors, and Arrow's and Python's while rows are on their way."""
+        """Return what the driver raises: its own errors, and those of Arrow and Python while rows are streamed."""
         from adbc_driver_manager import Error
 
         return (Error, pa.ArrowException, OSError)
 
 
 def with_defaults(uri: str) -> str:
-    """Add what the connection should have, unless the address says it."""
+    """Return an address with the connection parameters that it does not set itself."""
     place, _, query = uri.partition("?")
-    given = {part.partition("=")[0] for part in query.split("&")}
-    extra = [f"{name}={value}" for name, value in _CONNECTION.items() if name not in given]
+    present = {part.partition("=")[0] for part in query.split("&")}
+    extra = [f"{name}={value}" for name, value in _CONNECTION.items() if name not in present]
     return f"{place}?{'&'.join(filter(None, [query, *extra]))}"
 
 
 def _as(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-    """Give a batch its schema: extension types as what they are stored as, other types as announced."""
+    """Cast a batch to its schema; extension types become their storage type."""
     columns = []
     for column, field in zip(batch.columns, schema, strict=True):
         if isinstance(column.type, pa.BaseExtensionType):

@@ -1,4 +1,7 @@
-"""PostgreSQL's own description of its tables, from pg_catalog."""
+"""Reads the catalog of a PostgreSQL database from pg_catalog: tables, columns, keys, foreign keys, comments.
+
+Rows are read in `relselect.database.sources.postgres`; constraints other than keys are not looked at.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from typing import Any
 
 from relselect.database.sources.catalog import Catalog, CatalogColumn, CatalogTable, TableKind
 from relselect.database.sources.keys import groups_of, usable_keys
-from relselect.database.sources.postgres_types import PgColumn, PgType, Reading, reading_of
+from relselect.database.sources.postgres_types import ColumnQuery, PgColumn, PgType, query_of
 from relselect.database.table import ForeignKey
 
 __all__ = ["PgTable", "read_catalog", "schemas_with_tables"]
@@ -18,7 +21,7 @@ Ask = Callable[..., list[dict[str, Any]]]
 
 _KINDS: dict[str, TableKind] = {"p": "partition", "v": "view", "m": "view"}
 
-#: Partitions and inheriting tables are read through the table above them; tables of extensions are not the user's.
+#: Partitions and inheriting tables are read through their parents; tables of extensions are left out.
 _TABLES = """
 SELECT c.oid::int8 AS id, n.nspname::text AS schema, c.relname::text AS name, c.relkind::text AS kind,
        CASE WHEN c.relkind = 'p' THEN (
@@ -73,27 +76,27 @@ ORDER BY 1
 
 @dataclass(frozen=True)
 class PgTable:
-    """Where a table of the catalog is, and how its columns are read."""
+    """Schema and name of a table of the catalog, and column -> its query."""
 
     schema: str
     name: str
-    readings: Mapping[str, Reading]
+    queries: Mapping[str, ColumnQuery]
 
 
 def schemas_with_tables(ask: Ask) -> list[str]:
-    """Return the schemas that hold tables, without the server's own."""
+    """Return the schemas that have tables, without those of the server."""
     return [row["name"] for row in ask(_SCHEMAS)]
 
 
 def read_catalog(ask: Ask, schemas: Iterable[str]) -> tuple[Catalog, dict[str, PgTable]]:
-    """Ask PostgreSQL about its tables.
+    """Read the catalog of some schemas.
 
     Args:
         ask: Runs a query, with one JSON-able parameter if it takes one, and returns rows as dictionaries.
-        schemas: The schemas to look at; with several, tables are called `schema.table`.
+        schemas: The schemas; the tables of several are named `schema.table`.
 
     Returns:
-        The catalog, and where each of its tables is.
+        The catalog, and table -> its place and column queries.
     """
     schemas = list(schemas)
     tables = ask(_TABLES, schemas)
@@ -102,22 +105,22 @@ def read_catalog(ask: Ask, schemas: Iterable[str]) -> tuple[Catalog, dict[str, P
     tables = [row for row in tables if row["readable"] and row["populated"]]
     ids = [row["id"] for row in tables]
     names = {row["id"]: row["name"] if len(schemas) == 1 else f"{row['schema']}.{row['name']}" for row in tables}
-    described = _Described(ids, ask, names)
+    rows_of_catalog = _CatalogRows(ids, ask, names)
     entries: dict[str, CatalogTable] = {}
     places: dict[str, PgTable] = {}
     for row in tables:
-        readings = described.readings(row["id"])
-        if readings:
-            entries[names[row["id"]]] = described.table(row, readings)
-            places[names[row["id"]]] = PgTable(row["schema"], row["name"], readings)
+        queries = rows_of_catalog.queries(row["id"])
+        if queries:
+            entries[names[row["id"]]] = rows_of_catalog.table(row, queries)
+            places[names[row["id"]]] = PgTable(row["schema"], row["name"], queries)
         else:
             notes.append(f"{names[row['id']]} has no columns")
     tables_, key_notes = usable_keys(entries)
-    return Catalog(tables_, (*notes, *described.notes, *key_notes)), places
+    return Catalog(tables_, (*notes, *rows_of_catalog.notes, *key_notes)), places
 
 
-class _Described:
-    """Columns, keys and references of all tables, by the numbers that PostgreSQL gives them."""
+class _CatalogRows:
+    """Columns, keys and foreign keys of all tables, by the object and column numbers of PostgreSQL."""
 
     def __init__(self, ids: list[int], ask: Ask, names: Mapping[int, str]) -> None:
         self.names = names
@@ -139,7 +142,7 @@ class _Described:
         return all(number in self.columns[table] for number in numbers)
 
     def _complete(self, row: dict[str, Any]) -> bool:
-        """Whether both sides of a reference can be read; one to another schema stays if that schema is read too."""
+        """Whether both sides of a foreign key are read; else add a note."""
         if not self._known(row["id"], row["columns"]):
             return False
         if row["parent"] in self.names and self._known(row["parent"], row["parents"]):
@@ -149,7 +152,7 @@ class _Described:
         return False
 
     def _key_forms(self) -> dict[tuple[int, int], str]:
-        """Return how each key column is read, the same for all columns that are compared with one another."""
+        """Return key column -> `key_form`, the same for all columns that are compared with one another."""
         links = [
             ((row["id"], mine), (row["parent"], theirs))
             for row in self.references
@@ -164,21 +167,21 @@ class _Described:
             forms.update(dict.fromkeys(group, min(found, default="plain")))
         return forms
 
-    def readings(self, table: int) -> dict[str, Reading]:
+    def queries(self, table: int) -> dict[str, ColumnQuery]:
         return {
-            row["name"]: reading_of(self.types[table, number], self.forms.get((table, number)))
+            row["name"]: query_of(self.types[table, number], self.forms.get((table, number)))
             for number, row in self.columns[table].items()
         }
 
-    def table(self, row: dict[str, Any], readings: Mapping[str, Reading]) -> CatalogTable:
+    def table(self, row: dict[str, Any], queries: Mapping[str, ColumnQuery]) -> CatalogTable:
         number, columns = row["id"], self.columns[row["id"]]
         keys = [(each["primary"], self._named(number, each["columns"])) for each in self.keys if each["id"] == number]
         blobs = {
-            each["name"]: "holds bytes" for each in columns.values() if str(readings[each["name"]].type) == "binary"
+            each["name"]: "holds bytes" for each in columns.values() if str(queries[each["name"]].type) == "binary"
         }
         return CatalogTable(
             columns={
-                each["name"]: CatalogColumn(readings[each["name"]].type, each["declared"]) for each in columns.values()
+                each["name"]: CatalogColumn(queries[each["name"]].type, each["declared"]) for each in columns.values()
             },
             primary_key=next((key for primary, key in keys if primary), ()),
             foreign_keys=tuple(
@@ -204,7 +207,7 @@ class _Described:
 
 
 def _resolved(type_id: int, typmod: int, types: Mapping[int, PgType]) -> PgColumn:
-    """Follow domains down to the type they are made of."""
+    """Return a column with its domains resolved to the base type."""
     found = types.get(type_id)
     while found is not None and found.kind == "d":
         typmod = found.typmod if typmod < 0 else typmod

@@ -1,4 +1,7 @@
-"""What PostgreSQL and its driver say when something fails, as an error with a way out and without a secret."""
+"""Translates errors of PostgreSQL and its driver into errors with a way out and without secrets.
+
+An unknown error keeps the server's own message; nothing is retried.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from relselect.errors import ConfigError, DataNotFound, SourceError, UserError
 __all__ = ["as_source_error"]
 
 _SHOWN = 300
-#: A value in a message is cut, so that what is wrong with it can be read.
+#: Long values in a message are cut, so that the rest stays readable.
 _LONG = re.compile(r"(\w{30})\w{30,}")
 _CREDENTIALS = "Check the user in the address and the password in PGPASSWORD, ~/.pgpass or the address"
 _UNCOMPUTED = "Correct the view or the value, or leave it out with tables= or columns="
@@ -64,33 +67,33 @@ def as_source_error(error: BaseException, address: Address, scan: TableScan | No
 
     Args:
         error: What the driver raised.
-        address: The database, whose secrets the message must not hold.
-        scan: What was being read, if anything.
+        address: The database; its secrets are removed from the message.
+        scan: What was being read; None outside a scan.
     """
     state = getattr(error, "sqlstate", None) or ""
-    said = _said(scrub(str(error), address))
-    if state == "3D000" or ('database "' in said and "does not exist" in said):
+    message = _message_of(scrub(str(error), address))
+    if state == "3D000" or ('database "' in message and "does not exist" in message):
         return DataNotFound("uri", address.shown, "the server has no such database", "Correct its name in the address")
-    if "invalid URI query parameter" in said or "invalid connection option" in said:
-        return ConfigError("uri", address.shown, f"is not understood by the driver ({said})", "Correct the address")
+    if "invalid URI query parameter" in message or "invalid connection option" in message:
+        return ConfigError("uri", address.shown, f"is not understood by the driver ({message})", "Correct the address")
     if scan is not None and scan.where and (state[:2] in ("42", "22") and state != "42501"):
         fix = "Correct the predicate; it is SQL in PostgreSQL's dialect over the table's own columns"
-        return ConfigError(f"where[{scan.table!r}]", scan.where, f"PostgreSQL refuses it: {said}", fix)
+        return ConfigError(f"where[{scan.table!r}]", scan.where, f"PostgreSQL refuses it: {message}", fix)
     argument, value = ("uri", address.shown) if scan is None else ("table", scan.table)
     for sign, rule, fix in _KNOWN:
-        if _fits(sign, state, said):
-            return SourceError(argument, value, f"{rule} ({said})", fix)
+        if _fits(sign, state, message):
+            return SourceError(argument, value, f"{rule} ({message})", fix)
     fix = "Correct the address or ask the administrator" if scan is None else _UNCOMPUTED
-    return SourceError(argument, value, f"PostgreSQL says: {said}", fix)
+    return SourceError(argument, value, f"PostgreSQL says: {message}", fix)
 
 
-def _fits(sign: str, state: str, said: str) -> bool:
+def _fits(sign: str, state: str, message: str) -> bool:
     code = sign[0].isdigit() and " " not in sign
-    return state.startswith(sign) if code else sign.lower() in said.lower()
+    return state.startswith(sign) if code else sign.lower() in message.lower()
 
 
-def _said(text: str) -> str:
-    """Return the server's own words on one line: no query, no driver's prefixes."""
+def _message_of(text: str) -> str:
+    """Return the server's message on one line, without the query and the driver's prefixes."""
     text = text.split("\nQuery was:")[0].split("\nLINE ")[0]
     for marker in ("ERROR:", "FATAL:", "Failed to connect:"):
         if marker in text:

@@ -1,9 +1,9 @@
-"""How each PostgreSQL type is read: the SQL that brings it to a type that the rest of the house takes.
+"""Maps each PostgreSQL type to an SQL expression and the Arrow type that it yields.
 
-Numbers without a limit (`numeric`) become 64-bit floats, or integers where they have no decimals and at most 18 digits;
-as keys they stay exact, as text. Intervals become seconds, infinite dates and timestamps NULL, time zones UTC, and
-what Arrow has no word for (enumerations, UUIDs, JSON, ranges, networks, ...) its text. Arrays stay lists. `bytea` is
-read only when a column is named, or as hexadecimal text where it is a key.
+`numeric` becomes a 64-bit float, or an integer where it has no decimals and at most 18 digits; in keys it becomes text,
+which is exact. Intervals become seconds, infinite dates and timestamps NULL, times with a zone UTC. Types that Arrow
+lacks (enumerations, UUIDs, JSON, ranges, networks, ...) become text, arrays lists. `bytea` is read only when the column
+is named, in keys as hexadecimal text. No query is run here.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-__all__ = ["PgColumn", "PgType", "Reading", "reading_of"]
+__all__ = ["PgColumn", "PgType", "ColumnQuery", "query_of"]
 
-#: Decimal digits that every 64-bit integer has room for.
+#: The most decimal digits that always fit a 64-bit integer.
 _DIGITS = 18
 _FINITE = "CASE WHEN isfinite({0}) THEN {0} END"
 _PLAIN: dict[str, tuple[str, pa.DataType]] = {
@@ -43,7 +43,7 @@ _NUMBERS = {"int2", "int4", "int8", "numeric"}
 
 @dataclass(frozen=True)
 class PgType:
-    """A row of pg_type: its name, kind ("e" enumeration, "d" domain, ...), category, and the types it is built on."""
+    """A row of pg_type: name, kind ("e" enumeration, "d" domain, ...), category, base type, modifier, element type."""
 
     name: str
     kind: str
@@ -59,7 +59,7 @@ class PgColumn:
 
     Attributes:
         base: The type below all domains.
-        typmod: The modifier that holds, such as the digits of a numeric.
+        typmod: The type modifier in effect, such as the digits of a numeric.
         element: The element type of an array.
     """
 
@@ -69,7 +69,7 @@ class PgColumn:
 
     @property
     def key_form(self) -> str:
-        """How its values have to be compared as a key: "plain", "number" (exact, as text) or "lower" (any case)."""
+        """How its values are compared as keys: "plain", "number" (exact, as text) or "lower" (case-insensitive)."""
         if self.base.name == "citext":
             return "lower"
         return "number" if self.base.name == "numeric" and not self._is_integer else "plain"
@@ -81,43 +81,43 @@ class PgColumn:
 
 
 @dataclass(frozen=True)
-class Reading:
-    """The SQL of a column, with {0} for its quoted name, and the Arrow type that comes of it."""
+class ColumnQuery:
+    """The SQL expression of a column, with {0} for its quoted name, and the Arrow type that it yields."""
 
     sql: str
     type: pa.DataType
 
     def select(self, quoted: str) -> str:
         """Return the expression over a quoted column name."""
-        # the name may hold braces of its own
+        # str.replace, as the name may contain braces
         return self.sql.replace("{0}", quoted)
 
 
-def reading_of(column: PgColumn, key_form: str | None = None) -> Reading:
-    """Return how a column is read.
+def query_of(column: PgColumn, key_form: str | None = None) -> ColumnQuery:
+    """Return the query of a column.
 
     Args:
         column: The column.
-        key_form: For a column of a key, how the values of all keys that it is compared with are read.
+        key_form: For a key column, the `key_form` shared by all columns that it is compared with; None for others.
     """
     name = column.base.name
     if key_form == "lower":
-        return Reading("lower({0}::text)", pa.string())
+        return ColumnQuery("lower({0}::text)", pa.string())
     if key_form == "number" and name in _NUMBERS:
-        return Reading("trim_scale({0}::numeric)::text", pa.string())
+        return ColumnQuery("trim_scale({0}::numeric)::text", pa.string())
     if key_form is not None and name == "bytea":
-        return Reading("encode({0}, 'hex')", pa.string())
+        return ColumnQuery("encode({0}, 'hex')", pa.string())
     if column.element is not None:
         return _array(column.element)
     if name == "numeric":
         integer = column._is_integer
-        return Reading("{0}::int8", pa.int64()) if integer else Reading("{0}::float8", pa.float64())
-    return Reading(*_PLAIN.get(name, ("{0}::text", pa.string())))
+        return ColumnQuery("{0}::int8", pa.int64()) if integer else ColumnQuery("{0}::float8", pa.float64())
+    return ColumnQuery(*_PLAIN.get(name, ("{0}::text", pa.string())))
 
 
-def _array(element: PgType) -> Reading:
+def _array(element: PgType) -> ColumnQuery:
     if element.name in _ELEMENTS:
-        return Reading("{0}", pa.list_(_PLAIN[element.name][1]))
+        return ColumnQuery("{0}", pa.list_(_PLAIN[element.name][1]))
     if element.name == "numeric":
-        return Reading("{0}::float8[]", pa.list_(pa.float64()))
-    return Reading("{0}::text[]", pa.list_(pa.string()))
+        return ColumnQuery("{0}::float8[]", pa.list_(pa.float64()))
+    return ColumnQuery("{0}::text[]", pa.list_(pa.string()))

@@ -1,7 +1,7 @@
-"""Tables that do not fit into memory, in memory-mapped Arrow files.
+"""Holds tables in memory up to a limit and further ones in memory-mapped Arrow files.
 
-The files have no name: they are opened as temporary files, so whatever ends the process, a kill included, leaves nothing
-behind, and no later run can meet a stale one. Their space is given back when the last table over them is gone.
+The files are temporary and have no name, so that a process leaves none behind, however it ends, and a later run finds no
+stale one. Their space is freed with the last table that uses them. Nothing is cached between runs.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from relselect.errors import SourceError
 
 __all__ = ["Spool", "free_memory"]
 
-#: The share of the free memory that tables may fill before they go to files.
+#: The share of the free memory that tables may fill before further ones go to files.
 SHARE = 0.25
 
 
 class Spool:
-    """Where the tables of one database are put: in memory up to a limit, in files from there on.
+    """Collects the tables of one database, in memory up to a limit and in files beyond it.
 
     Args:
         memory: Bytes that the tables may fill in memory, or a text such as "4GB" (see `parse_bytes`); 0 puts every table
             into a file; a quarter of the free memory if None.
-        folder: Where the files go; `$RELSELECT_CACHE`, `$XDG_CACHE_HOME/relselect` or `~/.cache/relselect` if None, and
-            the folder for temporary files where that cannot be written.
+        folder: The folder of the files; if None, `$RELSELECT_CACHE`, `$XDG_CACHE_HOME/relselect` or
+            `~/.cache/relselect`, and the system's folder for temporary files if that cannot be written to.
 
     Attributes:
         sizes: Table -> bytes in files.
@@ -50,7 +50,7 @@ class Spool:
         Args:
             name: The table's name.
             schema: The schema of every batch.
-            batches: The rows; read once, and never more than one batch beyond the limit is held.
+            batches: The rows; read once. At most one batch beyond the limit is held in memory.
 
         Raises:
             SourceError: The files cannot be written.
@@ -87,7 +87,7 @@ class Spool:
 
 
 def free_memory() -> int:
-    """Return the bytes of memory that are free, as the machine or the container counts them."""
+    """Return the free memory of the machine, or of its container where that has less, in bytes."""
     found = [value for value in (_of_machine(), _of_container()) if value is not None]
     return max(min(found), 0) if found else 2**31
 
@@ -117,7 +117,7 @@ def _default_folder() -> Path:
 
 
 def _opened(given: Path | None) -> IO[bytes]:
-    """Open a file without a name in the folder for it; a folder that was named has to do."""
+    """Open a file without a name in the given folder, else in the default one or the system's."""
     try:
         folder = given or _default_folder()
         folder.mkdir(parents=True, exist_ok=True)

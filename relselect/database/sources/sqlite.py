@@ -1,4 +1,8 @@
-"""SQLite files through the standard library: read-only, one read transaction, a type for every column."""
+"""Reads SQLite files through the standard library: read-only, one read transaction.
+
+SQLite declares no binding column types; `relselect.database.sources.sqlite_types` derives one per column. Nothing is
+ever written.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +25,7 @@ from relselect.errors import ConfigError, DataNotFound, SchemaError, SchemaProbl
 __all__ = ["SQLiteSource"]
 
 _BATCH = 1 << 16
-#: Steps of SQLite's machine between two looks at the clock.
+#: Steps of SQLite's virtual machine between two checks of the timeout.
 _STEPS = 100_000
 _WAIT_SECONDS = 10.0
 _COLUMNS_AT_ONCE = 100
@@ -30,7 +34,7 @@ SELECT name, type FROM sqlite_schema
 WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name
 """
 _CLASSES = "min(typeof({0})), max(typeof({0}))"
-#: Per column: values of each storage class, and the range of the numbers and the texts.
+#: Per column: the number of values of each storage class, the largest number, the longest text and an example.
 _STORED = """
 sum(typeof({0}) = 'integer'), sum(typeof({0}) = 'real'), sum(typeof({0}) = 'text' AND {0} <> ''),
 sum(typeof({0}) = 'text' AND {0} = ''), sum(typeof({0}) = 'blob'),
@@ -95,14 +99,14 @@ class SQLiteSource(Source):
             yield pa.RecordBatch.from_arrays(_columns(scan, schema, stored, rows), schema=schema)
 
     def _query(self, scan: TableScan, columns: str) -> str:
-        # without an index a table comes in its own order, whatever is asked of it
+        # without an index the rows come in the order of the table, whatever the predicate
         own = " NOT INDEXED" if self.catalog().tables[scan.table].kind == "table" else ""
         query = f"SELECT {columns} FROM {quote_name(scan.table)}{own}"
         query += f" WHERE ({scan.where}\n)" if scan.where else ""
         return query if scan.limit is None else f"{query} LIMIT {int(scan.limit)}"
 
     def _stored(self, scan: TableScan, entry: CatalogTable) -> dict[str, Stored]:
-        """Look over the rows to be read: what is stored in each column? A second look is for the odd ones alone."""
+        """Return what is stored in each column of the scan; columns whose storage classes fit their type are counted once."""
         found: dict[str, Stored] = {}
         odd = []
         for name, (lowest, highest) in self._aggregates(scan, scan.columns, _CLASSES).items():
@@ -135,7 +139,7 @@ class SQLiteSource(Source):
         return Catalog(tables, tuple(notes))
 
     def _virtual(self, name: str) -> bool:
-        """Whether a table is the inside of a virtual one, such as the index of a full-text search."""
+        """Whether a table is a shadow table of a virtual one, such as the index of a full-text search."""
         rows = self._fetch("SELECT type FROM pragma_table_list(?) WHERE schema = 'main'", (name,))
         return bool(rows) and rows[0][0] == "shadow"
 
@@ -190,7 +194,7 @@ class SQLiteSource(Source):
                 yield tuple(columns)
 
     def _rows(self, name: str) -> int | None:
-        """Return about how many rows there are, by the largest row number; None for a table without one."""
+        """Return the approximate number of rows, from the largest rowid; None for a table without rowids."""
         try:
             found = self._connection.execute(f"SELECT max(rowid) FROM {quote_name(name)}").fetchone()[0]
         except sqlite3.Error:
@@ -214,28 +218,28 @@ class SQLiteSource(Source):
         return self._deadline > 0 and time.monotonic() > self._deadline
 
     def _failure(self, error: Exception, scan: TableScan | None = None) -> UserError:
-        said = str(error)
-        if "decode to UTF-8" in said and scan is not None:
+        message = str(error)
+        if "decode to UTF-8" in message and scan is not None:
             fix = "Convert it, or leave the column out with drop="
-            return SchemaError([SchemaProblem(scan.table, None, said, "holds text that is not UTF-8", fix)])
-        if "interrupted" in said:
+            return SchemaError([SchemaProblem(scan.table, None, message, "holds text that is not UTF-8", fix)])
+        if "interrupted" in message:
             rule, fix = "it took longer than the time allowed", "Raise statement_timeout=, or read less with where="
-        elif "not a database" in said or "malformed" in said:
-            rule, fix = f"is damaged or no SQLite file ({said})", "Restore it from a copy"
-        elif "locked" in said or "busy" in said:
+        elif "not a database" in message or "malformed" in message:
+            rule, fix = f"is damaged or no SQLite file ({message})", "Restore it from a copy"
+        elif "locked" in message or "busy" in message:
             rule, fix = "is locked by a program that writes to it", "Run it again when that program is done"
-        elif "unable to open" in said or "permission" in said or "readonly" in said:
-            rule, fix = f"cannot be opened ({said})", "Check the permissions of the file and its folder"
+        elif "unable to open" in message or "permission" in message or "readonly" in message:
+            rule, fix = f"cannot be opened ({message})", "Check the permissions of the file and its folder"
         elif scan is not None and scan.where:
             fix = "Correct the predicate; it is SQL in SQLite's dialect over the table's own columns"
-            return ConfigError(f"where[{scan.table!r}]", scan.where, f"SQLite refuses it: {said}", fix)
+            return ConfigError(f"where[{scan.table!r}]", scan.where, f"SQLite refuses it: {message}", fix)
         else:
-            rule, fix = f"SQLite says: {said}", "Check the file"
+            rule, fix = f"SQLite says: {message}", "Check the file"
         return SourceError("uri" if scan is None else "table", self.uri if scan is None else scan.table, rule, fix)
 
 
 def _plain(family: Family, lowest: str | None, highest: str | None) -> Stored | None:
-    """Return what a column holds if its lowest and highest storage class, by name, say enough."""
+    """Return what a column holds, if its first and last storage class by name decide that; else None."""
     classes = {lowest, highest} - {None, "null"}
     if not classes:
         return Stored()

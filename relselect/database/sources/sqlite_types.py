@@ -1,9 +1,9 @@
-"""How each SQLite column is read, from its declared type and from what is really stored in it.
+"""Derives the Arrow type of each SQLite column from its declared type and its stored values, and converts the values.
 
-SQLite lets any column hold any kind of value. Here a column has one: numbers declared as numbers, texts as texts; dates
-and timestamps may be stored as ISO text, as seconds since 1970 (milliseconds and microseconds are told by their size) or
-as Julian days. An empty text in a column of numbers, dates or booleans is missing. Everything else is a problem with
-the column's name on it. Whole numbers below 100 million in a date column stay whole numbers: they are no seconds.
+SQLite lets any column hold any kind of value; here a column has one. Dates and timestamps may be stored as ISO text, as
+seconds, milliseconds or microseconds since 1970 (distinguished by their size), or as Julian days. In a column of numbers,
+dates or booleans an empty text is NULL. Integers below 100 million in a date column stay integers, as they are no
+seconds. Any other mixture of values is refused, not converted.
 """
 
 from __future__ import annotations
@@ -31,22 +31,22 @@ _TRUE, _FALSE = ("true", "t", "yes", "y", "1"), ("false", "f", "no", "n", "0")
 
 
 class Unreadable(Exception):
-    """Values of a column do not fit its type; says what was found and what was expected."""
+    """The values of a column do not fit its type; the message says how."""
 
 
 @dataclass(frozen=True)
 class Stored:
-    """What a column holds: how many values of each storage class, and their range where that decides.
+    """What a column holds: the number of values of each storage class, and their range.
 
     Attributes:
         integers: Values stored as whole numbers.
         reals: Values stored as floating point.
-        texts: Values stored as text, the empty ones apart.
+        texts: Values stored as text that is not empty.
         empties: Empty texts.
         blobs: Values stored as bytes.
         largest: The largest absolute number.
         longest: The length of the longest text.
-        example: A text, if there is one.
+        example: The smallest text; None without texts.
     """
 
     integers: int = 0
@@ -60,7 +60,7 @@ class Stored:
 
     @classmethod
     def of(cls, counted: Sequence[Any]) -> Stored:
-        """Build it from what a query counted; NULL, of no rows, is nothing."""
+        """Build it from the aggregates of a query, in the order of the fields; NULL, for no rows, is the default."""
         default = cls()
         return cls(
             *[
@@ -76,7 +76,7 @@ class Stored:
 
 
 def family_of(declared: str) -> Family:
-    """Return what a declared type means, by SQLite's own rules and the usual names of dates and booleans."""
+    """Return the family of a declared type, by SQLite's affinity rules and the usual names of dates and booleans."""
     upper = declared.upper()
     if "BOOL" in upper:
         return "boolean"
@@ -106,10 +106,10 @@ def _of_decimal(upper: str) -> Family:
 
 
 def arrow_type(family: Family, stored: Stored) -> pa.DataType:
-    """Return the Arrow type a column is read as.
+    """Return the Arrow type of a column.
 
     Raises:
-        Unreadable: It mixes kinds of values that have no type in common.
+        Unreadable: The stored values have no type in common, or do not fit the declared one.
     """
     kinds = {
         name for name, count in (("number", stored.integers + stored.reals), ("text", stored.texts),
@@ -151,8 +151,8 @@ def convert(values: Sequence[Any], dtype: pa.DataType, stored: Stored) -> pa.Arr
     """Return one column of fetched values as an Arrow array.
 
     Args:
-        values: What the driver gave: None, int, float, str or bytes.
-        dtype: What `arrow_type` says.
+        values: The values from the driver: None, int, float, str or bytes.
+        dtype: The type from `arrow_type`.
         stored: What the whole column holds.
 
     Raises:
@@ -189,14 +189,14 @@ def _times(values: Sequence[Any], dtype: pa.DataType, stored: Stored) -> pa.Arra
         factor = 1 if stored.largest >= _MICROS_FROM else 1_000 if stored.largest >= _MILLIS_FROM else 1_000_000
         return pc.cast(pc.multiply_checked(numbers, factor), pa.timestamp("us"))
     if _JULIAN[0] <= stored.largest <= _JULIAN[1]:
-        # a day of a Julian number has room for about 40 microseconds: whole milliseconds are what it means
+        # a Julian day as a float resolves about 40 microseconds, so values are rounded to milliseconds
         millis = pc.round(pc.multiply(pc.subtract(numbers, _UNIX_EPOCH), 86_400_000.0))
         return pc.cast(pc.multiply(pc.cast(millis, pa.int64()), 1_000), pa.timestamp("us"))
     return pc.cast(pc.cast(pc.round(pc.multiply(numbers, 1e6)), pa.int64()), pa.timestamp("us"))
 
 
 def _parsed(texts: pa.Array, dtype: pa.DataType) -> pa.Array:
-    """Parse ISO texts; those with a zone become UTC."""
+    """Parse ISO texts; those with a zone are converted to UTC."""
     texts = pc.utf8_trim_whitespace(texts)
     if pa.types.is_date(dtype):
         return pc.cast(texts, dtype)

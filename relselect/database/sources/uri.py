@@ -1,7 +1,7 @@
-"""Addresses of databases: what they name, what of them may be shown, and where their secrets come from.
+"""Parses addresses of databases, resolves ${VARIABLES} in them, and hides their passwords.
 
-A password never stands in anything that is stored or shown: `redact` replaces it by `***`, and an address with `***`
-for a password reads it from the environment (PGPASSWORD, ~/.pgpass) as one without a password does.
+No password is ever stored or shown: `redact` replaces it by `***`, and an address with `***` as its password reads it from
+the environment (PGPASSWORD, ~/.pgpass), as one without a password does. No connection is made here.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from relselect.errors import ConfigError, DataNotFound
 
 __all__ = ["Address", "exists", "is_uri", "literal_password", "parse_uri", "redact", "redact_all", "scrub"]
 
-#: What stands where a password was.
+#: The text in place of a password.
 HIDDEN = "***"
 
 _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*)://(.*)$", re.DOTALL)
@@ -28,7 +28,7 @@ _POSTGRES = re.compile(
     r"^(?:(?P<user>[^:@/]*)(?::(?P<password>[^@/]*))?@)?(?P<hosts>[^@/?]*)(?:/(?P<name>[^?@]*))?(?:\?(?P<query>.*))?$",
     re.DOTALL,
 )
-#: A colon and an @ in what is no address may still be one with a slip of the pen.
+#: Text with a colon and an @ that is no address may be a mistyped one.
 _CREDENTIALS = re.compile(r"(:)(?!\$\{)[^/\\][^@]*@|(?<=/)()[^/:]+:[^@]+@")
 _IN_TEXT = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/[^\s'\"]+")
 _HOST = re.compile(r"^(\[[^\]]*\]|[^:\[\]]*)(:\d*)?$")
@@ -47,11 +47,11 @@ class Address:
 
     Attributes:
         kind: "postgresql", "sqlite", "duckdb" or "file" (a folder, a data file or a glob).
-        shown: The address as it was given, without its password.
+        shown: The address as the caller wrote it, without its password.
         name: A short name for the database.
         path: The file or folder; None for a server.
-        secret_uri: The address with everything resolved, for the driver alone; never shown.
-        secrets: Texts that no message may hold.
+        secret_uri: The address with all variables resolved, for the driver alone; never shown.
+        secrets: Texts that no message may contain.
     """
 
     kind: str
@@ -63,19 +63,19 @@ class Address:
 
     @property
     def origin(self) -> str:
-        """What opens the database again: its path, or the address without its password."""
+        """The text that opens the database again: its path, or the address without its password."""
         return self.shown if self.path is None else str(self.path)
 
 
 def is_uri(text: str) -> bool:
-    """Whether `text` is an address with a scheme, or nothing but an environment placeholder, rather than a path."""
+    """Whether `text` is an address with a scheme, or an environment placeholder alone, rather than a path."""
     return bool(_SCHEME.match(text) or _PLACEHOLDER.fullmatch(text))
 
 
 def redact(uri: str) -> str:
     """Return an address without its password; placeholders such as ${PGPASSWORD} stay.
 
-    An address that does not follow the grammar is cut cautiously: rather too much is hidden than too little.
+    Of an address that does not follow the grammar, more than the password may be hidden, never less.
 
     >>> redact("postgresql://ann:secret@db.example.org/shop?sslpassword=x")
     'postgresql://ann:***@db.example.org/shop?sslpassword=***'
@@ -106,19 +106,19 @@ def redact_all(text: str) -> str:
 
 
 def scrub(text: str, address: Address) -> str:
-    """Return a message without the secrets of an address, and on as few lines as it can be said."""
+    """Return a message without the secrets of an address."""
     for secret in sorted(address.secrets, key=len, reverse=True):
         text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", HIDDEN, text)
     return _SECRET_FIELD.sub(_hide_field, text)
 
 
 def literal_password(uri: str) -> bool:
-    """Whether an address carries a password itself rather than a placeholder for one."""
+    """Whether an address contains a password itself, rather than a placeholder or none."""
     return redact(uri) != uri
 
 
 def parse_uri(uri: str | Path, base: Path | None = None) -> Address:
-    """Read an address.
+    """Parse an address.
 
     Args:
         uri: `postgresql://user@host:5432/database`, `sqlite:///file`, `duckdb:///file` (three slashes before a
@@ -130,12 +130,12 @@ def parse_uri(uri: str | Path, base: Path | None = None) -> Address:
         ConfigError: It is none of these.
         DataNotFound: An environment variable is not set, or a file does not exist.
     """
-    given = os.fspath(uri)
-    shown = redact(given)
-    resolved = _resolve(given, shown)
+    text = os.fspath(uri)
+    shown = redact(text)
+    resolved = _resolve(text, shown)
     found = _SCHEME.match(resolved)
     if found is None:
-        if not isinstance(uri, Path) and re.search(r"\b(host|dbname|user)\s*=", resolved) and not Path(given).exists():
+        if not isinstance(uri, Path) and re.search(r"\b(host|dbname|user)\s*=", resolved) and not Path(text).exists():
             raise ConfigError("uri", shown, "is a connection string of keywords", _POSTGRES_FIX)
         return _of_path(Path(resolved), shown, base, None)
     scheme = found[1].lower()
@@ -152,7 +152,7 @@ def parse_uri(uri: str | Path, base: Path | None = None) -> Address:
 
 
 def _resolve(uri: str, shown: str) -> str:
-    """Put the environment's values in the place of ${NAMES}, encoded so that none of them changes the address."""
+    """Replace ${NAMES} by values from the environment, percent-encoded so that they stay one part of the address."""
     whole = _PLACEHOLDER.fullmatch(uri)
     if whole:
         return _variable(whole[1], shown)
@@ -224,7 +224,7 @@ def exists(path: Path) -> bool:
     """Return whether there is such a file or folder.
 
     Raises:
-        DataNotFound: It cannot be told, for the name is none or the folder may not be entered.
+        DataNotFound: The name is invalid, or the folder may not be entered.
     """
     try:
         return path.exists()

@@ -1,4 +1,8 @@
-"""How each kind of database takes rows: one connection, one transaction, names quoted, values never part of a statement."""
+"""Writers for PostgreSQL, SQLite and DuckDB: one connection, one transaction, one table.
+
+Names are quoted and values are never part of a statement. Whether the table fits the rows is checked in
+`relselect.database.sources.writing`.
+"""
 
 from __future__ import annotations
 
@@ -18,15 +22,15 @@ from relselect.database.sources.postgres_errors import as_source_error
 from relselect.database.sources.uri import Address
 from relselect.errors import DataNotFound, MissingExtra, SourceError, UserError
 
-__all__ = ["Column", "DuckDBWriter", "PostgresWriter", "SQLiteWriter", "Writer"]
+__all__ = ["TargetColumn", "DuckDBWriter", "PostgresWriter", "SQLiteWriter", "Writer"]
 
 _WAIT_SECONDS = 10
 _STAGED = "relselect_rows"
 _WAY_OUT = "Give another table name, or let this user write there"
 
 
-class Column(NamedTuple):
-    """A column of the table written to; `required` ones have to have a value and have no default."""
+class TargetColumn(NamedTuple):
+    """A column of the table written to; a `required` one is NOT NULL without a default."""
 
     name: str
     declared: str
@@ -34,25 +38,25 @@ class Column(NamedTuple):
 
 
 class Writer(ABC):
-    """A transaction that writes to one table; a context manager that undoes what is not committed.
+    """A transaction that writes to one table; as a context manager it rolls back what is not committed.
 
     Args:
         address: The database.
-        place: The table, or its schema and it.
+        place: The table, or schema and table.
         timeout: Seconds that one statement may take.
 
     Raises:
         SourceError: The database cannot be opened for writing.
     """
 
-    #: Arrow type -> what it is called in a new table.
+    #: Name of an Arrow type -> type of the column in a new table.
     types: ClassVar[Mapping[str, str]]
 
     def __init__(self, address: Address, place: tuple[str, ...], timeout: float) -> None:
         self.address, self.place, self.timeout = address, place, timeout
         self._table = quote_name(*place)
         self._connection: Any = None
-        with _Told(self):
+        with _Translated(self):
             self._open()
 
     def __enter__(self) -> Self:
@@ -64,29 +68,29 @@ class Writer(ABC):
         with suppress(Exception):
             self._connection.close()
 
-    def columns(self) -> list[Column] | None:
+    def columns(self) -> list[TargetColumn] | None:
         """Return the columns of the table, or None where there is no such table.
 
         Raises:
-            SourceError: There is something else of that name.
+            SourceError: The name belongs to a view or another relation.
         """
-        with _Told(self):
+        with _Translated(self):
             return self._columns()
 
     def create(self, schema: pa.Schema) -> None:
         """Create the table."""
         words = ", ".join(f"{quote_name(field.name)} {self._word(field.type)}" for field in schema)
-        with _Told(self):
+        with _Translated(self):
             self._execute(f"CREATE TABLE {self._table} ({words})")
 
     def append(self, rows: pa.Table, declared: Mapping[str, str]) -> None:
-        """Append rows; `declared` are the types of a table that existed."""
-        with _Told(self):
+        """Append rows; `declared` is column -> database type of an existing table, else empty."""
+        with _Translated(self):
             self._append(rows, declared)
 
     def commit(self) -> None:
-        """Make it last."""
-        with _Told(self):
+        """Commit the transaction."""
+        with _Translated(self):
             self._execute("COMMIT")
 
     def _word(self, dtype: pa.DataType) -> str:
@@ -100,7 +104,7 @@ class Writer(ABC):
     def _open(self) -> None: ...
 
     @abstractmethod
-    def _columns(self) -> list[Column] | None: ...
+    def _columns(self) -> list[TargetColumn] | None: ...
 
     @abstractmethod
     def _execute(self, statement: str) -> None: ...
@@ -109,16 +113,16 @@ class Writer(ABC):
     def _append(self, rows: pa.Table, declared: Mapping[str, str]) -> None: ...
 
     @abstractmethod
-    def told(self, error: Exception) -> UserError | None:
-        """Return the error to raise for a failure of the driver, None for what is none of its."""
+    def as_user_error(self, error: Exception) -> UserError | None:
+        """Return the error to raise for an error of the driver; None for any other error."""
 
-    def _refused(self, said: object) -> SourceError:
-        line = " ".join(str(said).split())
+    def _refused(self, message: object) -> SourceError:
+        line = " ".join(str(message).split())
         return SourceError("table", ".".join(self.place), f"cannot be written ({line})", _WAY_OUT)
 
 
-class _Told:
-    """Turns the failures of a driver into errors with a way out."""
+class _Translated:
+    """Raises errors of the driver as errors with a way out."""
 
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
@@ -127,13 +131,13 @@ class _Told:
         pass
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        told = self._writer.told(error) if isinstance(error, Exception) else None
-        if told is not None:
-            raise told from None
+        translated = self._writer.as_user_error(error) if isinstance(error, Exception) else None
+        if translated is not None:
+            raise translated from None
 
 
 class PostgresWriter(Writer):
-    """Rows go to a temporary table by COPY and from there, converted by the server, to the table."""
+    """Copies rows into a temporary table, from which the server converts and inserts them."""
 
     types: ClassVar[Mapping[str, str]] = {
         "int64": "bigint", "double": "double precision", "string": "text", "bool": "boolean", "timestamp": "timestamp",
@@ -152,7 +156,7 @@ class PostgresWriter(Writer):
             self._execute(f"SET LOCAL {name} = '{int(value * 1000)}ms'")
         self._execute("SET LOCAL TimeZone = 'UTC'")
 
-    def _columns(self) -> list[Column] | None:
+    def _columns(self) -> list[TargetColumn] | None:
         if len(self.place) == 2 and not self._ask("SELECT 1 AS x FROM pg_namespace WHERE nspname = $1", self.place[0]):
             fix = "Create the schema, or write to another one"
             raise DataNotFound("schema", self.place[0], "is no schema of the database", fix)
@@ -168,7 +172,7 @@ class PostgresWriter(Writer):
             "attnotnull AND NOT atthasdef AND attidentity = '' AS required FROM pg_attribute "
             "WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped ORDER BY attnum"
         )
-        return [Column(**row) for row in self._ask(query, self._table)]
+        return [TargetColumn(**row) for row in self._ask(query, self._table)]
 
     def _append(self, rows: pa.Table, declared: Mapping[str, str]) -> None:
         self._cursor.adbc_ingest(_STAGED, rows, mode="create", temporary=True)
@@ -186,8 +190,8 @@ class PostgresWriter(Writer):
         self._cursor.execute(query, [value])
         return list(self._cursor.fetch_arrow_table().to_pylist())
 
-    def told(self, error: Exception) -> UserError | None:
-        """See `Writer.told`."""
+    def as_user_error(self, error: Exception) -> UserError | None:
+        """See `Writer.as_user_error`."""
         from adbc_driver_manager import Error
 
         if not isinstance(error, Error | pa.ArrowException | OSError):
@@ -199,7 +203,7 @@ class PostgresWriter(Writer):
 
 
 class SQLiteWriter(Writer):
-    """Rows go in one by one, which is what SQLite is fast at."""
+    """Inserts row by row, which is fast inside one SQLite transaction."""
 
     types: ClassVar[Mapping[str, str]] = {
         "int64": "INTEGER", "double": "REAL", "string": "TEXT", "bool": "BOOLEAN", "timestamp": "TIMESTAMP",
@@ -211,7 +215,7 @@ class SQLiteWriter(Writer):
         self._connection = sqlite3.connect(place, uri=True, isolation_level=None, timeout=_WAIT_SECONDS)
         self._execute("BEGIN IMMEDIATE")
 
-    def _columns(self) -> list[Column] | None:
+    def _columns(self) -> list[TargetColumn] | None:
         if len(self.place) == 2 and self.place[0].lower() != "main":
             raise self._refused("SQLite files have no schemas")
         query = "SELECT type FROM sqlite_schema WHERE lower(name) = lower(?)"
@@ -223,7 +227,8 @@ class SQLiteWriter(Writer):
         rows = self._connection.execute(f"PRAGMA table_info({quote_name(self.place[-1])})").fetchall()
         # an INTEGER PRIMARY KEY fills itself
         return [
-            Column(name, kind, bool(must) and default is None and not key) for _, name, kind, must, default, key in rows
+            TargetColumn(name, kind, bool(must) and default is None and not key)
+            for _, name, kind, must, default, key in rows
         ]
 
     def _append(self, rows: pa.Table, declared: Mapping[str, str]) -> None:
@@ -237,13 +242,13 @@ class SQLiteWriter(Writer):
     def _execute(self, statement: str) -> None:
         self._connection.execute(statement)
 
-    def told(self, error: Exception) -> UserError | None:
-        """See `Writer.told`."""
+    def as_user_error(self, error: Exception) -> UserError | None:
+        """See `Writer.as_user_error`."""
         return self._refused(error) if isinstance(error, sqlite3.Error | sqlite3.Warning) else None
 
 
 class DuckDBWriter(Writer):
-    """Rows are read from memory by one INSERT."""
+    """Inserts by one statement that reads the Arrow table from memory."""
 
     types: ClassVar[Mapping[str, str]] = {
         "int64": "BIGINT", "double": "DOUBLE", "string": "VARCHAR", "bool": "BOOLEAN", "timestamp": "TIMESTAMP",
@@ -257,7 +262,7 @@ class DuckDBWriter(Writer):
         self._connection = duckdb.connect(str(self.address.path), config=config)
         self._execute("BEGIN")
 
-    def _columns(self) -> list[Column] | None:
+    def _columns(self) -> list[TargetColumn] | None:
         schema, table = self.place if len(self.place) == 2 else ("main", self.place[0])
         known = [row[0] for row in self._connection.execute(
             "SELECT schema_name FROM duckdb_schemas() WHERE database_name = current_database()").fetchall()]  # fmt: skip
@@ -272,7 +277,7 @@ class DuckDBWriter(Writer):
             "SELECT column_name, data_type, NOT is_nullable AND column_default IS NULL FROM duckdb_columns() "
             f"WHERE {place.format('table_name')} ORDER BY column_index"
         )
-        return [Column(*row) for row in self._connection.execute(query, [schema, table]).fetchall()] or None
+        return [TargetColumn(*row) for row in self._connection.execute(query, [schema, table]).fetchall()] or None
 
     def _append(self, rows: pa.Table, declared: Mapping[str, str]) -> None:
         names = ", ".join(quote_name(name) for name in rows.column_names)
@@ -283,15 +288,15 @@ class DuckDBWriter(Writer):
     def _execute(self, statement: str) -> None:
         self._connection.execute(statement)
 
-    def told(self, error: Exception) -> UserError | None:
-        """See `Writer.told`."""
+    def as_user_error(self, error: Exception) -> UserError | None:
+        """See `Writer.as_user_error`."""
         import duckdb
 
         return self._refused(str(error).splitlines()[0]) if isinstance(error, duckdb.Error) else None
 
 
 def _as_stored(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return times as the text that SQLite's own functions read."""
+    """Return times as text in the format of SQLite's date functions."""
     if pa.types.is_timestamp(column.type):
         return pc.strftime(column, format="%Y-%m-%d %H:%M:%S")
     return pc.cast(column, pa.string()) if pa.types.is_date(column.type) else column

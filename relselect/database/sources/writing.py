@@ -1,7 +1,7 @@
-"""Rows appended to one table that was asked for by name; nothing else of a database is ever written.
+"""Appends rows to one named table of a database, all of them or none; nothing else in a database is ever written.
 
-A connection of its own, one transaction: either all rows are there afterwards or nothing has happened. A table that does
-not exist is created; one whose columns do not fit is refused.
+The connection is separate from those that read. A table that does not exist is created; one whose columns do not fit
+is refused. No column is added and no row is changed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import pyarrow as pa
 from relselect.database.manifest import load_manifest
 from relselect.database.quoting import split_name
 from relselect.database.sources.uri import Address, is_uri, parse_uri
-from relselect.database.sources.writers import Column, DuckDBWriter, PostgresWriter, SQLiteWriter, Writer
+from relselect.database.sources.writers import DuckDBWriter, PostgresWriter, SQLiteWriter, TargetColumn, Writer
 from relselect.errors import ConfigError, SchemaError, SchemaProblem
 
 __all__ = ["Written", "append_rows", "parse_target", "writable"]
@@ -40,9 +40,9 @@ class Written:
     """What was written.
 
     Attributes:
-        table: The table, as it was asked for.
+        table: The name of the table, as the caller gave it.
         rows: The number of rows appended.
-        created: Whether the table was created for them.
+        created: Whether the table was created.
     """
 
     table: str
@@ -55,14 +55,14 @@ def append_rows(uri: str | Path, table: str, rows: pa.Table, *, statement_timeou
 
     Args:
         uri: The address, or a manifest that names one.
-        table: `table` or `schema.table`; parts in double quotes may hold anything.
-        rows: The rows. A table that exists must have a column for each of theirs.
+        table: `table` or `schema.table`; parts in double quotes may contain any character.
+        rows: The rows; an existing table must have a column for each of theirs.
         statement_timeout: Seconds that one statement may take.
 
     Raises:
-        ConfigError: The address is none that is written to, or the name is none.
+        ConfigError: The address is of a kind that is not written to, or `table` is no name of a table.
         SchemaError: With every column that does not fit.
-        SourceError: The database cannot be reached, or does not let us write.
+        SourceError: The database cannot be reached or refuses to write.
     """
     address, place, rows = writable(uri), parse_target(table), _plain(rows)
     with _WRITERS[address.kind](address, place, statement_timeout) as writer:
@@ -83,7 +83,7 @@ def writable(uri: str | Path) -> Address:
         uri: The address, or a manifest that names one.
 
     Raises:
-        ConfigError: It is a folder or file of another kind.
+        ConfigError: It is a folder or a file of another kind.
         DataNotFound: There is no such file, or a variable in the address is not set.
     """
     address = parse_uri(uri)
@@ -107,7 +107,7 @@ def parse_target(name: str) -> tuple[str, ...]:
     """Return the parts of a table's name: the table, or schema and table.
 
     Raises:
-        ConfigError: It is no such name.
+        ConfigError: It is no name of a table.
 
     >>> parse_target('public."my scores"')
     ('public', 'my scores')
@@ -120,7 +120,7 @@ def parse_target(name: str) -> tuple[str, ...]:
 
 
 def _plain(rows: pa.Table) -> pa.Table:
-    """Return rows of the few types that every database has."""
+    """Return the rows cast to the types that every database has."""
     return rows.cast(pa.schema([(field.name, _simple(field.type)) for field in rows.schema]))
 
 
@@ -136,11 +136,11 @@ def _simple(dtype: pa.DataType) -> pa.DataType:
     return pa.float64() if pa.types.is_floating(dtype) or pa.types.is_decimal(dtype) else pa.string()
 
 
-def _refuse_misfits(table: str, columns: Sequence[Column], schema: pa.Schema) -> None:
-    """Refuse a table that lacks a column, has one of another kind, or needs one that we do not have.
+def _refuse_misfits(table: str, columns: Sequence[TargetColumn], schema: pa.Schema) -> None:
+    """Refuse a table that lacks a column, has one of another kind, or requires one that the rows lack.
 
     Raises:
-        SchemaError: With all of them.
+        SchemaError: With every such column.
     """
     there = {column.name: column for column in columns}
     way_out = "Give another table name, one that does not exist yet is created; or change the table"
@@ -164,7 +164,7 @@ def _refuse_misfits(table: str, columns: Sequence[Column], schema: pa.Schema) ->
 
 
 def _fits(dtype: pa.DataType, declared: str) -> bool:
-    """Whether a column of the database can hold an Arrow type; one of a type that is not known here may try."""
+    """Whether a column of a declared type can hold an Arrow type; unknown declared types are accepted."""
     kinds = [kind for kind, words in _KINDS.items() if re.match(rf"\s*({words})", declared, re.IGNORECASE)]
     if not kinds:
         return True

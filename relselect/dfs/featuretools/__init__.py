@@ -1,4 +1,4 @@
-"""featuretools beside the prefix engine: its definitions as plans and back, and its own values for task rows."""
+"""Bridge to featuretools: its definitions as plans, plans as its definitions, and its own values for task rows."""
 
 from relselect.dfs.featuretools.computing import compute_featuretools
 from relselect.dfs.featuretools.differences import Difference, difference

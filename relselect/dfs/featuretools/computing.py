@@ -1,4 +1,4 @@
-"""Values of featuretools' definitions, computed by featuretools for task rows."""
+"""Computes featuretools' definitions for task rows, by featuretools itself."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _DAY = 86_400_000_000_000
 def compute_featuretools(
     problem: Problem, definitions: Sequence[Any], rows: Rows, check: Callable[[], None] = lambda: None
 ) -> pa.Table:
-    """Return what featuretools computes for task rows; slow, some tenths of a second per distinct `asof`.
+    """Return what featuretools computes for task rows. It is slow: some tenths of a second per distinct `asof`.
 
     Every row sees what is visible at its `asof`. Ages count from its cutoff; windows end at the cutoff, or at the `asof` where
     that is earlier, and leave out their first moment. Definitions that a plan can express are returned as in the plan: times
@@ -46,7 +46,7 @@ def compute_featuretools(
         problem: The problem.
         definitions: Features of the entity's dataframe, as for `from_featuretools`; no two of one name.
         rows: n task rows.
-        check: Called again and again; may raise to stop.
+        check: Called often; may raise to stop.
 
     Returns:
         One column per definition (per output of those with several), n rows: float64, or text for categories.
@@ -55,10 +55,10 @@ def compute_featuretools(
         ConfigError: A definition reads dataframes, columns or relationships that the database does not have.
     """
     reader = DefinitionReader(problem)
-    said = [reader.read(definition) is not None for definition in definitions]
+    expressible = [reader.read(definition) is not None for definition in definitions]
     found: dict[str, pa.Array] = {}
     for plain in (True, False):
-        mine = [definition for definition, known in zip(definitions, said, strict=True) if known is plain]
+        mine = [definition for definition, known in zip(definitions, expressible, strict=True) if known is plain]
         if mine:
             found.update(_Computer(problem, mine, plain, check).compute(rows))
     names = [name for definition in definitions for name in definition.get_feature_names()]
@@ -66,7 +66,7 @@ def compute_featuretools(
 
 
 class _Computer:
-    """Computes definitions that are alike in their units."""
+    """Computes definitions that all keep their units, or that all are converted to the units of plans."""
 
     def __init__(self, problem: Problem, definitions: list[Any], plain: bool, check: Callable[[], None]) -> None:
         self.problem, self.definitions, self.plain, self.check = problem, definitions, plain, check
@@ -95,7 +95,7 @@ class _Computer:
         }
 
     def _values(self, definitions: list[Any], delay: int, entity: Ints, asof: Ints) -> pd.DataFrame:
-        """Return what featuretools computes of rows of one delay."""
+        """Return what featuretools computes for rows of one delay."""
         index = np.append(places(self.problem, self.problem.entity), -1)[entity]
         asked = pd.DataFrame({"instance_id": index, "time": moments(asof) if self.dated else asof})
         distinct = asked.drop_duplicates(ignore_index=True)
@@ -152,12 +152,12 @@ def _mirrored(problem: Problem, definitions: list[Any]) -> Any:
     read = {name: frozenset(kept) for name, kept in columns.items()}
     return problem.cached(
         ("featuretools", "entityset", identifier(problem, small, read, True)),
-        lambda: _let_go(filled(problem, small, read)),
+        lambda: _unregistered(filled(problem, small, read)),
     )
 
 
-def _let_go(entityset: Any) -> Any:
-    """Take an EntitySet out of featuretools' own register, which would hold on to its rows for ever."""
+def _unregistered(entityset: Any) -> Any:
+    """Remove an EntitySet from featuretools' global registry, which would keep its rows in memory for ever."""
     _ES_REF.pop(entityset.id, None)
     return entityset
 

@@ -1,14 +1,14 @@
-"""Where this package and featuretools mean different things by the same words.
+"""Differences in meaning between features of this package and featuretools definitions of the same name.
 
 Two differences are of principle:
 
-* A value exists from the latest time on its path. featuretools counts and orders rows by their own time alone, whatever
-  becomes known later on the way to them or of them; it has no words for what is meant here.
-* A row whose value is not there yet does not count for that value. featuretools counts the row, with the value missing,
-  unless a condition says that the value must be there.
+* Here a value exists from the latest time on its path. featuretools counts and orders rows by their own time alone, whatever
+  becomes known later on the path; it cannot express the meaning here.
+* Here a row whose value is not known yet does not count for that value. featuretools counts the row with a missing value,
+  unless a condition requires the value.
 
-A nested column (`LAST(orders[customer].(products(product).colour))`) means what featuretools means, so its definitions
-can nearly always be said here. All other differences are of units and edges and are evened out.
+A nested column (`LAST(orders[customer].(products(product).colour))`) has featuretools' meaning, so nearly all of its
+definitions can be expressed here. All other differences are of units and edges, and the bridge converts them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING
 from relselect.dfs.plan.feature import Aggregate, Feature, Hop, Route
 
 if TYPE_CHECKING:
-    from relselect.dfs.plan.schema import Schema, TableSchema
+    from relselect.database.schema import TableSchema
+    from relselect.dfs.plan.schema import Schema
 
 __all__ = ["COUNT_MISSING", "Difference", "Inexpressible", "difference"]
 
@@ -39,14 +40,14 @@ class Difference(StrEnum):
 
 
 _ORDERED = frozenset({A.FIRST, A.LAST, A.TREND, A.SINCE_LAST, A.SINCE_FIRST, A.TIME_BETWEEN})
-#: What a row without a value changes.
+#: Aggregates that a row without a value changes.
 COUNT_MISSING = frozenset(
     {A.FIRST, A.LAST, A.ENTROPY, A.PERCENT_TRUE, A.NUM_UNIQUE, A.COUNT, A.SINCE_LAST, A.SINCE_FIRST, A.TIME_BETWEEN}
 )
 
 
 def difference(feature: Feature, table: str, schema: Schema) -> Difference | None:
-    """Return what may make a feature differ from the definition that looks like it, None where nothing can.
+    """Return why a feature may differ from the definition of the same name, None where it cannot.
 
     Args:
         feature: The feature.
@@ -59,7 +60,8 @@ def difference(feature: Feature, table: str, schema: Schema) -> Difference | Non
             _further_clocks(feature, table, schema)
         ):
             return Difference.CLOCK
-        masked = feature.column is not None and feature.column in schema.tables[feature.path[-1].table].clocks
+        end = schema.tables[feature.path[-1].table]
+        masked = feature.column is not None and end.clock_of(feature.column) is not None
         if (then or masked) and feature.aggregate in COUNT_MISSING:
             return Difference.HIDDEN
     if feature.base is not None:
@@ -68,22 +70,23 @@ def difference(feature: Feature, table: str, schema: Schema) -> Difference | Non
 
 
 def _further_clocks(feature: Feature, table: str, schema: Schema) -> Iterator[bool]:
-    """Yield, for everything but the last step down's own time, whether it has a time that delays the row or its value."""
+    """Yield, for everything on the path but the rows' own time, whether it may delay the row or its value."""
     up, down, then = feature.parts
     start = up[-1].table if up else table
     yield from (schema.tables[hop.table].time is not None for hop in (*down[:-1], *then))
     yield from _masked_keys(start, (*down, *then), schema)
     last = schema.tables[down[-1].table]
     if feature.where is not None:
-        yield feature.where.column in last.clocks
+        yield last.clock_of(feature.where.column) is not None
     if feature.column is not None:
-        yield feature.column in schema.tables[feature.path[-1].table].clocks
+        yield schema.tables[feature.path[-1].table].clock_of(feature.column) is not None
 
 
 def _masked_keys(table: str, route: Route, schema: Schema) -> Iterator[bool]:
     for hop in route:
         owner, parent = (hop.table, table) if hop.down else (table, hop.table)
-        yield any(column in schema.tables[owner].clocks for column in _columns(schema.tables[owner], hop, parent))
+        held = _columns(schema.tables[owner], hop, parent)
+        yield any(schema.tables[owner].clock_of(column) is not None for column in held)
         table = hop.table
 
 

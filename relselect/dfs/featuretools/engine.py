@@ -1,4 +1,4 @@
-"""A plan computed by featuretools: what it can express as it computes it, the rest by the prefix engine."""
+"""Computes a plan with featuretools where it can express the features, and with the prefix engine elsewhere."""
 
 from __future__ import annotations
 
@@ -30,30 +30,30 @@ Floats = NDArray[np.float64]
 def compute_plan(
     problem: Problem, plan: Plan, rows: Rows, vocabulary: Vocabulary, check: Callable[[], None] = lambda: None
 ) -> tuple[FeatureMatrix, list[int]]:
-    """Return the features of task rows, and the places of those that featuretools computed.
+    """Return the features of task rows, and the positions of those that featuretools computed.
 
     Args:
         problem: The problem.
         plan: k features.
         rows: n task rows.
         vocabulary: The categories.
-        check: Called again and again; may raise to stop.
+        check: Called often; may raise to stop.
     """
     depth = min(3, max((feature.depth for feature in plan), default=1) or 1)
     definitions = to_featuretools(plan.bound(problem), entityset(problem, depth))
-    said = [place for place, definition in enumerate(definitions) if definition is not None]
+    expressible = [place for place, definition in enumerate(definitions) if definition is not None]
     others = [place for place, definition in enumerate(definitions) if definition is None]
     values = np.full((len(rows), len(plan)), np.nan, order="F")
-    if said:
-        table = compute_featuretools(problem, [definitions[place] for place in said], rows, check)
-        values[:, said] = encoded(table, plan.take(said), vocabulary).values
+    if expressible:
+        table = compute_featuretools(problem, [definitions[place] for place in expressible], rows, check)
+        values[:, expressible] = encoded(table, plan.take(expressible), vocabulary).values
     if others:
         values[:, others] = compute(problem, plan.take(others), rows, vocabulary, check).values
-    return FeatureMatrix(values, plan.names, tuple(feature.categorical for feature in plan)), said
+    return FeatureMatrix(values, plan.names, tuple(feature.categorical for feature in plan)), expressible
 
 
 def encoded(table: pa.Table, plan: Plan, vocabulary: Vocabulary) -> FeatureMatrix:
-    """Return computed columns as a matrix of a plan's features, categories as numbers of a vocabulary.
+    """Return computed columns as the matrix of a plan's features, categories encoded by a vocabulary.
 
     Args:
         table: One column per feature, in the plan's order, n rows.

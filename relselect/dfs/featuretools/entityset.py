@@ -1,4 +1,4 @@
-"""EntitySets for problems: with all rows to compute from, or empty to enumerate from."""
+"""Builds EntitySets of a problem's database: with all rows to compute from, or empty to enumerate from."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from relselect.dfs.featuretools.frames import column_types, featuretools_table
 from relselect.dfs.featuretools.layout import INDEX, TABLE, Edge, Layout, Node, layout_of
 from relselect.dfs.plan.routes import check_depth
 from relselect.dfs.plan.schema import Schema
+from relselect.hashing import digest_of
 
 if TYPE_CHECKING:
-    from relselect.hashing import digest_of
-from relselect.problem import Problem
+    from relselect.problem import Problem
 
 __all__ = ["entityset", "filled", "identifier"]
 
@@ -32,13 +32,13 @@ def entityset(problem: Problem, depth: int = 2, *, data: bool = False, unrolled:
         depth: Steps from the entity within which tables are there.
         data: Whether the rows are filled in; without, features can be enumerated and written but not computed.
         unrolled: Whether every step from the entity leads to a dataframe of its own, a copy of the table. None for only
-            where foreign keys run in a circle, which featuretools would follow for ever.
+            where foreign keys form a cycle, which featuretools would follow for ever.
 
     Returns:
         The `featuretools.EntitySet`; the entity's dataframe has the name of its table.
 
     Raises:
-        ConfigError: The depth is not offered, or unrolls into too many dataframes.
+        ConfigError: The depth is not supported, or unrolls into too many dataframes.
     """
     check_depth(depth)
     return filled(problem, layout_of(problem, depth, unrolled=unrolled), data=data)
@@ -52,7 +52,7 @@ def filled(
     Args:
         problem: The problem.
         layout: Dataframes and relationships.
-        columns: Dataframe -> columns that are read; None for all of all.
+        columns: Dataframe -> columns that are read; None for all columns of all dataframes.
         data: Whether the rows are filled in.
     """
     found = ft.EntitySet(identifier(problem, layout, columns, data))
@@ -70,26 +70,26 @@ def filled(
 def _add(
     found: Any, problem: Problem, node: Node, wanted: Collection[str] | None, edges: list[Edge], data: bool
 ) -> None:
-    made = featuretools_table(problem, node.table, wanted, data=data)
+    table = featuretools_table(problem, node.table, wanted, data=data)
     keys = {edge.column for edge in edges}
-    spare = [column for column in made.keys if column not in keys]
+    spare = [column for column in table.keys if column not in keys]
     names = {INDEX: node.index}
     found.add_dataframe(
-        dataframe=made.frame.drop(columns=spare).rename(columns=names),
+        dataframe=table.frame.drop(columns=spare).rename(columns=names),
         dataframe_name=node.name,
         index=node.index,
-        time_index=made.time,
-        logical_types={names.get(name, name): kind for name, kind in made.types.items() if name not in spare},
+        time_index=table.time,
+        logical_types={names.get(name, name): kind for name, kind in table.types.items() if name not in spare},
     )
-    clocks = {clock: [name for name in masked if name not in spare] for clock, masked in made.clocks.items()}
+    clocks = {clock: [name for name in masked if name not in spare] for clock, masked in table.clocks.items()}
     found[node.name].ww.metadata[TABLE] = node.table
     if clocks:
         found.set_secondary_time_index(node.name, clocks)
 
 
 def identifier(problem: Problem, layout: Layout, columns: Mapping[str, Collection[str]] | None, data: bool) -> str:
-    """Return a name that tells EntitySets apart: featuretools looks them up by it."""
+    """Return a name that is different for different EntitySets: featuretools looks them up by name."""
     types = {table: dict(column_types(problem, table)) for table in sorted(set(layout.tables.values()))}
     read = sorted((name, sorted(kept)) for name, kept in (columns or {}).items())
-    said = f"{Schema.of(problem)} {types} {layout} {read} {data}"
-    return f"{problem.database.name} {digest_of(said.encode(), 6).hex()}"
+    content = f"{Schema.of(problem)} {types} {layout} {read} {data}"
+    return f"{problem.database.name} {digest_of(content.encode(), 6).hex()}"

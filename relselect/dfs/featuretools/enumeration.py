@@ -1,4 +1,4 @@
-"""featuretools' own enumeration of a problem's features, by `featuretools.dfs`."""
+"""Enumerates a problem's features with `featuretools.dfs`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PRIMITIVES", "enumerate_featuretools"]
 
-#: The primitives whose features a plan can say.
+#: The primitives whose features a plan can express.
 PRIMITIVES = (
     "count", "sum", "mean", "std", "skew", "min", "max", "median", "trend", "first", "last", "num_unique", "mode",
     "entropy", "percent_true", "num_true", "time_since_last", "time_since_first", "avg_time_between",
@@ -39,17 +39,17 @@ def enumerate_featuretools(
     where: Sequence[Any] = (),
     max_features: int = -1,
 ) -> list[Any]:
-    """Return featuretools' definitions for a problem; no row is looked at but for frequent values of conditions.
+    """Return featuretools' definitions for a problem; rows are read only to find frequent values for conditions.
 
     Args:
         problem: The problem.
         depth: Steps from the entity at most, and levels of nesting at most.
         primitives: Names, classes or instances of primitives, aggregations and transforms together.
-        where: Of these, the aggregations that are also made under conditions: on the two most frequent values of columns.
+        where: Aggregations that are also made under conditions, on the two most frequent values of each column.
         max_features: Definitions at most; -1 for all.
 
     Raises:
-        ConfigError: A primitive is unknown, or the depth is not offered.
+        ConfigError: A primitive is unknown, or the depth is not supported.
     """
     aggregations, transforms = _sorted(primitives)
     target = entityset(problem, depth)
@@ -76,7 +76,7 @@ def enumerate_featuretools(
 
 
 def _reads_structure(definition: Any) -> bool:
-    """Whether a definition takes the number of a row, a reference or a hidden clock for a value."""
+    """Whether a definition reads a row number, a reference or a hidden clock as if it were a value."""
     if type(definition) is IdentityFeature:
         return False
     columns = [base for base in definition.base_features if type(base) is IdentityFeature]
@@ -89,7 +89,7 @@ def _reads_structure(definition: Any) -> bool:
 
 
 def _sorted(primitives: Sequence[Any]) -> tuple[list[Any], list[Any]]:
-    """Return aggregations and transforms apart."""
+    """Return the aggregation primitives and the transform primitives."""
     aggregations, transforms, unknown = [], [], []
     of_rows, of_values = get_aggregation_primitives(), get_transform_primitives()
     for primitive in primitives:
@@ -108,7 +108,7 @@ def _sorted(primitives: Sequence[Any]) -> tuple[list[Any], list[Any]]:
 
 
 def _mark_values(problem: Problem, target: Any) -> None:
-    """Tell featuretools the frequent values of columns."""
+    """Set the interesting values of dataframes to the frequent values of their columns."""
     from relselect.dfs.featuretools.layout import TABLE
     from relselect.dfs.featuretools.writing import typed
 

@@ -1,7 +1,7 @@
-"""Tables as featuretools reads them: pandas frames whose types, keys and clocks are said, not guessed.
+"""Converts tables to pandas frames for featuretools, with types, keys and clocks declared.
 
-Keys become row numbers in the order of the rows' content, so composite keys, keys of text and tables without a key are all
-alike, references that find nobody are missing, and rows of one time lie in the order that this package gives them.
+Keys become row numbers in the order of the rows' content. So composite keys, text keys and tables without a key are treated
+alike, references to no row are missing, and rows of one time have the order that this package gives them.
 """
 
 from __future__ import annotations
@@ -50,14 +50,14 @@ _LOGICAL = {
 
 @dataclass(frozen=True)
 class FeaturetoolsTable:
-    """A table for featuretools.
+    """A table in the form that featuretools reads.
 
     Attributes:
-        frame: The rows that ever become visible, or none.
+        frame: The rows that become visible at some time; no rows where only definitions are made.
         types: Column -> logical type.
         keys: The columns that hold foreign keys.
         time: The time index, or None.
-        clocks: Hidden clock -> columns masked until it strikes.
+        clocks: Hidden clock (a column of times) -> columns masked until then.
     """
 
     frame: pd.DataFrame
@@ -68,7 +68,7 @@ class FeaturetoolsTable:
 
 
 def column_types(problem: Problem, table: str) -> Mapping[str, SemanticType]:
-    """Return the columns' types: those that training resolved, else inferred from what is visible then."""
+    """Return the columns' types: those resolved for training, else inferred from what is visible at its end."""
     if problem.types.get(table):
         return problem.types[table]
     return problem.cached(("featuretools", "types", table), lambda: _inferred(problem, table))
@@ -81,7 +81,7 @@ def _inferred(problem: Problem, table: str) -> dict[str, SemanticType]:
 
 
 def places(problem: Problem, table: str) -> Ints:
-    """Return the index of each row of a table: its place in the order of content, shape (rows,)."""
+    """Return the index of each row of a table: its position in the order of content, shape (rows,)."""
 
     def order() -> Ints:
         rows = np.arange(problem.database[table].num_rows, dtype=np.int64)
@@ -101,7 +101,7 @@ def moments(ticks: Ints) -> NDArray[Any]:
 def featuretools_table(
     problem: Problem, table: str, columns: Collection[str] | None = None, *, data: bool = True
 ) -> FeaturetoolsTable:
-    """Return a table as featuretools reads it.
+    """Return a table in the form that featuretools reads.
 
     Args:
         problem: The problem.
@@ -109,11 +109,11 @@ def featuretools_table(
         columns: The columns that are read; None for all. Index, foreign keys and times are always there.
         data: Whether to fill in the rows.
     """
-    return _Writer(problem, problem.database[table], columns, data).featuretools_table()
+    return _Converter(problem, problem.database[table], columns, data).featuretools_table()
 
 
-class _Writer:
-    """Writes one table."""
+class _Converter:
+    """Converts one table."""
 
     def __init__(self, problem: Problem, table: Table, columns: Collection[str] | None, data: bool) -> None:
         self.problem, self.table, self.data = problem, table, data
@@ -154,7 +154,7 @@ class _Writer:
         self.values[name] = pd.Series(values())[self.shown].reset_index(drop=True) if self.data else _empty(kind)
 
     def _put_time(self, name: str, ticks: Callable[[], Ints]) -> None:
-        """A time, complete: what never comes lies after everything."""
+        """Add a column of times without missing values: `NEVER` becomes the latest time."""
         kind = "Datetime" if self.dated else "Integer"
         self._put(name, kind, lambda: moments(ticks()) if self.dated else ticks())
 
@@ -182,10 +182,10 @@ class _Writer:
         return numbers
 
     def _mask(self, clock: str) -> None:
-        """Hide what a clock governs until it strikes.
+        """Mask the columns of a clock by a hidden clock that is one tick earlier.
 
-        featuretools hides a value while its time is not before the moment looked from, and shows it where the time is
-        missing. Here a value is there from its moment on and never where that is missing: hidden clocks run one tick ahead.
+        featuretools hides a value until strictly after its time, and shows it where the time is missing. Here a value is known
+        from its time on, and never where the time is missing.
         """
         masked = {clock, *self.table.known_at[clock]}
         columns = [name for name in self.values if name in masked]
@@ -194,11 +194,11 @@ class _Writer:
         columns = [name for name in dict.fromkeys(columns) if name != self.table.time]
         if columns:
             hidden = f"__{clock}__"
-            self._put_time(hidden, partial(self._strikes, clock))
+            self._put_time(hidden, partial(self._hidden_times, clock))
             self.clocks[hidden] = columns
 
-    def _strikes(self, clock: str) -> Ints:
-        """When the hidden clock of a clock strikes, shape (rows,)."""
+    def _hidden_times(self, clock: str) -> Ints:
+        """Return the times of the hidden clock of a clock, shape (rows,)."""
         known = self.problem.database.value_times(self.table.name, clock)
         assert known is not None
         return np.where(known == NEVER, NEVER, known - 1)

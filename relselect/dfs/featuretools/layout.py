@@ -1,9 +1,9 @@
-"""Which dataframes an EntitySet for a problem has, and how they refer to one another.
+"""Decides the dataframes and relationships of an EntitySet for a problem. It holds no rows.
 
-featuretools walks foreign keys until they end, and without end where they run in a circle. A database whose keys do not
-run in circles keeps its tables. Any other is unrolled into a tree: the entity is its root, every step from a dataframe
-leads to a copy of the table arrived at, and the tree ends at the depth asked for. A copy holds all rows of its table, so a
-definition made there means what the same steps mean in the database.
+featuretools follows foreign keys until they end, and without end where they form a cycle. A database without cycles keeps
+its tables. Any other is unrolled into a tree: its root is the entity, every step from a dataframe leads to a copy of the
+next table, and the tree ends at the depth asked for. A copy holds all rows of its table, so a definition on it means what the
+same steps mean in the database.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 __all__ = ["INDEX", "TABLE", "Edge", "Layout", "Node", "key_columns", "layout_of", "layout_within"]
 
-#: The index of every dataframe: the place of a row when its table is ordered by content.
+#: The index of every dataframe: the position of a row in the order of its table's content.
 INDEX = "__row__"
-#: Where a dataframe's metadata tell the table that it is a copy of.
+#: The key in a dataframe's metadata that names the table that it is a copy of.
 TABLE = "relselect_table"
 #: Copies of tables at most.
 _MOST = 400
@@ -99,13 +99,13 @@ def layout_of(problem: Problem, depth: int, *, unrolled: bool | None = None) -> 
     Args:
         problem: The problem.
         depth: Steps from the entity at most.
-        unrolled: Whether every step leads to a copy; None for only where foreign keys run in a circle.
+        unrolled: Whether every step leads to a copy; None for only where foreign keys form a cycle.
 
     Raises:
         ConfigError: There would be too many copies.
     """
     near = _within(problem, depth)
-    if unrolled or (unrolled is None and _has_circle(problem, near)):
+    if unrolled or (unrolled is None and _has_cycle(problem, near)):
         return _unrolled(problem, depth)
     schema = Schema.of(problem)
     edges = [
@@ -160,8 +160,8 @@ def _hops(problem: Problem, table: str) -> Iterator[Hop]:
     yield from down_from(problem, table)
 
 
-def _has_circle(problem: Problem, tables: list[str]) -> bool:
-    """Whether foreign keys lead from one of the tables back to it: no table can be peeled off that refers to none left."""
+def _has_cycle(problem: Problem, tables: list[str]) -> bool:
+    """Whether foreign keys of the tables form a cycle: found by removing tables that refer to no table left."""
     left = set(tables)
     while left:
         ends = {table for table in left if not any(key.table in left for key in problem.database[table].foreign_keys)}

@@ -1,4 +1,4 @@
-"""featuretools' definitions as features of a plan."""
+"""Translates featuretools' definitions into features of a plan. See `writing` for the other direction."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = ["DefinitionReader", "from_featuretools"]
 
 A, T = Aggregate, SemanticType
 
-#: Aggregates of one input. Subclasses mean something else, so the very class is asked for.
+#: Aggregates of one input. A subclass may mean something else, so classes are compared exactly.
 _OF_VALUES: Mapping[type, Aggregate] = {
     p.Sum: A.SUM,
     p.Mean: A.MEAN,
@@ -50,7 +50,7 @@ _OF_TIMES: Mapping[type, Aggregate] = {
     p.TimeSinceFirst: A.SINCE_FIRST,
     p.AvgTimeBetween: A.TIME_BETWEEN,
 }
-#: Of ages the smallest belongs to the latest time.
+#: The smallest age belongs to the latest time.
 _OF_AGES = {A.MIN: A.MAX, A.MAX: A.MIN, A.FIRST: A.FIRST, A.LAST: A.LAST}
 #: Arguments that change what a primitive means.
 _SETTINGS: Mapping[type, Callable[[Any], bool]] = {
@@ -61,9 +61,12 @@ _SETTINGS: Mapping[type, Callable[[Any], bool]] = {
 
 @dataclass(frozen=True)
 class _Value:
-    """What a definition gives: a feature, and whether it is of the stored value, not of a number made from it.
+    """The feature that a definition means.
 
-    Stored times and texts are features of their ages and lengths; featuretools makes these by transforms.
+    Attributes:
+        feature: The feature.
+        stored: Whether the definition returns a stored time or text, where the feature is its age or length: featuretools
+            needs a transform to get these.
     """
 
     feature: Feature
@@ -71,7 +74,7 @@ class _Value:
 
 
 def from_featuretools(definitions: Sequence[Any], problem: Problem) -> tuple[Plan, list[Any]]:
-    """Return the plan of what a plan can say of featuretools' definitions, and the other definitions.
+    """Return the plan of all definitions that a plan can express, and the other definitions.
 
     Values are the same to 1e-9 but for units and edges: times are days, windows leave out their first moment. Where a plain
     path would mean something else (see `difference`), a nested column is used; where that is not possible either, the
@@ -90,7 +93,7 @@ def from_featuretools(definitions: Sequence[Any], problem: Problem) -> tuple[Pla
 
 
 class DefinitionReader:
-    """Reads definitions of one problem.
+    """Translates definitions for one problem.
 
     Args:
         problem: The problem.
@@ -177,7 +180,7 @@ class DefinitionReader:
         return self._exact(_candidates(_OF_VALUES[kind], hops, self._value(bases[0]), rows), definition)
 
     def _exact(self, candidates: Sequence[Feature], definition: Any) -> Feature:
-        """Return the first feature that is well defined and means what the definition does, whatever the data."""
+        """Return the first feature that is valid and has the definition's meaning on any data."""
         table = self._table(definition)
         for feature in candidates:
             if not definition_problems(feature) and difference(feature, table, self.schema) is None:
@@ -199,7 +202,7 @@ class DefinitionReader:
         return Condition(feature.column or "", self._word(base, where.primitive.value))
 
     def _word(self, base: Any, value: Any) -> str:
-        """Return a value as the column's text: booleans may be stored as numbers."""
+        """Return a condition's value as the column's text: booleans may be stored as numbers."""
         boolean = str(self.problem.database[self._table(base)].data[base.column_name].type) == "bool"
         value = value.item() if hasattr(value, "item") else value
         if isinstance(value, bool) and not boolean:
@@ -242,7 +245,7 @@ class DefinitionReader:
 
 
 def _candidates(aggregate: Aggregate, hops: Route, value: _Value, rows: Mapping[str, Any]) -> list[Feature]:
-    """Return the ways to say an aggregate of what another definition gives: as a plain path, and nested."""
+    """Return the features that may express an aggregate of another definition: as a plain path, and nested."""
     inner = value.feature
     found = []
     if value.stored and inner.type == T.TEXT:

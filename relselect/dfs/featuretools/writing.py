@@ -1,4 +1,4 @@
-"""Features of a plan as featuretools' definitions."""
+"""Translates features of a plan into featuretools' definitions. See `reading` for the other direction."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ def to_featuretools(plan: Plan, entityset: Any, *, nearest: bool = False) -> lis
         plan: The plan, with its schema.
         entityset: From `entityset(problem)`, as deep as the plan; or another with the names of the database's tables,
             columns and foreign keys.
-        nearest: Whether each feature gets the definition that looks like it, even if featuretools means something else by
-            it (see `difference`).
+        nearest: Whether features get the definition of the same name even where featuretools gives it another meaning (see
+            `difference`).
 
     Raises:
         PlanError: The plan carries no schema, or reads what its schema lacks.
@@ -75,7 +75,7 @@ def to_featuretools(plan: Plan, entityset: Any, *, nearest: bool = False) -> lis
 
 
 class _Writer:
-    """Writes features as definitions on the dataframes of one EntitySet."""
+    """Translates features into definitions on the dataframes of one EntitySet."""
 
     def __init__(self, schema: Schema, layout: Layout, entityset: Any, nearest: bool) -> None:
         self.schema, self.layout, self.entityset, self.nearest = schema, layout, entityset, nearest
@@ -143,7 +143,7 @@ class _Writer:
         return self._lifted(self._read(end, feature.column, feature.type), climbed)
 
     def _conditions(self, feature: Feature, rows: str, climbed: list[Edge], value: Any) -> list[Any]:
-        """Return what a row must meet: the plan's condition, and that its value is there where that matters."""
+        """Return a row's conditions: that of the feature, and, where it matters, that its value is known."""
         found = []
         if feature.where is not None:
             found.append(self._equals(self._column(rows, feature.where.column), feature.where.value))
@@ -151,9 +151,9 @@ class _Writer:
             found.append(_is_there(value))
         elif feature.aggregate in COUNT_MISSING and feature.base is None and not self.nearest:
             end = climbed[-1].parent if climbed else rows
-            clock = self.schema.tables[self.layout.tables[end]].clocks.get(feature.column or "")
+            clock = self.schema.tables[self.layout.tables[end]].clock_of(feature.column or "")
             if climbed or clock is not None:
-                # a hidden clock is masked until it strikes, like what it governs
+                # a hidden clock is masked until its time, like the columns that it masks
                 seen = self._frame(end).index if clock is None else f"__{clock}__"
                 found.append(_is_there(self._lifted(self._column(end, seen), climbed)))
         return found
@@ -173,14 +173,14 @@ class _Writer:
         return self._columns[node, column]
 
     def _equals(self, value: Any, word: str) -> Any:
-        """Return whether a value is the one that a word stands for."""
+        """Return the definition of whether a value equals a text."""
         scalar = typed(word, str(value.column_schema.logical_type))
         if scalar is None:
             raise Inexpressible
         return TransformFeature([value], p.EqualScalar(scalar))
 
     def _lifted(self, found: Any, climbed: list[Edge]) -> Any:
-        """Return a parent's definition as one of the row that the steps up started from."""
+        """Return a parent's definition as a definition of the row that the steps up start from."""
         for edge in reversed(climbed):
             found = DirectFeature(found, edge.child, relationship=self._link(edge))
         return found
@@ -210,7 +210,7 @@ def _is_there(value: Any) -> Any:
 
 
 def _all_of(conditions: list[Any]) -> Any:
-    """Return the condition that all of some are met, None for none."""
+    """Return the conjunction of conditions, None for no condition."""
     return reduce(lambda one, other: TransformFeature([one, other], p.And()), conditions) if conditions else None
 
 

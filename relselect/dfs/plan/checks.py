@@ -10,7 +10,8 @@ from relselect.dfs.plan.feature import CALENDAR_PARTS, Aggregate, Feature, Hop
 from relselect.problem import LABELS
 
 if TYPE_CHECKING:
-    from relselect.dfs.plan.schema import Schema, TableSchema
+    from relselect.database.schema import TableSchema
+    from relselect.dfs.plan.schema import Schema
 
 __all__ = ["declaration_problems", "definition_problems", "plan_problems", "schema_problems"]
 
@@ -200,9 +201,9 @@ def declaration_problems(features: Iterable[Feature], entity: str, made: Schema,
             problems.append(
                 f"table {name}: its time was {then.time} and is {now.time or 'not declared'}. Declare it again."
             )
-        lost = [c for c, clock in then.clocks.items() if c in now.columns and now.clocks.get(c) != clock]
+        lost = [c for c, clock in then.clocks.items() if c in now.columns and now.clock_of(c) != clock]
         problems += [
-            f"column {name}.{c}: was known at {then.clocks[c]} and is not. Declare known_at again." for c in lost
+            f"column {name}.{c}: was known at {then.clock_of(c)} and is not. Declare known_at again." for c in lost
         ]
     return problems
 

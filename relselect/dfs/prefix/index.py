@@ -1,9 +1,9 @@
-"""The prefix engine: rows sorted once by (key, time), every (key, window) a range found by two binary searches.
+"""Sorts rows by (key, time) and aggregates columns over ranges of them; a (key, window) is a range found by two searches.
 
-`Index` holds the order; `Spans` are the ranges of n task rows in it; the functions below read columns over spans. Rows
+`Index` holds the order; `Spans` are the ranges of n task rows in it; the functions below aggregate columns over spans. Rows
 are ordered within a key by (time, content), never by row number, so hidden rows and the order of the table cannot change
 how visible rows compare. A span holds all rows of one key and time or none, so only first and last values need the order
-by content; what is taken of a set of rows does not depend, by a bit, on the order of rows with one key and time.
+by content; any other aggregate does not depend, in a single bit, on the order of rows with one key and time.
 
 A row of `time` t belongs to a span when `after < t <= asof`, as `problem.visibility` defines it.
 """
@@ -41,11 +41,11 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Slots = NDArray[np.int32]
 Flags = NDArray[np.bool_]
-#: One function per sort key, the most significant first: given row numbers, numbers that order these rows by what they
-#: say, never by where they stand. Later ones are asked only about rows that earlier ones left tied.
+#: One function per sort key, the most significant first: given row numbers, numbers that order these rows by content. Later
+#: functions are called only for rows that are equal by the earlier ones.
 Ties = Sequence[Callable[[Ints], Ints]]
 
-#: Keys may be this many times more than rows before they are looked up by search and not in a table.
+#: With more than this many times as many possible keys as rows, keys are found by search instead of in a table.
 _SPARSE = 4
 
 
@@ -77,12 +77,12 @@ class Index:
 
     Args:
         keys: The key of each row, shape (rows,), -1 for none.
-        times: When each row (or the value read from it) came to exist, shape (rows,); `NEVER` leaves it out.
-        ties: What orders rows of one key and time; asked only when `order` is. Without, such rows are interchangeable.
+        times: The time from which each row (or the value read from it) exists, shape (rows,); `NEVER` leaves the row out.
+        ties: Orders rows of one key and time, used only for `order`; without it such rows are interchangeable.
 
     Attributes:
-        rows: Row numbers by (key, time), rows of one key and time in any order: enough for all that is taken of a set,
-            which is all but first and last values. Shape (m,).
+        rows: Row numbers by (key, time), rows of one key and time in any order, shape (m,). Enough for all aggregates but
+            first and last values.
         times: Times in the order of the index, shape (m,).
         fresh: Which places hold the first row of a key, shape (m,).
         tied: Which places hold the key and time of the place before, shape (m,).
@@ -137,7 +137,7 @@ class Index:
         if not len(where) or not self._ties:
             return self.rows
         order = self.rows.copy()
-        order[where] = _settled(order[where], np.cumsum(~self.tied[where], dtype=np.int64), self._ties)
+        order[where] = _by_content(order[where], np.cumsum(~self.tied[where], dtype=np.int64), self._ties)
         return order
 
     def spans(self, keys: Ints, asof: Ints, after: Ints | None = None) -> Spans:
@@ -153,8 +153,8 @@ class Index:
         return Spans(kernels_sort.locate(*table, begin), kernels_sort.locate(*table, _plain(asof, np.int64)))
 
 
-def _settled(rows: Ints, group: Ints, ties: Ties) -> Ints:
-    """Return tied rows, group after group, in the order of what they say.
+def _by_content(rows: Ints, group: Ints, ties: Ties) -> Ints:
+    """Return tied rows, group after group, in the order of their content.
 
     Args:
         rows: Shape (r,).

@@ -1,8 +1,8 @@
-"""What all compiled loops share: the compiler's options and arithmetic on pairs of doubles.
+"""Shared by all compiled loops: the compiler's options, and arithmetic on pairs of doubles.
 
 A pair (high, low) stands for the unevaluated sum of two doubles, about 106 bits ("double-double", Dekker 1971; Shewchuk
 1997). The loops themselves are in the modules beside this one: over rows sorted by (key, time), restarting at the first
-row of each key, so that no other key's rows touch a bit of a result. None knows about tables or features.
+row of each key, so that no other key's rows touch a bit of a result. The loops know neither tables nor features.
 """
 
 from __future__ import annotations

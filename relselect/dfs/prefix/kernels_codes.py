@@ -1,8 +1,8 @@
 """Compiled counts of codes over ranges of rows sorted by (key, time): distinct ones, the most frequent, entropy.
 
 Ranges that all begin at their key's first row are read off running structures. Others are visited in an order in which
-neighbours overlap, adding and removing rows at both ends (`travel` tells what an order costs). What is kept is a
-function of the counts alone and in integers, so the way a range was reached leaves no trace.
+neighbours overlap, adding and removing rows at both ends (`travel` returns the cost of an order). The state is a
+function of the counts alone and in integers, so results do not depend on the order of visits.
 """
 
 from __future__ import annotations

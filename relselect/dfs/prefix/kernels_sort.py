@@ -1,4 +1,4 @@
-"""Compiled sorting of rows by (key, time), and finding moments in what was sorted."""
+"""Compiled sorting of rows by (key, time), and searching of times in the sorted rows."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Compiled sums: moments of ranges of rows sorted by (key, time), from running sums of each key.
 
-Sums are pairs of doubles around the key's first value, so a difference of two running sums loses nothing that a double
-can show even for a key at 1e9 with tiny variance. Where a range lies so far from the centre, for its spread, that the
-pairs lose too, its rows are read again.
+Sums are pairs of doubles around the key's first value, so a difference of two running sums keeps all digits of a double even
+for a key around 1e9 with tiny variance. Where a range lies too far from that centre, for its spread, even for pairs, its rows
+are read again.
 
 A running sum is kept only for the rows that some range begins after or ends at, so memory grows with the fewer of rows
 and ranges.

@@ -1,10 +1,10 @@
-"""Computes a plan for task rows: one pass per column read, whatever the number of windows and aggregates.
+"""Computes a plan's features for task rows with the prefix engine, on several threads.
 
-Ages and times since are days in a timestamp database and plain units in an integer-time one, counted back from the
-cutoff. The matrix is column-major, so a trial that uses fewer features takes a view's cost, not a new computation.
+A column is read in one pass, whatever the number of windows and aggregates. Ages and times since are in days (units in an
+integer-time database) and count back from the cutoff. Features are neither chosen nor judged here.
 
-The work is cut into pieces, a few columns of one set of rows for a range of task rows each, which a few threads take one
-after another. A piece needs memory for the rows of the tables it reads and for its range, beside the finished matrix.
+The work is divided into pieces: a few columns of one set of rows, for a range of task rows. A piece needs memory for the
+rows of the tables it reads and for its range, beside the finished matrix.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ Floats = NDArray[np.float64]
 _MAX_THREADS = 8
 #: Task rows per piece; see `at_a_time`.
 SLICE = 250_000
-#: Task rows of nested features that are worth a thread of their own.
+#: Nested features are divided among threads down to pieces of so many task rows.
 _WORTH = 4_096
-#: Columns per piece, so that they share the ranges of their task rows and yet both threads have work.
+#: Columns per piece: they share the ranges of their task rows, and enough pieces are left for every thread.
 _COLUMNS = 8
 #: Seconds between two calls of `check` and `progress` while threads are at work.
 _PATIENCE = 0.1
@@ -60,7 +60,7 @@ class FeatureMatrix:
     categorical: tuple[bool, ...]
 
     def take(self, places: Sequence[int]) -> FeatureMatrix:
-        """Return the matrix with only those columns, in that order."""
+        """Return the matrix with only the columns at these positions, in this order."""
         return FeatureMatrix(
             np.asfortranarray(self.values[:, list(places)]),
             tuple(self.names[place] for place in places),
@@ -85,14 +85,14 @@ def compute(
         plan: k features.
         rows: n task rows.
         vocabulary: The categories, as fitted.
-        check: Called all the while, from the calling thread; may raise to stop.
+        check: Called at least every 0.1 s, from the calling thread; may raise to stop.
         threads: Threads at most; None for the cores this process may use, at most 8.
-        progress: Told cells done and cells in all, all the while, from the calling thread.
+        progress: Called with the cells done and all cells, as often as `check`, from the calling thread.
 
     Raises:
-        TaskError: A declared task-row feature does not hold what training saw in it.
+        TaskError: A declared task-row feature has another type than in training.
     """
-    work = _Work(problem, plan, rows, vocabulary)
+    work = _Computation(problem, plan, rows, vocabulary)
     work.run(_cores() if threads is None else max(1, threads), check, progress or (lambda done, cells: None))
     return FeatureMatrix(work.values, plan.names, tuple(feature.categorical for feature in plan))
 
@@ -108,7 +108,7 @@ def blocks(
     threads: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Iterator[FeatureMatrix]:
-    """Yield the features of `size` task rows at a time, for whoever must not hold all of them.
+    """Yield the features of `size` task rows at a time, where the whole matrix would not fit into memory.
 
     Args:
         problem: As for `compute`.
@@ -118,13 +118,13 @@ def blocks(
         size: Rows per block; every block costs a pass over the tables.
         check: As for `compute`.
         threads: As for `compute`.
-        progress: Told cells done and cells in all, of all blocks.
+        progress: Called with the cells done and all cells, those of all blocks.
     """
     size = max(1, size)
     for start in range(0, len(rows), size):
-        told = None if progress is None else _shifted(progress, start * len(plan), len(rows) * len(plan))
+        shifted = None if progress is None else _shifted(progress, start * len(plan), len(rows) * len(plan))
         part = rows.take(slice(start, start + size))
-        yield compute(problem, plan, part, vocabulary, check, threads=threads, progress=told)
+        yield compute(problem, plan, part, vocabulary, check, threads=threads, progress=shifted)
 
 
 def _shifted(progress: Callable[[int, int], None], before: int, cells: int) -> Callable[[int, int], None]:
@@ -137,19 +137,19 @@ def _cores() -> int:
 
 
 class _Stopped(Exception):
-    """Another thread failed, or the caller wants no more."""
+    """Ends a thread after another failed or the caller stopped."""
 
 
 @dataclass(frozen=True)
 class _Piece:
-    """Groups of features (places in the plan, see `grouped`) of a range of task rows."""
+    """Groups of features (positions in the plan, see `grouped`) for a range of task rows."""
 
     groups: list[list[int]]
     part: slice
 
 
-class _Work:
-    """Fills a matrix, piece by piece."""
+class _Computation:
+    """Fills a matrix piece by piece."""
 
     def __init__(self, problem: Problem, plan: Plan, rows: Rows, vocabulary: Vocabulary) -> None:
         self.problem, self.rows, self.vocabulary = problem, rows, vocabulary
@@ -160,7 +160,7 @@ class _Work:
         self._stop = threading.Event()
 
     def run(self, threads: int, check: Callable[[], None], progress: Callable[[int, int], None]) -> None:
-        """Do all of it; `check` and `progress` are called from this thread."""
+        """Fill the whole matrix; `check` and `progress` are called from this thread."""
         check()
         pieces = self._pieces(threads)
         ended: SimpleQueue[Future[None]] = SimpleQueue()
@@ -186,7 +186,7 @@ class _Work:
             raise _Stopped
 
     def _pieces(self, threads: int) -> list[_Piece]:
-        """Return the work in pieces, the longest first."""
+        """Return the pieces, the longest first."""
         own = [place for place, feature in enumerate(self.features) if feature.of_task_row]
         others = [place for place, feature in enumerate(self.features) if not feature.of_task_row]
         found = [_Piece([own], slice(0, len(self.rows)))] if own else []
@@ -213,7 +213,7 @@ class _Work:
                     self.done += len(values)
 
     def _read(self, reader: PrefixReader, features: list[Feature]) -> Iterator[Floats]:
-        """Yield the values of features of one group, categories as numbers of the vocabulary."""
+        """Yield the values of features of one group, categories encoded by the vocabulary."""
         self._halt()
         if features[0].of_task_row:
             yield from (task_row_values(feature, reader.rows, self.vocabulary, reader.unit) for feature in features)

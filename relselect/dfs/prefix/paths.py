@@ -1,8 +1,8 @@
-"""From routes to arrays: who a task row belongs to, which rows belong to it, what they say and since when.
+"""Resolves routes to arrays: the row that owns others, the rows that belong to it, their values and effective times.
 
-A value on a route exists from the latest time on that route: the row's own, every row passed on the way, the moment a
-masked value or key became known. Where a parent is missing the value never exists, so a parent that is hidden and a
-parent that is not there look the same.
+A value on a route exists from the latest time on that route: that of the row, of every row passed on the way, and the times
+from which masked values and keys are known. Where a parent is missing the value never exists, so hidden and missing parents
+look the same. Nothing is aggregated here.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ class ChildRows:
     """The rows of a table that belong to the rows of another.
 
     Attributes:
-        table: The table the rows are of.
+        table: The table of the rows.
         keys: Row number of the owner, shape (rows,), -1 for none.
-        times: When the row was there for its owner, shape (rows,); `NEVER` where it has none.
+        times: The time from which the row exists for its owner, shape (rows,); `NEVER` where it has none.
     """
 
     table: str
@@ -76,7 +76,7 @@ class Paths:
         self.database: Database = problem.database
 
     def owners(self, up: Route, rows: Rows, table: str) -> Ints:
-        """Return the row reached from each row's own by steps up, shape (n,).
+        """Return the row that steps up lead to from each row's entity, shape (n,).
 
         -1 where anything on the way, the row itself included, is missing or not visible at the row's asof.
 
@@ -105,7 +105,7 @@ class Paths:
         return at if known is None else visible_or_none(known, at, rows.asof)
 
     def relation(self, down: Route, table: str) -> ChildRows:
-        """Return the rows reached by steps down from a table, with the row they started from."""
+        """Return the rows reached by steps down from a table, each with the row that the steps start from."""
         return self.problem.cached(("dfs", "relation", table, down), lambda: self._relation(down, table))
 
     def _relation(self, down: Route, table: str) -> ChildRows:
@@ -126,7 +126,7 @@ class Paths:
         column: str | None = None,
         where: Condition | None = None,
     ) -> Index:
-        """Return the rows of a relation sorted by when `column`, at the end of `then`, came to exist.
+        """Return the rows of a relation sorted by the time from which `column`, at the end of `then`, exists.
 
         Columns that come with their row share one index, and so do those of one clock where rows have a primary key:
         without one, rows that tie are ordered by the masked value itself.
@@ -135,15 +135,15 @@ class Paths:
             table: Where the steps start.
             down: Steps down.
             then: Steps up from there.
-            column: What is read there, None for the rows themselves.
-            where: Leaves out rows that do not meet it, and those of which that is not known yet.
+            column: The column read there; None for the rows themselves.
+            where: Only rows that meet this condition, from the time on from which that is known.
         """
         end = self.database[self.table_at((*down, *then), table)]
         clock = None if column is None else end.clock_of(column)
         masked = None if clock is None else column
-        told = clock if self.database[down[-1].table].primary_key else masked
+        shared = clock if self.database[down[-1].table].primary_key else masked
         met = None if where is None else (where.column, where.value)
-        key = ("dfs", "index", table, (*down, *then), told, met)
+        key = ("dfs", "index", table, (*down, *then), shared, met)
         return self.problem.cached(key, lambda: self._index(table, down, then, masked, where))
 
     def _index(self, table: str, down: Route, then: Route, masked: str | None, where: Condition | None) -> Index:
@@ -157,14 +157,14 @@ class Paths:
         return Index(keys, times, self._ties(base.table, then, masked))
 
     def _meeting(self, base: ChildRows, where: Condition, times: Ints) -> tuple[Ints, Ints]:
-        """Return the keys of rows that meet a condition, -1 for others, and from when on that is known."""
+        """Return the keys of rows that meet a condition (-1 for others), and the times from which that is known."""
         codes, words = self.codes(base.table, where.column)
         wanted = words.index(where.value) if where.value in words else -2
         known = self.database.value_times(base.table, where.column)
         return np.where(codes == wanted, base.keys, -1), times if known is None else np.maximum(times, known)
 
     def _ties(self, table: str, then: Route = (), masked: str | None = None) -> Ties:
-        """Return what orders rows of one key and time: their content, and last the masked value that is read of them."""
+        """Return the sort keys of rows of one key and time: their content, and last the masked value that is read."""
         steps = content_keys(self.database, table)
         if masked is None:
             return steps
@@ -192,7 +192,7 @@ class Paths:
         return times if known is None else np.maximum(times, _at(known, at, NEVER))
 
     def floats(self, table: str, column: str, kind: SemanticType) -> Floats:
-        """Return a column as numbers, shape (rows,): text by its length, times as ticks, nan where missing."""
+        """Return a column as numbers, shape (rows,): lengths of text, times as ticks, nan where missing."""
         values = self.database[table].data[column]
         if kind == SemanticType.TEXT:
             values = pc.utf8_length(pc.cast(values, "string"))

@@ -1,8 +1,8 @@
-"""Reads features of rows of any table: of the entities asked about, and of the rows in between for nested features.
+"""Reads features for rows of any table: for the entities of task rows, and for the rows on the path of nested features.
 
-Nested features are exact: the rows of the outer step are written out as (row, child) pairs, a bounded number at a time,
-the inner feature is read for the children at the row's own cutoff and asof, and aggregated per row. The cost is linear in
-the pairs. All windows of the outer step share one writing out; rows that ask the same (owner, cutoff, asof) share theirs.
+Nested features are exact: the rows of the outer step are materialised as (row, child) pairs, a bounded number at a time; the
+inner feature is read for the children at the row's own cutoff and asof, and aggregated per row. The cost is linear in the
+pairs. All windows of the outer step share the same pairs, and so do rows with the same (owner, cutoff, asof).
 """
 
 from __future__ import annotations
@@ -36,22 +36,22 @@ RawValues = tuple[Floats, list[str] | None]
 #: What features of one set of rows share: path, condition, whether they are nested.
 Family = tuple[Route, Condition | None, bool]
 
-#: (row, child) pairs written out at a time.
+#: (row, child) pairs materialised at a time.
 MOST_PAIRS = 1_000_000
-#: A pass over so many rows of a table takes as long as looking up one pair or task row in it.
+#: A pass over so many rows of a table takes as long as one look-up of a pair or task row in it.
 _PASS = 8
-#: Share of distinct rows above which equal ones are read again rather than shared.
+#: Equal rows are read once if distinct rows are at most this share of all.
 _FEW = 0.75
 
 _CODED = (Aggregate.NUM_UNIQUE, Aggregate.MODE, Aggregate.SHARE, Aggregate.ENTROPY)
 _LENGTHS = (Aggregate.STD, Aggregate.TREND)
 _EDGES = (Aggregate.FIRST, Aggregate.LAST)
-#: What is 0 of nothing; everything else is missing.
+#: Aggregates that are 0 for no rows; the others are missing.
 _ZERO = (Aggregate.COUNT, Aggregate.SUM)
 
 
 def families(features: Iterable[Feature]) -> dict[Family, list[int]]:
-    """Return the places of the features by the set of rows they read."""
+    """Return the positions of features by the set of rows that they read."""
     found: dict[Family, list[int]] = {}
     for place, feature in enumerate(features):
         found.setdefault((feature.path, feature.where, feature.base is not None), []).append(place)
@@ -59,7 +59,7 @@ def families(features: Iterable[Feature]) -> dict[Family, list[int]]:
 
 
 def grouped(features: list[Feature], places: Iterable[int]) -> list[list[int]]:
-    """Return places of features of one family, those that one pass reads together."""
+    """Return positions of features of one family in groups that one pass reads together."""
     groups: dict[str | None, list[int]] = {}
     for place in places:
         groups.setdefault(features[place].column, []).append(place)
@@ -67,24 +67,24 @@ def grouped(features: list[Feature], places: Iterable[int]) -> list[list[int]]:
 
 
 def at_a_time(problem: Problem, features: Iterable[Feature], least: int) -> int:
-    """Return how many rows to read features of at a time: enough that the passes over their tables cost no more than they.
+    """Return how many rows to read features for at a time: enough that passes over the tables do not dominate the cost.
 
     Args:
         problem: Supplies the tables.
-        features: What is read.
-        least: As many at any rate.
+        features: The features read.
+        least: The smallest answer.
     """
     tables = {table for feature in features for table in feature.tables}
     return max(least, max((problem.database[table].num_rows for table in tables), default=0) // _PASS)
 
 
 class PrefixReader:
-    """Reads features of one set of rows.
+    """Reads features for one set of rows.
 
     Args:
         problem: Supplies the database; sorted structures stay in its cache.
         table: The table that `rows.entity` numbers rows of.
-        rows: Who, and when.
+        rows: The rows: entity, cutoff, asof.
         check: Called often; may raise to stop.
     """
 
@@ -96,7 +96,7 @@ class PrefixReader:
         self._ranges: dict[tuple[Index, int | None], Spans] = {}
 
     def every(self, features: list[Feature]) -> Iterator[tuple[Feature, RawValues]]:
-        """Yield each feature, but those of the task row, with its values; in any order."""
+        """Yield each feature with its values, in any order; not features of the task row."""
         for family in families(features).values():
             for places in grouped(features, family):
                 mine = [features[place] for place in places]
@@ -109,7 +109,7 @@ class PrefixReader:
             reader._forget()
 
     def read(self, features: list[Feature]) -> Iterator[RawValues]:
-        """Yield the values of features of one group, in their order; numbers as the plan means them."""
+        """Yield the values of features of one group, in their order and in the plan's units."""
         up, down, _ = features[0].parts
         if not down:
             return (self._direct(feature) for feature in features)
@@ -118,7 +118,7 @@ class PrefixReader:
         return self._nested(features) if features[0].base is not None else self._aggregated(features)
 
     def age(self, ticks: Floats) -> Floats:
-        """Return how long before the cutoffs some times lie, in units, shape (n,)."""
+        """Return times (ticks) as ages at the cutoff, in days or units, shape (n,)."""
         return np.asarray((self.rows.cutoff - ticks) / self.unit)
 
     def _direct(self, feature: Feature) -> RawValues:
@@ -133,7 +133,7 @@ class PrefixReader:
         return (self.age(values) if feature.type == SemanticType.TIMESTAMP else values), None
 
     def _from_above(self, up: Route, features: list[Feature]) -> Iterator[RawValues]:
-        """Yield features whose path begins with steps up: what is below, read of whom the steps lead to."""
+        """Yield features whose path begins with steps up: the rest of the path, read for the parents."""
         if up not in self._above:
             owners = self.paths.owners(up, self.rows, self.table)
             rows, numbers = _distinct(owners, self.rows)
@@ -187,7 +187,7 @@ class PrefixReader:
         return (self.age(values) if since or stamp else values), None
 
     def _nested(self, features: list[Feature]) -> Iterator[RawValues]:
-        """Yield nested features of one step and condition."""
+        """Yield nested features with one outer step and condition."""
         index = self.paths.index(self.table, features[0].path, where=features[0].where)
         spans = {window: self._span(index, window) for window in _windows(features)}
         lo = np.minimum.reduce([np.minimum(span.lo, span.hi) for span in spans.values()])
@@ -205,12 +205,12 @@ class PrefixReader:
 
 
 class _Pairs:
-    """The (row, child) pairs of a few rows, written out.
+    """The (row, child) pairs of a few rows, materialised.
 
     Args:
-        reader: Of all rows.
-        index: Of the children.
-        features: Nested features of one step and condition.
+        reader: The reader for all rows.
+        index: The index of the children.
+        features: Nested features with one outer step and condition.
         lo: The place in the index of each row's first child in any window, shape (n,).
         sizes: Children of each row in any window, shape (n,).
         rows: The few rows, n of them.
@@ -243,7 +243,7 @@ class _Pairs:
             for window, places in wanted[base].items():
                 index, span, chosen = segments[window]
                 mine = [self.features[place] for place in places]
-                given = _given(values if chosen is None else values[chosen], words)
+                given = _computed_values(values if chosen is None else values[chosen], words)
                 column = SortedColumn(index, given, {window: span}, self.reader.unit)
                 column.expect(mine)
                 for place, feature in zip(places, mine, strict=True):
@@ -260,8 +260,8 @@ class _Pairs:
         return index, index.segments(sizes), chosen
 
 
-def _given(values: Floats, words: list[str] | None) -> ColumnValues:
-    """Return values that are there already, in the order of the index."""
+def _computed_values(values: Floats, words: list[str] | None) -> ColumnValues:
+    """Return values that are computed already, in the order of the index."""
 
     def floats(rows: Ints, kind: SemanticType) -> Floats:
         return values
@@ -277,7 +277,7 @@ def _windows(features: list[Feature]) -> list[int | None]:
 
 
 def _distinct(owners: Ints, rows: Rows) -> tuple[Rows, Ints | None]:
-    """Return the distinct (owner, cutoff, asof), and which of them each row asks; None where each asks its own.
+    """Return the distinct (owner, cutoff, asof), and the number of each row's among them; None where equal rows are too few.
 
     Args:
         owners: Row numbers, shape (n,).

@@ -1,4 +1,4 @@
-"""One column, or one nested feature, over the spans of one index: read once for all aggregates and windows."""
+"""Aggregates of one column, or one nested feature, over the spans of one index, read once for all windows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Coded", "SortedColumn", "ColumnValues"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-#: Codes, -1 for missing, and the values that they stand for.
+#: Codes (-1 for missing), and the value of each code.
 Coded = tuple[Ints, list[str]]
 
 _MOMENTS = (Aggregate.SUM, Aggregate.MEAN, Aggregate.STD, Aggregate.SKEW)
@@ -27,11 +27,11 @@ _LEVELS = {Aggregate.MEDIAN: 0.5}
 
 @dataclass(frozen=True)
 class ColumnValues:
-    """What is read of the rows of an index.
+    """The values that the rows of an index have.
 
     Attributes:
         floats: Given rows of the index (`Index.rows` or `Index.order`) and a type, values as numbers, nan for missing.
-        codes: Given rows, values as codes ordered by value, -1 for missing, and what they stand for.
+        codes: Given rows and a type, values as codes ordered by value (-1 for missing), and the value of each code.
     """
 
     floats: Callable[[Ints, SemanticType], Floats]
@@ -42,12 +42,12 @@ class ColumnValues:
 class SortedColumn:
     """Aggregates of one column.
 
-    Rows of one key and time are put in the order of their content for first and last values only: whatever else is taken of
-    a set does not depend on their order, and is read in the cheaper one.
+    Rows of one key and time are ordered by content for first and last values only: other aggregates do not depend on their
+    order, and read the rows in the cheaper one.
 
     Attributes:
         index: The sorted rows.
-        values: What is read of them; None where only the rows count.
+        values: Their values; None where only the rows count.
         spans: Ranges of task rows by window.
         unit: Ticks of a day, or of one unit of integer times.
     """
@@ -62,7 +62,7 @@ class SortedColumn:
     _third: bool = False
 
     def expect(self, features: list[Feature]) -> None:
-        """Say what will be read, so that one pass serves all of it."""
+        """Announce the features that will be read, so that one pass serves all of them."""
         self._third = any(feature.aggregate == Aggregate.SKEW for feature in features)
 
     def read(self, feature: Feature) -> Floats:
@@ -79,13 +79,13 @@ class SortedColumn:
             case Aggregate.NUM_UNIQUE | Aggregate.MODE | Aggregate.ENTROPY | Aggregate.SHARE:
                 return self._counted(feature, span)
             case Aggregate.FIRST | Aggregate.LAST if feature.categorical:
-                codes = self._coded(feature.type, settled=True)[0].astype(np.float64)
+                codes = self._coded(feature.type, ordered=True)[0].astype(np.float64)
                 return prefix.edge(codes, span, last=feature.aggregate == Aggregate.LAST)
         return self._numeric(feature, span)
 
     def words(self, kind: SemanticType) -> list[str]:
-        """Return what the column's codes stand for."""
-        return self._coded(kind, settled=False)[1]
+        """Return the value of each of the column's codes."""
+        return self._coded(kind, ordered=False)[1]
 
     def _between(self, span: Spans) -> Floats:
         times = self.index.times
@@ -97,7 +97,7 @@ class SortedColumn:
         return np.where(some, (last - first) / self.unit / np.maximum(number - 1, 1), np.nan)
 
     def _counted(self, feature: Feature, span: Spans) -> Floats:
-        codes, words = self._coded(feature.type, settled=False)
+        codes, words = self._coded(feature.type, ordered=False)
         whole = feature.window is None
         match feature.aggregate:
             case Aggregate.NUM_UNIQUE:
@@ -111,9 +111,9 @@ class SortedColumn:
 
     def _numeric(self, feature: Feature, span: Spans) -> Floats:
         if feature.aggregate in _EDGES:
-            values = self._read(feature.type, settled=True)
+            values = self._read(feature.type, ordered=True)
             return prefix.edge(values, span, last=feature.aggregate == Aggregate.LAST)
-        values, whole = self._read(feature.type, settled=False), feature.window is None
+        values, whole = self._read(feature.type, ordered=False), feature.window is None
         match feature.aggregate:
             case Aggregate.PERCENT_TRUE:
                 return prefix.share(values == 1.0, np.ones(len(values), dtype=bool), span)
@@ -132,21 +132,21 @@ class SortedColumn:
     def _moment(self, kind: SemanticType) -> dict[int | None, Moments]:
         if self._third not in self._moments:
             windows = list(self.spans)
-            values = self._read(kind, settled=False)
+            values = self._read(kind, ordered=False)
             found = prefix.moments(self.index, values, [self.spans[w] for w in windows], third=self._third)
             self._moments[self._third] = dict(zip(windows, found, strict=True))
         return self._moments[self._third]
 
-    def _read(self, kind: SemanticType, *, settled: bool) -> Floats:
-        if (kind, settled) not in self._floats:
+    def _read(self, kind: SemanticType, *, ordered: bool) -> Floats:
+        if (kind, ordered) not in self._floats:
             assert self.values is not None
-            rows = self.index.order if settled else self.index.rows
-            self._floats[kind, settled] = self.values.floats(rows, kind)
-        return self._floats[kind, settled]
+            rows = self.index.order if ordered else self.index.rows
+            self._floats[kind, ordered] = self.values.floats(rows, kind)
+        return self._floats[kind, ordered]
 
-    def _coded(self, kind: SemanticType, *, settled: bool) -> Coded:
-        if (kind, settled) not in self._codes:
+    def _coded(self, kind: SemanticType, *, ordered: bool) -> Coded:
+        if (kind, ordered) not in self._codes:
             assert self.values is not None
-            rows = self.index.order if settled else self.index.rows
-            self._codes[kind, settled] = self.values.codes(rows, kind)
-        return self._codes[kind, settled]
+            rows = self.index.order if ordered else self.index.rows
+            self._codes[kind, ordered] = self.values.codes(rows, kind)
+        return self._codes[kind, ordered]

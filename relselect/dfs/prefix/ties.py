@@ -1,8 +1,7 @@
-"""An order for rows of one key and time that depends on what they say, never on where they stand in the table.
+"""Orders rows of one key and time by their content, never by their position in the table.
 
-Rows are ordered by primary key. Without one they are ordered by all their columns but masked ones, whose values may not
-be known yet; rows equal in all of these are interchangeable, save for the masked value that is being read, which then
-orders them itself.
+The order is that of the primary key. Without one it is that of all columns except masked ones, whose values may not be known
+yet. Rows that are equal in all of these are interchangeable, except for a masked value that is read: it orders them last.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ Ints = NDArray[np.int64]
 
 
 def content_keys(database: Database, table: str) -> list[Callable[[Ints], Ints]]:
-    """Return what orders rows, given their numbers: a sort key per column, the most significant column first."""
+    """Return the sort keys of a table's rows, one function of row numbers per column, the most significant column first."""
     declared = database[table]
     if declared.primary_key:
         columns = list(declared.primary_key)

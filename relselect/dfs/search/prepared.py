@@ -182,12 +182,14 @@ def _prepare(problem: Problem, source: RowSource, check: Check, space: FeatureSp
     begun = time.monotonic()
     rows = source.train(seed=_COPIES_SEED, copies=space.copies)
     plan, vocabulary = _plan(problem, rows, space)
-    rows, sampled = _bounded(rows, MAX_CELLS // max(1, len(plan)))
+    count = len(rows)
+    rows = rows.drawn(MAX_CELLS // max(1, len(plan)), _COPIES_SEED)
+    sampled = len(rows) < count
     train = compute(problem, plan, rows, vocabulary, check)
     kept = informative(train.values)
     plan, train = plan.take(kept), train.take(kept)
     most = MAX_CELLS // 4 // max(1, len(plan))
-    stop_rows, _ = _bounded(source.stop, most)
+    stop_rows = source.stop.drawn(most, _COPIES_SEED)
     stop = compute(problem, plan, stop_rows, vocabulary, check)
     select = None
     if source.select is source.stop or len(source.select) <= most:
@@ -247,7 +249,7 @@ def added_rows(
 
     def build() -> TabularData:
         every = rows.added(seed=_COPIES_SEED, copies=space.copies)
-        some, _ = _bounded(every, MAX_CELLS // 4 // max(1, len(prepared.plan)))
+        some = every.drawn(MAX_CELLS // 4 // max(1, len(prepared.plan)), _COPIES_SEED)
         return TabularData(compute(problem, prepared.plan, some, prepared.vocabulary, check), _labels(some))
 
     return problem.cached(("dfs", "added", space, rows.key, prepared.plan.names), build)
@@ -268,14 +270,6 @@ def _chain(feature: Feature) -> Iterator[Feature]:
 
 def _windowed(feature: Feature) -> bool:
     return any(each.window is not None for each in _chain(feature))
-
-
-def _bounded(rows: Rows, most: int) -> tuple[Rows, bool]:
-    """Return the rows, or a fixed draw of `most` of them, and whether they were drawn."""
-    if len(rows) <= most:
-        return rows, False
-    places = np.sort(np.random.default_rng(_COPIES_SEED).choice(len(rows), size=most, replace=False))
-    return rows.take(places), True
 
 
 def _labels(rows: Rows) -> NDArray[np.float64]:

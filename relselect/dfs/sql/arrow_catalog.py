@@ -15,7 +15,8 @@ from sqlglot import exp
 
 from relselect.database.clock import NEVER, ticks_of
 from relselect.database.columns import as_float, as_strings
-from relselect.dfs.plan.schema import KeySchema, Schema
+from relselect.database.table import ForeignKey
+from relselect.dfs.plan.schema import Schema
 from relselect.dfs.prefix.ties import value_ranks
 from relselect.dfs.sql.catalog import KeyPart, SqlCatalog
 from relselect.dfs.sql.dialects import Dialect
@@ -108,7 +109,7 @@ class ArrowCatalog(SqlCatalog):
         self._columns[table].setdefault(_ROW, pa.chunked_array([pa.array(np.arange(number, dtype=np.int64))]))
         return [KeyPart(column(known_as, _ROW), "integer")]
 
-    def reference(self, table: str, key: KeySchema, known_as: str) -> list[KeyPart]:
+    def reference(self, table: str, key: ForeignKey, known_as: str) -> list[KeyPart]:
         """Return the number of the row referred to."""
         declared = self._database[table].foreign_keys
         place = next(i for i, each in enumerate(declared) if each.name == key.name and each.table == key.table)

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
-from relselect.dfs.plan.schema import KeySchema, Schema
+from relselect.database.table import ForeignKey
+from relselect.dfs.plan.schema import Schema
 from relselect.dfs.sql.dialects import Dialect
 from relselect.dfs.sql.nodes import Node, bigint, case, column, equal, stored
 from relselect.dfs.sql.readings import ColumnReading, kind_of, read_as
@@ -69,10 +70,10 @@ class SqlCatalog(ABC):
         """Return the primary key of a row."""
 
     @abstractmethod
-    def reference(self, table: str, key: KeySchema, known_as: str) -> list[KeyPart]:
+    def reference(self, table: str, key: ForeignKey, known_as: str) -> list[KeyPart]:
         """Return the values of a foreign key, in the order of the parent's `identity`."""
 
-    def key(self, table: str, name: str, parent: str) -> KeySchema:
+    def key(self, table: str, name: str, parent: str) -> ForeignKey:
         """Return a table's foreign key by its name and the table it refers to."""
         found = self.schema.tables[table].foreign_keys
         return next(key for key in found if key.name == name and key.table == parent)
@@ -83,7 +84,7 @@ class SqlCatalog(ABC):
         return declared.primary_key or tuple(
             name
             for name, dtype in declared.columns.items()
-            if name not in declared.clocks and not dtype.startswith(_NESTED)
+            if declared.clock_of(name) is None and not dtype.startswith(_NESTED)
         )
 
 
@@ -113,9 +114,9 @@ class WarehouseCatalog(SqlCatalog):
         """Return the primary key."""
         return [self._part(table, name, known_as) for name in self.schema.tables[table].primary_key]
 
-    def reference(self, table: str, key: KeySchema, known_as: str) -> list[KeyPart]:
+    def reference(self, table: str, key: ForeignKey, known_as: str) -> list[KeyPart]:
         """Return the key's columns in the order of the parent's primary key."""
-        mine = dict(zip(key.referred, key.columns, strict=True))
+        mine = dict(zip(key.ref_columns, key.columns, strict=True))
         return [self._part(table, mine[name], known_as) for name in self.schema.tables[key.table].primary_key]
 
     def _part(self, table: str, name: str, known_as: str) -> KeyPart:

@@ -145,8 +145,8 @@ class PathRows:
 
     def _link_times(self, table: str, known_as: str, columns: tuple[str, ...]) -> list[Node]:
         """Return when masked columns of a key become known."""
-        clocks = self.catalog.schema.tables[table].clocks
-        return [self._clock(table, known_as, clocks[name]) for name in columns if name in clocks]
+        clocks = map(self.catalog.schema.tables[table].clock_of, columns)
+        return [self._clock(table, known_as, clock) for clock in clocks if clock is not None]
 
     def _clock(self, table: str, known_as: str, name: str) -> Node:
         return or_else(self.catalog.read(table, name, ColumnReading.TICKS, known_as), integer(NEVER))
@@ -194,7 +194,7 @@ class PathRows:
     def clock(self, name: str, *, of_rows: bool = False) -> MaskClock | None:
         """Return the clock that masks a column of the rows, or of the table at the end of the path; None for none."""
         table, known_as = (self.table, _ROWS) if of_rows else (self.end_table, self.end)
-        found = self.catalog.schema.tables[table].clocks.get(name)
+        found = self.catalog.schema.tables[table].clock_of(name)
         return None if found is None else MaskClock(known_as, table, found)
 
     def moment(self, clocks: frozenset[MaskClock]) -> str:
@@ -258,7 +258,7 @@ class PathRows:
         """Return the columns of a parent's value, and of the time from which it is known (None for at once)."""
         there, times = self._ascent(up)
         table = self._table_at(up)
-        clock = self.catalog.schema.tables[table].clocks.get(name)
+        clock = self.catalog.schema.tables[table].clock_of(name)
         known = [*times, *([self._clock(table, there, clock)] if clock is not None else [])]
         value = self._read(table, name, reading, there)
         key = (there, "seen", clock) if clock is not None else (there, "seen")

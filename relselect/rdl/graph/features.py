@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from relselect.problem import Problem
     from relselect.rdl.graph.table_encoding import CategoryColumn, TableEncoding
-    from relselect.rdl.graph.text import TextColumn
+    from relselect.rdl.graph.text import HashedTextColumn
 
 __all__ = ["MISSING", "RESERVED", "UNSEEN", "TableTensors", "TextTensors", "problem_features", "read_columns"]
 
@@ -119,7 +119,7 @@ def read_columns(
     return TableTensors(parts[0], parts[1], parts[2], parts[3], texts)
 
 
-def _texts(column: pa.ChunkedArray, fitted: TextColumn) -> TextTensors:
+def _texts(column: pa.ChunkedArray, fitted: HashedTextColumn) -> TextTensors:
     codes, values = as_strings(column)
     vectors = np.concatenate([np.zeros((1, WIDTH), np.float16), encode_texts(values, fitted)])
     return TextTensors(torch.from_numpy(codes + 1), torch.from_numpy(vectors))

@@ -14,7 +14,7 @@ import numpy as np
 from relselect.database import SemanticType
 from relselect.database.columns import as_float, as_strings
 from relselect.problem.visibility import visible_masked
-from relselect.rdl.graph.text import TextColumn, fit_text
+from relselect.rdl.graph.text import HashedTextColumn, fit_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -94,7 +94,7 @@ class TableEncoding:
     categories: tuple[CategoryColumn, ...] = ()
     moments: tuple[MomentColumn, ...] = ()
     clocks: tuple[str, ...] = ()
-    texts: tuple[TextColumn, ...] = ()
+    texts: tuple[HashedTextColumn, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the encoding as JSON-able data."""
@@ -108,7 +108,7 @@ class TableEncoding:
             tuple(CategoryColumn(each["name"], tuple(each["values"]), each["clock"]) for each in data["categories"]),
             tuple(MomentColumn(**each) for each in data["moments"]),
             tuple(data["clocks"]),
-            tuple(TextColumn(**{**each, "counts": tuple(each["counts"])}) for each in data["texts"]),
+            tuple(HashedTextColumn(**{**each, "counts": tuple(each["counts"])}) for each in data["texts"]),
         )
 
 

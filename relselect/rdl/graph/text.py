@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["WIDTH", "TextColumn", "encode_texts", "fit_text"]
+__all__ = ["WIDTH", "HashedTextColumn", "encode_texts", "fit_text"]
 
 #: Entries per vector: the hashed terms and, last, the length of the text.
 WIDTH = 97
@@ -50,7 +50,7 @@ Integers = np.ndarray[tuple[int], np.dtype[np.int64]]
 
 
 @dataclass(frozen=True)
-class TextColumn:
+class HashedTextColumn:
     """A fitted text column; `encode_texts` has the formula.
 
     Attributes:
@@ -70,14 +70,14 @@ class TextColumn:
     names: bool = False
 
 
-def fit_text(name: str, column: pa.ChunkedArray, mask: NDArray[np.bool_], clock: int) -> TextColumn | None:
+def fit_text(name: str, column: pa.ChunkedArray, mask: NDArray[np.bool_], clock: int) -> HashedTextColumn | None:
     """Fit a text column: count in how many texts each bucket of terms occurs.
 
     Args:
         name: The column's name.
         column: n texts.
         mask: bool (n,), which of them may be read.
-        clock: See `TextColumn`.
+        clock: See `HashedTextColumn`.
 
     Returns:
         The fitted column, or None where no two texts share a term.
@@ -90,7 +90,9 @@ def fit_text(name: str, column: pa.ChunkedArray, mask: NDArray[np.bool_], clock:
         counts += np.bincount(_terms(block, characters)[1], minlength=_BUCKETS)
     if not (counts >= _FEWEST).any():
         return None
-    return TextColumn(name, len(chosen), tuple(counts.tolist()), characters, clock, _are_names(chosen, characters))
+    return HashedTextColumn(
+        name, len(chosen), tuple(counts.tolist()), characters, clock, _are_names(chosen, characters)
+    )
 
 
 def _are_names(texts: Sequence[str], characters: int) -> bool:
@@ -105,7 +107,7 @@ def _are_names(texts: Sequence[str], characters: int) -> bool:
     return bool(2 * times[times >= often].sum() < times.sum())
 
 
-def encode_texts(texts: Sequence[str], fitted: TextColumn) -> NDArray[np.float16]:
+def encode_texts(texts: Sequence[str], fitted: HashedTextColumn) -> NDArray[np.float16]:
     """Encode texts as vectors; each depends on its own text and the fitted column alone.
 
     Terms are the words of a text and the trigrams of bytes within them, in small letters, hashed into 8,192 buckets. With tf the

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from torch.func import functional_call
 
@@ -48,8 +47,7 @@ class NetworkProbe:
         blueprint, device = fitted.blueprint, fitted.device
         options = blueprint.settings.to_config()
         self.architecture = canonical_json({"family": "rdl", **{name: options[name] for name in _ARCHITECTURE}})
-        if len(rows) > PROBE_ROWS:
-            rows = rows.take(np.sort(np.random.default_rng(0).choice(len(rows), PROBE_ROWS, replace=False)))
+        rows = rows.drawn(PROBE_ROWS)
         tensors = row_tensors(blueprint, rows, device)
         self._batch = batcher_of(blueprint, problem, device).batch(tensors, torch.arange(len(rows), device=device))
         self._label = tensors.label

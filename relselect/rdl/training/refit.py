@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from relselect.families.protocol import RowSource
     from relselect.problem import Problem
     from relselect.rdl.training.fitted import FittedNetwork
-    from relselect.rdl.training.trainer import Storage
+    from relselect.rdl.training.trainer import StateFile
 
 __all__ = ["train_again"]
 
@@ -39,7 +39,7 @@ _LATER = 1_000
 
 
 def train_again(
-    candidate: Candidate, problem: Problem, rows: RowSource, budget: Budget, storage: Storage | None
+    candidate: Candidate, problem: Problem, rows: RowSource, budget: Budget, storage: StateFile | None
 ) -> NetworkEnsemble | None:
     """Train on all labelled rows for as many passes as were best, or from the checkpoint a little further.
 
@@ -48,7 +48,7 @@ def train_again(
         problem: The problem.
         rows: The rows of the fit.
         budget: Asked at every step.
-        storage: Where the state is kept and taken up from; None keeps none.
+        storage: Where the state is stored and restored from; None stores nothing.
 
     Returns:
         The network, or None where there is no time for it.
@@ -70,7 +70,7 @@ def train_again(
 class _Refit:
     """One refit: the steps to take, their rows and their rates."""
 
-    def __init__(self, candidate: Candidate, problem: Problem, rows: RowSource, storage: Storage | None) -> None:
+    def __init__(self, candidate: Candidate, problem: Problem, rows: RowSource, storage: StateFile | None) -> None:
         fitted: FittedNetwork = candidate.model
         self.blueprint, self.device = fitted.blueprint, fitted.device
         self.problem, self.seed, self.storage = problem, candidate.seed, storage

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from relselect.rdl.network.model import Blueprint
     from relselect.tasks import Rows
 
-__all__ = ["SAVE_SECONDS", "STOPPING_ROWS", "Storage", "Trainer", "sampler_seed", "stopping_rows"]
+__all__ = ["SAVE_SECONDS", "STOPPING_ROWS", "StateFile", "Trainer", "sampler_seed", "stopping_rows"]
 
 #: Most stop rows looked at after every epoch.
 STOPPING_ROWS = 5000
@@ -50,10 +50,7 @@ _PARTS, _LONGEST_STEP = (32, 8), 0.5
 
 def stopping_rows(rows: Rows) -> Rows:
     """Return the stop rows that are scored after every epoch: all of them, or a fixed draw of `STOPPING_ROWS`."""
-    if len(rows) <= STOPPING_ROWS:
-        return rows
-    drawn = np.random.default_rng(0).choice(len(rows), STOPPING_ROWS, replace=False)
-    return rows.take(np.sort(drawn))
+    return rows.drawn(STOPPING_ROWS)
 
 
 def sampler_seed(seed: int, epoch: int) -> int:
@@ -62,12 +59,12 @@ def sampler_seed(seed: int, epoch: int) -> int:
 
 
 @dataclass(frozen=True)
-class Storage:
+class StateFile:
     """Where the state of a training is written.
 
     Attributes:
         path: The file.
-        identity: Of the training; the state of another is not taken up.
+        identity: Identity of the training; the state of another training is ignored.
     """
 
     path: Path
@@ -87,7 +84,7 @@ class Trainer:
         number: The trial's number, for events.
         budget: Asked at every step.
         emit: Where events go.
-        storage: Where the state is kept and taken up from; None keeps none.
+        storage: Where the state is stored and restored from; None stores nothing.
         checkpoints: The best states so far, best first.
         curve: Per epoch: steps, loss, score, seconds, factor of the learning rate.
         ended: Why training ended.
@@ -102,7 +99,7 @@ class Trainer:
     number: int
     budget: Budget
     emit: Emit
-    storage: Storage | None = None
+    storage: StateFile | None = None
     checkpoints: list[Checkpoint] = field(default_factory=list)
     curve: list[dict[str, float]] = field(default_factory=list)
     ended: FitEnd = "budget"
@@ -167,7 +164,7 @@ class Trainer:
         self._step_seconds = 0.0
         self._pass_seconds = 0.0
         self._saved = time.monotonic()
-        self._take_up()
+        self._restore()
 
     def _planned(self) -> int:
         settings = self.blueprint.settings
@@ -302,7 +299,7 @@ class Trainer:
             "checkpoints": [[each.step, each.score] for each in self.checkpoints],
         }
 
-    def _take_up(self) -> None:
+    def _restore(self) -> None:
         """Go on from the stored state, if there is one."""
         stored = None if self.storage is None else read_training_state(self.storage.path, self.storage.identity)
         if stored is None:

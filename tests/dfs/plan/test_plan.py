@@ -201,7 +201,7 @@ def test_a_plan_of_another_entity_or_without_label_history_is_refused(problem):
 
 def test_times_that_are_declared_no_longer_are_refused(plan):
     tables = dict(plan.schema.tables)
-    tables["orders"] = replace(tables["orders"], time=None, clocks={})
+    tables["orders"] = replace(tables["orders"], time=None, known_at={})
     untimed = Schema(tables, plan.schema.time_kind)
     with pytest.raises(PlanError, match="its time was at and is not declared"):
         plan.check(untimed)
@@ -296,3 +296,37 @@ def test_every_feature_of_the_default_plan_is_right_and_described():
 def test_a_route_that_goes_down_twice_is_refused():
     with pytest.raises(ValueError, match="down twice"):
         split_path((Hop("a", "x", True), Hop("b", "y", False), Hop("c", "z", True)))
+
+
+def test_plans_saved_before_tables_without_rows_were_shared_are_read():
+    """The format of saved plans lists masks by column, the clock's own included, and names foreign keys."""
+    text = {
+        "entity": "shops",
+        "features": [
+            {"aggregate": "count", "path": [{"table": "orders", "key": "shop", "down": True}], "type": "numerical"}
+        ],
+        "schema": {
+            "time_kind": "timestamp",
+            "tables": {
+                "shops": {
+                    "columns": {"shop": "int64", "kind": "dictionary<values=string, indices=int32, ordered=0>"},
+                    "primary_key": ["shop"],
+                    "time": None,
+                    "foreign_keys": [],
+                    "clocks": {},
+                },
+                "orders": {
+                    "columns": {"shop": "int64", "at": "timestamp[us]", "closed": "timestamp[us]", "outcome": "double"},
+                    "primary_key": [],
+                    "time": "at",
+                    "foreign_keys": [{"name": "shop", "columns": ["shop"], "table": "shops", "referred": ["shop"]}],
+                    "clocks": {"closed": "closed", "outcome": "closed"},
+                },
+            },
+        },
+    }
+    plan = Plan.from_json(text)
+    orders = plan.schema.tables["orders"]
+    assert (orders.clock_of("outcome"), orders.clock_of("closed"), orders.clock_of("at")) == ("closed", "closed", None)
+    assert orders.foreign_keys[0].ref_columns == ("shop",)
+    assert json.loads(json.dumps(plan.to_json())) == {"format": 1, **text}

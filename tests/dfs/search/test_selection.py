@@ -9,8 +9,8 @@ from scipy.stats import ks_2samp
 from relselect.budget import Budget
 from relselect.dfs import DFS
 from relselect.dfs.prefix.matrix import FeatureMatrix
-from relselect.dfs.search.prepared import Wanted, prepare
-from relselect.dfs.search.selection import Drift, drift_of, informative, told
+from relselect.dfs.search.prepared import FeatureFilter, prepare
+from relselect.dfs.search.selection import FeatureDrift, describe_drift, drift_of, informative
 from relselect.events import Notice
 from relselect.problem import Problem
 from tests.rows import shared_rows
@@ -85,28 +85,28 @@ def test_constants_and_repetitions_say_nothing():
 
 
 def test_the_furthest_are_named_first():
-    drifted = (Drift("a", 0.98), Drift("b", 0.91), Drift("c", 0.9), Drift("d", 0.8))
-    assert told(drifted) == "a (0.98), b (0.91), c (0.90) and 1 more"
-    assert told(drifted[:1]) == "a (0.98)"
+    drifted = (FeatureDrift("a", 0.98), FeatureDrift("b", 0.91), FeatureDrift("c", 0.9), FeatureDrift("d", 0.8))
+    assert describe_drift(drifted) == "a (0.98), b (0.91), c (0.90) and 1 more"
+    assert describe_drift(drifted[:1]) == "a (0.98)"
 
 
 def test_a_family_leaves_out_what_drifts_and_says_so(problem):
     whole = prepare(problem, shared_rows(problem))
-    narrow = whole.narrowed(Wanted(drift=0.7))
+    narrow = whole.narrowed(FeatureFilter(drift=0.7))
     gone = set(whole.plan.names) - set(narrow.plan.names)
     assert gone == {name for name, moved in zip(whole.plan.names, whole.moved, strict=True) if moved > 0.7}
     assert "CALENDAR(day_of_year)" in gone  # less than a year of training: the calendar is a clock
     assert [each.statistic for each in narrow.drifted] == sorted((d.statistic for d in narrow.drifted), reverse=True)
-    assert narrow.train.names == narrow.val.names == narrow.plan.names
-    assert len(whole.narrowed(Wanted(drift=-1.0)).plan) == len(whole.plan)
+    assert narrow.train.features.names == narrow.stop.features.names == narrow.plan.names
+    assert len(whole.narrowed(FeatureFilter(drift=-1.0)).plan) == len(whole.plan)
     events: list[object] = []
     family = DFS()
     config = {**family.default(problem), "rounds": 5, "bags": 1, "drift": 0.7}
     candidate = family.fit(
         problem, shared_rows(problem), config, seed=0, number=0, budget=Budget(60), emit=events.append
     )
-    assert candidate.details["n_drifted"] == len(gone)
-    assert {each["feature"] for each in candidate.details["drifted"]} == gone
+    assert candidate.facts["n_drifted"] == len(gone)
+    assert {each["feature"] for each in candidate.facts["drifted"]} == gone
     assert any(isinstance(event, Notice) and narrow.drifted[0].feature in event.message for event in events)
     assert any(narrow.drifted[0].feature in note for note in candidate.notes)
 

@@ -13,11 +13,12 @@ import sqlglot
 from sqlglot import exp
 
 from relselect.database.clock import DAY
-from relselect.database.table import SemanticType
+from relselect.database.schema import TableSchema
+from relselect.database.table import ForeignKey, SemanticType
 from relselect.dfs.plan.enumeration import default_plan
 from relselect.dfs.plan.feature import Aggregate, Condition, Feature, Hop
 from relselect.dfs.plan.plan import Plan
-from relselect.dfs.plan.schema import KeySchema, Schema, TableSchema
+from relselect.dfs.plan.schema import Schema
 from relselect.dfs.prefix.encoding import Vocabulary
 from relselect.dfs.prefix.matrix import compute
 from relselect.errors import ConfigError, PlanError
@@ -35,13 +36,13 @@ def evil_schema(word: str) -> tuple[Plan, dict[str, pa.Table]]:
     """A plan whose names and values all hold a word, and tables for it."""
     users, orders, key, value, kind = (f"{stem}{word}" for stem in ("users", "orders", "key", "value", "kind"))
     tables = {
-        users: TableSchema({key: "string", value: "double"}, (key,), None, (), {}),
+        users: TableSchema(users, {key: "string", value: "double"}, (key,)),
         orders: TableSchema(
+            orders,
             {key: "string", value: "double", kind: "string", f"at{word}": "timestamp[us]"},
             (),
             f"at{word}",
-            (KeySchema(key, (key,), users, (key,)),),
-            {},
+            (ForeignKey((key,), users, (key,)),),
         ),
     }
     down = (Hop(orders, key, True),)

@@ -13,6 +13,7 @@ from pathlib import Path
 import relselect.rdl.training.trainer as training
 from relselect.budget import Budget
 from relselect.events import silent
+from relselect.families.candidate import Candidate
 from relselect.problem import Problem
 from relselect.rdl import RDL
 from relselect.rdl.training.stepping import Stepper
@@ -20,7 +21,9 @@ from relselect.tuning import tune
 from tests.rows import shared_rows
 from tests.tuning.cheap import tiny_problem
 
-#: Several epochs of several steps, and the last training; dropout and draws read random numbers.
+#: Folder of the unfinished refit.
+REFIT = "refit.unfinished"
+#: Several epochs of several steps, and a refit; dropout and draws read random numbers.
 CONFIG = {
     "channels": 8,
     "layers": 2,
@@ -44,16 +47,27 @@ class Small(RDL):
 
 def study(folder: Path):
     """Tune for one trial."""
+    problem = tiny_problem()
     return tune(
         Small("cpu"),
-        tiny_problem(),
-        shared_rows(tiny_problem()),
+        problem,
+        shared_rows(problem),
         budget=Budget(None),
         emit=silent,
         seed=3,
         folder=folder,
         max_trials=1,
     )
+
+
+def refit(candidate: Candidate, folder: Path) -> Candidate:
+    """Refit a candidate, its unfinished state kept in the folder."""
+    problem = tiny_problem()
+    found = Small("cpu").refit(
+        candidate, problem, shared_rows(problem), budget=Budget(None), emit=silent, resume=folder
+    )
+    assert found is not None
+    return found
 
 
 def main() -> None:
@@ -69,7 +83,7 @@ def main() -> None:
         return step(self, batch)
 
     Stepper.step = counted
-    study(folder)
+    refit(study(folder).best, folder / REFIT)
 
 
 if __name__ == "__main__":

@@ -1,26 +1,26 @@
-"""The last training: on which rows, and that what it gives predicts while what was validated is kept."""
+"""The refit: on which rows, and that its network predicts while the validated one is kept."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
+import relselect.rdl.training.refit as refitting
 from relselect.budget import Budget
 from relselect.events import silent
-from relselect.examples import synthetic
-from relselect.problem import Problem
 from relselect.rdl import RDL
-from relselect.rdl.training.refit import all_labelled
+from relselect.tasks import Rows
 from tests.rows import shared_rows
 
 
 @pytest.mark.parametrize("regime", ["rolling", "frozen"])
-def test_rows_of_the_last_training(regime):
+def test_rows_of_the_refit(regime):
     example = synthetic(customers=20, cutoffs=20)
     problem = Problem(example.database, example.task("planted").in_regime(regime))
-    train, val = problem.training_rows(0, 2), problem.rows("val")
+    source, val = shared_rows(problem), problem.rows("val")
+    train = source.train(seed=0, copies=2)
     assert len(np.unique(val.cutoff)) > 1
-    rows = all_labelled(problem, 0, 2)
+    rows = Rows.concat([train, source.added(seed=0, copies=2)])
     times = 3 if regime == "frozen" else 1
     assert len(rows) == len(train) + times * len(val)
     later = rows.take(slice(len(train), None))
@@ -30,32 +30,38 @@ def test_rows_of_the_last_training(regime):
     assert set(later.delay[len(val) :]) <= set(delays[delays > 0])
 
 
+def fitted(problem, config, budget=None):
+    return RDL("cpu").fit(problem, shared_rows(problem), config, seed=0, number=0, budget=Budget(budget), emit=silent)
+
+
 @pytest.mark.parametrize("refit", ["continue", "anew"])
-def test_what_predicts_was_trained_on_validation_rows_too(make_problem, small, refit):
+def test_the_refitted_network_was_trained_on_validation_rows_too(make_problem, small, refit):
     problem = make_problem()
-    family, rows = RDL("cpu"), problem.rows("val")
-    once, again = (
-        family.fit(
-            problem, shared_rows(problem), {**small, "refit": how}, seed=0, number=0, budget=Budget(None), emit=silent
-        )
-        for how in ("none", refit)
-    )
-    assert np.array_equal(once.predictions, again.predictions)
-    assert again.details["fitted_again"]
-    assert not once.details["fitted_again"]
+    family, rows, source = RDL("cpu"), problem.rows("val"), shared_rows(problem)
+    once, candidate = (fitted(problem, {**small, "refit": how}) for how in ("none", refit))
+    assert np.array_equal(once.predictions, candidate.predictions)
+    assert family.refit(once, problem, source, budget=Budget(None), emit=silent) is None
+    again = family.refit(candidate, problem, source, budget=Budget(None), emit=silent)
     now = family.predict(again, problem, rows)
     assert not np.allclose(now, again.predictions)
     assert problem.task.metric.score(rows.label, now) > 0.85
-    # a checkpoint that is asked for is the one that was validated
+    # the validated network is kept, and a checkpoint that is chosen is the validated one
+    assert np.array_equal(family.predict(candidate, problem, rows), once.predictions)
     assert np.array_equal(family.predict(family.choose(again, 0), problem, rows), once.predictions)
 
 
-def test_no_time_for_the_last_training_is_said(make_problem, small, monkeypatch):
-    import relselect.rdl.training.refit as refit
-
+def test_equal_candidates_are_refitted_equally(make_problem, small):
     problem = make_problem()
-    monkeypatch.setattr(refit, "_MORE", 1e9)
-    config = {**small, "epochs": 1, "refit": "continue"}
-    candidate = RDL("cpu").fit(problem, shared_rows(problem), config, seed=0, number=0, budget=Budget(30), emit=silent)
-    assert not candidate.details["fitted_again"]
-    assert "no time" in candidate.notes[0]
+    candidate = fitted(problem, {**small, "refit": "continue"})
+    one, other = (
+        RDL("cpu").refit(candidate, problem, shared_rows(problem), budget=Budget(None), emit=silent) for _ in range(2)
+    )
+    rows = problem.rows("val")
+    assert np.array_equal(RDL("cpu").predict(one, problem, rows), RDL("cpu").predict(other, problem, rows))
+
+
+def test_without_time_there_is_no_refit(make_problem, small, monkeypatch):
+    problem = make_problem()
+    monkeypatch.setattr(refitting, "_MORE", 1e9)
+    candidate = fitted(problem, {**small, "epochs": 1, "refit": "continue"}, budget=30)
+    assert RDL("cpu").refit(candidate, problem, shared_rows(problem), budget=Budget(30), emit=silent) is None

@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 import torch
 
+from relselect.budget import Budget
+from relselect.events import silent
 from relselect.rdl.training import trainer as training
 from relselect.rdl.training.stepping import Stepper
 from relselect.rdl.training.training_state import read_training_state, write_training_state
-from tests.rdl.training.killed import CONFIG, study
+from tests.rdl.training.killed import CONFIG, REFIT, refit, study
 
 #: Steps of the training that is validated.
 TRAINED = CONFIG["epochs"] * CONFIG["steps_per_epoch"]
@@ -59,15 +61,50 @@ def same(one, other) -> None:
         assert all(torch.equal(tensor, theirs.state[name]) for name, tensor in mine.state.items())
     for mine, theirs in zip(*(each.model.network.state_dict().values() for each in (one, other)), strict=True):
         assert torch.equal(mine, theirs)
-    curves = [[(e["steps"], e["loss"], e["score"]) for e in each.details["learning_curve"]] for each in (one, other)]
+    curves = [[(point.step, point.loss, point.score) for point in each.curve.points] for each in (one, other)]
     assert curves[0] == curves[1]
 
 
-@pytest.mark.parametrize("step", [9, TRAINED + 3])  # within an epoch, in the last training
-def test_a_killed_training_goes_on_to_the_last_bit(whole, tmp_path, step):
-    assert len(whole.details["learning_curve"]) == CONFIG["epochs"]
-    kill_at(tmp_path, step)
-    goes_on(whole, tmp_path, step)
+def test_a_killed_training_goes_on_to_the_last_bit(whole, tmp_path):
+    assert len(whole.curve.points) == CONFIG["epochs"]
+    kill_at(tmp_path, 9)  # within an epoch
+    goes_on(whole, tmp_path, 9)
+
+
+def test_a_killed_refit_goes_on_to_the_last_bit(whole, tmp_path, monkeypatch):
+    kill_at(tmp_path, TRAINED + 3)
+    assert [path.name for path in (tmp_path / REFIT).iterdir()] == ["refit.safetensors"]
+    found = study(tmp_path).best
+    same(found, whole)
+    steps = []
+    step = Stepper.step
+    with monkeypatch.context() as patch:
+        patch.setattr(Stepper, "step", lambda self, batch: steps.append(self.steps) or step(self, batch))
+        resumed = refit(found, tmp_path / REFIT)
+    assert steps[0] == 3
+    wanted = refit(whole, tmp_path / "another")
+    for mine, theirs in zip(*(each.model.network.state_dict().values() for each in (resumed, wanted)), strict=True):
+        assert torch.equal(mine, theirs)
+
+
+def test_an_interrupted_refit_goes_on_to_the_last_bit(whole, tmp_path, monkeypatch):
+    problem = tiny_problem()
+    rows, family = shared_rows(problem), Small("cpu")
+    again = family.refit(whole, problem, rows, budget=Budget(None), emit=silent)
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "SAVE_SECONDS", 0.0)
+        patch.setattr(Stepper, "step", stopping_after(3, Stepper.step))
+        with pytest.raises(KeyboardInterrupt):
+            family.refit(whole, problem, rows, budget=Budget(None), emit=silent, resume=tmp_path)
+    assert (tmp_path / "refit.safetensors").exists()
+    steps: list[int] = []
+    with monkeypatch.context() as patch:
+        step = Stepper.step
+        patch.setattr(Stepper, "step", lambda self, batch: (steps.append(self.steps), step(self, batch))[1])
+        resumed = family.refit(whole, problem, rows, budget=Budget(None), emit=silent, resume=tmp_path)
+    assert steps[0] == 3
+    for mine, theirs in zip(*(each.model.network.state_dict().values() for each in (resumed, again)), strict=True):
+        assert torch.equal(mine, theirs)
 
 
 def test_an_interrupted_training_goes_on_from_the_end_of_an_epoch(whole, tmp_path, monkeypatch):
@@ -79,8 +116,7 @@ def goes_on(whole, tmp_path, step) -> None:
     state = tmp_path / "trials" / "0.unfinished" / "training.safetensors"
     assert state.exists()
     resumed = study(tmp_path).best
-    assert f"from step {min(step, TRAINED)}" in resumed.notes[0]
-    assert "trained again" in resumed.notes[1]
+    assert f"from step {step}" in resumed.notes[0]
     same(resumed, whole)
     assert not state.parent.exists()
 
@@ -96,7 +132,7 @@ def test_a_state_of_another_training_or_a_damaged_one_is_not_taken_up(whole, tmp
     same(resumed, whole)
 
 
-def test_a_snapshot_holds_what_was_written(tmp_path):
+def test_a_stored_state_holds_what_was_written(tmp_path):
     path, tensors = tmp_path / "a" / "b.safetensors", {"x.y": torch.arange(3), "x.z": torch.tensor(float("nan"))}
     facts = {"score": float("-inf"), "curve": [{"loss": 0.1}], "position": 2**40}
     write_training_state(path, "me", facts, tensors)
