@@ -125,5 +125,5 @@ RIDGE = FamilyInfo(
     short="Ridge",
     colours=("#8a5a00", "#e0b050"),
     make=Ridge,
-    description="A straight line through the entity's own numbers.",
+    description="A straight line through the numbers in the row of the entity.",
 )
