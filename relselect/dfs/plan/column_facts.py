@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from relselect.database.columns import as_float, as_strings
+from relselect.database.columns import as_float
 from relselect.database.table import SemanticType
-from relselect.dfs.prefix.encoding import known_in_training
+from relselect.dfs.prefix.encoding import column_codes, known_in_training
 
 if TYPE_CHECKING:
     from relselect.problem import Problem
@@ -55,9 +55,7 @@ def top_values(problem: Problem, table: str, column: str) -> list[tuple[str, flo
 
 
 def _top(problem: Problem, table: str, column: str) -> list[tuple[str, float]]:
-    codes, words = problem.cached(
-        ("dfs", "codes", table, column), lambda: as_strings(problem.database[table].data[column])
-    )
+    codes, words = column_codes(problem, table, column)
     known = codes[known_in_training(problem, table, column)]
     counts = np.bincount(known[known >= 0], minlength=len(words))
     order = np.lexsort((np.arange(len(words)), -counts))[: min(_TOP, int((counts > 0).sum()))]

@@ -1,4 +1,4 @@
-"""Texts as vectors: what shares words is near, what a column was not fitted on says nothing, and a network learns from it."""
+"""Text vectors: texts that share words are near, terms that were not fitted have no weight, and a network learns from them."""
 
 from __future__ import annotations
 
