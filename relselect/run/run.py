@@ -1,4 +1,4 @@
-"""One run, from a database and a task to a decision: profile, recommendation, studies, choice, refit, test scores."""
+"""One run, from a database and a task to a decision: leaks, profile, recommendation, studies, choice, refit, test scores."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from relselect.families.candidate import Candidate
 from relselect.families.protocol import Family, Portfolio
 from relselect.families.registry import baselines, family_of, info_of, trained_names
 from relselect.landscape import choose_checkpoint, load_choice
+from relselect.leaks import LeakReport, check_leaks, leak_budget
 from relselect.problem import Problem
 from relselect.problem.rows import fit_rows
 from relselect.profile import Profile, profile_task
@@ -110,9 +111,12 @@ class _Run:
 
     def _measure(self) -> _Measured:
         self._note_inputs()
+        leaks = check_leaks(
+            self.problem, budget=leak_budget(self.budget), emit=self.log.emit, seed=self.settings.seed
+        )
         with self.log.stage("baselines"):
             fitted = tuple(self._baselines())
-        profile = self._profile()
+        profile = self._profile(leaks)
         return _Measured(fitted, profile, recommend_from_profile(profile, self.problem))
 
     def _note_inputs(self) -> None:
@@ -146,14 +150,14 @@ class _Run:
                     emit=self.log.emit,
                 )
 
-    def _profile(self) -> Profile:
+    def _profile(self, leaks: LeakReport) -> Profile:
         share = self.budget.share(_PROFILE_SHARE)
         try:
-            return profile_task(self.problem, budget=share, emit=self.log.emit, seed=self.settings.seed)
+            return profile_task(self.problem, budget=share, emit=self.log.emit, seed=self.settings.seed, leaks=leaks)
         except BudgetExhausted:
             text = "The budget was too short for the profile; the choice of the family goes without it."
             self.log.emit(Notice("profile", text, "warning"))
-            return Profile((), share.elapsed())
+            return Profile((), share.elapsed(), leaks=leaks)
 
     def _tune(self, recommendation: Recommendation, home: Path) -> _Tuned:
         wanted = recommendation.families
