@@ -14,6 +14,7 @@ from relselect.errors import BudgetExhausted
 from relselect.leaks.columns import check_columns, why_no_columns
 from relselect.leaks.finding import Finding, accept
 from relselect.leaks.moments import check_dates, check_late_values, why_no_dates, why_no_late_values
+from relselect.leaks.overwritten import check_overwritten, why_no_overwritten
 from relselect.leaks.queries import check_queries, why_no_queries
 from relselect.leaks.report import NO_TIME, LeakReport, UnrunCheck
 from relselect.leaks.rows import check_label_names, check_rows
@@ -66,6 +67,11 @@ LEAK_CHECKS = (
         ("later_than_row", "filled_later"),
         lambda problem, seed, budget: check_late_values(problem.user_database, budget.check),
         lambda problem: why_no_late_values(problem.user_database),
+    ),
+    LeakCheck(
+        ("overwritten_column",),
+        lambda problem, seed, budget: check_overwritten(problem, seed, budget.check),
+        why_no_overwritten,
     ),
     LeakCheck(
         ("near_perfect_feature",),

@@ -111,9 +111,7 @@ class _Run:
 
     def _measure(self) -> _Measured:
         self._note_inputs()
-        leaks = check_leaks(
-            self.problem, budget=leak_budget(self.budget), emit=self.log.emit, seed=self.settings.seed
-        )
+        leaks = check_leaks(self.problem, budget=leak_budget(self.budget), emit=self.log.emit, seed=self.settings.seed)
         with self.log.stage("baselines"):
             fitted = tuple(self._baselines())
         profile = self._profile(leaks)

@@ -205,23 +205,23 @@ def _check_names(database: Database) -> None:
 def _readable(table: Table) -> pa.Table:
     """SQL sees UTC without a zone, whatever the session's time zone, and clocks rounded up as everywhere else."""
     data, clocks = table.data, {table.time, *table.known_at}
-    for place, field in enumerate(data.schema):
-        dtype: Any = field.type
-        if field.name in clocks and pa.types.is_timestamp(dtype) and dtype.unit == "ns":
-            whole = ticks_of(data[field.name])
+    for place, own in enumerate(data.schema):
+        dtype: Any = own.type
+        if own.name in clocks and pa.types.is_timestamp(dtype) and dtype.unit == "ns":
+            whole = ticks_of(data[own.name])
             rounded = pa.array(whole, mask=whole == NEVER).cast(pa.timestamp("us"))
-            data = data.set_column(place, field.name, rounded)
+            data = data.set_column(place, own.name, rounded)
         elif pa.types.is_timestamp(dtype) and dtype.tz is not None:
-            data = data.set_column(place, field.name, pc.cast(data[field.name], pa.timestamp(dtype.unit)))
+            data = data.set_column(place, own.name, pc.cast(data[own.name], pa.timestamp(dtype.unit)))
     return data
 
 
 def _plain(table: pa.Table) -> pa.Table:
     """Decode enumerations, and bring cutoffs to microseconds."""
-    for place, field in enumerate(table.schema):
-        dtype: Any = field.type
+    for place, own in enumerate(table.schema):
+        dtype: Any = own.type
         if pa.types.is_dictionary(dtype):
-            table = table.set_column(place, field.name, pc.cast(table[field.name], dtype.value_type))
+            table = table.set_column(place, own.name, pc.cast(table[own.name], dtype.value_type))
     if pa.types.is_timestamp(table["cutoff"].type) or pa.types.is_date(table["cutoff"].type):
         place = table.column_names.index("cutoff")
         table = table.set_column(place, "cutoff", pc.cast(table["cutoff"], pa.timestamp("us")))

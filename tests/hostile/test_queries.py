@@ -125,11 +125,11 @@ ANSWERED = [
     "WITH orders AS (SELECT * FROM orders) SELECT cutoff, max(total)::int AS id FROM cutoffs, orders GROUP BY ALL",
     "WITH RECURSIVE n AS (SELECT 0 AS i UNION ALL SELECT i + 1 FROM n WHERE i < 999) "
     "SELECT cutoff, max(total)::int AS id FROM cutoffs, n, orders WHERE i = total GROUP BY 1",
-    "SELECT cutoff, max(x.total)::int AS id FROM cutoffs, (SELECT * FROM orders WHERE seen > TIMESTAMP '1970-01-01') x GROUP BY 1",
+    "SELECT cutoff, max(x.total)::int AS id FROM cutoffs, (FROM orders WHERE seen > TIMESTAMP '1970-01-01') x GROUP BY 1",
     "SELECT cutoff, max(t)::int AS id FROM cutoffs, (SELECT unnest(list(total)) AS t FROM orders) GROUP BY 1",
     "SELECT cutoff, count(*)::int - 1 AS id FROM cutoffs, range(1000) r(i), orders WHERE i = total GROUP BY 1",
     "SELECT cutoff, max(total)::int AS id FROM cutoffs, \"ORDERS\" GROUP BY 1",
-    "SELECT cutoff, arg_max(total, seen)::int AS id FROM cutoffs ASOF JOIN orders ON seen <= cutoff + INTERVAL 1 YEAR GROUP BY 1",
+    "SELECT cutoff, arg_max(total, seen)::int AS id FROM cutoffs JOIN orders ON seen <= cutoff + INTERVAL 1 YEAR GROUP BY 1",
     "SELECT cutoff, last(total ORDER BY seen)::int AS id FROM cutoffs, orders GROUP BY 1",
 ]  # fmt: skip
 
