@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from relselect.leaks.checks import LEAK_CHECKS, LeakCheck, find_leaks
 from relselect.leaks.finding import Finding
-from relselect.leaks.queries import check_query
+from relselect.leaks.queries import check_query, spec_of
 from relselect.leaks.report import NO_TIME, LeakReport, UnrunCheck
 from relselect.leaks.stage import announce, check_leaks, leak_budget
 
@@ -20,4 +20,5 @@ __all__ = [
     "check_query",
     "find_leaks",
     "leak_budget",
+    "spec_of",
 ]
