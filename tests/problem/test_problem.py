@@ -13,6 +13,7 @@ from relselect.database.clock import DAY
 from relselect.errors import TaskError
 from relselect.problem import LABELS, Problem
 from relselect.tasks import Task
+from tests.rows import shared_rows
 from tests.shop import days, labels, shop, shop_problem, shop_task
 
 

@@ -19,6 +19,7 @@ from relselect.problem.label_column import column_is_label
 from relselect.tasks import Task
 from relselect.tasks.labels import encode_labels
 from relselect.tasks.splits import default_starts
+from tests.rows import shared_rows
 from tests.shop import days, labels, shop_problem, shop_task
 
 
