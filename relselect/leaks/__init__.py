@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from relselect.leaks.checks import LEAK_CHECKS, LeakCheck, find_leaks
 from relselect.leaks.finding import Finding
+from relselect.leaks.gain import DOMINANT, with_gain
 from relselect.leaks.queries import check_query, spec_of
 from relselect.leaks.report import NO_TIME, LeakReport, UnrunCheck
 from relselect.leaks.stage import announce, check_leaks, leak_budget
 
 __all__ = [
+    "DOMINANT",
     "LEAK_CHECKS",
     "NO_TIME",
     "Finding",
@@ -21,4 +23,5 @@ __all__ = [
     "find_leaks",
     "leak_budget",
     "spec_of",
+    "with_gain",
 ]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from relselect.database import Database, Table
 
-__all__ = ["Aggregate", "ChildRows", "child_rows"]
+__all__ = ["ChildAggregate", "ParentSample", "child_rows"]
 
 #: Parents that are looked at, columns of the child table, and values of a text column.
 _MOST_PARENTS, _MOST_COLUMNS, _MOST_LABELS = 1_000, 40, 1_000
@@ -31,7 +31,7 @@ _EARLY_SHARE = 0.25
 
 
 @dataclass(frozen=True)
-class Aggregate:
+class ChildAggregate:
     """One aggregate of the child rows, each array of shape (parents,), nan where it has no value.
 
     Attributes:
@@ -54,7 +54,7 @@ class Aggregate:
 
 
 @dataclass(frozen=True)
-class ChildRows:
+class ParentSample:
     """The child rows of a sample of parents.
 
     Attributes:
@@ -75,7 +75,7 @@ class ChildRows:
     median: int
     span: int
     straddles: NDArray[np.bool_]
-    aggregates: tuple[Aggregate, ...]
+    aggregates: tuple[ChildAggregate, ...]
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class _Sorted:
     count: int
 
 
-def child_rows(database: Database, name: str, number: int, seed: int) -> ChildRows | None:
+def child_rows(database: Database, name: str, number: int, seed: int) -> ParentSample | None:
     """Return the child rows behind one foreign key, for at most 1,000 parents drawn by a hash of their key.
 
     Args:
@@ -119,7 +119,7 @@ def child_rows(database: Database, name: str, number: int, seed: int) -> ChildRo
     starts = np.searchsorted(ordered.place, np.arange(len(parents)))
     ends = np.append(starts[1:], len(own)) - 1
     aggregates = tuple(_aggregates(table, {*key.columns, *table.primary_key}, ordered))
-    return ChildRows(
+    return ParentSample(
         name,
         parents,
         own[starts],
@@ -158,7 +158,7 @@ def _straddling(ordered: _Sorted) -> NDArray[np.bool_]:
     return np.asarray((early < whole) & (early >= _EARLY_SHARE * whole))
 
 
-def _aggregates(table: Table, left_out: set[str], ordered: _Sorted) -> Iterator[Aggregate]:
+def _aggregates(table: Table, left_out: set[str], ordered: _Sorted) -> Iterator[ChildAggregate]:
     ones = np.ones(len(ordered.rows))
     yield _over("the number of rows of " + table.name, ordered, ones, _sums)
     for column in [name for name in table.columns if name not in left_out][:_MOST_COLUMNS]:
@@ -183,14 +183,14 @@ def _aggregates(table: Table, left_out: set[str], ordered: _Sorted) -> Iterator[
         yield _over(f"the maximum of {where}", ordered, numbers, _maxima, is_time=is_time, is_extreme=True)
 
 
-def _over(words: str, ordered: _Sorted, values: NDArray[np.float64], reduce: Any, **how: Any) -> Aggregate:
+def _over(words: str, ordered: _Sorted, values: NDArray[np.float64], reduce: Any, **how: Any) -> ChildAggregate:
     present = ~np.isnan(values)
     parts = [
         reduce(ordered.place[mask], values[mask], ordered.count)
         for mask in (present, present & ordered.before, present & ordered.halved)
     ]
     parts[2] = np.where(ordered.split, parts[2], np.nan)
-    return Aggregate(words, *parts, **how)
+    return ChildAggregate(words, *parts, **how)
 
 
 def _sums(place: NDArray[np.int64], values: NDArray[np.float64], count: int) -> NDArray[np.float64]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from relselect.leaks.child_rows import ChildRows, child_rows
+from relselect.leaks.child_rows import ParentSample, child_rows
 from relselect.leaks.finding import Finding
 from relselect.leaks.parent_columns import ParentColumn, parent_columns
 from relselect.tasks.ranking import average_ranks, spearman
@@ -95,13 +95,13 @@ def check_overwritten(problem: Problem, seed: int, check: Callable[[], None] = l
     return [Finding("overwritten_column", "warning", subject, each.evidence, fix) for subject, each in best.items()]
 
 
-def _match(column: ParentColumn, children: ChildRows) -> _Match | None:
+def _match(column: ParentColumn, children: ParentSample) -> _Match | None:
     """Return the strongest agreement of a parent column with child rows that come later, None without one."""
     found = [_equal(column, children), _ordered(column, children), _flag(column, children)]
     return max((each for each in found if each is not None), key=lambda each: each.strength, default=None)
 
 
-def _equal(column: ParentColumn, children: ChildRows) -> _Match | None:
+def _equal(column: ParentColumn, children: ParentSample) -> _Match | None:
     """Compare values with aggregates of all child rows and with those of each parent's earlier half."""
     best = None
     for aggregate in children.aggregates:
@@ -129,7 +129,7 @@ def _equal(column: ParentColumn, children: ChildRows) -> _Match | None:
     return best
 
 
-def _ordered(column: ParentColumn, children: ChildRows) -> _Match | None:
+def _ordered(column: ParentColumn, children: ParentSample) -> _Match | None:
     """Compare the order of the values with that of aggregates of all child rows and of those before the median date.
 
     Extremes are compared for equality alone, but for times: the last date is one of the most common overwritten values.
@@ -161,7 +161,7 @@ def _ordered(column: ParentColumn, children: ChildRows) -> _Match | None:
     return best
 
 
-def _flag(column: ParentColumn, children: ChildRows) -> _Match | None:
+def _flag(column: ParentColumn, children: ParentSample) -> _Match | None:
     """Look for a value that only parents without later child rows have, among parents that began early and lived long."""
     span, early = children.span, children.first <= children.median
     for name, flagged in column.levels():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from relselect.leaks import NO_TIME
+from relselect.leaks import DOMINANT, NO_TIME
 from relselect.report.families import baselines, family_info, is_baseline, trained
 from relselect.report.margins import leading_margin, margin_text
 from relselect.report.record import FindingRecord, LeaderboardRecord, ProfileRecord, RunRecord
@@ -287,6 +287,11 @@ def _alerts(record: RunRecord) -> tuple[str, ...]:
     alerts += [
         f"Possible leak, {row['subject']}: {sentence(row['evidence'])} {sentence(row['fix'])}"
         for row in open_ones[:_SHOWN_FINDINGS]
+    ]
+    alerts += [
+        f"To look at, {row['subject']}: {sentence(row['evidence'])} {sentence(row['fix'])}"
+        for row in profile["findings"]
+        if row["check"] == DOMINANT and row["accepted"] is None
     ]
     if more := len(open_ones) - _SHOWN_FINDINGS:
         alerts += [f"{more} more {plural(more, 'finding')} of the leak checks below."] if more > 0 else []
