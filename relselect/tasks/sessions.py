@@ -7,6 +7,7 @@ is written. Every question has a connection of its own. What the queries ask is 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ import pyarrow.compute as pc
 from relselect.database import Database, Table
 from relselect.database.clock import NEVER, ticks_of
 from relselect.database.quoting import quote_name
+from relselect.database.sources.spool import free_memory
 from relselect.errors import TaskError
 from relselect.tasks.single_select import check_select
 
@@ -36,7 +38,11 @@ _LOCKED: dict[str, str | bool | int | float | list[str]] = {
     "python_enable_replacements": "false",
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
+    "max_temp_directory_size": "0B",
 }
+#: The longest time of one question, and what its intermediate results may fill: a share of the free memory, no disk.
+_LONGEST_SECONDS = 600.0
+_MEMORY_SHARE, _LEAST_MEMORY = 0.25, 256 * 1024**2
 
 
 @dataclass(frozen=True)
@@ -65,12 +71,14 @@ class AsofSession:
         connection: The locked instance; every question opens a further connection to it.
         database: The database.
         tables: Table -> its rows as DuckDB reads them.
+        seconds: The longest time of one question.
         checked: The texts that have been found to be one SELECT over the tables.
     """
 
     connection: duckdb.DuckDBPyConnection
     database: Database
     tables: dict[str, pa.Table]
+    seconds: float
     checked: set[str] = field(default_factory=set)
 
     def moment(self, ticks: int) -> str:
@@ -90,7 +98,7 @@ class AsofSession:
             The columns of the query, with times as microseconds.
 
         Raises:
-            TaskError: The query is not one SELECT over the tables, fails, or returns other columns.
+            TaskError: The query is not one SELECT over the tables, fails, runs too long, or returns other columns.
         """
         relations = (*self.database.tables, "cutoffs", *(() if population is None else ("population",)))
         if query.text not in self.checked:
@@ -102,7 +110,8 @@ class AsofSession:
             self._show(connection, asof)
             if population is not None:
                 connection.register("population", population)
-            return _fetch(connection, query)
+            with _interrupted(connection, query, self.seconds):
+                return _fetch(connection, query)
         finally:
             connection.close()
 
@@ -125,6 +134,30 @@ class AsofSession:
             connection.execute(
                 f"CREATE TEMP VIEW {quote_name(name)} AS SELECT {chosen} FROM {quote_name(prefix + name)}{where}"
             )
+
+
+@contextmanager
+def _interrupted(connection: duckdb.DuckDBPyConnection, query: Query, seconds: float) -> Iterator[None]:
+    """Interrupt what runs on the connection within the block after `seconds`."""
+    late = threading.Event()
+
+    def stop() -> None:
+        late.set()
+        connection.interrupt()
+
+    timer = threading.Timer(seconds, stop)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except TaskError:
+        if not late.is_set():
+            raise
+        rule = f"ran longer than {seconds:g} s at one cutoff"
+        fix = "Bound what it reads, or compute the labels elsewhere and use Task.from_labels"
+        raise TaskError(query.argument, query.text.strip(), rule, fix) from None
+    finally:
+        timer.cancel()
 
 
 def _fetch(connection: duckdb.DuckDBPyConnection, query: Query) -> pa.Table:
@@ -166,19 +199,25 @@ def _register(connection: duckdb.DuckDBPyConnection, prefix: str, name: str, tab
 
 
 @contextmanager
-def open_session(database: Database) -> Iterator[AsofSession]:
+def open_session(database: Database, seconds: float | None = None) -> Iterator[AsofSession]:
     """Open a session over a database, locked against files, Python's variables and settings, and close it at the end.
 
     Times without a zone are UTC, whatever the zone of the machine.
+
+    Args:
+        database: The database.
+        seconds: The longest time of one question; 10 minutes if None.
     """
     import duckdb
 
     _check_names(database)
-    connection = duckdb.connect(":memory:", config=_LOCKED)
+    memory = {"memory_limit": f"{max(_LEAST_MEMORY, int(_MEMORY_SHARE * free_memory()))}B"}
+    connection = duckdb.connect(":memory:", config={**_LOCKED, **memory})
     try:
         connection.execute("SET GLOBAL TimeZone = 'UTC'")
         connection.execute("SET lock_configuration = true")
-        yield AsofSession(connection, database, {name: _readable(table) for name, table in database.tables.items()})
+        tables = {name: _readable(table) for name, table in database.tables.items()}
+        yield AsofSession(connection, database, tables, _LONGEST_SECONDS if seconds is None else seconds)
     finally:
         connection.close()
 

@@ -14,6 +14,7 @@ import pytest
 from relselect.database import Database
 from relselect.database.clock import DAY
 from relselect.errors import TaskError
+from relselect.tasks import sessions
 from relselect.tasks.label_queries import ask_labels
 from relselect.tasks.populations import ask_population
 from relselect.tasks.sessions import Query
@@ -147,6 +148,28 @@ def test_nothing_passes_from_one_question_to_the_next() -> None:
     for text in ("CREATE TABLE kept AS SELECT * FROM orders", "SELECT cutoff, id, 1 AS label FROM population, kept"):
         with pytest.raises(TaskError, match="label="):
             ask_labels(base(), population, Query("label", text, ("cutoff", "id", "label")), CUTOFFS, 30 * DAY)
+
+
+BOMBS = [
+    "SELECT cutoff, count(*) AS id FROM cutoffs, range(1000000000) a, range(1000000) b GROUP BY 1",
+    "WITH RECURSIVE n AS (SELECT 0 AS i UNION ALL SELECT i + 1 FROM n) SELECT cutoff, count(*) AS id FROM cutoffs, n GROUP BY 1",
+    "SELECT cutoff, len(list(i)) AS id FROM cutoffs, range(100000000000) r(i) GROUP BY 1",
+    "SELECT cutoff, len(repeat('x', 1000000) || i) AS id FROM cutoffs, range(100000000) r(i)",
+    "SELECT cutoff, count(DISTINCT o.total + p.total + q.total + r.total + i) AS id FROM cutoffs, orders o, orders p, orders q, "
+    "orders r, range(1000) s(i) GROUP BY 1",
+    "SELECT cutoff, i AS id FROM cutoffs, range(100000000000) r(i) ORDER BY hash(i)",
+    "SELECT cutoff, unnest(range(100000000000)) AS id FROM cutoffs",
+    "SELECT cutoff, sum(list_sum(range(i)))::BIGINT AS id FROM cutoffs, range(10000000) r(i) GROUP BY 1",
+]
+
+
+@pytest.mark.parametrize("text", BOMBS, ids=range(len(BOMBS)))
+def test_endless_queries_end(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setattr(sessions, "_LONGEST_SECONDS", 1.0)
+    begun = time.perf_counter()
+    with pytest.raises(TaskError, match=r"ran longer than|Out of Memory|Invalid Input|Out of Range"):
+        ask(text)
+    assert time.perf_counter() - begun < 20
 
 
 def test_many_questions_are_answered_quickly() -> None:
