@@ -5,7 +5,7 @@ Nothing is compared here; the aggregates read every row of the child table, what
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -26,8 +26,10 @@ __all__ = ["ChildAggregate", "ParentSample", "child_rows"]
 
 #: Parents that are looked at, columns of the child table, and values of a text column.
 _MOST_PARENTS, _MOST_COLUMNS, _MOST_LABELS = 1_000, 40, 1_000
-_LEAST_PARENTS = 40
+_LEAST_PARENTS = 50
 _EARLY_SHARE = 0.25
+#: Child rows that are looked at; where the least number of parents has more, up to the largest number.
+_MOST_ROWS, _LARGEST_ROWS = 400_000, 3_000_000
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,9 @@ class _Sorted:
     count: int
 
 
-def child_rows(database: Database, name: str, number: int, seed: int) -> ParentSample | None:
+def child_rows(
+    database: Database, name: str, number: int, seed: int, check: Callable[[], None] = lambda: None
+) -> ParentSample | None:
     """Return the child rows behind one foreign key, for at most 1,000 parents drawn by a hash of their key.
 
     Args:
@@ -98,14 +102,17 @@ def child_rows(database: Database, name: str, number: int, seed: int) -> ParentS
         name: A table with a time column.
         number: Which of its foreign keys.
         seed: Seed of the sample.
+        check: Called before each column; raises where the time has ended.
 
     Returns:
-        The rows; None where fewer than 40 parents have any, or all child rows have one time.
+        The rows; None where fewer than 50 parents have any, all child rows have one time, or 50 parents have more than
+        3,000,000 rows.
     """
     table, key = database[name], database[name].foreign_keys[number]
     parent, times = database.parents(name)[number], database.times(name)
     valid = (parent >= 0) & (times != NEVER)
-    known = np.unique(parent[valid])
+    count = np.bincount(parent[valid], minlength=database[key.table].num_rows)
+    known = np.flatnonzero(count)
     if len(known) < _LEAST_PARENTS:
         return None
     median = int(np.quantile(times[valid], 0.5, method="lower"))
@@ -113,12 +120,14 @@ def child_rows(database: Database, name: str, number: int, seed: int) -> ParentS
     if span == 0:
         return None
     chosen = smallest(mix(key_hashes(database, key.table, known), seed), _MOST_PARENTS)
-    parents = np.sort(known[chosen])
+    parents = _within(known[chosen], count)
+    if parents is None:
+        return None
     ordered = _sorted(parent, times, valid, parents, median, database[key.table].num_rows)
     own = times[ordered.rows]
     starts = np.searchsorted(ordered.place, np.arange(len(parents)))
     ends = np.append(starts[1:], len(own)) - 1
-    aggregates = tuple(_aggregates(table, {*key.columns, *table.primary_key}, ordered))
+    aggregates = tuple(_aggregates(table, {*key.columns, *table.primary_key}, ordered, check))
     return ParentSample(
         name,
         parents,
@@ -129,6 +138,14 @@ def child_rows(database: Database, name: str, number: int, seed: int) -> ParentS
         _straddling(ordered),
         aggregates,
     )
+
+
+def _within(parents: NDArray[np.int64], count: NDArray[np.int64]) -> NDArray[np.int64] | None:
+    """Return the first of the drawn parents that have few enough rows, sorted; None where the least sample has too many."""
+    total = np.cumsum(count[parents])
+    if total[_LEAST_PARENTS - 1] > _LARGEST_ROWS:
+        return None
+    return np.sort(parents[: max(_LEAST_PARENTS, int(np.searchsorted(total, _MOST_ROWS, side="right")))])
 
 
 def _sorted(
@@ -158,10 +175,13 @@ def _straddling(ordered: _Sorted) -> NDArray[np.bool_]:
     return np.asarray((early < whole) & (early >= _EARLY_SHARE * whole))
 
 
-def _aggregates(table: Table, left_out: set[str], ordered: _Sorted) -> Iterator[ChildAggregate]:
+def _aggregates(
+    table: Table, left_out: set[str], ordered: _Sorted, check: Callable[[], None]
+) -> Iterator[ChildAggregate]:
     ones = np.ones(len(ordered.rows))
     yield _over("the number of rows of " + table.name, ordered, ones, _sums)
     for column in [name for name in table.columns if name not in left_out][:_MOST_COLUMNS]:
+        check()
         values = table.data[column].take(pa.array(ordered.rows))
         dtype, where = values.type, f"{table.name}.{column}"
         if is_nested(dtype) or pa.types.is_null(dtype):

@@ -82,7 +82,7 @@ def check_overwritten(problem: Problem, seed: int, check: Callable[[], None] = l
         for number, key in enumerate(table.foreign_keys):
             check()
             hidden = set(task.hidden_columns) if key.table == task.entity else set()
-            children = child_rows(database, name, number, seed)
+            children = child_rows(database, name, number, seed, check)
             if children is None:
                 continue
             for column in parent_columns(database, key.table, hidden, children.parents):

@@ -8,6 +8,7 @@ import pytest
 
 from relselect.database import Database
 from relselect.leaks import Finding, find_leaks
+from relselect.leaks import child_rows as child_rows_module
 from relselect.leaks.overwritten import check_overwritten, concordance
 from relselect.problem import Problem
 from relselect.tasks import Task
@@ -176,3 +177,12 @@ def test_concordance_is_that_of_all_pairs(size: int) -> None:
     above = one[:, None] > one[None]
     won = (above & (other[:, None] > other[None])).sum() + 0.5 * (above & (other[:, None] == other[None])).sum()
     assert concordance(one, other) == pytest.approx(won / above.sum())
+
+
+def test_the_number_of_rows_that_are_read_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn, orders, end = world(7)
+    case = problem(planted(drawn, orders, end)[["lifetime_spend"]], drawn, orders)
+    monkeypatch.setattr(child_rows_module, "_MOST_ROWS", 5_000)
+    assert set(found(case)) == {"lifetime_spend"}
+    monkeypatch.setattr(child_rows_module, "_LARGEST_ROWS", 100)
+    assert found(case) == {}
