@@ -15,6 +15,7 @@ __all__ = [
     "BundleError",
     "ConfigError",
     "DataNotFound",
+    "LeakWarning",
     "MissingExtra",
     "PlanError",
     "RelSelectError",
@@ -69,6 +70,13 @@ class DataNotFound(UserError):
 
 class SourceError(UserError):
     """Raised when a database cannot be read: no connection, no permission, a timeout, a connection lost half-way."""
+
+
+class LeakWarning(UserWarning):
+    """Warns of a column, a row or a query that may carry information from after the cutoff, or of checks without time.
+
+    To silence it, mend the finding, or accept it with a reason under `accept` in the manifest's task.
+    """
 
 
 class MissingExtra(UserError):
