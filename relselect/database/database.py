@@ -21,6 +21,7 @@ from relselect.database.columns import combine_keys
 from relselect.database.contents import DatabaseContents
 from relselect.database.fingerprint import fingerprint_table
 from relselect.database.key_counts import KeyCounts, count_keys
+from relselect.database.missing import without_missing
 from relselect.database.table import ForeignKey, Table
 from relselect.database.validation import find_problems
 from relselect.errors import ConfigError, SchemaError
@@ -35,6 +36,8 @@ __all__ = ["Database"]
 
 class Database:
     """Tables that refer to one another, checked once and never changed.
+
+    NaN and infinity become NULL (see `relselect.database.missing`).
 
     Args:
         tables: The tables.
@@ -62,7 +65,7 @@ class Database:
         notes: Sequence[str] = (),
         spooled: Mapping[str, int] | None = None,
     ) -> None:
-        listed = list(tables)
+        listed = [replace(table, data=without_missing(table.data)) for table in tables]
         problems = find_problems(listed)
         if problems:
             raise SchemaError(problems)

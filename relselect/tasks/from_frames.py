@@ -13,7 +13,7 @@ from relselect.database import Database
 from relselect.database.clock import DAY, NEVER, format_time, parse_duration, parse_time
 from relselect.errors import SchemaError, TaskError
 from relselect.tasks.fields import TaskFields
-from relselect.tasks.labels import LabelColumns, LabelFrame, encode_labels, read_frame
+from relselect.tasks.labels import LabelColumns, LabelFrame, clean_frame, encode_labels, read_frame
 from relselect.tasks.metrics import metric_of
 from relselect.tasks.options import TaskOptions
 from relselect.tasks.splits import SPLITS, Split, by_fold, by_group, by_time, default_starts, purge
@@ -44,7 +44,7 @@ def task_from_labels(
     """
     key_columns = options.check(database)
     columns = LabelColumns(key_columns, options.target, options.time, options.known_at, tuple(options.features))
-    tables = _tables(labels)
+    tables = {split: clean_frame(table, options.target) for split, table in _tables(labels).items()}
     read = {
         split: read_frame(table, columns, database.time_kind if options.time else None, split)
         for split, table in tables.items()
@@ -80,7 +80,7 @@ def task_from_labels(
         known_after=options.delay_ticks(),
         purged=purged,
         every=None if options.every is None else parse_duration(options.every, "every"),
-        notes=(*notes, *_notes(database, kept, options)),
+        notes=(*notes, *_left_out(tables, read), *_notes(database, kept, options)),
         description=options.description,
     )
 
@@ -194,6 +194,16 @@ def _check_labels(parts: Mapping[Split, LabelFrame], options: TaskOptions) -> No
             "hold one class only, so no score is defined",
             "Move val_start, or give a longer validation period",
         )
+
+
+def _left_out(tables: Mapping[str, pa.Table], read: Mapping[str, tuple[LabelFrame, pa.ChunkedArray]]) -> list[str]:
+    counts = {split: tables[split].num_rows - len(frame) for split, (frame, _) in read.items()}
+    return [
+        f"{count} of {tables[split].num_rows} {'' if split == 'all' else split + ' '}rows have no label or no cutoff "
+        "and were left out."
+        for split, count in counts.items()
+        if count
+    ]
 
 
 def _notes(database: Database, parts: Mapping[Split, LabelFrame], options: TaskOptions) -> list[str]:

@@ -9,8 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from relselect.database.schema import as_columns, declared_types
+from relselect.database.schema import as_columns, declared_types, repeated
 from relselect.database.table import ForeignKey, SemanticType, Table
 from relselect.errors import SchemaError, SchemaProblem
 
@@ -32,17 +33,27 @@ def to_arrow(name: str, frame: Any) -> pa.Table | list[SchemaProblem]:
     Returns:
         The table, or every problem of the frame.
     """
+    converted = _converted(name, frame)
+    if isinstance(converted, list):
+        return converted
+    return list(_ranges(name, converted.schema)) or plain(converted)
+
+
+def _converted(name: str, frame: Any) -> pa.Table | list[SchemaProblem]:
     if isinstance(frame, pa.RecordBatch):
         frame = pa.Table.from_batches([frame])
     if isinstance(frame, pa.Table):
-        return plain(frame)
+        return frame
     if type(frame).__module__.split(".")[0] == "pandas" and hasattr(frame, "columns"):
         return _from_pandas(name, frame)
     if hasattr(frame, "collect_schema") and not hasattr(frame, "to_arrow"):
         return [SchemaProblem(name, None, type(frame).__name__, "is a lazy frame", "Call .collect() first")]
+    objects = _object_columns(name, frame)
+    if objects:
+        return objects
     try:
         if hasattr(frame, "__arrow_c_stream__"):
-            return plain(pa.table(frame))
+            return pa.table(frame)
         converted = frame.to_arrow() if hasattr(frame, "to_arrow") else None
     except pa.ArrowException as error:
         return [
@@ -51,7 +62,7 @@ def to_arrow(name: str, frame: Any) -> pa.Table | list[SchemaProblem]:
             )
         ]
     if isinstance(converted, pa.Table):
-        return plain(converted)
+        return converted
     return [
         SchemaProblem(name, None, type(frame).__name__, "is no data frame", "Pass a pandas, Polars or pyarrow frame")
     ]
@@ -97,9 +108,8 @@ def tables_from_frames(
         converted = to_arrow(name, frame)
         if isinstance(converted, pa.Table):
             problems += unknown_drops(name, drop.get(name, ()), converted.column_names)
-            data[name] = converted.drop_columns(
-                [column for column in drop.get(name, ()) if column in converted.column_names]
-            )
+            has = set(converted.column_names)
+            data[name] = converted.drop_columns([column for column in drop.get(name, ()) if column in has])
         else:
             problems += converted
     if problems:
@@ -146,7 +156,35 @@ def plain(table: pa.Table) -> pa.Table:
             table = table.set_column(number, field.name, _stored(column))
         elif field.type in wider:
             table = table.set_column(number, field.name, column.cast(wider[field.type]))
+        elif pa.types.is_dictionary(field.type) and (
+            field.type.value_type in wider or isinstance(field.type.value_type, pa.BaseExtensionType)
+        ):
+            entries = plain(pa.table({"": column.combine_chunks().dictionary}))[""]
+            decoded = pc.take(entries, pc.cast(column, field.type).combine_chunks().indices)
+            table = table.set_column(number, field.name, decoded)
     return table
+
+
+def _object_columns(name: str, frame: Any) -> list[SchemaProblem]:
+    """Return a problem for every column of Python objects of a Polars frame: Arrow would get their addresses."""
+    if type(frame).__module__.split(".")[0] != "polars" or not hasattr(frame, "schema"):
+        return []
+    return [
+        SchemaProblem(name, column, "Object", "holds Python objects", "Convert it to numbers, timestamps or text")
+        for column, dtype in frame.schema.items()
+        if str(dtype) == "Object"
+    ]
+
+
+def _ranges(name: str, schema: pa.Schema) -> Iterable[SchemaProblem]:
+    """Yield a problem for every column whose categories are intervals or periods."""
+    for field in schema:
+        dtype: Any = field.type.value_type if pa.types.is_dictionary(field.type) else None
+        kind = dtype.extension_name if isinstance(dtype, pa.BaseExtensionType) else ""
+        if kind in ("pandas.interval", "pandas.period"):
+            rule = f"holds categories of type {kind}, as pandas.cut makes them, which are ranges and no values"
+            fix = f"Convert them to text, frame[{field.name!r}].astype(str), or pass labels= to pandas.cut"
+            yield SchemaProblem(name, field.name, kind, rule, fix)
 
 
 def _stored(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -198,9 +236,7 @@ def _from_pandas(name: str, frame: Any) -> pa.Table | list[SchemaProblem]:
         for label in frame.columns
         if not isinstance(label, str)
     ]
-    twice = sorted(
-        {label for label in frame.columns if isinstance(label, str) and list(frame.columns).count(label) > 1}
-    )
+    twice = repeated([label for label in frame.columns if isinstance(label, str)])
     problems += [
         SchemaProblem(name, label, label, "occurs twice in the table", "Rename one of them") for label in twice
     ]
@@ -223,7 +259,7 @@ def _from_pandas(name: str, frame: Any) -> pa.Table | list[SchemaProblem]:
             columns[label] = pa.array(frame[label], from_pandas=True)
         except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
             problems.append(_inconvertible(name, label, frame[label], error))
-    return problems or plain(pa.table(columns))
+    return problems or pa.table(columns)
 
 
 def _inconvertible(table: str, column: str, values: Any, error: Exception) -> SchemaProblem:
