@@ -5,7 +5,8 @@ Lazy frames are refused; nothing is computed for the caller.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -13,6 +14,7 @@ import pyarrow.compute as pc
 
 from relselect.database.schema import as_columns, declared_types, repeated
 from relselect.database.table import ForeignKey, SemanticType, Table
+from relselect.database.validation import find_problems
 from relselect.errors import SchemaError, SchemaProblem
 
 __all__ = ["plain", "tables_from_frames", "to_arrow", "unknown_drops", "unknown_types"]
@@ -90,7 +92,8 @@ def tables_from_frames(
         known_at: Table -> {clock column: masked columns}.
 
     Raises:
-        SchemaError: With every frame that does not convert, and every declaration whose table, column or type is unknown.
+        SchemaError: With every frame that does not convert, every declaration whose table, column or type is unknown, and
+            then every other problem of the tables too.
     """
     declared: dict[str, Mapping[str, Any]] = {
         "keys": keys,
@@ -112,10 +115,8 @@ def tables_from_frames(
             data[name] = converted.drop_columns([column for column in drop.get(name, ()) if column in has])
         else:
             problems += converted
-    if problems:
-        raise SchemaError(problems)
     primary = {name: as_columns(columns) for name, columns in keys.items()}
-    return [
+    tables = [
         Table(
             name=name,
             data=table,
@@ -125,11 +126,30 @@ def tables_from_frames(
                 ForeignKey(as_columns(columns), parent, primary.get(parent, ()))
                 for columns, parent in foreign_keys.get(name, {}).items()
             ),
-            types=declared_types(types.get(name, {})),
+            types=declared_types(_known_types(types.get(name, {}))),
             known_at={clock: as_columns(columns) for clock, columns in known_at.get(name, {}).items()},
         )
         for name, table in data.items()
     ]
+    if problems:
+        raise SchemaError([*problems, *_further(tables, set(frames) - set(data))])
+    return tables
+
+
+def _known_types(types: Mapping[str, str]) -> dict[str, str]:
+    return {column: semantic for column, semantic in types.items() if semantic in set(SemanticType)}
+
+
+def _further(tables: Sequence[Table], unconverted: Collection[str]) -> list[SchemaProblem]:
+    """Return the problems of the tables that converted, so that all are reported at once.
+
+    References to tables that did not convert cannot be judged.
+    """
+    judged = [
+        replace(table, foreign_keys=tuple(key for key in table.foreign_keys if key.table not in unconverted))
+        for table in tables
+    ]
+    return find_problems(judged) if judged else []
 
 
 def unknown_drops(table: str, drop: Sequence[str], columns: Sequence[str]) -> list[SchemaProblem]:
