@@ -166,7 +166,7 @@ DAMAGE = {
     ),
     "a later format": (
         rewrite(format=99),
-        "format=99: this relselect reads format 1. Load it with the relselect that wrote it",
+        "format=99: this relselect reads format 2. Load it with the relselect that wrote it",
     ),
 }
 
