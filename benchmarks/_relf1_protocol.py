@@ -112,7 +112,7 @@ def _together(first: LabelFrame, second: LabelFrame) -> LabelFrame:
 def measure(
     problem: Problem, family: Family, changes: dict[str, Any], seed: int, *, test: bool, seconds: float = SECONDS
 ) -> Score:
-    """Fit the default configuration with changes and score it: all validation rows as it was validated, test rows after its refit.
+    """Fit the default configuration with changes; score all validation rows as it was validated, test rows after a refit.
 
     Args:
         problem: The case.
