@@ -23,6 +23,7 @@ __all__ = [
     "SchemaProblem",
     "SourceError",
     "TaskError",
+    "UnwritableError",
     "UserError",
 ]
 
@@ -54,6 +55,10 @@ class TaskError(UserError):
 
 class ConfigError(UserError):
     """Raised when a manifest, a search space or an option is not understood."""
+
+
+class UnwritableError(ConfigError):
+    """Raised when a file or folder that an argument names cannot be written: read-only, full, or no folder at all."""
 
 
 class BudgetError(UserError):

@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from relselect.database.schema import repeated
 from relselect.database.sources.catalog import Catalog, CatalogColumn, CatalogTable, Source, Stream, TableScan
 from relselect.database.sources.files import SUFFIXES, find_files, read_files, table_name
 from relselect.database.sources.frames import plain
@@ -237,7 +238,7 @@ def _same(scan: TableScan, names: Collection[str], paths: Sequence[Path]) -> Non
 
 
 def _twice(table: str, path: Path, names: Sequence[str]) -> list[SchemaProblem]:
-    found = sorted({name for name in names if names.count(name) > 1})
+    found = repeated(names)
     return [SchemaProblem(table, name, path.name, "is the name of two columns", "Rename one of them") for name in found]
 
 
