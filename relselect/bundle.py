@@ -1,33 +1,37 @@
 """A predictor on disk: JSON, Parquet, safetensors and LightGBM text; no pickle.
 
 Nothing that loading reads is an absolute path. The manifest is written last and carries the sha256 of every file, so that a
-half-written or damaged bundle is recognised.
+half-written or damaged bundle is recognised. Hashes do not say who wrote a bundle: what they cover is checked again while it
+is read (`relselect.bundle_files`, and each family for its models).
 """
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow.parquet as pq
 
+from relselect.bundle_files import FORMAT, MANIFEST, check_files, check_reads, read_facts, read_task
 from relselect.configs import known_databases
 from relselect.database.sources.uri import is_uri, redact
-from relselect.database.table import SemanticType
 from relselect.drift import TrainingSnapshot
-from relselect.errors import BundleError
+from relselect.errors import BundleError, MissingExtra
+from relselect.families.candidate import Candidate
+from relselect.families.protocol import ReadsSome
 from relselect.families.registry import family_of
 from relselect.files import write_json
 from relselect.hashing import sha256_of_file
 from relselect.run import Decision, RunResult
 from relselect.tasks import Task
-from relselect.tasks.labels import LabelFrame
-from relselect.tasks.splits import SPLITS
 from relselect.tuning import load_candidate, save_candidate
+from relselect.untrusted import brief, read_strict_json
 
 if TYPE_CHECKING:
     from relselect.families.protocol import Family
@@ -35,12 +39,10 @@ if TYPE_CHECKING:
 
 __all__ = ["LEFTOVERS", "BundleContents", "load_bundle", "read_result", "save_bundle"]
 
-_FORMAT = 2
-_MANIFEST = "manifest.json"
 #: The validated model, the deployed one where it is another, the task, the result and what else `Fitted` needs.
 _PARTS = ("model", "deployed", "task", "result.json", "fitted.json")
 #: What a kill during `save_bundle` may leave before the manifest is written.
-LEFTOVERS = (".partial", f".{_MANIFEST}.partial", *_PARTS)
+LEFTOVERS = (".partial", f".{MANIFEST}.partial", *_PARTS)
 
 
 @dataclass(frozen=True)
@@ -103,8 +105,8 @@ def save_bundle(contents: BundleContents, folder: Path) -> Path:
         "snapshot": None if contents.snapshot is None else contents.snapshot.to_json(),
     }
     _write_json(draft / "fitted.json", facts)
-    manifest = {"format": _FORMAT, "relselect": contents.result.version, "files": _hashes(draft)}
-    (folder / _MANIFEST).unlink(missing_ok=True)
+    manifest = {"format": FORMAT, "relselect": contents.result.version, "files": _hashes(draft)}
+    (folder / MANIFEST).unlink(missing_ok=True)
     for part in _PARTS:
         target = folder / part
         if target.is_dir():
@@ -112,32 +114,38 @@ def save_bundle(contents: BundleContents, folder: Path) -> Path:
         if (draft / part).exists():
             os.replace(draft / part, target)
     draft.rmdir()
-    _write_json(folder / _MANIFEST, manifest)
+    _write_json(folder / MANIFEST, manifest)
     return folder
 
 
 def load_bundle(folder: Path) -> BundleContents:
-    """Read a bundle.
+    """Read a bundle; nothing in it is trusted before it is checked.
 
     Raises:
         BundleError: Something is missing, damaged or of another format.
+        MissingExtra: Its model needs an optional package.
     """
-    _check(folder)
-    facts = json.loads((folder / "fitted.json").read_text(encoding="utf-8"))
-    family = family_of(facts["family"])
-    types = {
-        table: {column: SemanticType(kind) for column, kind in kinds.items()} for table, kinds in facts["types"].items()
-    }
-    return BundleContents(
-        task=_load_task(folder / "task"),
-        types=types,
-        schema=facts["schema"],
-        family=family,
-        result=_load_result(folder, family),
-        source=_resolved(facts["source"], folder),
-        declared=facts.get("declared"),
-        snapshot=None if facts.get("snapshot") is None else TrainingSnapshot.from_json(facts["snapshot"]),
-    )
+    with _damage_told(folder):
+        check_files(folder)
+        facts = read_facts(folder)
+        family = family_of(facts.family)
+        task = read_task(folder / "task")
+        check_reads({task.entity: set(task.hidden_columns)}, facts.schema)
+        result, decision = _load_result(folder, family)
+        for candidate in (decision.candidate, decision.deployed):
+            _check_predictions(task, candidate)
+            if isinstance(family, ReadsSome):
+                check_reads(family.reads(candidate), facts.schema)
+        return BundleContents(
+            task=task,
+            types=facts.types,
+            schema=facts.schema,
+            family=family,
+            result=result,
+            source=_resolved(facts.source, folder),
+            declared=facts.declared,
+            snapshot=None if facts.snapshot is None else TrainingSnapshot.from_json(facts.snapshot),
+        )
 
 
 def read_result(folder: Path) -> RunResult:
@@ -146,22 +154,32 @@ def read_result(folder: Path) -> RunResult:
     Raises:
         BundleError: The bundle is incomplete, damaged, of another format, or holds no decision.
     """
-    _check(folder)
-    return _stored_result(folder)[0]
+    with _damage_told(folder):
+        check_files(folder)
+        return _stored_result(folder)[0]
+
+
+@contextmanager
+def _damage_told(folder: Path) -> Iterator[None]:
+    """Turn whatever the reading of damaged or hostile files raises into a BundleError."""
+    try:
+        yield
+    except (BundleError, MissingExtra):
+        raise
+    except Exception as error:
+        rule = f"is damaged or no bundle ({type(error).__name__}: {brief(error)})"
+        raise BundleError("path", str(folder), rule, "Save the predictor again, or correct the path") from error
 
 
 def _stored_result(folder: Path) -> tuple[RunResult, Decision]:
-    again = "Save the predictor again"
-    try:
-        result = RunResult.from_json(json.loads((folder / "result.json").read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BundleError("path", str(folder), f"its result.json cannot be read ({error})", again) from None
+    result = RunResult.from_json(read_strict_json(folder / "result.json"))
     if result.decision is None:
-        raise BundleError("path", str(folder), "its result.json holds no decision", again)
+        rule = "its result.json holds no decision"
+        raise BundleError("path", str(folder), rule, "Save the predictor again")
     return result, result.decision
 
 
-def _load_result(folder: Path, family: Family) -> RunResult:
+def _load_result(folder: Path, family: Family) -> tuple[RunResult, Decision]:
     """Return the result with the models of its decision.
 
     Raises:
@@ -169,11 +187,28 @@ def _load_result(folder: Path, family: Family) -> RunResult:
     """
     result, decision = _stored_result(folder)
     candidate = load_candidate(family, folder / "model")
+    if candidate.id != decision.candidate.id or candidate.id not in {each.id for each in result.candidates}:
+        raise ValueError("result.json speaks of another model than the folder model holds")
     deployed = candidate
     if decision.refitted:
         model = load_candidate(family, folder / "deployed").model
         deployed = replace(candidate, model=model)
-    return replace(result, decision=replace(decision, candidate=candidate, deployed=deployed))
+    decision = replace(decision, candidate=candidate, deployed=deployed)
+    return replace(result, decision=decision), decision
+
+
+def _check_predictions(task: Task, candidate: Candidate) -> None:
+    """Check that the predictions of the select rows are finite, and probabilities where there are classes.
+
+    Raises:
+        ValueError: They are not.
+    """
+    found = candidate.predictions
+    shape = (len(task.classes or ()),) if task.kind == "multiclass" else ()
+    if found.shape[1:] != shape or not np.isfinite(found).all():
+        raise ValueError(f"predictions of shape {found.shape} fit no {task.kind} task, or are not finite")
+    if task.classes and ((found < 0) | (found > 1)).any():
+        raise ValueError("predictions of classes are no probabilities")
 
 
 def _relative(source: str | None, folder: Path) -> str | None:
@@ -191,32 +226,6 @@ def _resolved(source: str | None, folder: Path) -> str | None:
     return os.path.normpath(folder / source)
 
 
-def _check(folder: Path) -> None:
-    again = "Save the predictor again, or correct the path"
-    try:
-        manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise BundleError("path", str(folder), f"holds no complete bundle ({_MANIFEST} is missing)", again) from None
-    except (OSError, ValueError) as error:
-        raise BundleError("path", str(folder), f"its {_MANIFEST} cannot be read ({error})", again) from None
-    if not isinstance(manifest, dict) or not isinstance(manifest.get("files"), dict):
-        raise BundleError("path", str(folder), f"its {_MANIFEST} is none of a bundle", again)
-    if manifest.get("format") != _FORMAT:
-        raise BundleError(
-            "format",
-            manifest.get("format"),
-            f"this relselect reads format {_FORMAT}",
-            "Load it with the relselect that wrote it",
-        )
-    damaged = [
-        name
-        for name, digest in manifest["files"].items()
-        if not (folder / name).exists() or sha256_of_file(folder / name) != digest
-    ]
-    if damaged:
-        raise BundleError("path", str(folder), f"files are missing or changed: {', '.join(damaged[:5])}", again)
-
-
 def _hashes(folder: Path) -> dict[str, str]:
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix(): sha256_of_file(path) for path in files}
@@ -231,10 +240,3 @@ def _save_task(task: Task, folder: Path) -> None:
     _write_json(folder / "task.json", task.to_json())
     for split, frame in task.splits.items():
         pq.write_table(frame.to_arrow(), folder / f"{split}.parquet", compression="zstd")
-
-
-def _load_task(folder: Path) -> Task:
-    rules = json.loads((folder / "task.json").read_text(encoding="utf-8"))
-    columns = rules["key_columns"], rules["feature_columns"]
-    tables = {split: pq.read_table(folder / f"{split}.parquet") for split in SPLITS if split in rules["starts"]}
-    return Task.from_json(rules, {split: LabelFrame.from_arrow(table, *columns) for split, table in tables.items()})

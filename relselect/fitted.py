@@ -262,11 +262,12 @@ class Fitted:
 
         Raises:
             TaskError: Not exactly one of `at`, `rows` and `split`, or something they need is missing.
+            BundleError: The model is damaged and predicts numbers that are not finite, or no probabilities.
         """
         import pandas as pd
 
         problem, bound, keys = self._asked(at=at, rows=rows, split=split, database=database, asof=asof)
-        values = self.family.predict(self.state_for(split), problem, bound.unlabelled())
+        values = self._values(split, problem, bound)
         taken = {"cutoff", "prediction", "probability", *(f"probability_{name}" for name in self.task.classes or ())}
         names = {name: f"{self.task.entity}.{name}" if name in taken else name for name in keys.column_names}
         frame = pd.DataFrame({names[name]: keys[name].to_pandas() for name in keys.column_names})
@@ -321,7 +322,7 @@ class Fitted:
         if self.task.kind == "regression":
             raise TaskError("predict_proba", self.task.name, "is a regression, which has no classes", "Use predict")
         problem, bound, _ = self._asked(at=at, rows=rows, split=split, database=database, asof=asof)
-        values = self.family.predict(self.state_for(split), problem, bound.unlabelled())
+        values = self._values(split, problem, bound)
         return values if values.ndim == 2 else np.stack([1 - values, values], axis=1)
 
     def save(self, path: str | Path) -> Path:
@@ -407,6 +408,19 @@ class Fitted:
                 raise TaskError("split", split, f"must be one of {SPLITS}", "Use split='test'")
             return problem, problem.rows(split), self.task.splits[split].keys
         return (problem, *bind_frame(problem, rows)[:2])
+
+    def _values(self, split: str | None, problem: Problem, bound: Rows) -> NDArray[np.float64]:
+        """Return predictions, shape (n,) or (n, classes).
+
+        Raises:
+            BundleError: They are not finite, or no probabilities: the model is damaged.
+        """
+        values = self.family.predict(self.state_for(split), problem, bound.unlabelled())
+        classes = self.task.classes
+        if not np.isfinite(values).all() or (classes and ((values < 0) | (values > 1)).any()):
+            rule = "predicts what is no probability" if classes else "predicts what is no finite number"
+            raise BundleError("predictor", self.task.name, rule, "Its model is damaged: save it again or train anew")
+        return values
 
     def _with_values(self, frame: pd.DataFrame, values: NDArray[np.float64]) -> pd.DataFrame:
         if self.task.kind == "regression":

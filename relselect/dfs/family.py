@@ -16,13 +16,14 @@ import numpy as np
 from relselect.budget import Budget
 from relselect.dfs.learners.registry import LEARNERS, learner_of
 from relselect.dfs.search.selection import DRIFT, describe_drift
-from relselect.errors import BudgetExhausted, BundleError
+from relselect.errors import BudgetExhausted, BundleError, ConfigError
 from relselect.events import Emit, EpochDone, Notice, StageFinished, StageStarted
 from relselect.families.candidate import Candidate, Checkpoint, Config, FeatureImportance, Importances
 from relselect.memory import peak_memory_mb
 from relselect.problem import Problem
 from relselect.tasks import Rows
 from relselect.tasks.metrics import interval_of
+from relselect.untrusted import brief
 
 if TYPE_CHECKING:
     import optuna
@@ -96,10 +97,11 @@ class DFS:
 
         Raises:
             BudgetExhausted: The budget ended before the first round.
-            ConfigError: The configuration names no known learner.
+            ConfigError: The configuration names no known learner, or an option that neither the features nor the learner have.
         """
         begun = time.monotonic()
         learner = learner_of(config.get("learner"))
+        _check_options(config, {**_FEATURES, **learner.default(problem)})
         budget.check()
         prepared = _prepared(problem, rows, config, budget, emit)
         if number == 0 and prepared.drifted:
@@ -182,16 +184,11 @@ class DFS:
         Raises:
             BundleError: A file is missing or damaged.
         """
-        from relselect.dfs.plan.plan import Plan
-        from relselect.dfs.prefix.encoding import Vocabulary
-
         try:
-            learned = learner_of(header.config["learner"]).load(folder)
-            model = FeatureModel(Plan.load(folder / "plan.json"), Vocabulary.load(folder / "vocabulary.json"), learned)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            rule = f"holds no readable feature synthesis model ({error})"
-            raise BundleError("folder", str(folder), rule, "Save it again") from None
-        return replace(header, model=model)
+            return replace(header, model=_loaded(folder, header))
+        except Exception as error:  # whatever LightGBM raises, too
+            rule = f"holds no readable feature synthesis model ({type(error).__name__}: {brief(error)})"
+            raise BundleError("folder", str(folder), rule, "Save it again") from error
 
     def probe(self, candidate: Candidate, problem: Problem, rows: RowSource) -> Probe | None:
         """Return what the learner's model offers on the select rows; None where its loss has no gradient."""
@@ -217,6 +214,33 @@ _FEATURES: Config = {
     "copies": 3,
     "refit": True,
 }
+
+
+def _check_options(config: Config, known: Config) -> None:
+    for name, value in config.items():
+        if name not in known and name != "learner":
+            raise ConfigError(name, value, "is no option of feature synthesis", f"Use learner, {', '.join(known)}")
+
+
+def _loaded(folder: Path, header: Candidate) -> FeatureModel:
+    """Return the model in a folder, which must predict finite numbers of the shape of the header's predictions.
+
+    Raises:
+        ValueError: Plan, vocabulary and learner do not fit one another.
+    """
+    from relselect.dfs.plan.plan import Plan
+    from relselect.dfs.prefix.encoding import Vocabulary
+
+    plan, vocabulary = Plan.load(folder / "plan.json"), Vocabulary.load(folder / "vocabulary.json")
+    lost = {feature.source(plan.entity) for feature in plan if feature.categorical} - set(vocabulary.words)
+    if lost:
+        raise ValueError(f"the vocabulary lacks the categories of {sorted(lost)[0]}")
+    learned = learner_of(header.config["learner"]).load(folder)
+    for value in (0.0, np.nan):
+        found = learned.predict(np.full((1, len(plan)), value))
+        if found.shape != (1, *header.predictions.shape[1:]) or not np.isfinite(found).all():
+            raise ValueError("the learner predicts no finite numbers of the candidate's shape")
+    return FeatureModel(plan, vocabulary, learned)
 
 
 def _note_reads(feature: Feature, start: str, found: dict[str, set[str]]) -> None:

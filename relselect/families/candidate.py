@@ -239,6 +239,11 @@ class Candidate:
         """
         if stored["ended"] not in ("converged", "limit", "budget", "constant"):
             raise ValueError(f"ended: {stored['ended']!r}")
+        for name, kinds in _TYPES.items():
+            if not isinstance(stored[name], kinds) or isinstance(stored[name], bool):
+                raise TypeError(f"{name}: {type(stored[name]).__name__}")
+        if not all(isinstance(note, str) for note in stored["notes"]):
+            raise TypeError("notes: they are no sentences")
         low, high = (number_of(value) for value in stored["interval"])
         plain: dict[str, Any] = {name: stored[name] for name in _SAME}
         plain |= {name: number_of(stored[name]) for name in _FLOATS}
@@ -258,4 +263,8 @@ class Candidate:
 
 
 _SAME = ("family", "config", "seed", "number", "device", "ended", "checkpoint")
+_TYPES: dict[str, tuple[type, ...]] = {
+    "family": (str,), "config": (dict,), "seed": (int,), "number": (int,), "device": (str,),
+    "checkpoint": (int, type(None)), "facts": (dict,), "notes": (list, tuple), "checkpoints": (list, tuple),
+}  # fmt: skip
 _FLOATS = ("score", "stop_score", "seconds", "peak_memory_mb")

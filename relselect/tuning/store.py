@@ -5,7 +5,8 @@ The folder appears whole or not at all: it is written beside its place and moved
 
 from __future__ import annotations
 
-import json
+import math
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,8 +15,11 @@ import numpy as np
 from relselect.errors import BundleError
 from relselect.families.candidate import Candidate
 from relselect.files import replacing_folder, write_json
+from relselect.untrusted import brief, open_regular, read_strict_json
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from relselect.families.protocol import Family
 
 __all__ = ["HEADER", "load_candidate", "save_candidate"]
@@ -63,10 +67,31 @@ def read_header(folder: Path) -> Candidate:
         BundleError: A file is missing or not understood.
     """
     try:
-        stored = json.loads((folder / HEADER).read_text(encoding="utf-8"))
-        predictions = np.load(folder / _PREDICTIONS, allow_pickle=False)
+        stored = read_strict_json(folder / HEADER)
+        predictions = _read_predictions(folder / _PREDICTIONS)
         if stored["format"] != _FORMAT:
             raise ValueError(f"format {stored['format']}, this relselect reads {_FORMAT}")
         return Candidate.from_json(stored, predictions)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BundleError("folder", str(folder), f"holds no readable candidate ({error})", "Fit it again") from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+        raise BundleError(
+            "folder", str(folder), f"holds no readable candidate ({brief(error)})", "Fit it again"
+        ) from error
+
+
+def _read_predictions(path: Path) -> NDArray[np.float64]:
+    """Return an array of float64 whose header says as many bytes as the file holds: a larger one would be allocated first.
+
+    Raises:
+        OSError: The file cannot be read.
+        ValueError: It is no such array.
+    """
+    with os.fdopen(open_regular(path), "rb") as file:
+        if np.lib.format.read_magic(file) != (1, 0):
+            raise ValueError(f"{path.name} is of another format")
+        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+        count = math.prod(shape)
+        size = os.fstat(file.fileno()).st_size - file.tell()
+        if dtype != np.float64 or not 1 <= len(shape) <= 2 or min(shape) < 0 or 8 * count != size:
+            raise ValueError(f"{path.name} holds no predictions")
+        file.seek(0)
+        return np.load(file, allow_pickle=False)

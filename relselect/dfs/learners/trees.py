@@ -6,7 +6,6 @@ bits.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from relselect.dfs.learners.tree_text import check_tree_text
 from relselect.files import write_json, write_text
+from relselect.untrusted import read_bounded_bytes, read_strict_json
 
 __all__ = ["Trees"]
 
 Floats = NDArray[np.float64]
+
+#: Boosters at most, and bytes of the text of one and of `trees.json`.
+_MOST, _LARGEST_TEXT, _LARGEST_HEAD = 1000, 1 << 31, 1 << 24
 
 
 class Trees:
@@ -73,7 +77,24 @@ class Trees:
 
     @classmethod
     def load(cls, folder: Path) -> Trees:
-        """Return the trees that `save` wrote."""
-        head = json.loads((folder / "trees.json").read_text(encoding="utf-8"))
-        texts = [(folder / f"trees_{number}.txt").read_text(encoding="utf-8") for number in range(head["boosters"])]
-        return cls(texts, np.array(head["constant"], dtype=np.float64), float(head["centre"]), float(head["scale"]))
+        """Return the trees that `save` wrote; each text is checked before LightGBM reads it.
+
+        Raises:
+            OSError: A file cannot be read.
+            ValueError: A file is damaged.
+        """
+        head = read_strict_json(folder / "trees.json", _LARGEST_HEAD)
+        if not isinstance(head, dict) or not isinstance(count := head.get("boosters"), int) or not 0 <= count <= _MOST:
+            raise ValueError("trees.json does not say how many boosters there are")
+        numbers = [head["centre"], head["scale"]]
+        if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in numbers):
+            raise ValueError("centre or scale of trees.json is no number")
+        constant = np.asarray(head["constant"])
+        if constant.ndim > 1 or constant.dtype.kind not in "if" or not np.isfinite(constant).all():
+            raise ValueError("constant of trees.json holds what is no finite number")
+        texts = [read_bounded_bytes(folder / f"trees_{n}.txt", _LARGEST_TEXT).decode() for n in range(count)]
+        objectives = {check_tree_text(text) for text in texts}
+        standardised = any(objective.startswith("regression") for objective in objectives)
+        if len(objectives) > 1 or (objectives and not standardised and numbers != [0, 1]):
+            raise ValueError("the boosters have several objectives, or a centre or scale where there is no regression")
+        return cls(texts, constant.astype(np.float64), float(head["centre"]), float(head["scale"]))

@@ -6,7 +6,6 @@ encoded as missing.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from relselect.database.columns import as_strings
 from relselect.dfs.plan.feature import Feature
 from relselect.files import write_json
 from relselect.problem.visibility import visible_values
+from relselect.untrusted import read_strict_json
 
 if TYPE_CHECKING:
     from relselect.problem import Problem
@@ -102,6 +102,18 @@ class Vocabulary:
 
     @classmethod
     def load(cls, path: Path) -> Vocabulary:
-        """Return the vocabulary that `save` wrote."""
-        data = json.loads(path.read_text(encoding="utf-8"))
-        return cls({(item["table"], item["column"]): tuple(item["words"]) for item in data})
+        """Return the vocabulary that `save` wrote.
+
+        Raises:
+            OSError: The file cannot be read.
+            ValueError: It holds no vocabulary.
+        """
+        words: dict[tuple[str, str], tuple[str, ...]] = {}
+        for item in read_strict_json(path):
+            source, found = (item["table"], item["column"]), item["words"]
+            if not isinstance(found, list) or not all(isinstance(word, str) for word in (*source, *found)):
+                raise ValueError("the vocabulary holds what is no word")
+            if source in words or len(set(found)) < len(found):
+                raise ValueError(f"the vocabulary holds a column or a word of {source} twice")
+            words[source] = tuple(found)
+        return cls(words)

@@ -6,7 +6,6 @@ The per-entity constant of a row is the mean (median under absolute error) of th
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from relselect.budget import Budget
+from relselect.errors import BundleError, ConfigError
 from relselect.events import Emit
 from relselect.families.candidate import Candidate, Config
 from relselect.families.constants.history import LabelHistory
@@ -24,6 +24,7 @@ from relselect.memory import peak_memory_mb
 from relselect.problem import LABELS, Problem
 from relselect.tasks import Rows
 from relselect.tasks.metrics import interval_of
+from relselect.untrusted import brief, read_strict_json
 
 if TYPE_CHECKING:
     import optuna
@@ -61,8 +62,15 @@ class Constants:
         emit: Emit,
         resume: Path | None = None,
     ) -> Candidate:
-        """Take the constant from the training labels; see `Family.fit`."""
+        """Take the constant from the training labels; see `Family.fit`.
+
+        Raises:
+            ConfigError: The configuration has an unknown option.
+        """
         begun = time.monotonic()
+        for name, value in config.items():
+            if name not in ("scope", "prior"):
+                raise ConfigError(name, value, "is no option of the constants", "Use scope or prior")
         label = rows.train(seed=seed, copies=0).label
         constant = _constant(problem, np.empty(0) if label is None else label)
         nan = float("nan")
@@ -115,10 +123,19 @@ class Constants:
         write_json(folder / "constant.json", np.asarray(candidate.model))
 
     def load(self, folder: Path, header: Candidate) -> Candidate:
-        """Read `constant.json`."""
-        return replace(
-            header, model=np.array(json.loads((folder / "constant.json").read_text(encoding="utf-8")), dtype=np.float64)
-        )
+        """Read `constant.json`.
+
+        Raises:
+            BundleError: It holds no finite numbers of the shape of the header's predictions.
+        """
+        try:
+            constant = np.asarray(read_strict_json(folder / "constant.json"))
+            if constant.dtype.kind not in "if" or constant.shape != header.predictions.shape[1:]:
+                raise ValueError("it holds no number, or one number for several classes")
+        except (OSError, ValueError) as error:
+            rule = f"holds no readable constant ({brief(error)})"
+            raise BundleError("folder", str(folder), rule, "Save it again") from None
+        return replace(header, model=constant.astype(np.float64))
 
     def probe(self, candidate: Candidate, problem: Problem, rows: RowSource) -> Probe | None:
         """Return None: a constant has no landscape."""

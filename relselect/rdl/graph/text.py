@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["WIDTH", "HashedTextColumn", "encode_texts", "fit_text"]
+__all__ = ["BUCKETS", "MOST_CHARACTERS", "WIDTH", "HashedTextColumn", "encode_texts", "fit_text"]
 
 #: Entries per vector: the hashed terms and, last, the length of the text.
 WIDTH = 97
 _FOLDED = WIDTH - 1
-_BUCKETS = 1 << 13
+BUCKETS = 1 << 13
 #: Most texts that a column is fitted on, and most characters read of each.
-_MOST_TEXTS, _MOST_CHARACTERS = 30_000, 1_000
+_MOST_TEXTS, MOST_CHARACTERS = 30_000, 1_000
 #: Most characters read of the whole column in fitting: of longer columns, fewer characters of each text are read.
 _MOST_OF_A_COLUMN = 50_000_000
 #: Characters processed at once.
@@ -83,11 +83,11 @@ def fit_text(name: str, column: pa.ChunkedArray, mask: NDArray[np.bool_], clock:
         The fitted column, or None where no two texts share a term.
     """
     _, texts = as_strings(column.filter(pa.array(mask)))
-    characters = min(_MOST_CHARACTERS, max(16, _MOST_OF_A_COLUMN // max(1, len(texts))))
+    characters = min(MOST_CHARACTERS, max(16, _MOST_OF_A_COLUMN // max(1, len(texts))))
     chosen = texts[:: -(-len(texts) // _MOST_TEXTS) or 1]
-    counts = np.zeros(_BUCKETS, np.int64)
+    counts = np.zeros(BUCKETS, np.int64)
     for block in _blocks(chosen):
-        counts += np.bincount(_terms(block, characters)[1], minlength=_BUCKETS)
+        counts += np.bincount(_terms(block, characters)[1], minlength=BUCKETS)
     if not (counts >= _FEWEST).any():
         return None
     return HashedTextColumn(
@@ -155,13 +155,13 @@ def _folded(texts: Sequence[str], characters: int, rarity: NDArray[np.float64]) 
 @cache
 def _fold() -> tuple[Integers, NDArray[np.float64]]:
     """Return per bucket its entry of the vector and its sign."""
-    hashed = hash_integers(np.arange(_BUCKETS))
+    hashed = hash_integers(np.arange(BUCKETS))
     return (hashed >> 8) % _FOLDED, np.where(hashed & 1, 1.0, -1.0)
 
 
 def _blocks(texts: Sequence[str]) -> list[Sequence[str]]:
     """Cut a list of texts into consecutive parts of a bounded number of characters."""
-    ends = np.cumsum([min(len(text), _MOST_CHARACTERS) for text in texts], dtype=np.int64)
+    ends = np.cumsum([min(len(text), MOST_CHARACTERS) for text in texts], dtype=np.int64)
     cuts = np.flatnonzero(np.diff(ends // _BLOCK)) + 1
     bounds = [0, *cuts.tolist(), len(texts)]
     return [texts[low:high] for low, high in zip(bounds, bounds[1:], strict=False) if high > low]
@@ -170,9 +170,9 @@ def _blocks(texts: Sequence[str]) -> list[Sequence[str]]:
 def _terms(texts: Sequence[str], characters: int) -> tuple[Integers, Integers, Integers]:
     """Return (number of the text, bucket, occurrences) per text and bucket that occurs in it, ordered by both."""
     owner, hashed, _ = _hashed(texts, characters)
-    bucket = hash_integers(hashed.view(np.int64)) & (_BUCKETS - 1)
-    key, times = np.unique(owner * _BUCKETS + bucket, return_counts=True)
-    return key // _BUCKETS, key % _BUCKETS, times
+    bucket = hash_integers(hashed.view(np.int64)) & (BUCKETS - 1)
+    key, times = np.unique(owner * BUCKETS + bucket, return_counts=True)
+    return key // BUCKETS, key % BUCKETS, times
 
 
 def _hashed(texts: Sequence[str], characters: int) -> tuple[Integers, NDArray[np.uint64], int]:

@@ -8,29 +8,37 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from safetensors import SafetensorError
+import torch
+from pydantic import TypeAdapter
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from relselect.errors import BundleError
 from relselect.families.candidate import Checkpoint
 from relselect.files import replacing, write_json
 from relselect.rdl.graph.table_encoding import TableEncoding
+from relselect.rdl.graph.text import BUCKETS, MOST_CHARACTERS
 from relselect.rdl.network.ensemble import NetworkEnsemble
 from relselect.rdl.network.model import Blueprint
 from relselect.rdl.network.target import Target
 from relselect.rdl.settings import NetworkSettings
 from relselect.rdl.training.fitted import FittedNetwork
 from relselect.serialization import number_of
+from relselect.untrusted import brief, read_strict_json, regular_size
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
-
-    import torch
 
 __all__ = ["load_network", "save_network"]
 
 _FORMAT = 2
+#: Largest values of the options that decide how large a network is and how much it reads; far above any that is tried.
+_MOST = {
+    "channels": 1 << 14, "layers": 16, "fan_out": 1 << 14, "encoder_blocks": 64, "members": 64, "batch_size": 1 << 22,
+    "window": 1e9,
+}  # fmt: skip
+_MOST_CHECKPOINTS, _MOST_OUTPUTS = 1000, 1 << 20
 
 
 def save_network(fitted: FittedNetwork, checkpoints: Sequence[Checkpoint], folder: Path) -> None:
@@ -59,32 +67,103 @@ def load_network(folder: Path, device: torch.device) -> tuple[FittedNetwork, tup
         BundleError: A file is missing, damaged or of another format version.
     """
     try:
-        header: dict[str, Any] = json.loads((folder / "network.json").read_text(encoding="utf-8"))
+        header = read_strict_json(folder / "network.json")
         if header["format"] != _FORMAT:
             raise BundleError(
                 "format", header["format"], f"must be {_FORMAT}", "Load it with the version that saved it"
             )
-        blueprint = Blueprint(
-            header["entity"],
-            tuple((sender, name, receiver) for sender, name, receiver in header["edge_types"]),
-            {name: TableEncoding.from_json(encoding) for name, encoding in header["tables"].items()},
-            TableEncoding.from_json(header["task_row"]),
-            Target.from_json(header["target"]),
-            NetworkSettings.from_config(header["settings"]),
-        )
+        blueprint = _blueprint(header)
+        with torch.device("meta"):  # shapes alone: nothing is allocated before the files are known to hold as much
+            shapes = {
+                name: (tensor.shape, tensor.dtype) for name, tensor in NetworkEnsemble(blueprint).state_dict().items()
+            }
+        state = _load_state(folder / "network.safetensors", shapes)
         network = NetworkEnsemble(blueprint)
-        network.load_state_dict(load_file(folder / "network.safetensors"))
+        network.load_state_dict(state)
         checkpoints = tuple(
-            Checkpoint(each["step"], number_of(each["score"]), load_file(folder / f"checkpoint-{place}.safetensors"))
-            for place, each in enumerate(header["checkpoints"])
+            Checkpoint(
+                int(each["step"]),
+                number_of(each["score"]),
+                _load_state(folder / f"checkpoint-{place}.safetensors", shapes),
+            )
+            for place, each in enumerate(header["checkpoints"][:_MOST_CHECKPOINTS])
         )
+    except BundleError:
+        raise
     except FileNotFoundError as error:
-        raise BundleError("folder", folder, f"lacks a file of the network ({error})", "Copy the whole folder") from None
-    except (SafetensorError, KeyError, ValueError, TypeError, RuntimeError) as error:
-        if isinstance(error, BundleError):
-            raise
-        raise BundleError("folder", folder, f"holds a damaged network ({error})", "Save it again") from None
+        raise BundleError(
+            "folder", folder, f"lacks a file of the network ({brief(error)})", "Copy the whole folder"
+        ) from None
+    except Exception as error:  # whatever torch and safetensors raise, too
+        raise BundleError("folder", folder, f"holds a damaged network ({brief(error)})", "Save it again") from error
     return FittedNetwork(blueprint, network.to(device).eval(), device), checkpoints
+
+
+def _blueprint(header: Mapping[str, Any]) -> Blueprint:
+    """Return the blueprint in a header, every type, range and reference checked.
+
+    Raises:
+        ValueError: It is damaged.
+    """
+    settings = NetworkSettings.from_config(header["settings"])
+    large = [name for name, most in _MOST.items() if getattr(settings, name) > most]
+    if large:
+        raise ValueError(f"{large[0]}={getattr(settings, large[0])} is larger than {_MOST[large[0]]}")
+    encodings = {str(name): _encoding(each) for name, each in header["tables"].items()}
+    edges = tuple(_typed(TypeAdapter(list[tuple[str, str, str]]), header["edge_types"]))
+    entity = header["entity"]
+    if not {entity, *(end for edge in edges for end in (edge[0], edge[2]))} <= set(encodings):
+        raise ValueError("an edge type or the entity names a table without columns")
+    return Blueprint(entity, edges, encodings, _encoding(header["task_row"]), _target(header["target"]), settings)
+
+
+def _encoding(data: Any) -> TableEncoding:
+    encoding: TableEncoding = _typed(TypeAdapter(TableEncoding), data)
+    columns: tuple[Any, ...] = (*encoding.numeric, *encoding.categories, *encoding.moments, *encoding.texts)
+    if any(not -1 <= column.clock < len(encoding.clocks) for column in columns):
+        raise ValueError("a column names a clock that there is not")
+    if any(column.scale <= 0 for column in encoding.numeric):
+        raise ValueError("the scale of a column is not positive")
+    for text in encoding.texts:
+        if len(text.counts) != BUCKETS or not 0 <= min(text.counts) <= max(text.counts) <= text.texts:
+            raise ValueError("the counts of a text column are damaged")
+        if not 1 <= text.characters <= MOST_CHARACTERS:
+            raise ValueError("a text column reads an impossible number of characters")
+    return encoding
+
+
+def _target(data: Any) -> Target:
+    target: Target = _typed(TypeAdapter(Target), data)
+    outputs = target.outputs == 1 if target.kind in ("binary", "regression") else 2 <= target.outputs <= _MOST_OUTPUTS
+    if target.kind not in ("binary", "multiclass", "regression") or not outputs or len(target.prior) != target.outputs:
+        raise ValueError("the target is damaged")
+    if target.scale <= 0:
+        raise ValueError("the scale of the target is not positive")
+    return target
+
+
+def _typed(adapter: TypeAdapter[Any], value: Any) -> Any:
+    """Return a value of JSON in its type, without conversions such as text to number."""
+    return adapter.validate_json(json.dumps(value), strict=True)
+
+
+def _load_state(path: Path, shapes: Mapping[str, tuple[torch.Size, torch.dtype]]) -> dict[str, torch.Tensor]:
+    """Return the weights in a file.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: They are of other shapes than the network's, or not finite.
+    """
+    regular_size(path)
+    with safe_open(path, framework="pt") as file:
+        found = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+    if found != {name: tuple(shape) for name, (shape, _) in shapes.items()}:
+        raise ValueError(f"{path.name} holds weights of other shapes than the network's")
+    state: dict[str, torch.Tensor] = load_file(path)
+    for name, tensor in state.items():
+        if tensor.dtype != shapes[name][1] or not bool(torch.isfinite(tensor).all()):
+            raise ValueError(f"{path.name} holds weights that are not finite or of another type")
+    return state
 
 
 def _save_state(state: dict[str, torch.Tensor], path: Path) -> None:
