@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
+from relselect.counts import check_seed
 from relselect.database import Database
 from relselect.database.clock import parse_duration, parse_time
 from relselect.database.task_spec import TaskSpec
@@ -77,6 +78,7 @@ class TaskOptions:
             The names of the entity's key columns in frames and queries, in the order of the primary key.
 
         Raises:
+            ConfigError: The seed is no whole number in its range.
             TaskError: The kind, the regime, the metric, a length of time, the entity, its key or the time do not fit.
         """
         if self.kind not in TASK_KINDS:
@@ -86,6 +88,7 @@ class TaskOptions:
                 "regime", self.regime, f"must be one of {REGIMES}", "Use 'rolling' unless you compare with RelBench"
             )
         metric_of(self.metric, self.kind)
+        check_seed(self.seed)
         self._check_times(database)
         if self.entity not in database.tables:
             known = ", ".join(sorted(database.tables))

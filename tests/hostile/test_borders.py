@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+import relselect as rs
 from relselect.database import Database, ForeignKey, Table
 from relselect.errors import SchemaError, UserError
 from relselect.problem import Problem
@@ -244,3 +245,22 @@ def test_eight_thousand_columns_are_read_in_the_time_of_their_bytes(form: str, t
         found = Database.from_dataframes({"wide": frame})["wide"]
     assert len(found.columns) == 8_000
     assert time.monotonic() - begun < 20
+
+
+def test_a_category_of_twenty_thousand_characters_names_no_feature() -> None:
+    long, longer = "a" * 20_000, "b" * 20_000
+    orders = pd.DataFrame({"user": list(range(30)) * 2, "day": DAYS, "what": [long, longer, "c"] * 20})
+    found = Database.from_dataframes(
+        {"users": pd.DataFrame({"id": range(30)}), "orders": orders},
+        keys={"users": "id"},
+        times={"orders": "day"},
+        foreign_keys={"orders": {"user": "users"}},
+        types={"orders": {"what": "categorical"}},
+    )
+    made = task(found, label_frame())
+    frame = rs.features(found, made, split="train", rich=True).to_pandas()
+    names = list(frame.columns)
+    assert max(map(len, names)) < 300
+    assert any("what=c" in name for name in names)
+    distinct = next(name for name in names if name.startswith("NUM_UNIQUE") and "what" in name)
+    assert set(frame[distinct].dropna()) <= {0.0, 1.0, 2.0}

@@ -306,18 +306,21 @@ class _Watch:
 
 @dataclass(eq=False)
 class _Limit:
-    """Called before every round: stops when the budget ends."""
+    """Called after every round: stops when the budget ends.
+
+    LightGBM catches `EarlyStopException` from callbacks that run after a round only.
+    """
 
     budget: Budget
     spent: bool = False
     order: int = 30
-    before_iteration: bool = True
+    before_iteration: bool = False
 
     def __call__(self, env: Any) -> None:
         """Read the clock."""
         from lightgbm.callback import EarlyStopException
 
-        if self.budget.spent:
+        if self.budget.spent and env.iteration + 1 < env.end_iteration:
             self.spent = True
             raise EarlyStopException(env.iteration, [])
 
