@@ -1,7 +1,7 @@
-"""Missing values, decided once: NaN and infinity become NULL in every column, whatever frame, file or database they came in.
+"""Missing values, decided once: NaN and infinity become NULL in every column, from whatever frame, file or database.
 
-Texts such as "nan" or "" are values and stay. Whether a column may have missing values is checked elsewhere
-(`relselect.database.validation`).
+Infinite times are those of DuckDB. Texts such as "nan" or "" are values and stay. Whether a column may have missing values
+is checked elsewhere (`relselect.database.validation`).
 """
 
 from __future__ import annotations
@@ -43,6 +43,8 @@ def null_if_missing(values: pa.ChunkedArray, *, infinity: bool = True) -> pa.Chu
     if pa.types.is_dictionary(dtype):
         odd = any(_missing_entry(chunk.dictionary, infinity) for chunk in values.chunks)
         return null_if_missing(pc.cast(values, dtype.value_type), infinity=infinity) if odd else values
+    if infinity and (pa.types.is_timestamp(dtype) or pa.types.is_date32(dtype)):
+        return _finite_times(values)
     if not pa.types.is_floating(dtype):
         return values
     chunks, found = [], False
@@ -54,6 +56,18 @@ def null_if_missing(values: pa.ChunkedArray, *, infinity: bool = True) -> pa.Chu
             chunk, found = pa.array(numbers, type=dtype, mask=missing), True
         chunks.append(chunk)
     return pa.chunked_array(chunks, dtype) if found else values
+
+
+def _finite_times(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return times with NULL in place of DuckDB's infinity and -infinity: the largest integer of the type, either sign."""
+    plain, bound = (pa.int32(), 2**31 - 1) if pa.types.is_date32(values.type) else (pa.int64(), 2**63 - 1)
+    ticks = pc.cast(values, plain)
+    bounds = pc.min_max(ticks)
+    low, high = bounds["min"].as_py(), bounds["max"].as_py()
+    if low is None or (low > -bound and high < bound):
+        return values
+    infinite = pc.or_(pc.less_equal(ticks, -bound), pc.greater_equal(ticks, bound))
+    return pc.if_else(infinite, pa.scalar(None, values.type), values)
 
 
 def batches_without_missing(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

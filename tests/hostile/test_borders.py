@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import decimal
+import os
 import re
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -264,3 +267,54 @@ def test_a_category_of_twenty_thousand_characters_names_no_feature() -> None:
     assert any("what=c" in name for name in names)
     distinct = next(name for name in names if name.startswith("NUM_UNIQUE") and "what" in name)
     assert set(frame[distinct].dropna()) <= {0.0, 1.0, 2.0}
+
+
+ZONES = """
+import sys, numpy as np, pandas as pd, pyarrow as pa, pyarrow.parquet as pq
+import relselect as rs
+from pathlib import Path
+day = pd.date_range("2024-01-01", periods=400, freq="5h", tz="America/New_York")
+orders = pa.table({"user": np.arange(400) % 20, "day": pa.array(day), "total": np.arange(400.0) % 7})
+folder = Path(sys.argv[1])
+pq.write_table(orders, folder / "orders.parquet")
+pq.write_table(pa.table({"id": np.arange(20)}), folder / "users.parquet")
+db = rs.Database.from_uri(
+    folder, keys={"users": "id"}, times={"orders": "day"}, foreign_keys={"orders": {"user": "users"}},
+    where={"orders": "day >= '2024-01-03' AND hour(day) <> 7"},
+)
+task = rs.Task.from_sql(
+    db, name="t", entity="users", kind="regression", horizon="5d", every="7d",
+    population="SELECT cutoff, id FROM cutoffs, users",
+    label="SELECT p.cutoff, p.id, count(*) FILTER (hour(o.day::TIMESTAMPTZ) < 9 AND o.day::TIMESTAMPTZ::DATE > '2024-01-09') "
+    "AS label FROM population p LEFT JOIN orders o ON o.user = p.id AND o.day > p.cutoff::TIMESTAMPTZ "
+    "AND o.day <= p.cutoff + INTERVAL 5 DAY GROUP BY ALL",
+)
+found = rs.features(db, task, engine=sys.argv[2]).to_pandas()
+print(db["orders"].num_rows, task.fingerprint, found.select_dtypes("number").sum().round(6).to_dict())
+"""
+
+
+def test_nothing_depends_on_the_time_zone_of_the_machine(tmp_path: Path) -> None:
+    found = []
+    for zone, engine in (("UTC", "prefix"), ("Asia/Tokyo", "prefix"), ("America/Los_Angeles", "sql")):
+        command = [sys.executable, "-c", ZONES, str(tmp_path), engine]
+        ran = subprocess.run(command, env={**os.environ, "TZ": zone}, capture_output=True, text=True, check=False)
+        assert ran.returncode == 0, ran.stderr[-2_000:]
+        found.append(ran.stdout)
+    assert found[0] == found[1] == found[2]
+
+
+# Infinity of times.
+
+FOREVER = {pa.timestamp("us"): 2**63 - 1, pa.timestamp("ns", "UTC"): 2**63 - 1, pa.date32(): 2**31 - 1}
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("dtype", FOREVER, ids=str)
+def test_an_infinite_time_is_missing(dtype: pa.DataType, sign: int) -> None:
+    plain = pa.int32() if pa.types.is_date32(dtype) else pa.int64()
+    values = pa.array([1, sign * FOREVER[dtype], None, 3], plain).cast(dtype)
+    found = Database([Table("t", pa.table({"until": values, "day": values}), time="day")])
+    for column in ("until", "day"):
+        assert found["t"].data[column].is_null().to_pylist() == [False, True, True, False]
+    assert found.counts.null_times == {"t": 2}

@@ -201,6 +201,7 @@ def _filtered(data: pa.Table, scan: TableScan) -> pa.Table:
 
     with duckdb.connect(config={"enable_external_access": "false"}) as connection:
         try:
+            connection.execute("SET TimeZone = 'UTC'")  # times without a zone are UTC on every machine
             connection.register("rows_", data.append_column("__row", pa.array(range(data.num_rows))))
             kept = connection.sql(f"SELECT __row FROM rows_ WHERE ({scan.where}\n) ORDER BY __row").to_arrow_table()
         except duckdb.Error as error:
