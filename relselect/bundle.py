@@ -1,14 +1,13 @@
 """A predictor on disk: JSON, Parquet, safetensors and LightGBM text; no pickle.
 
-Nothing that loading reads is an absolute path. The manifest is written last and carries the sha256 of every file, so that a
-half-written or damaged bundle is recognised.
+Nothing that loading reads is an absolute path. The manifest carries the sha256 of every file, so that a damaged bundle is
+recognised. A process that is killed while it replaces a bundle leaves the former one or the new one.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +20,7 @@ from relselect.database.table import SemanticType
 from relselect.drift import TrainingSnapshot
 from relselect.errors import BundleError
 from relselect.families.registry import family_of
-from relselect.files import write_json
+from relselect.files import current_parts, replacing_parts, unwritable, write_json
 from relselect.hashing import sha256_of_file
 from relselect.run import Decision, RunResult
 from relselect.tasks import Task
@@ -39,8 +38,8 @@ _FORMAT = 2
 _MANIFEST = "manifest.json"
 #: The validated model, the deployed one where it is another, the task, the result and what else `Fitted` needs.
 _PARTS = ("model", "deployed", "task", "result.json", "fitted.json")
-#: What a kill during `save_bundle` may leave before the manifest is written.
-LEFTOVERS = (".partial", f".{_MANIFEST}.partial", *_PARTS)
+#: What a kill during `save_bundle` may leave.
+LEFTOVERS = (".partial", ".ready", _MANIFEST, *_PARTS)
 
 
 @dataclass(frozen=True)
@@ -77,24 +76,28 @@ def save_bundle(contents: BundleContents, folder: Path) -> Path:
 
     Raises:
         BundleError: The result holds no decision.
+        UnwritableError: The folder cannot be written.
     """
     decision = contents.result.decision
     if decision is None:
         raise BundleError("result", contents.task.name, "holds no decision", "Save the result of a run that trained")
-    folder.mkdir(parents=True, exist_ok=True)
-    draft = folder / ".partial"
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir()
-    save_candidate(contents.family, decision.candidate, draft / "model")
-    if decision.refitted:
-        deployed = replace(decision.deployed, checkpoints=(), checkpoint=None)
-        save_candidate(contents.family, deployed, draft / "deployed")
-    _save_task(contents.task, draft / "task")
-    _write_json(draft / "result.json", contents.result.to_json())
-    facts = {
-        "types": {
-            table: {column: str(kind) for column, kind in kinds.items()} for table, kinds in contents.types.items()
-        },
+    with unwritable("path", folder), replacing_parts(folder, _PARTS, _MANIFEST) as draft:
+        save_candidate(contents.family, decision.candidate, draft / "model")
+        if decision.refitted:
+            deployed = replace(decision.deployed, checkpoints=(), checkpoint=None)
+            save_candidate(contents.family, deployed, draft / "deployed")
+        _save_task(contents.task, draft / "task")
+        _write_json(draft / "result.json", contents.result.to_json())
+        _write_json(draft / "fitted.json", _facts(contents, folder))
+        manifest = {"format": _FORMAT, "relselect": contents.result.version, "files": _hashes(draft)}
+        _write_json(draft / _MANIFEST, manifest)
+    return folder
+
+
+def _facts(contents: BundleContents, folder: Path) -> dict[str, Any]:
+    types = {table: {column: str(kind) for column, kind in kinds.items()} for table, kinds in contents.types.items()}
+    return {
+        "types": types,
         "schema": contents.schema,
         "declared": contents.declared,
         "family": contents.family.name,
@@ -102,18 +105,6 @@ def save_bundle(contents: BundleContents, folder: Path) -> Path:
         "source": _relative(contents.source, folder),
         "snapshot": None if contents.snapshot is None else contents.snapshot.to_json(),
     }
-    _write_json(draft / "fitted.json", facts)
-    manifest = {"format": _FORMAT, "relselect": contents.result.version, "files": _hashes(draft)}
-    (folder / _MANIFEST).unlink(missing_ok=True)
-    for part in _PARTS:
-        target = folder / part
-        if target.is_dir():
-            shutil.rmtree(target)
-        if (draft / part).exists():
-            os.replace(draft / part, target)
-    draft.rmdir()
-    _write_json(folder / _MANIFEST, manifest)
-    return folder
 
 
 def load_bundle(folder: Path) -> BundleContents:
@@ -122,18 +113,19 @@ def load_bundle(folder: Path) -> BundleContents:
     Raises:
         BundleError: Something is missing, damaged or of another format.
     """
-    _check(folder)
-    facts = json.loads((folder / "fitted.json").read_text(encoding="utf-8"))
+    home = current_parts(folder, _MANIFEST)
+    _check(home)
+    facts = json.loads((home / "fitted.json").read_text(encoding="utf-8"))
     family = family_of(facts["family"])
     types = {
         table: {column: SemanticType(kind) for column, kind in kinds.items()} for table, kinds in facts["types"].items()
     }
     return BundleContents(
-        task=_load_task(folder / "task"),
+        task=_load_task(home / "task"),
         types=types,
         schema=facts["schema"],
         family=family,
-        result=_load_result(folder, family),
+        result=_load_result(home, family),
         source=_resolved(facts["source"], folder),
         declared=facts.get("declared"),
         snapshot=None if facts.get("snapshot") is None else TrainingSnapshot.from_json(facts["snapshot"]),
@@ -146,8 +138,9 @@ def read_result(folder: Path) -> RunResult:
     Raises:
         BundleError: The bundle is incomplete, damaged, of another format, or holds no decision.
     """
-    _check(folder)
-    return _stored_result(folder)[0]
+    home = current_parts(folder, _MANIFEST)
+    _check(home)
+    return _stored_result(home)[0]
 
 
 def _stored_result(folder: Path) -> tuple[RunResult, Decision]:
