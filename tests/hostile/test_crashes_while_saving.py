@@ -6,6 +6,8 @@ import copy
 import os
 import signal
 import sys
+import traceback
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ import pytest
 
 import relselect as rs
 from relselect.bundle import read_result
+from relselect.files import current_parts, replacing_parts
 from relselect.fitted import Fitted
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
@@ -21,8 +24,8 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
 CHANGES = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.chmod"}
 
 
-def save_and_die(fit: Fitted, folder: Path, at: int) -> bool:
-    """Save in a fork that kills itself at its `at`-th change below `folder`; return whether it ended by itself."""
+def die_at(work: Callable[[], object], folder: Path, at: int) -> bool:
+    """Run in a fork that kills itself at its `at`-th change below `folder`; return whether it ended by itself."""
     pid = os.fork()
     if pid:
         return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
@@ -37,8 +40,12 @@ def save_and_die(fit: Fitted, folder: Path, at: int) -> bool:
             os.kill(os.getpid(), signal.SIGKILL)
 
     sys.addaudithook(hook)
-    fit.save(folder)
-    os._exit(0)
+    try:
+        work()
+        os._exit(0)
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
 
 
 def variant(fit: Fitted, version: str, refitted: bool) -> Fitted:
@@ -51,6 +58,39 @@ def variant(fit: Fitted, version: str, refitted: bool) -> Fitted:
     return other
 
 
+def write_parts(folder: Path, version: str, names: tuple[str, ...]) -> None:
+    with replacing_parts(folder, ("model", "deployed", "facts.json"), "seal") as draft:
+        for name in names:
+            (draft / name).mkdir()
+            (draft / name / "weights").write_text(version)
+        (draft / "facts.json").write_text(version)
+        (draft / "seal").write_text(version)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [(("model", "deployed"), ("model",)), (("model",), ("model", "deployed"))]
+)
+def test_parts_are_replaced_in_one_step(tmp_path: Path, before: tuple[str, ...], after: tuple[str, ...]) -> None:
+    folder, at, seen = tmp_path / "out", 0, []
+    ended = False
+    while not ended:
+        at += 1
+        write_parts(folder, "1", before)
+        ended = die_at(lambda: write_parts(folder, "2", after), folder, at)
+        home = current_parts(folder, "seal")
+        version = (home / "seal").read_text()
+        expected = {"1": before, "2": after}[version]
+        assert {path.name for path in home.iterdir() if path.is_dir() and path.name[0] != "."} == set(expected)
+        assert {(home / name / "weights").read_text() for name in expected} == {version}
+        assert (home / "facts.json").read_text() == version
+        seen.append(version)
+    assert at > 15
+    assert seen == sorted(seen)
+    assert set(seen) == {"1", "2"}
+    assert {path.name for path in folder.iterdir()} == {"seal", "facts.json", *after}
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("refitted", [(True, False), (False, True)])
 def test_a_kill_while_a_predictor_is_replaced_loses_neither(
     trained: Any, tmp_path: Path, refitted: tuple[bool, bool]
@@ -61,14 +101,14 @@ def test_a_kill_while_a_predictor_is_replaced_loses_neither(
     former.save(folder)
     (folder / "report.html").write_text("a file of its owner")
     while True:
-        at += 1
-        ended = save_and_die(new, folder, at)
+        at += 5 if at < 40 else 3
+        ended = die_at(lambda: new.save(folder), folder, at)
         seen.append(read_result(folder).version)
         if seen[-1] == "2.0":
             expected = new.result.decision
             assert expected is not None
             assert read_result(folder).decision.refitted == expected.refitted  # type: ignore[union-attr]
-            if at % 5 == 0:
+            if at % 2 == 0:
                 assert rs.load(folder).candidate.id == fit.candidate.id
         if ended:
             break
