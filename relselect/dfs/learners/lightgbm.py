@@ -21,6 +21,7 @@ from relselect.dfs.learners.protocol import LearnerFit, TabularData
 from relselect.dfs.learners.trees import Trees
 from relselect.errors import BudgetExhausted
 from relselect.families.candidate import CurvePoint, LearningCurve
+from relselect.threads import openmp_threads
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -241,7 +242,7 @@ def _params(task: Task, config: Config, seed: int, number: int) -> dict[str, Any
         "seed": (seed + _NEXT_SEED * number) % (2**31 - 1),
         "deterministic": True,
         "force_col_wise": True,  # trees read few of many features: half the time of rows
-        "num_threads": _threads(),
+        "num_threads": openmp_threads(_threads()),
     }
     known = _METRICS.get(task.metric.name, (None, 1.0))[0]
     if task.kind == "regression":
