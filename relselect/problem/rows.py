@@ -7,7 +7,8 @@ in.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -36,23 +37,22 @@ class SplitRows:
     problem: Problem
     validation: ValidationSplit
     score_test: bool = True
-    _bound: dict[str, Rows] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def key(self) -> tuple[Hashable, ...]:
         """The way of the division, which with the problem decides the rows."""
         return ("splits", self.validation.way)
 
-    @property
+    @cached_property
     def stop(self) -> Rows:
         """The rows that end training."""
         split: Split = "train" if self.validation.way == "train_tail" else "val"
-        return self._once("stop", lambda: self.problem.rows(split).take(self.validation.stop))
+        return self.problem.rows(split).take(self.validation.stop)
 
-    @property
+    @cached_property
     def select(self) -> Rows:
-        """The rows that choose and carry the reported score."""
-        return self._once("select", lambda: self.problem.rows("val").take(self.validation.select))
+        """The rows that choose and carry the reported score; the very stop rows where they are shared."""
+        return self.stop if self.validation.shared else self.problem.rows("val").take(self.validation.select)
 
     @property
     def awaiting(self) -> int:
@@ -100,11 +100,6 @@ class SplitRows:
         drawn = [rows.delayed(draw.choice(delays, size=len(rows))) for _ in range(copies)]
         return self.problem.hide_later_entities(Rows.concat([rows, *drawn]))
 
-    def _once(self, name: str, bind: Callable[[], Rows]) -> Rows:
-        if name not in self._bound:
-            self._bound[name] = bind()
-        return self._bound[name]
-
 
 def fit_rows(problem: Problem, way: ValidationWay | Literal["auto"] = "auto", *, score_test: bool = True) -> SplitRows:
     """Return the rows of a problem's own splits.
@@ -137,15 +132,15 @@ class ExtendedRows:
         """The key of the source, and the name of the columns."""
         return (*self.source.key, self.name)
 
-    @property
+    @cached_property
     def stop(self) -> Rows:
         """The stop rows."""
         return self.extended(self.source.stop)
 
-    @property
+    @cached_property
     def select(self) -> Rows:
-        """The select rows."""
-        return self.extended(self.source.select)
+        """The select rows; the very stop rows where they are shared."""
+        return self.stop if self.source.select is self.source.stop else self.extended(self.source.select)
 
     @property
     def awaiting(self) -> int:
