@@ -17,7 +17,7 @@ from relselect.events import Emit
 from relselect.fitted import Fitted
 from relselect.problem import Problem, declarations
 from relselect.tasks import Task
-from relselect.threads import wait_passively
+from relselect.threads import limit_threads_after_fork, wait_passively
 
 if TYPE_CHECKING:
     from relselect.profile import Profile
@@ -61,6 +61,7 @@ def select_and_train(
         ConfigError: An option is not understood.
     """
     wait_passively()
+    limit_threads_after_fork()
     from relselect.families.registry import family_of, trained_names
     from relselect.run import Settings, run
 
@@ -102,6 +103,7 @@ def recommend(database: Database, task: Task, *, on_event: Emit | None = None, s
         The recommendation; its `report` writes the measurement as a page.
     """
     wait_passively()
+    limit_threads_after_fork()
     from relselect.report import record_of, write_report
     from relselect.run import Settings, measure
 
@@ -138,6 +140,7 @@ def profile(
     if hops not in (2, 4):
         raise ConfigError("hops", hops, "must be 2 or 4", "Use 2 unless entities meet further away")
     wait_passively()
+    limit_threads_after_fork()
     from relselect.events import silent
     from relselect.profile import ProfileCache, profile_task
 

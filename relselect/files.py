@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,10 @@ from relselect.serialization import dump_jsonable
 
 __all__ = [
     "check_writable",
+    "current_parts",
     "replacing",
     "replacing_folder",
+    "replacing_parts",
     "unwritable",
     "write_bytes",
     "write_json",
@@ -28,6 +30,8 @@ __all__ = [
 ]
 
 _DRAFT = ".partial"
+#: New parts of a folder, complete, until each of them stands in its place (`replacing_parts`).
+_READY = ".ready"
 _FIX = "Give a path in a folder that you may write to"
 #: Bytes that `check_writable` writes: more than a file system keeps beside a file's name.
 _PROBE = bytes(8192)
@@ -102,6 +106,65 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
         shutil.rmtree(former, ignore_errors=True)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+@contextmanager
+def replacing_parts(folder: Path, parts: Sequence[str], seal: str) -> Iterator[Path]:
+    """Yield an empty draft folder, and put its entries in the place of those of `folder`, in one step, when the block ends.
+
+    Other entries of `folder` are left alone, which is why the folder cannot be moved as a whole. The complete draft is moved to
+    the name `.ready`; from then on `current_parts` finds the new entries there, until all are in their places. A process that is
+    killed leaves the former entries or the new ones, and the next call clears up after it.
+
+    Args:
+        folder: A folder with one writer at a time; made where there is none.
+        parts: Names of the files and folders that belong together; those that the draft lacks are deleted.
+        seal: The file without which the parts are not complete.
+
+    Raises:
+        OSError: The folder cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    draft = folder / _DRAFT
+    _place_parts(folder, parts, seal)
+    _remove(draft)
+    draft.mkdir()
+    try:
+        yield draft
+        _settle_files(draft)
+        draft.replace(folder / _READY)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    _place_parts(folder, parts, seal)
+
+
+def current_parts(folder: Path, seal: str) -> Path:
+    """Return the folder to read the parts of `folder` from: itself, or where the new ones wait for a killed process."""
+    ready = folder / _READY
+    return ready if (ready / seal).is_file() and not ready.is_symlink() else folder
+
+
+def _place_parts(folder: Path, parts: Sequence[str], seal: str) -> None:
+    """Bring the new parts to their places; readers use those in `.ready` until its seal is deleted, at the end."""
+    ready = folder / _READY
+    if (ready / seal).is_file():
+        for part in (*parts, seal):
+            _remove(folder / part)
+            if (ready / part).is_dir():
+                shutil.copytree(ready / part, folder / part, copy_function=_link)
+            elif (ready / part).exists():
+                _link(ready / part, folder / part)
+        (ready / seal).unlink()
+    _remove(ready)
+
+
+def _link(source: Path | str, target: Path | str) -> None:
+    """Give a file a second name, which takes no room; a copy where the file system has no links."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+        _flush(Path(target))
 
 
 def write_bytes(path: Path, data: bytes, *, sole_writer: bool = False) -> Path:

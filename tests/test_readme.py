@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pkgutil
 import re
 from pathlib import Path
 
@@ -119,6 +120,12 @@ def test_every_place_exists() -> None:
     named = set(re.findall(r"`([a-z_/]+(?:/|\.py|\.md|\.toml))`", README + ARCHITECTURE))
     rooms = [ROOT, ROOT / "relselect", *(path for path in (ROOT / "relselect").rglob("*") if path.is_dir())]
     assert not [name for name in named if not any((room / name).exists() for room in rooms)]
+
+
+def test_every_name_of_the_package_exists() -> None:
+    for page in [ROOT / "README.md", *PAGES]:
+        for name in set(re.findall(r"\brelselect(?:\.[A-Za-z_]+)+", page.read_text(encoding="utf-8"))):
+            assert pkgutil.resolve_name(name) is not None, (page.name, name)
 
 
 def test_the_page_on_the_architecture_lists_every_room() -> None:

@@ -23,11 +23,13 @@ if TYPE_CHECKING:
     from relselect.database.sources.writing import Written
     from relselect.drift import DatabaseDrift
 
-__all__ = ["predict"]
+__all__ = ["guarded", "predict"]
 
 #: Rows that are printed in a terminal.
 _SHOWN_ROWS = 20
 _FIX = "Give another file"
+#: What a formula begins with.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 def predict(
@@ -50,6 +52,10 @@ def predict(
     write_to: Annotated[
         str | None, typer.Option("--write-to", metavar="TABLE", help="Append to this table where the data are.")
     ] = None,
+    trust_source: Annotated[
+        bool,
+        typer.Option("--trust-source", help="Use the address that the predictor names; only if you know who made it."),
+    ] = False,
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
@@ -68,6 +74,8 @@ def predict(
         fitted = load(folder)
         if at is None and split is None:
             split = "test" if fitted.task.has_test else "val"
+        if database is None:
+            _check_own_place(fitted, write_to, trust_source)
         place = _target(fitted, database, write_to)
         read, drift = _database_of(fitted, database, schema)
         frame = fitted.predict(at=at, split=split, database=read)
@@ -79,6 +87,19 @@ def predict(
     exit_with(session)
 
 
+def guarded(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a frame whose text cannot be a formula: an apostrophe stands before text that begins as one.
+
+    Spreadsheets run cells that begin with =, +, -, @, a tab or a return, whoever wrote them (CWE-1236). Numbers stay.
+    """
+
+    def safe(value: Any) -> Any:
+        return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+
+    changed = {name: frame[name].map(safe) for name in frame.columns if frame[name].dtype.kind not in "biufmM"}
+    return frame.assign(**{str(name): column for name, column in changed.items()}).rename(columns=safe)
+
+
 def _state(fitted: Fitted, split: str | None) -> str:
     """Which state of the model predicted, in words."""
     if not fitted.decision.refitted:
@@ -86,6 +107,31 @@ def _state(fitted: Fitted, split: str | None) -> str:
     if fitted.state_for(split) is fitted.candidate:
         return "validated model: it has not seen the validation rows"
     return "final model, trained on training and validation rows"
+
+
+def _check_own_place(fitted: Fitted, write_to: str | None, trusted: bool) -> None:
+    """Refuse to connect, or to write, where the predictor says, without consent: whoever made it chose the address."""
+    from relselect.configs import known_databases
+    from relselect.database.manifest import MANIFEST_NAME, load_manifest
+    from relselect.database.sources.uri import check_variables, is_uri, redact
+
+    source = fitted.source
+    if source is None or source in known_databases():
+        return
+    check_variables(source)
+    if trusted:
+        return
+    address: str | None = source if is_uri(source) or source.startswith(("//", "\\\\")) else None
+    if address is None:
+        path = Path(source)
+        manifest = path if path.suffix in (".yaml", ".yml") else path / MANIFEST_NAME
+        address = load_manifest(manifest).uri if manifest.is_file() else None
+    if address is None and write_to is not None:
+        address = source
+    if address is not None:
+        rule = f"the predictor names {redact(address)} as its data, and whoever made it chose that address"
+        fix = "Pass --uri with the address of the data, or --trust-source to use the predictor's own"
+        raise ConfigError("--uri", None, rule, fix)
 
 
 def _database_of(fitted: Fitted, name: str | None, schema: str | None = None) -> tuple[Database, DatabaseDrift | None]:
@@ -154,7 +200,7 @@ def _result(
     else:
         if changed and drift is not None:
             typer.echo(f"since training: {drift.summary}; --json or --out lists the changes", err=True)
-        session.result(result, frame.to_csv(index=False).rstrip("\n"))
+        session.result(result, guarded(frame).to_csv(index=False).rstrip("\n"))
 
 
 @contextmanager
@@ -167,7 +213,7 @@ def _written(frame: pd.DataFrame, out: Path | None) -> Iterator[None]:
         with unwritable("--out", out, _FIX):
             draft = stack.enter_context(replacing(out))
             if out.suffix.lower() == ".csv":
-                frame.to_csv(draft, index=False)
+                guarded(frame).to_csv(draft, index=False)
             else:
                 frame.to_parquet(draft, index=False)
         yield

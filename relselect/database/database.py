@@ -95,6 +95,17 @@ class Database:
         self.notes = tuple(notes)
         self.spooled: Mapping[str, int] = MappingProxyType(dict(spooled))
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what another process needs: all but what is computed anew."""
+        proxies = {"tables": dict(self.tables), "tasks": dict(self.tasks), "spooled": dict(self.spooled)}
+        return {**vars(self), **proxies, "_cache": {}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take over a pickled state."""
+        vars(self).update(state)
+        for name in ("tables", "tasks", "spooled"):
+            setattr(self, name, MappingProxyType(state[name]))
+
     @classmethod
     def _trusted(cls, tables: dict[str, Table], like: Database) -> Database:
         """Build from tables derived from a valid database, without checking them again."""

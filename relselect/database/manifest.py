@@ -13,18 +13,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from relselect.database.schema import TableSchema, as_columns, declared_types
 from relselect.database.sources.uri import redact, redact_all
 from relselect.database.table import ForeignKey
 from relselect.database.task_spec import LabelFiles, TaskSpec
+from relselect.database.yaml_loader import load_yaml
 from relselect.errors import ConfigError, DataNotFound, SchemaError, SchemaProblem
 
 __all__ = [
     "DATA_VARIABLE",
     "MANIFEST_NAME",
+    "PATHS_VARIABLE",
     "ForeignKeySpec",
     "Manifest",
     "TableSpec",
@@ -36,6 +37,9 @@ __all__ = [
 
 #: The one environment variable that a manifest's `root` may name.
 DATA_VARIABLE = "RELSELECT_DATA"
+
+#: The environment variable that allows a manifest, where it is 1, to name files outside the folder of its data.
+PATHS_VARIABLE = "RELSELECT_ALLOW_PATHS"
 
 #: The file name of a manifest beside its data.
 MANIFEST_NAME = "database.yaml"
@@ -146,12 +150,12 @@ def load_manifest(path: str | Path) -> Manifest:
     if not path.is_file():
         raise DataNotFound("manifest", str(path), "there is no such file", "Pass the path of a database.yaml")
     try:
-        data = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+        data = load_yaml(path)
     except UnicodeDecodeError as error:
         raise ConfigError(
             "manifest", str(path), f"is not UTF-8 at byte {error.start}", "Save the file as UTF-8"
         ) from None
-    except yaml.YAMLError as error:
+    except (OSError, ValueError) as error:
         raise ConfigError(
             "manifest", str(path), f"is not readable as YAML: {redact_all(str(error))}", "Correct that line"
         ) from None
@@ -241,23 +245,6 @@ def resolve_root(manifest: Manifest, folder: Path) -> Path:
     return root
 
 
-class _Loader(yaml.SafeLoader):
-    """Safe YAML that refuses duplicate keys, of which plain YAML silently keeps the last."""
-
-
-def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
-    seen: set[Any] = set()
-    for key_node, _ in node.value:
-        key = loader.construct_object(key_node)  # type: ignore[no-untyped-call]
-        if key in seen:
-            raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} is given twice", key_node.start_mark)
-        seen.add(key)
-    return loader.construct_mapping(node, deep=True)
-
-
-_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
-
-
 def _references(manifest: Manifest, where: str) -> Iterable[SchemaProblem]:
     known = ", ".join(sorted(manifest.tables))
     for name, table in manifest.tables.items():
@@ -265,6 +252,7 @@ def _references(manifest: Manifest, where: str) -> Iterable[SchemaProblem]:
         if table.where is not None and manifest.uri is None:
             rule = "restricts what is read of a database, and there is no uri"
             yield SchemaProblem(place, "where", table.where, rule, "Leave it out, or name the database as `uri`")
+        yield from _outside(place, "file", table.file)
         for key in table.foreign_keys:
             if key.table not in manifest.tables:
                 yield SchemaProblem(
@@ -288,10 +276,23 @@ def _references(manifest: Manifest, where: str) -> Iterable[SchemaProblem]:
                 "Keep it, or declare nothing about it",
             )
     for name, task in manifest.tasks.items():
+        files = {} if task.files is None else task.files.model_dump()
+        for field, path in (*((f"files.{split}", path) for split, path in files.items()), ("folds", task.folds)):
+            yield from _outside(f"{where}: tasks.{name}", field, path)
         if manifest.tables and task.entity not in manifest.tables:
             yield SchemaProblem(
                 f"{where}: tasks.{name}", "entity", task.entity, "is no declared table", f"Use one of: {known}"
             )
+
+
+def _outside(place: str, field: str, path: str | None) -> Iterable[SchemaProblem]:
+    """Yield a problem for a path that leaves the folder of the data, unless the caller allows such paths."""
+    if path is None or os.environ.get(PATHS_VARIABLE) == "1":
+        return
+    parts = re.split(r"[/\\]", path)
+    if ".." in parts or parts[0] in ("", "~") or ":" in parts[0] or "\x00" in path:
+        rule = "leaves the folder of the data, and a manifest names files in it alone"
+        yield SchemaProblem(place, field, path, rule, f"Put the file there, or allow it: `export {PATHS_VARIABLE}=1`")
 
 
 def _used(table: TableSpec) -> set[str]:

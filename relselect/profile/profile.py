@@ -40,6 +40,7 @@ def profile_task(
     hops: int = 2,
     cache: ProfileCache | None = None,
     leaks: LeakReport | None = None,
+    network: bool = True,
 ) -> Profile:
     """Measure the scale of a task, the skill of constants, its autocorrelations, homophily and affinities; check for leaks.
 
@@ -51,6 +52,7 @@ def profile_task(
         hops: Maximal length of the meta-paths of homophily: 2 or 4.
         cache: Profiles of earlier runs; a profile of equal inputs is read from it, and a complete new one is written to it.
         leaks: The report of leak checks that ran before; None runs them here, in half of the budget.
+        network: Whether path affinity is measured, which needs PyTorch for its untrained network.
 
     Returns:
         The profile, with the leak checks that did not run in `Profile.unrun_checks`.
@@ -65,13 +67,15 @@ def profile_task(
     limit = budget or Budget(None)
     if leaks is None:
         leaks = check_leaks(problem, budget=limit.share(_LEAK_SHARE), emit=emit, seed=seed)
-    measured = _measured(problem, limit, emit, seed, hops, leaks)
-    if cache is not None and place is not None and leaks.complete and not limit.spent:
+    measured = _measured(problem, limit, emit, seed, hops, leaks, network=network)
+    if cache is not None and place is not None and leaks.complete and network and not limit.spent:
         cache.write(place, measured)
     return measured
 
 
-def _measured(problem: Problem, limit: Budget, emit: Emit, seed: int, hops: int, leaks: LeakReport) -> Profile:
+def _measured(
+    problem: Problem, limit: Budget, emit: Emit, seed: int, hops: int, leaks: LeakReport, *, network: bool
+) -> Profile:
     begun = time.monotonic()
     emit(StageStarted(_STAGE))
     view = make_view(problem, seed)
@@ -82,8 +86,9 @@ def _measured(problem: Problem, limit: Budget, emit: Emit, seed: int, hops: int,
         past_measures,
         lambda v: homophily_measures(v, limit, hops),
         lambda v: feature_affinity_measures(v, limit),
-        lambda v: path_affinity_measures(v, limit),
     ]
+    if network:
+        groups.append(lambda v: path_affinity_measures(v, limit))
     measures: list[Measure] = []
     for group in groups:
         if limit.spent:

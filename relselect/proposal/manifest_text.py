@@ -57,14 +57,14 @@ def placeholders(shown: str) -> str:
     """Return an address with ${VARIABLES} in place of its hidden passwords.
 
     >>> placeholders("postgresql://ann:***@db/shop?sslpassword=***")
-    'postgresql://ann:${PGPASSWORD}@db/shop?sslpassword=${SSLPASSWORD}'
+    'postgresql://ann:${PGPASSWORD}@db/shop?sslpassword=${RELSELECT_SSLPASSWORD}'
     """
     text = shown.replace(f":{HIDDEN}@", ":${PGPASSWORD}@")
     return _HIDDEN_FIELD.sub(_variable, text)
 
 
 def _variable(match: re.Match[str]) -> str:
-    name = "PGPASSWORD" if match[1].lower() in ("password", "passwd", "pwd") else match[1].upper()
+    name = "PGPASSWORD" if match[1].lower() in ("password", "passwd", "pwd") else f"RELSELECT_{match[1].upper()}"
     return f"{match[1]}{match[2]}${{{name}}}"
 
 

@@ -31,7 +31,7 @@ __all__ = ["KeyFigure", "Verdict", "best_baseline", "chosen_row", "headline", "v
 #: Findings of the leak checks that the verdict shows in full.
 _SHOWN_FINDINGS = 3
 #: Badge and tone of a verdict whose scores may come from a leak.
-_UNTRUSTED = ("Not trusted yet", "poor")
+_UNTRUSTED = ("Check for leaks", "poor")
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import math
 import shutil
 import tempfile
 import time
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 from relselect._version import __version__
 from relselect.budget import Budget
 from relselect.errors import BudgetError, BudgetExhausted, RelSelectError
-from relselect.events import Emit, Notice, Refitted
+from relselect.events import Emit, Notice, Refitted, TrialFailed
 from relselect.families.candidate import Candidate
 from relselect.families.protocol import Family, Portfolio
 from relselect.families.registry import baselines, family_of, info_of, trained_names
@@ -150,13 +151,15 @@ class _Run:
                 )
 
     def _profile(self, leaks: LeakReport) -> Profile:
-        share = self.budget.share(_PROFILE_SHARE)
-        try:
-            return profile_task(self.problem, budget=share, emit=self.log.emit, seed=self.settings.seed, leaks=leaks)
-        except BudgetExhausted:
-            text = "The budget was too short for the profile; the choice of the family goes without it."
-            self.log.emit(Notice("profile", text, "warning"))
-            return Profile((), share.elapsed(), leaks=leaks)
+        """Measure the task; without path affinity, and so without PyTorch, where nothing is left to recommend."""
+        return profile_task(
+            self.problem,
+            budget=self.budget.share(_PROFILE_SHARE),
+            emit=self.log.emit,
+            seed=self.settings.seed,
+            leaks=leaks,
+            network=self.settings.families is None,
+        )
 
     def _tune(self, recommendation: Recommendation, home: Path) -> _Tuned:
         wanted = recommendation.families
@@ -234,14 +237,21 @@ class _Run:
         return replace(found, profile=replace(found.profile, leaks=leaks))
 
     def _refit(self, choice: FinalChoice, chosen: Candidate, budget: Budget, folder: Path) -> Decision:
-        family, begun = self._families[chosen.family], time.monotonic()
-        deployed = family.refit(
-            chosen, self.problem, self.rows, budget=budget, emit=self.log.emit, resume=folder / chosen.id
+        family, begun, deployed = self._families[chosen.family], time.monotonic(), None
+        note = (
+            "It predicts as it was validated: there was no time for a refit on validation rows, or none was asked for."
         )
+        try:
+            deployed = family.refit(
+                chosen, self.problem, self.rows, budget=budget, emit=self.log.emit, resume=folder / chosen.id
+            )
+        except Exception as error:  # what was validated is worth keeping, whatever its refit raises
+            note = f"It predicts as it was validated: its refit failed ({type(error).__name__}: {error})."
+            trace = "".join(traceback.format_exception(error))
+            self.log.emit(TrialFailed(chosen.family, chosen.number, f"refit: {error}", trace))
+            self.log.emit(Notice("refit", note, "warning"))
         shutil.rmtree(folder, ignore_errors=True)
-        if deployed is None:
-            note = "It predicts as it was validated: there was no time for a refit on validation rows, or none was asked for."
-        else:
+        if deployed is not None:
             note = "It predicts after a refit on training and validation rows; its scores are from before."
         self.log.emit(Refitted(chosen.family, chosen.number, deployed is not None, time.monotonic() - begun))
         return Decision(

@@ -90,6 +90,8 @@ def _read(path: str, folder: Path | None, name: str) -> pa.Table:
     full = folder / path
     if not full.exists():
         raise DataNotFound(f"tasks.{name}.files", str(full), "does not exist", "Correct the path in the manifest")
+    if not full.is_file():
+        raise ConfigError(f"tasks.{name}.files", str(full), "is no regular file", "Name a Parquet or CSV file")
     table = read_file(full, f"tasks.{name}")
     if isinstance(table, list):
         raise SchemaError(table)

@@ -42,7 +42,7 @@ _LOCKED: dict[str, str | bool | int | float | list[str]] = {
 }
 #: The longest time of one question, and what its intermediate results may fill: a share of the free memory, no disk.
 _LONGEST_SECONDS = 600.0
-_MEMORY_SHARE, _LEAST_MEMORY = 0.25, 256 * 1024**2
+_MEMORY_SHARE, _LEAST_MEMORY = 0.5, 256 * 1024**2
 
 
 @dataclass(frozen=True)

@@ -191,6 +191,19 @@ class FamilyContract:
         with pytest.raises(BudgetExhausted):
             family.fit(*asked, seed=0, number=0, budget=spent, emit=silent)
 
+    def test_a_refit_that_runs_out_of_time_is_no_error(self, fit: Fit) -> None:
+        class Running(Budget):
+            """Ends only once the refit has begun."""
+
+            asked = 0
+
+            def left(self) -> float:
+                self.asked += 1
+                return 1e6 if self.asked < 3 else 0.0
+
+        again = fit.family.refit(fit.candidate, fit.problem, fit.rows, budget=Running(None), emit=silent)
+        assert again is None or again.family == fit.family.name
+
     def test_rows_that_cannot_be_seen_move_no_prediction(self, fit: Fit) -> None:
         problem = fit.problem
         asof = distinct_asofs(problem, ["val"])[0]

@@ -51,7 +51,7 @@ def test_a_lifetime_value_left_in_is_the_headline_of_a_run() -> None:
         label=label,
     )  # fmt: skip
     with pytest.warns(LeakWarning, match="customers.lifetime_value"):
-        fitted = rs.select_and_train(database, task, "60s", families="dfs", max_trials=1)
+        fitted = rs.select_and_train(database, task, "10min", families="dfs", max_trials=1)
     found = {each.check: each.subject for each in fitted.result.findings}
     assert found["overwritten_column"] == "customers.lifetime_value"
     assert not fitted.result.profile.leaks.out_of_time

@@ -199,7 +199,7 @@ def test_an_open_finding_is_in_the_headline(make: Callable[[], dict[str, Any]]) 
     record["profile"]["unrun_checks"] = [{"check": "rows", "why": NO_TIME}, {"check": "queries", "why": "no query"}]
     whole = found(record)
     assert whole.headline.endswith(". The scores cannot be trusted yet: 1 possible leak and 1 leak check had no time")
-    assert (whole.badge, whole.tone) == ("Not trusted yet", "poor")
+    assert (whole.badge, whole.tone) == ("Check for leaks", "poor")
     assert "customers.ltv" in verdict_lines(record)[1]
     record["profile"]["findings"][0]["accepted"] = "known"
     record["profile"]["unrun_checks"] = []

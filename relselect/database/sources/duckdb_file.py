@@ -2,17 +2,17 @@
 
 Types are mapped as for the other databases: numbers wider than 64 bits and decimals become floats (in keys text, which
 is exact), intervals seconds, infinite dates and timestamps NULL, times with a zone UTC, enumerations, UUIDs and bits text.
-Lists and structs keep their types. Bytes are read only when a column is named. No extension is loaded or downloaded.
+Lists and structs keep their types. Bytes are read only when a column is named. No extension is loaded or downloaded, no
+other file is read, and functions are called by their full name, because a file may define its own under any short one.
 """
 
 from __future__ import annotations
 
 import re
+import time
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
-from threading import Timer
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,16 +20,27 @@ import pyarrow.compute as pc
 from relselect.database.quoting import quote_name
 from relselect.database.sources.catalog import Catalog, CatalogColumn, CatalogTable, Source, Stream, TableScan
 from relselect.database.sources.keys import groups_of, usable_keys
+from relselect.database.sources.limits import TimeLimit, TookTooLong, check_predicate, memory_limit
 from relselect.database.sources.uri import Address
 from relselect.database.table import ForeignKey
 from relselect.errors import ConfigError, DataNotFound, SourceError, UserError
 
 __all__ = ["DuckDBSource"]
 
+T = TypeVar("T")
+
 _ROWS = 1 << 17
 _DIGITS = 18
-_CONFIG = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
-_FINITE = "CASE WHEN isfinite({0}) THEN {0} END"
+#: A file may come from a stranger: its views read no other file, and no query changes a setting.
+_CONFIG = {
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "allow_community_extensions": "false",
+    "enable_external_access": "false",
+    "lock_configuration": "true",
+    "max_temp_directory_size": "64GiB",
+}
+_FINITE = "CASE WHEN system.main.isfinite({0}) THEN {0} END"
 _PLAIN: dict[str, tuple[str, pa.DataType]] = {
     "BOOLEAN": ("{0}", pa.bool_()),
     "TINYINT": ("{0}", pa.int8()),
@@ -54,26 +65,26 @@ _PLAIN: dict[str, tuple[str, pa.DataType]] = {
     "TIMESTAMP_NS": ("{0}", pa.timestamp("ns")),
     "TIMESTAMP WITH TIME ZONE": (_FINITE, pa.timestamp("us", "UTC")),
     "TIME": ("{0}", pa.time64("us")),
-    "TIME WITH TIME ZONE": ("({0} AT TIME ZONE 'UTC')::TIME", pa.time64("us")),
-    "INTERVAL": ("epoch({0})", pa.float64()),
+    "TIME WITH TIME ZONE": ("system.main.timezone('UTC', {0})::TIME", pa.time64("us")),
+    "INTERVAL": ("system.main.epoch({0})", pa.float64()),
     "BLOB": ("{0}", pa.binary()),
 }
 _WIDE = ("HUGEINT", "UHUGEINT", "BIGNUM", "VARINT")
 _COLUMNS = """
-SELECT schema_name, table_name, column_name, data_type, is_nullable, comment FROM duckdb_columns()
-WHERE NOT internal AND database_name = current_database() ORDER BY schema_name, table_name, column_index
+SELECT schema_name, table_name, column_name, data_type, is_nullable, comment FROM system.main.duckdb_columns()
+WHERE NOT internal AND database_name = system.main.current_database() ORDER BY schema_name, table_name, column_index
 """
 _TABLES = """
-SELECT schema_name, table_name, 'table' AS kind, estimated_size, comment FROM duckdb_tables()
-WHERE NOT internal AND database_name = current_database()
+SELECT schema_name, table_name, 'table' AS kind, estimated_size, comment FROM system.main.duckdb_tables()
+WHERE NOT internal AND database_name = system.main.current_database()
 UNION ALL
-SELECT schema_name, view_name, 'view', NULL, comment FROM duckdb_views()
-WHERE NOT internal AND database_name = current_database() ORDER BY 1, 2
+SELECT schema_name, view_name, 'view', NULL, comment FROM system.main.duckdb_views()
+WHERE NOT internal AND database_name = system.main.current_database() ORDER BY 1, 2
 """
 _CONSTRAINTS = """
 SELECT schema_name, table_name, constraint_type AS kind, constraint_column_names AS columns,
        referenced_table AS parent, referenced_column_names AS parents
-FROM duckdb_constraints() WHERE database_name = current_database()
+FROM system.main.duckdb_constraints() WHERE database_name = system.main.current_database()
 AND constraint_type IN ('PRIMARY KEY', 'UNIQUE', 'FOREIGN KEY') ORDER BY schema_name, table_name, constraint_index
 """
 
@@ -95,18 +106,20 @@ class DuckDBSource(Source):
 
         super().__init__(address)
         self._schemas = schemas or ("main",)
-        self._timeout = timeout
         self._places: dict[str, tuple[str, str]] = {}
         self._queries: dict[str, dict[str, tuple[str, pa.DataType]]] = {}
+        config = {**_CONFIG, "memory_limit": f"{memory_limit() >> 20}MiB"}
         try:
-            self._connection = duckdb.connect(str(address.path), read_only=True, config=_CONFIG)
+            self._connection = duckdb.connect(str(address.path), read_only=True, config=config)
             self._connection.execute("BEGIN TRANSACTION READ ONLY")
+            self._limit = TimeLimit(timeout, self._connection.interrupt)
         except duckdb.Error as error:
             raise self._failure(error) from None
 
     def close(self) -> None:
-        """End the transaction and the connection."""
-        self._connection.close()
+        """End the transaction and the connection; one whose query did not stop is left alone."""
+        if not self._limit.given_up:
+            self._connection.close()
 
     def stream(self, scan: TableScan) -> Stream:
         """Return rows batch by batch; see `Source.stream`."""
@@ -115,45 +128,44 @@ class DuckDBSource(Source):
         asked = [(name, *queries[name]) for name in scan.columns]
         selected = ", ".join(f"{sql.replace('{0}', quote_name(name))} AS {quote_name(name)}" for name, sql, _ in asked)
         query = f"SELECT {selected} FROM {quote_name(*self._places[scan.table])}"
-        query += f" WHERE ({scan.where}\n)" if scan.where else ""
+        if scan.where:
+            check_predicate(f"where[{scan.table!r}]", scan.where, "DuckDB")
+            query += f" WHERE ({scan.where}\n)"
         query += "" if scan.limit is None else f" LIMIT {int(scan.limit)}"
         schema = pa.schema([(name, dtype) for name, _, dtype in asked])
-        return Stream(schema, self._batches(self._reader(query, scan), schema, scan))
+        return Stream(schema, self._batches(query, schema, scan))
 
-    def _reader(self, query: str, scan: TableScan) -> Any:
-        with self._within_time(scan):
-            relation = self._connection.sql(query)
-            fetch = getattr(relation, "to_arrow_reader", None) or relation.fetch_arrow_reader
-            return fetch(_ROWS)
-
-    def _batches(self, reader: Any, schema: pa.Schema, scan: TableScan) -> Iterator[pa.RecordBatch]:
+    def _batches(self, query: str, schema: pa.Schema, scan: TableScan) -> Iterator[pa.RecordBatch]:
+        begun = time.monotonic()
+        reader = self._timed(lambda: self._reader(query), scan)
+        spent = time.monotonic() - begun
         while True:
-            with self._within_time(scan):
-                try:
-                    batch = reader.read_next_batch()
-                except StopIteration:
-                    return
+            begun = time.monotonic()
+            batch = self._timed(lambda: next(reader, None), scan, spent)
+            spent += time.monotonic() - begun
+            if batch is None:
+                return
             columns = [_as(column, field.type) for column, field in zip(batch.columns, schema, strict=True)]
             yield pa.RecordBatch.from_arrays(columns, schema=schema)
 
-    @contextmanager
-    def _within_time(self, scan: TableScan | None = None) -> Iterator[None]:
-        """Interrupt a query that exceeds the timeout, and raise errors of the driver with a way out."""
+    def _reader(self, query: str) -> Iterator[pa.RecordBatch]:
+        relation = self._connection.sql(query)
+        fetch = getattr(relation, "to_arrow_reader", None) or relation.fetch_arrow_reader
+        return iter(fetch(_ROWS))
+
+    def _timed(self, work: Callable[[], T], scan: TableScan | None = None, spent: float = 0.0) -> T:
+        """Run a part of a query in the time that is left, and raise errors of the driver with a way out."""
         import duckdb
 
-        timer = Timer(min(self._timeout, 1e6), self._connection.interrupt)
-        timer.daemon = True
-        timer.start()
         try:
-            yield
+            return self._limit.run(work, spent)
+        except TookTooLong:
+            raise self._late(scan) from None
         except (duckdb.Error, pa.ArrowException, OSError) as error:
             raise self._failure(error, scan) from None
-        finally:
-            timer.cancel()
 
     def _ask(self, query: str) -> list[dict[str, Any]]:
-        with self._within_time():
-            return list(self._connection.sql(query).to_arrow_table().to_pylist())
+        return self._timed(lambda: list(self._connection.sql(query).to_arrow_table().to_pylist()))
 
     def _read_catalog(self) -> Catalog:
         found = self._ask(_TABLES)
@@ -211,20 +223,23 @@ class DuckDBSource(Source):
         nested = [column for column, (_, dtype) in found.items() if dtype is None]
         if nested:
             query = f"SELECT {', '.join(map(quote_name, nested))} FROM {quote_name(*place)} LIMIT 0"
-            with self._within_time():
-                schema = self._connection.sql(query).to_arrow_table().schema
+            schema = self._timed(lambda: self._connection.sql(query).to_arrow_table().schema)
             found.update({column: ("{0}", dtype) for column, dtype in zip(nested, schema.types, strict=True)})
         return found
 
     def _called(self, schema: str, table: str) -> str:
         return table if len(self._schemas) == 1 else f"{schema}.{table}"
 
+    def _late(self, scan: TableScan | None) -> UserError:
+        rule, fix = "it took longer than the time allowed", "Raise statement_timeout=, or read less with where="
+        return SourceError("uri" if scan is None else "table", self.uri if scan is None else scan.table, rule, fix)
+
     def _failure(self, error: Exception, scan: TableScan | None = None) -> UserError:
         message = " ".join(str(error).split("\n\nLINE")[0].split())
         name = type(error).__name__
         if "interrupt" in message.lower() or name == "InterruptException":
-            rule, fix = "it took longer than the time allowed", "Raise statement_timeout=, or read less with where="
-        elif "checksum" in message or "corrupt" in message.lower() or "not a valid DuckDB" in message:
+            return self._late(scan)
+        if "checksum" in message or "corrupt" in message.lower() or "not a valid DuckDB" in message:
             rule, fix = f"is damaged or no DuckDB file ({message})", "Restore it from a copy"
         elif "set lock" in message or "different configuration" in message:
             rule, fix = f"is open in another program ({message})", "Close it there, or read a copy of the file"
@@ -263,10 +278,12 @@ def _key_columns(constraints: list[dict[str, Any]], columns: Any) -> dict[tuple[
 def _query_of(declared: str, exact: bool | None) -> tuple[str, Any]:
     """Return the SQL expression of a column and its Arrow type, which is None for a nested type."""
     if exact and not declared.endswith("]"):
-        trimmed = r"regexp_replace(regexp_replace({0}::VARCHAR, '(\.\d*?)0+$', '\1'), '\.$', '')"
+        trimmed = (
+            r"system.main.regexp_replace(system.main.regexp_replace({0}::VARCHAR, '(\.\d*?)0+$', '\1'), '\.$', '')"
+        )
         return (trimmed if declared.startswith("DECIMAL") else "{0}::VARCHAR"), pa.string()
     if exact is not None and declared == "BLOB":
-        return "lower(hex({0}))", pa.string()
+        return "system.main.lower(system.main.hex({0}))", pa.string()
     if declared in _PLAIN:
         return _PLAIN[declared]
     if declared.startswith("DECIMAL"):

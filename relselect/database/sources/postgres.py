@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from relselect.database.quoting import quote_name
 from relselect.database.sources.catalog import Catalog, Source, Stream, TableScan
+from relselect.database.sources.limits import check_predicate
 from relselect.database.sources.postgres_catalog import PgTable, read_catalog, schemas_with_tables
 from relselect.database.sources.postgres_errors import as_source_error
 from relselect.database.sources.uri import Address
@@ -97,8 +98,9 @@ class PostgresSource(Source):
             f"{place.queries[name].select(quote_name(name))} AS {quote_name(name)}" for name in scan.columns
         )
         query = f"SELECT {columns} FROM {quote_name(place.schema, place.name)}"
-        # the line break ends a comment at the end of the predicate
-        query += f" WHERE ({scan.where}\n)" if scan.where else ""
+        if scan.where:
+            check_predicate(f"where[{scan.table!r}]", scan.where, "PostgreSQL")
+            query += f" WHERE ({scan.where}\n)"  # the line break ends a comment at the end of the predicate
         return query if scan.limit is None else f"{query} LIMIT {int(scan.limit)}"
 
     def _batches(self, scan: TableScan, query: str, schema: pa.Schema) -> Iterator[pa.RecordBatch]:

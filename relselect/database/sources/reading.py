@@ -20,7 +20,7 @@ from relselect.database.sources.declarations import Declared, Declaring, ReadOpt
 from relselect.database.sources.open import open_source
 from relselect.database.sources.skeleton import undeclared
 from relselect.database.sources.spool import Spool
-from relselect.database.sources.uri import is_uri, literal_password, parse_uri, redact
+from relselect.database.sources.uri import check_variables, is_uri, literal_password, parse_uri, redact
 from relselect.errors import ConfigError, SchemaError, SchemaProblem
 from relselect.events import Emit, Notice, StageFinished, StageStarted, silent
 
@@ -103,9 +103,10 @@ def read_manifest_uri(manifest: Manifest, path: Path, source: str | None = None,
         **options: Further arguments of `read_uri`.
 
     Raises:
-        ConfigError: The address holds a password.
+        ConfigError: The address holds a password, or names a variable that a manifest may not read.
     """
     assert manifest.uri is not None
+    check_variables(manifest.uri)
     if literal_password(manifest.uri):
         raise ConfigError(
             "uri",

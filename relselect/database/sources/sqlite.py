@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import pyarrow as pa
@@ -17,6 +17,7 @@ import pyarrow as pa
 from relselect.database.quoting import quote_name
 from relselect.database.sources.catalog import Catalog, CatalogColumn, CatalogTable, Source, Stream, TableScan
 from relselect.database.sources.keys import usable_keys
+from relselect.database.sources.limits import TimeLimit, TookTooLong, check_predicate
 from relselect.database.sources.sqlite_types import Family, Stored, Unreadable, arrow_type, convert, family_of
 from relselect.database.sources.uri import Address
 from relselect.database.table import ForeignKey
@@ -24,9 +25,11 @@ from relselect.errors import ConfigError, DataNotFound, SchemaError, SchemaProbl
 
 __all__ = ["SQLiteSource"]
 
+T = TypeVar("T")
+
 _BATCH = 1 << 16
-#: Steps of SQLite's virtual machine between two checks of the timeout.
-_STEPS = 100_000
+#: Bytes of the longest text or blob, also inside a query.
+_LONGEST_VALUE = 1 << 28
 _WAIT_SECONDS = 10.0
 _COLUMNS_AT_ONCE = 100
 _TABLES = """
@@ -56,21 +59,25 @@ class SQLiteSource(Source):
 
     def __init__(self, address: Address, timeout: float = 600.0) -> None:
         super().__init__(address)
-        self._timeout = timeout
-        self._deadline = 0.0
         try:
             place = f"file:{quote(str(address.path))}?mode=ro"
-            self._connection = sqlite3.connect(place, uri=True, timeout=_WAIT_SECONDS, isolation_level=None)
-            self._connection.set_progress_handler(self._late, _STEPS)
+            self._connection = sqlite3.connect(
+                place, uri=True, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False
+            )
+            self._limit = TimeLimit(timeout, self._connection.interrupt)
+            self._connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_VALUE)
+            self._connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
             self._connection.execute("PRAGMA query_only = 1")
+            self._connection.execute("PRAGMA trusted_schema = 0")
             self._connection.execute("BEGIN")
             self._connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         except sqlite3.Error as error:
             raise self._failure(error) from None
 
     def close(self) -> None:
-        """End the transaction and the connection."""
-        self._connection.close()
+        """End the transaction and the connection; one whose query did not stop is left alone."""
+        if not self._limit.given_up:
+            self._connection.close()
 
     def stream(self, scan: TableScan) -> Stream:
         """Return rows batch by batch; see `Source.stream`."""
@@ -89,11 +96,11 @@ class SQLiteSource(Source):
 
     def _batches(self, scan: TableScan, schema: pa.Schema, stored: Mapping[str, Stored]) -> Iterator[pa.RecordBatch]:
         cursor = self._execute(self._query(scan, ", ".join(map(quote_name, scan.columns))), (), scan)
+        spent = 0.0
         while True:
-            try:
-                rows = cursor.fetchmany(_BATCH)
-            except sqlite3.Error as error:
-                raise self._failure(error, scan) from None
+            begun = time.monotonic()
+            rows = self._timed(lambda: cursor.fetchmany(_BATCH), scan, spent)
+            spent += time.monotonic() - begun
             if not rows:
                 return
             yield pa.RecordBatch.from_arrays(_columns(scan, schema, stored, rows), schema=schema)
@@ -102,7 +109,9 @@ class SQLiteSource(Source):
         # without an index the rows come in the order of the table, whatever the predicate
         own = " NOT INDEXED" if self.catalog().tables[scan.table].kind == "table" else ""
         query = f"SELECT {columns} FROM {quote_name(scan.table)}{own}"
-        query += f" WHERE ({scan.where}\n)" if scan.where else ""
+        if scan.where:
+            check_predicate(f"where[{scan.table!r}]", scan.where, "SQLite")
+            query += f" WHERE ({scan.where}\n)"
         return query if scan.limit is None else f"{query} LIMIT {int(scan.limit)}"
 
     def _stored(self, scan: TableScan, entry: CatalogTable) -> dict[str, Stored]:
@@ -196,26 +205,29 @@ class SQLiteSource(Source):
     def _rows(self, name: str) -> int | None:
         """Return the approximate number of rows, from the largest rowid; None for a table without rowids."""
         try:
-            found = self._connection.execute(f"SELECT max(rowid) FROM {quote_name(name)}").fetchone()[0]
-        except sqlite3.Error:
+            ((found,),) = self._fetch(f"SELECT max(rowid) FROM {quote_name(name)}")
+        except UserError:
             return None
         return found if isinstance(found, int) else 0
 
     def _fetch(self, query: str, parameters: Sequence[Any] = (), scan: TableScan | None = None) -> list[Any]:
-        try:
-            return self._execute(query, parameters, scan).fetchall()
-        except sqlite3.Error as error:
-            raise self._failure(error, scan) from None
+        return self._timed(lambda: self._connection.execute(query, parameters).fetchall(), scan)
 
     def _execute(self, query: str, parameters: Sequence[Any], scan: TableScan | None) -> sqlite3.Cursor:
-        self._deadline = time.monotonic() + self._timeout
+        return self._timed(lambda: self._connection.execute(query, parameters), scan)
+
+    def _timed(self, work: Callable[[], T], scan: TableScan | None, spent: float = 0.0) -> T:
+        """Run a part of a query in the time that is left, and raise errors of the driver with a way out."""
         try:
-            return self._connection.execute(query, parameters)
-        except (sqlite3.Error, sqlite3.Warning) as error:
+            return self._limit.run(work, spent)
+        except TookTooLong:
+            raise self._late(scan) from None
+        except (sqlite3.Error, sqlite3.Warning, OverflowError) as error:
             raise self._failure(error, scan) from None
 
-    def _late(self) -> bool:
-        return self._deadline > 0 and time.monotonic() > self._deadline
+    def _late(self, scan: TableScan | None) -> UserError:
+        rule, fix = "it took longer than the time allowed", "Raise statement_timeout=, or read less with where="
+        return SourceError("uri" if scan is None else "table", self.uri if scan is None else scan.table, rule, fix)
 
     def _failure(self, error: Exception, scan: TableScan | None = None) -> UserError:
         message = str(error)
@@ -223,8 +235,8 @@ class SQLiteSource(Source):
             fix = "Convert it, or leave the column out with drop="
             return SchemaError([SchemaProblem(scan.table, None, message, "holds text that is not UTF-8", fix)])
         if "interrupted" in message:
-            rule, fix = "it took longer than the time allowed", "Raise statement_timeout=, or read less with where="
-        elif "not a database" in message or "malformed" in message:
+            return self._late(scan)
+        if "not a database" in message or "malformed" in message:
             rule, fix = f"is damaged or no SQLite file ({message})", "Restore it from a copy"
         elif "locked" in message or "busy" in message:
             rule, fix = "is locked by a program that writes to it", "Run it again when that program is done"

@@ -1,7 +1,8 @@
 """Parses addresses of databases, resolves ${VARIABLES} in them, and hides their passwords.
 
 No password is ever stored or shown: `redact` replaces it by `***`, and an address with `***` as its password reads it from
-the environment (PGPASSWORD, ~/.pgpass), as one without a password does. No connection is made here.
+the environment (PGPASSWORD, ~/.pgpass), as one without a password does. An address that the caller gave may name any
+variable; one that a file names (`check_variables`) only those of a list. No connection is made here.
 """
 
 from __future__ import annotations
@@ -14,14 +15,38 @@ from urllib.parse import quote, unquote
 
 from relselect.errors import ConfigError, DataNotFound
 
-__all__ = ["Address", "exists", "is_uri", "literal_password", "parse_uri", "redact", "redact_all", "scrub"]
+__all__ = [
+    "VARIABLES",
+    "Address",
+    "check_variables",
+    "exists",
+    "is_uri",
+    "literal_password",
+    "parse_uri",
+    "redact",
+    "redact_all",
+    "scrub",
+]
 
 #: The text in place of a password.
 HIDDEN = "***"
 
 _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*)://(.*)$", re.DOTALL)
 _PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
+#: Variables that the address of a manifest may name, besides those that begin with RELSELECT_ and those that the
+#: variable RELSELECT_VARIABLES lists.
+VARIABLES = ("DATABASE_URL", "PGDATABASE", "PGHOST", "PGPASSWORD", "PGPORT", "PGUSER")
+_MORE_VARIABLES = "RELSELECT_VARIABLES"
 _SECRET_NAMES = r"password|passwd|pwd|sslpassword|passphrase|token|secret|oauth_client_secret"
+#: A parameter whose name holds one of these words is hidden, unless it names a file.
+_SECRET_WORD = re.compile(r"pass|pwd|token|secret|key|auth|cred|signature", re.IGNORECASE)
+_FILE_NAMES = {"passfile", "sslkey", "sslkeylogfile", "require_auth", "sslcertmode"}
+#: Settings that the parameter `options` of PostgreSQL may show.
+_SHOWN_OPTIONS = re.compile(
+    r"(\s*(-c\s*|--)(search_path|statement_timeout|lock_timeout|timezone|datestyle|intervalstyle|role|work_mem|"
+    r"application_name|jit|geqo|default_transaction_read_only)\s*=\s*[\w.,\"$/+-]*)*\s*",
+    re.IGNORECASE,
+)
 _SECRET_FIELD = re.compile(rf"\b({_SECRET_NAMES})(\s*=\s*)('(?:[^'\\]|\\.)*'|[^\s&'\"]*)", re.IGNORECASE)
 #: libpq's grammar: a user ends at the first colon, the password at the first @, and neither holds a slash.
 _POSTGRES = re.compile(
@@ -84,7 +109,7 @@ def redact(uri: str) -> str:
     if found is None:
         return _SECRET_FIELD.sub(_hide_field, _CREDENTIALS.sub(rf"\1{HIDDEN}@", uri))
     if found[1].lower() in _FILE_SCHEMES:
-        return _SECRET_FIELD.sub(_hide_field, uri)
+        return _SECRET_FIELD.sub(_hide_field, _hide_parameters(uri))
     scheme, rest = found[1], found[2]
     parts = _POSTGRES.match(rest)
     if parts is not None and _well_formed(parts["hosts"]):
@@ -97,7 +122,35 @@ def redact(uri: str) -> str:
         rest = f"{user}:{HIDDEN}@{after}" if colon else f"{HIDDEN}@{after}"
     elif ":" in rest:
         rest = f"{rest.partition(':')[0]}:{HIDDEN}"
-    return f"{scheme}://{_SECRET_FIELD.sub(_hide_field, rest)}"
+    return f"{scheme}://{_SECRET_FIELD.sub(_hide_field, _hide_parameters(rest))}"
+
+
+def _hide_parameters(text: str) -> str:
+    """Return an address with the values of its secret parameters hidden, whatever is percent-encoded in their names."""
+    place, mark, query = text.partition("?")
+    return place + mark + "&".join(map(_hide_parameter, query.split("&")))
+
+
+def _hide_parameter(part: str) -> str:
+    name, mark, value = part.partition("=")
+    return f"{name}{mark}{HIDDEN}" if value and _is_secret(name, value) else part
+
+
+def _is_secret(name: str, value: str) -> bool:
+    """Whether a parameter of an address has a value that nobody may see."""
+    plain = _unquoted(name).strip().lower()
+    if _PLACEHOLDER.fullmatch(value) or plain in _FILE_NAMES:
+        return False
+    if plain == "options":
+        return _SHOWN_OPTIONS.fullmatch(_unquoted(value)) is None
+    return bool(_SECRET_WORD.search(plain))
+
+
+def _unquoted(text: str) -> str:
+    """Return a text without percent-encoding, which may have been applied several times."""
+    for _ in range(4):
+        text = unquote(text)
+    return text
 
 
 def redact_all(text: str) -> str:
@@ -115,6 +168,23 @@ def scrub(text: str, address: Address) -> str:
 def literal_password(uri: str) -> bool:
     """Whether an address contains a password itself, rather than a placeholder or none."""
     return redact(uri) != uri
+
+
+def check_variables(uri: str, argument: str = "uri") -> None:
+    """Check that an address that a file names reads only variables that files may read.
+
+    Raises:
+        ConfigError: It names another one.
+    """
+    further = {name.strip() for name in os.environ.get(_MORE_VARIABLES, "").split(",")}
+    for name in _PLACEHOLDER.findall(uri):
+        if name not in VARIABLES and not name.startswith("RELSELECT_") and name not in further:
+            raise ConfigError(
+                argument,
+                redact(uri),
+                f"names the variable {name}, and an address in a file may read {', '.join(VARIABLES)} and RELSELECT_... alone",
+                f"Rename it, or allow it: `export {_MORE_VARIABLES}={name}`",
+            )
 
 
 def parse_uri(uri: str | Path, base: Path | None = None) -> Address:
@@ -183,8 +253,10 @@ def _of_postgres(rest: str, shown: str) -> Address:
     if parts is None or not _well_formed(parts["hosts"]):
         raise ConfigError("uri", redact(shown), "is no PostgreSQL address", _POSTGRES_FIX)
     password = parts["password"] or ""
-    query = parts["query"] or ""
+    fields = [part for part in (parts["query"] or "").split("&") if part and part.partition("=")[2] != HIDDEN]
+    query = "&".join(fields)
     secrets = [password, *(match[3].strip("'") for match in _SECRET_FIELD.finditer(query))]
+    secrets += [value for name, _, value in (part.partition("=") for part in fields) if _is_secret(name, value)]
     kept = [secret for secret in {*secrets, *map(unquote, secrets)} if secret and secret != HIDDEN]
     credentials = ""
     if parts["user"] is not None:

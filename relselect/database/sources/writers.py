@@ -258,23 +258,31 @@ class DuckDBWriter(Writer):
     def _open(self) -> None:
         import duckdb
 
-        config = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
+        config = {
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+            "enable_external_access": "false",  # what the file defines reaches nothing outside
+        }
         self._connection = duckdb.connect(str(self.address.path), config=config)
         self._execute("BEGIN")
 
     def _columns(self) -> list[TargetColumn] | None:
         schema, table = self.place if len(self.place) == 2 else ("main", self.place[0])
         known = [row[0] for row in self._connection.execute(
-            "SELECT schema_name FROM duckdb_schemas() WHERE database_name = current_database()").fetchall()]  # fmt: skip
+            "SELECT schema_name FROM system.main.duckdb_schemas() "
+            "WHERE database_name = system.main.current_database()").fetchall()]  # fmt: skip
         if schema not in known:
             fix = "Create the schema, or write to another one"
             raise DataNotFound("schema", schema, "is no schema of the database", fix)
-        place = "database_name = current_database() AND schema_name = ? AND lower({0}) = lower(?)"
-        views = f"SELECT 1 FROM duckdb_views() WHERE {place.format('view_name')}"
+        place = (
+            "database_name = system.main.current_database() AND schema_name = ? "
+            "AND system.main.lower({0}) = system.main.lower(?)"
+        )
+        views = f"SELECT 1 FROM system.main.duckdb_views() WHERE {place.format('view_name')}"
         if self._connection.execute(views, [schema, table]).fetchall():
             raise self._refused("it is no table")
         query = (
-            "SELECT column_name, data_type, NOT is_nullable AND column_default IS NULL FROM duckdb_columns() "
+            "SELECT column_name, data_type, NOT is_nullable AND column_default IS NULL FROM system.main.duckdb_columns() "
             f"WHERE {place.format('table_name')} ORDER BY column_index"
         )
         return [TargetColumn(*row) for row in self._connection.execute(query, [schema, table]).fetchall()] or None

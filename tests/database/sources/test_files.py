@@ -133,7 +133,7 @@ def test_a_manifest_may_name_a_database(tmp_path, monkeypatch):
     path = tmp_path / "database.yaml"
     path.write_text(
         """name: shop
-uri: sqlite:///${SHOP_FILE}
+uri: sqlite:///${RELSELECT_SHOP_FILE}
 tables:
   users: {}
   orders: {time: placed, drop: [total], where: "id < 3"}
@@ -141,9 +141,9 @@ tasks:
   again: {entity: users, kind: binary, target: y, files: {train: train.csv, val: val.csv}}
 """
     )
-    with pytest.raises(DataNotFound, match="SHOP_FILE is not set"):
+    with pytest.raises(DataNotFound, match="RELSELECT_SHOP_FILE is not set"):
         open_database(path)
-    monkeypatch.setenv("SHOP_FILE", "shop.sqlite")
+    monkeypatch.setenv("RELSELECT_SHOP_FILE", "shop.sqlite")
     database = open_database(path)
     assert database.source == str(path)
     assert database.data_folder == tmp_path

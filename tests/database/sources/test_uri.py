@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from relselect.configs import open_database
 from relselect.database import Database
-from relselect.database.sources.uri import is_uri, literal_password, parse_uri, redact, redact_all
+from relselect.database.sources.uri import check_variables, is_uri, literal_password, parse_uri, redact, redact_all
 from relselect.errors import ConfigError, DataNotFound, UserError
 
 #: Whole and malformed addresses; the secret is never more than this word.
@@ -33,6 +33,14 @@ SHOWN = {
     "mysql+pymysql://ann:hunter2@db/shop": "mysql+pymysql://ann:***@db/shop",
     "host=db password=hunter2 user=ann": "host=db password=*** user=ann",
     "host=db password='my hunter2' user=ann": "host=db password=*** user=ann",
+    "postgresql://ann@db/shop?pass%77ord=hunter2": "postgresql://ann@db/shop?pass%77ord=***",
+    "postgresql://ann@db/shop?p%2561ssword=hunter2&sslmode=require": "postgresql://ann@db/shop?p%2561ssword=***&sslmode=require",
+    "postgresql://ann@db/shop?options=-c%20app.token=hunter2": "postgresql://ann@db/shop?options=***",
+    "postgresql://ann@db/shop?options=-csearch_path%3Dshop": "postgresql://ann@db/shop?options=-csearch_path%3Dshop",
+    "postgresql://ann@db/shop?oauth_client_secret=hunter2": "postgresql://ann@db/shop?oauth_client_secret=***",
+    "postgresql://ann@db/shop?sslkey=/home/ann/key": "postgresql://ann@db/shop?sslkey=/home/ann/key",
+    "sqlite:///x.db?key=hunter2": "sqlite:///x.db?key=***",
+    "duckdb:///x.db?motherduck_token=hunter2": "duckdb:///x.db?motherduck_token=***",
     "sqlite:///data/a:b@c.sqlite": "sqlite:///data/a:b@c.sqlite",
     "/data/a@b/shop": "/data/a@b/shop",
 }
@@ -120,3 +128,24 @@ def test_what_is_an_address():
 def test_arguments_of_another_shape_are_refused(wish):
     with pytest.raises(ConfigError, match=next(iter(wish))):
         Database.from_uri("sqlite:///x", **wish)
+
+
+@pytest.mark.parametrize("name", ["HOME", "AWS_SECRET_ACCESS_KEY", "GITHUB_TOKEN", "pgpassword", "XRELSELECT_A"])
+def test_an_address_in_a_file_reads_no_other_variable(name, monkeypatch):
+    monkeypatch.setenv(name, "hunter2")
+    with pytest.raises(ConfigError, match=f"names the variable {name}.*RELSELECT_VARIABLES={name}"):
+        check_variables(f"postgresql://db.example.org/${{{name}}}")
+    monkeypatch.setenv("RELSELECT_VARIABLES", f"OTHER, {name}")
+    check_variables(f"postgresql://db.example.org/${{{name}}}")
+
+
+@pytest.mark.parametrize("name", ["PGUSER", "PGPASSWORD", "DATABASE_URL", "RELSELECT_SHOP"])
+def test_an_address_in_a_file_reads_the_documented_variables(name):
+    check_variables(f"postgresql://${{{name}}}@db/shop")
+
+
+def test_hidden_parameters_are_left_out_when_an_address_is_opened_again():
+    assert (
+        parse_uri("postgresql://db/shop?sslpassword=***&sslmode=require").secret_uri
+        == "postgresql://db/shop?sslmode=require"
+    )

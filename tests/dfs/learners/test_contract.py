@@ -132,6 +132,13 @@ def test_a_refit_reads_all_labelled_rows(case: Case, fitted: LearnerFit) -> None
     assert case.score(again) > case.score(fitted.model)
 
 
+def test_a_refit_that_runs_out_of_time_gives_nothing(case: Case, fitted: LearnerFit) -> None:
+    parts, spent = [case.train, case.stop], Budget(1e-9)
+    task, rounds = case.problem.task, max(2, fitted.rounds)
+    again = case.learner.refit(task, case.config, parts, rounds=rounds, members=fitted.members, seed=0, budget=spent)
+    assert again is None
+
+
 def test_labels_without_variation_give_a_constant(case: Case) -> None:
     one = TabularData(case.train.features, np.ones(400))
     found = case.learner.fit(
