@@ -15,12 +15,13 @@ from relselect.budget import Budget
 from relselect.configs import open_database
 from relselect.database.columns import combine_keys
 from relselect.events import silent
+from relselect.families.candidate import Candidate
 from relselect.families.protocol import Family
 from relselect.problem import Problem
 from relselect.problem.rows import fit_rows
 from relselect.tasks import Task
 from relselect.tasks.labels import LabelFrame
-from relselect.tasks.splits import purge
+from relselect.tasks.splits import Split, purge
 
 DATABASE = "rel-f1"
 TASKS = ("driver-dnf", "driver-top3", "driver-position")
@@ -111,7 +112,7 @@ def _together(first: LabelFrame, second: LabelFrame) -> LabelFrame:
 def measure(
     problem: Problem, family: Family, changes: dict[str, Any], seed: int, *, test: bool, seconds: float = SECONDS
 ) -> Score:
-    """Fit the default configuration with changes and score it.
+    """Fit the default configuration with changes; score all validation rows as it was validated, test rows after a refit.
 
     Args:
         problem: The case.
@@ -123,10 +124,14 @@ def measure(
     """
     begun = time.monotonic()
     config = {**family.default(problem), **changes}
-    candidate = family.fit(problem, fit_rows(problem), config, seed=seed, number=0, budget=Budget(seconds), emit=silent)
-    sign, found = problem.task.metric.sign, float("nan")
-    if test:
-        rows = problem.rows("test")
-        predicted = family.predict(candidate, problem, rows.unlabelled())
-        found = sign * problem.task.metric.score(np.asarray(rows.label), predicted)
-    return Score(sign * candidate.score, found, time.monotonic() - begun)
+    rows, budget = fit_rows(problem, score_test=test), Budget(seconds)
+    candidate = family.fit(problem, rows, config, seed=seed, number=0, budget=budget, emit=silent)
+    took = time.monotonic() - begun
+    deployed = family.refit(candidate, problem, rows, budget=budget, emit=silent) if test else None
+    sign, metric = problem.task.metric.sign, problem.task.metric
+
+    def score(model: Candidate, split: Split) -> float:
+        asked = problem.rows(split)
+        return sign * metric.score(np.asarray(asked.label), family.predict(model, problem, asked.unlabelled()))
+
+    return Score(score(candidate, "val"), score(deployed or candidate, "test") if test else float("nan"), took)

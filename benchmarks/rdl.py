@@ -116,7 +116,7 @@ def train(case: str, way: str, seed: int, regime: str, seconds: float) -> dict[s
         "marks_s": [round(mark, 2) for mark, _, _ in marks],
         "epoch_s": round(sum(each for _, _, each in marks) / len(marks), 3),
         "total_s": round(candidate.seconds, 2),
-        "parameters": candidate.details["parameters"],
+        "parameters": candidate.facts["parameters"],
         "peak_mb": round(peak()),
     }
 

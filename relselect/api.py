@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from relselect.budget import Budget
 from relselect.configs import cache_path
+from relselect.counts import check_seed
 from relselect.database import Database
 from relselect.errors import ConfigError
 from relselect.events import Emit
 from relselect.fitted import Fitted
 from relselect.problem import Problem, declarations
 from relselect.tasks import Task
-from relselect.threads import wait_passively
+from relselect.threads import limit_threads_after_fork, wait_passively
 
 if TYPE_CHECKING:
     from relselect.profile import Profile
@@ -27,7 +29,7 @@ __all__ = ["Fitted", "load", "open_task", "profile", "recommend", "select_and_tr
 def select_and_train(
     database: Database,
     task: Task,
-    time_budget: float | str | Budget = "5min",
+    time_budget: float | str | timedelta | Budget = "5min",
     *,
     seed: int = 0,
     on_event: Emit | None = None,
@@ -41,7 +43,7 @@ def select_and_train(
     Args:
         database: The database.
         task: The task.
-        time_budget: Wall-clock for everything: seconds, "90s", "5min", "1h", or a `Budget` that is already running.
+        time_budget: Wall-clock for everything: seconds, "90s", "5min", "1h", a timedelta, or a `Budget` that is already running.
         seed: The one seed; equal inputs, seed and number of trials give the equal result.
         on_event: Called with every event (see `relselect.events`).
         workdir: Where finished trials are kept; the same call on it goes on where a killed one stopped. None for a
@@ -59,6 +61,7 @@ def select_and_train(
         ConfigError: An option is not understood.
     """
     wait_passively()
+    limit_threads_after_fork()
     from relselect.families.registry import family_of, trained_names
     from relselect.run import Settings, run
 
@@ -100,10 +103,12 @@ def recommend(database: Database, task: Task, *, on_event: Emit | None = None, s
         The recommendation; its `report` writes the measurement as a page.
     """
     wait_passively()
+    limit_threads_after_fork()
     from relselect.report import record_of, write_report
     from relselect.run import Settings, measure
 
-    result = measure(Problem(database, task), Settings(seed=seed), Budget(None), on_event)
+    settings = Settings(seed=seed)
+    result = measure(Problem(database, task), settings, Budget(None), on_event)
     record = record_of(result)
     return result.recommendation.reported_by(record, lambda path: write_report(record, path))
 
@@ -129,11 +134,13 @@ def profile(
             `relselect.configs.cache_path("profiles")` or in a folder of your own.
 
     Raises:
-        ConfigError: `hops` is neither 2 nor 4.
+        ConfigError: `hops` is neither 2 nor 4, or the seed is no whole number from 0 to 2**32 - 1.
     """
+    seed = check_seed(seed)
     if hops not in (2, 4):
         raise ConfigError("hops", hops, "must be 2 or 4", "Use 2 unless entities meet further away")
     wait_passively()
+    limit_threads_after_fork()
     from relselect.events import silent
     from relselect.profile import ProfileCache, profile_task
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 import re
 import time
+from datetime import timedelta
+from numbers import Real
 
 from relselect.errors import BudgetError, BudgetExhausted
 
@@ -17,11 +19,11 @@ _UNITS = {"s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 _PATTERN = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(s|sec|m|min|h)?\s*$")
 
 
-def parse_seconds(value: float | str | None) -> float:
+def parse_seconds(value: float | str | timedelta | None) -> float:
     """Return a wall-clock budget in seconds.
 
     Args:
-        value: Seconds, or a text such as "90s", "5min" or "1h"; None means no limit.
+        value: Seconds (a NumPy number too), a text such as "90s", "5min" or "1h", or a timedelta; None means no limit.
 
     Raises:
         BudgetError: The value is no positive duration.
@@ -36,7 +38,9 @@ def parse_seconds(value: float | str | None) -> float:
         match = _PATTERN.match(value)
         if match:
             seconds = float(match[1]) * _UNITS[match[2] or "s"]
-    elif isinstance(value, int | float) and not isinstance(value, bool):
+    elif isinstance(value, timedelta):
+        seconds = value.total_seconds()
+    elif isinstance(value, Real) and not isinstance(value, bool):
         seconds = float(value)
     if not seconds > 0:
         raise BudgetError("time_budget", value, "must be a positive duration", "Write seconds, '90s', '5min' or '1h'")
@@ -51,7 +55,7 @@ class Budget:
         begun: When the clock began, on `time.monotonic`; None for now.
     """
 
-    def __init__(self, value: float | str | None = None, *, begun: float | None = None) -> None:
+    def __init__(self, value: float | str | timedelta | None = None, *, begun: float | None = None) -> None:
         self._start = time.monotonic() if begun is None else begun
         self.seconds = parse_seconds(value)
         self._end = self._start + self.seconds

@@ -1,14 +1,14 @@
 """A predictor on disk: JSON, Parquet, safetensors and LightGBM text; no pickle.
 
-Nothing that loading reads is an absolute path. The manifest is written last and carries the sha256 of every file, so that a
-half-written or damaged bundle is recognised. Hashes do not say who wrote a bundle: what they cover is checked again while it
-is read (`relselect.bundle_files`, and each family for its models).
+Nothing that loading reads is an absolute path. The manifest carries the sha256 of every file, so that a damaged bundle is
+recognised; hashes do not say who wrote a bundle, so what they cover is checked again while it is read
+(`relselect.bundle_files`, and each family for its models). A process that is killed while it replaces a bundle leaves the
+former one or the new one.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -26,7 +26,7 @@ from relselect.errors import BundleError, MissingExtra
 from relselect.families.candidate import Candidate
 from relselect.families.protocol import ReadsSome
 from relselect.families.registry import family_of
-from relselect.files import write_json
+from relselect.files import current_parts, replacing_parts, unwritable, write_json
 from relselect.hashing import sha256_of_file
 from relselect.run import Decision, RunResult
 from relselect.tasks import Task
@@ -41,8 +41,8 @@ __all__ = ["LEFTOVERS", "BundleContents", "load_bundle", "read_result", "save_bu
 
 #: The validated model, the deployed one where it is another, the task, the result and what else `Fitted` needs.
 _PARTS = ("model", "deployed", "task", "result.json", "fitted.json")
-#: What a kill during `save_bundle` may leave before the manifest is written.
-LEFTOVERS = (".partial", f".{MANIFEST}.partial", *_PARTS)
+#: What a kill during `save_bundle` may leave.
+LEFTOVERS = (".partial", ".ready", MANIFEST, *_PARTS)
 
 
 @dataclass(frozen=True)
@@ -79,24 +79,28 @@ def save_bundle(contents: BundleContents, folder: Path) -> Path:
 
     Raises:
         BundleError: The result holds no decision.
+        UnwritableError: The folder cannot be written.
     """
     decision = contents.result.decision
     if decision is None:
         raise BundleError("result", contents.task.name, "holds no decision", "Save the result of a run that trained")
-    folder.mkdir(parents=True, exist_ok=True)
-    draft = folder / ".partial"
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir()
-    save_candidate(contents.family, decision.candidate, draft / "model")
-    if decision.refitted:
-        deployed = replace(decision.deployed, checkpoints=(), checkpoint=None)
-        save_candidate(contents.family, deployed, draft / "deployed")
-    _save_task(contents.task, draft / "task")
-    _write_json(draft / "result.json", contents.result.to_json())
-    facts = {
-        "types": {
-            table: {column: str(kind) for column, kind in kinds.items()} for table, kinds in contents.types.items()
-        },
+    with unwritable("path", folder), replacing_parts(folder, _PARTS, MANIFEST) as draft:
+        save_candidate(contents.family, decision.candidate, draft / "model")
+        if decision.refitted:
+            deployed = replace(decision.deployed, checkpoints=(), checkpoint=None)
+            save_candidate(contents.family, deployed, draft / "deployed")
+        _save_task(contents.task, draft / "task")
+        _write_json(draft / "result.json", contents.result.to_json())
+        _write_json(draft / "fitted.json", _facts(contents, folder))
+        manifest = {"format": FORMAT, "relselect": contents.result.version, "files": _hashes(draft)}
+        _write_json(draft / MANIFEST, manifest)
+    return folder
+
+
+def _facts(contents: BundleContents, folder: Path) -> dict[str, Any]:
+    types = {table: {column: str(kind) for column, kind in kinds.items()} for table, kinds in contents.types.items()}
+    return {
+        "types": types,
         "schema": contents.schema,
         "declared": contents.declared,
         "family": contents.family.name,
@@ -104,18 +108,6 @@ def save_bundle(contents: BundleContents, folder: Path) -> Path:
         "source": _relative(contents.source, folder),
         "snapshot": None if contents.snapshot is None else contents.snapshot.to_json(),
     }
-    _write_json(draft / "fitted.json", facts)
-    manifest = {"format": FORMAT, "relselect": contents.result.version, "files": _hashes(draft)}
-    (folder / MANIFEST).unlink(missing_ok=True)
-    for part in _PARTS:
-        target = folder / part
-        if target.is_dir():
-            shutil.rmtree(target)
-        if (draft / part).exists():
-            os.replace(draft / part, target)
-    draft.rmdir()
-    _write_json(folder / MANIFEST, manifest)
-    return folder
 
 
 def load_bundle(folder: Path) -> BundleContents:
@@ -126,12 +118,13 @@ def load_bundle(folder: Path) -> BundleContents:
         MissingExtra: Its model needs an optional package.
     """
     with _damage_told(folder):
-        check_files(folder)
-        facts = read_facts(folder)
+        home = current_parts(folder, MANIFEST)
+        check_files(home)
+        facts = read_facts(home)
         family = family_of(facts.family)
-        task = read_task(folder / "task")
+        task = read_task(home / "task")
         check_reads({task.entity: set(task.hidden_columns)}, facts.schema)
-        result, decision = _load_result(folder, family)
+        result, decision = _load_result(home, family)
         for candidate in (decision.candidate, decision.deployed):
             _check_predictions(task, candidate)
             if isinstance(family, ReadsSome):
@@ -155,8 +148,9 @@ def read_result(folder: Path) -> RunResult:
         BundleError: The bundle is incomplete, damaged, of another format, or holds no decision.
     """
     with _damage_told(folder):
-        check_files(folder)
-        return _stored_result(folder)[0]
+        home = current_parts(folder, MANIFEST)
+        check_files(home)
+        return _stored_result(home)[0]
 
 
 @contextmanager

@@ -15,6 +15,7 @@ __all__ = [
     "BundleError",
     "ConfigError",
     "DataNotFound",
+    "LeakWarning",
     "MissingExtra",
     "PlanError",
     "RelSelectError",
@@ -22,6 +23,7 @@ __all__ = [
     "SchemaProblem",
     "SourceError",
     "TaskError",
+    "UnwritableError",
     "UserError",
 ]
 
@@ -55,6 +57,10 @@ class ConfigError(UserError):
     """Raised when a manifest, a search space or an option is not understood."""
 
 
+class UnwritableError(ConfigError):
+    """Raised when a file or folder that an argument names cannot be written: read-only, full, or no folder at all."""
+
+
 class BudgetError(UserError):
     """Raised when the time budget ends before any candidate is finished."""
 
@@ -69,6 +75,13 @@ class DataNotFound(UserError):
 
 class SourceError(UserError):
     """Raised when a database cannot be read: no connection, no permission, a timeout, a connection lost half-way."""
+
+
+class LeakWarning(UserWarning):
+    """Warns of a column, a row or a query that may carry information from after the cutoff, or of checks without time.
+
+    To silence it, mend the finding, or accept it with a reason under `accept` in the manifest's task.
+    """
 
 
 class MissingExtra(UserError):

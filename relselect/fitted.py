@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 from uuid import uuid4
 
 import numpy as np
@@ -31,6 +31,7 @@ from relselect.families.registry import family_infos
 from relselect.problem import Problem, Types, bind_frame, check_schema
 from relselect.tasks import Rows, Task
 from relselect.tasks.splits import SPLITS
+from relselect.threads import limit_threads_after_fork
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -105,6 +106,23 @@ class Fitted:
         self.source = source
         self.declared = declared
         self._snapshot = snapshot
+
+    def __copy__(self) -> Fitted:
+        """Return another predictor with the same contents."""
+        other = object.__new__(type(self))
+        vars(other).update(vars(self))
+        return other
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to pickle.
+
+        Raises:
+            TypeError: Always.
+        """
+        raise TypeError(
+            "a Fitted does not pickle, because its models hold what only their libraries write."
+            " Save it by fitted.save(folder), and read it in the other process by relselect.load(folder)."
+        )
 
     def __repr__(self) -> str:
         score = f"{self.task.metric.name}={self.candidate.score:.4f}"
@@ -392,6 +410,7 @@ class Fitted:
     def _asked(
         self, *, at: object, rows: Any, split: str | None, database: Database | None, asof: object
     ) -> tuple[Problem, Rows, pa.Table]:
+        limit_threads_after_fork()
         given = [name for name, value in (("at", at), ("rows", rows), ("split", split)) if value is not None]
         if len(given) != 1:
             raise TaskError(

@@ -1,14 +1,52 @@
-"""Threads that wait without burning the core.
+"""Threads of OpenMP: waiting without burning the core, and one thread where a process was forked.
 
 OpenMP threads spin while they wait for one another. On a core that something else uses too, that made LightGBM and
 PyTorch five to twenty times slower here; waiting passively costs a few percent on an idle machine.
+
+A forked child has none of its parent's threads, but OpenMP in it waits for them: the first parallel loop of LightGBM never
+ends. With one thread it asks for no other.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 
-__all__ = ["wait_passively"]
+__all__ = ["limit_threads_after_fork", "openmp_threads", "wait_passively"]
+
+#: Packages whose threads OpenMP keeps once they have worked.
+_OPENMP = ("lightgbm", "sklearn", "torch")
+_forked = False
+
+
+def _note_fork() -> None:
+    global _forked
+    _forked = _forked or any(name in sys.modules for name in _OPENMP)
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
+    os.register_at_fork(after_in_child=_note_fork)
+
+
+def limit_threads_after_fork() -> None:
+    """Let this Python thread compute with one OpenMP thread where the process is a fork of one that used OpenMP.
+
+    Such are workers of gunicorn with `--preload`, of Celery, and of `multiprocessing` where it forks. Nothing happens in other
+    processes. Predictions are the same bit for bit; training takes one core.
+    """
+    if not _forked:
+        return
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(1, user_api="openmp")
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(1)
+
+
+def openmp_threads(wanted: int) -> int:
+    """Return how many threads to ask a library for: one in such a fork, else as many as wanted."""
+    return 1 if _forked else wanted
 
 
 def wait_passively() -> None:

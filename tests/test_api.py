@@ -98,7 +98,7 @@ def test_events_tell_the_story(trained):
     started = [event.stage for event in events if isinstance(event, StageStarted)]
     finished = [event.stage for event in events if isinstance(event, StageFinished)]
     assert sorted(started) == sorted(finished)
-    assert {"constants", "profile", "tuning dfs", "tuning rdl", "test scores"} <= set(started)
+    assert {"baselines", "profile", "tuning dfs", "tuning rdl", "test scores"} <= set(started)
     trials = [
         (type(event).__name__, event.family) for event in events if isinstance(event, TrialStarted | TrialFinished)
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import threading
@@ -10,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from relselect.errors import ConfigError
-from relselect.files import replacing, replacing_folder, unwritable, write_bytes, write_json, write_text
+from relselect.errors import UnwritableError
+from relselect.files import check_writable, replacing, replacing_folder, unwritable, write_bytes, write_json, write_text
 
 
 @pytest.fixture
@@ -88,6 +89,15 @@ def test_safetensors_get_the_permissions_of_any_new_file(tmp_path: Path) -> None
     assert mode(tmp_path / "a.safetensors") == 0o640
 
 
+@pytest.mark.usefixtures("umask")
+def test_files_of_a_replaced_folder_get_the_permissions_of_any_new_file(tmp_path: Path) -> None:
+    with replacing_folder(tmp_path / "model") as draft:
+        (draft / "deep").mkdir()
+        (draft / "deep" / "private").touch(0o600)
+        (draft / "open").touch(0o666)
+    assert mode(tmp_path / "model" / "deep" / "private") == mode(tmp_path / "model" / "open") == 0o640
+
+
 def test_a_sole_writer_overwrites_what_a_killed_process_left(tmp_path: Path) -> None:
     (tmp_path / ".a.txt.partial").write_text("a long draft of a killed process")
     write_text(tmp_path / "a.txt", "new", sole_writer=True)
@@ -149,6 +159,47 @@ def test_a_folder_that_cannot_be_moved_leaves_the_former_one(tmp_path: Path, mon
 def test_what_cannot_be_written_is_an_error_of_the_argument(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     place = tmp_path / "file" / "a.txt"
-    with pytest.raises(ConfigError, match=r"out=.*cannot be written \(.+\).* Give another file\."):  # noqa: SIM117
+    with pytest.raises(UnwritableError, match=r"out=.*cannot be written \(.+\).* Give another file\."):  # noqa: SIM117
         with unwritable("out", place, "Give another file"):
             write_text(place, "")
+
+
+@pytest.mark.parametrize(
+    ("place", "folder", "rule"),
+    [
+        ("file", True, "is a file, where a folder should be"),
+        ("folder", False, "is a folder, where a file should be"),
+        ("file/a.txt", False, "file is a file, where a folder should be|Not a directory"),
+        ("file/deep/down", True, "file is a file, where a folder should be|Not a directory"),
+        ("n" * 300, False, "name too long"),
+        ("a\0b", False, "NUL character"),
+        ("read-only/a.txt", False, "Permission denied"),
+    ],
+)
+def test_places_that_cannot_be_written_are_refused_and_nothing_is_left(
+    tmp_path: Path, place: str, folder: bool, rule: str
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "read-only").mkdir(mode=0o555)
+    if place.startswith("read-only") and os.geteuid() == 0:
+        pytest.skip("the superuser may write everywhere")
+    with pytest.raises(UnwritableError, match=rf"out=.*({rule})"):
+        check_writable("out", tmp_path / place, folder=folder)
+    assert names(tmp_path) == {"file", "folder", "read-only"}
+
+
+def test_probing_a_place_creates_nothing(tmp_path: Path) -> None:
+    check_writable("out", tmp_path / "new" / "folder" / "a.txt")
+    check_writable("out", tmp_path / "new", folder=True)
+    assert not names(tmp_path)
+
+
+def test_a_full_disk_is_seen_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(handle: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(UnwritableError, match="No space left"):
+        check_writable("out", tmp_path / "a.txt")
+    assert not names(tmp_path)

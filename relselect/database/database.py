@@ -16,11 +16,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from relselect.database.clock import ALWAYS, NEVER, TimeKind, kind_of, ticks_of
+from relselect.database.clock import ALWAYS, TimeKind, kind_of, ticks_of
 from relselect.database.columns import combine_keys
 from relselect.database.contents import DatabaseContents
 from relselect.database.fingerprint import fingerprint_table
 from relselect.database.key_counts import KeyCounts, count_keys
+from relselect.database.missing import without_missing
+from relselect.database.placeholders import Placeholder, TimeSpan, time_span
 from relselect.database.table import ForeignKey, Table
 from relselect.database.validation import find_problems
 from relselect.errors import ConfigError, SchemaError
@@ -35,6 +37,8 @@ __all__ = ["Database"]
 
 class Database:
     """Tables that refer to one another, checked once and never changed.
+
+    NaN and infinity become NULL (see `relselect.database.missing`).
 
     Args:
         tables: The tables.
@@ -62,7 +66,7 @@ class Database:
         notes: Sequence[str] = (),
         spooled: Mapping[str, int] | None = None,
     ) -> None:
-        listed = list(tables)
+        listed = [replace(table, data=without_missing(table.data)) for table in tables]
         problems = find_problems(listed)
         if problems:
             raise SchemaError(problems)
@@ -90,6 +94,17 @@ class Database:
     def _note(self, notes: Sequence[str], spooled: Mapping[str, int]) -> None:
         self.notes = tuple(notes)
         self.spooled: Mapping[str, int] = MappingProxyType(dict(spooled))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what another process needs: all but what is computed anew."""
+        proxies = {"tables": dict(self.tables), "tasks": dict(self.tasks), "spooled": dict(self.spooled)}
+        return {**vars(self), **proxies, "_cache": {}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take over a pickled state."""
+        vars(self).update(state)
+        for name in ("tables", "tasks", "spooled"):
+            setattr(self, name, MappingProxyType(state[name]))
 
     @classmethod
     def _trusted(cls, tables: dict[str, Table], like: Database) -> Database:
@@ -410,17 +425,23 @@ class Database:
 
     @property
     def last_time(self) -> int | None:
-        """The latest time of any row, in ticks, or None when there is none."""
-        latest = [times[times != NEVER] for times in (self.times(t) for t in self.tables if self[t].time)]
-        values = [int(times.max()) for times in latest if len(times)]
-        return max(values) if values else None
+        """The latest time of any row but placeholders such as 2099-12-31, in ticks, or None when there is none."""
+        return None if self._time_span is None else self._time_span.last
 
     @property
     def first_time(self) -> int | None:
-        """The earliest time of any row, in ticks, or None when there is none."""
-        values = [int(self.times(t).min()) for t in self.tables if self[t].time and self[t].num_rows]
-        values = [value for value in values if value != NEVER]
-        return min(values) if values else None
+        """The earliest time of any row but placeholders such as 1900-01-01, in ticks, or None when there is none."""
+        return None if self._time_span is None else self._time_span.first
+
+    @property
+    def placeholder_times(self) -> tuple[Placeholder, ...]:
+        """Rows whose time is far from all others; see `relselect.database.placeholders`."""
+        return () if self._time_span is None else self._time_span.placeholders
+
+    @property
+    def _time_span(self) -> TimeSpan | None:
+        timed = {name: table for name, table in self.tables.items() if table.time}
+        return self._cached("time span", lambda: time_span({name: self.times(name) for name in timed}, self.time_kind))
 
     @property
     def fingerprint(self) -> str:

@@ -6,6 +6,7 @@ The declarations are not checked (`Database` does that), and semantic types are 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +15,7 @@ import pyarrow as pa
 
 from relselect.database.table import Declarations, ForeignKey, SemanticType, Table
 
-__all__ = ["TableSchema", "as_columns", "column_types", "declared_types", "type_name"]
+__all__ = ["TableSchema", "as_columns", "column_types", "declared_types", "repeated", "type_name"]
 
 
 @dataclass(frozen=True)
@@ -152,6 +153,15 @@ def as_columns(columns: str | Iterable[str] | None) -> tuple[str, ...]:
     if columns is None:
         return ()
     return (columns,) if isinstance(columns, str) else tuple(columns)
+
+
+def repeated(names: Iterable[str]) -> list[str]:
+    """Return the names that occur more than once, sorted; the time is linear, as tables may have thousands of columns.
+
+    >>> repeated(["id", "total", "id"])
+    ['id']
+    """
+    return sorted(name for name, count in Counter(names).items() if count > 1)
 
 
 def _resolved(key: ForeignKey, tables: Mapping[str, Table] | None) -> ForeignKey:

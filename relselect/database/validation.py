@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from relselect.database.clock import is_time_type, kind_of
-from relselect.database.columns import combine_keys, is_nested
+from relselect.database.columns import combine_keys, inexact_ids, is_nested, rounding_limit
+from relselect.database.schema import repeated
 from relselect.database.table import ForeignKey, SemanticType, Table
 from relselect.errors import SchemaProblem
 
@@ -32,7 +33,13 @@ def find_problems(tables: list[Table]) -> list[SchemaProblem]:
         problems += _duplicate_columns(table)
         if missing or len(set(table.columns)) != len(table.columns):
             continue
-        problems += [*_primary_key(table), *_time(table), *_clocks(table), *_declared_types(table)]
+        problems += [
+            *_primary_key(table),
+            *_time(table),
+            *_clocks(table),
+            *_declared_types(table),
+            *_rounded_ids(table),
+        ]
     usable = {
         name: table for name, table in by_name.items() if not [*_missing_columns(table), *_duplicate_columns(table)]
     }
@@ -78,7 +85,7 @@ def _missing_columns(table: Table) -> Iterable[SchemaProblem]:
 
 
 def _duplicate_columns(table: Table) -> Iterable[SchemaProblem]:
-    for column in sorted({name for name in table.columns if table.columns.count(name) > 1}):
+    for column in repeated(table.columns):
         yield SchemaProblem(table.name, column, column, "occurs twice in the table", "Rename one of the two columns")
 
 
@@ -114,6 +121,24 @@ def _primary_key(table: Table) -> Iterable[SchemaProblem]:
             "a primary key has no duplicates",
             "Add the columns that tell these rows apart, remove the duplicates, or declare no primary key",
         )
+
+
+def _rounded_ids(table: Table) -> Iterable[SchemaProblem]:
+    """Refuse ids that became floats and were rounded: they would find the rows of other ids."""
+    columns = [*table.primary_key, *(column for key in table.foreign_keys for column in key.columns)]
+    for column in dict.fromkeys(columns):
+        values = table.data[column]
+        count = inexact_ids(values)
+        if count:
+            yield SchemaProblem(
+                table.name,
+                column,
+                f"{count} of {len(values)} ids are {values.type} of {rounding_limit(values.type)} or more",
+                "ids of this size are rounded as floats, and would refer to the rows of other ids",
+                "Read the column as integers or text: Int64 in pandas (pandas.read_csv(..., dtype={'"
+                + column
+                + "': 'Int64'})), a nullable integer in other frames, BIGINT or TEXT in a database",
+            )
 
 
 def _repeats(keys: pa.Array) -> bool:
@@ -281,7 +306,7 @@ def _unresolved(key: ForeignKey, parent: Table | None, tables: Mapping[str, Tabl
 def _family(dtype: pa.DataType) -> str:
     if pa.types.is_dictionary(dtype):
         return _family(dtype.value_type)
-    if pa.types.is_integer(dtype) or pa.types.is_floating(dtype):
+    if pa.types.is_integer(dtype) or pa.types.is_floating(dtype) or pa.types.is_decimal(dtype):
         return "number"
     if pa.types.is_string(dtype) or pa.types.is_large_string(dtype):
         return "text"

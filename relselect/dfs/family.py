@@ -16,7 +16,7 @@ import numpy as np
 from relselect.budget import Budget
 from relselect.dfs.learners.registry import LEARNERS, learner_of
 from relselect.dfs.search.selection import DRIFT, describe_drift
-from relselect.errors import BudgetExhausted, BundleError
+from relselect.errors import BudgetExhausted, BundleError, ConfigError
 from relselect.events import Emit, EpochDone, Notice, StageFinished, StageStarted
 from relselect.families.candidate import Candidate, Checkpoint, Config, FeatureImportance, Importances
 from relselect.memory import peak_memory_mb
@@ -97,10 +97,11 @@ class DFS:
 
         Raises:
             BudgetExhausted: The budget ended before the first round.
-            ConfigError: The configuration names no known learner.
+            ConfigError: The configuration names no known learner, or an option that neither the features nor the learner have.
         """
         begun = time.monotonic()
         learner = learner_of(config.get("learner"))
+        _check_options(config, {**_FEATURES, **learner.default(problem)})
         budget.check()
         prepared = _prepared(problem, rows, config, budget, emit)
         if number == 0 and prepared.drifted:
@@ -213,6 +214,12 @@ _FEATURES: Config = {
     "copies": 3,
     "refit": True,
 }
+
+
+def _check_options(config: Config, known: Config) -> None:
+    for name, value in config.items():
+        if name not in known and name != "learner":
+            raise ConfigError(name, value, "is no option of feature synthesis", f"Use learner, {', '.join(known)}")
 
 
 def _loaded(folder: Path, header: Candidate) -> FeatureModel:

@@ -23,7 +23,7 @@ from relselect.database.byte_sizes import parse_bytes
 from relselect.database.columns import as_strings
 from relselect.dfs.plan.enumeration import MAX_FEATURES, default_plan
 from relselect.dfs.plan.plan import Plan
-from relselect.dfs.prefix.encoding import Vocabulary
+from relselect.dfs.prefix.encoding import Vocabulary, column_codes
 from relselect.errors import ConfigError, TaskError
 from relselect.events import Emit, FeatureProgress, Notice, StageFinished, StageStarted, silent
 from relselect.files import replacing, unwritable
@@ -128,21 +128,13 @@ def features(
     given = _read(plan)
     problem = _problem(database, task, given, fresh=rows is not None or at is not None)
     asked = _task_rows(problem, split=split, rows=rows, at=at)
-    begun = time.monotonic()
-    emit(StageStarted("features"))
-    used = _bound_or_default(problem, given, depth, max_features, windows, rich)
-    blocks = _Blocks(
-        problem,
-        used,
-        asked,
-        compute=_engine(problem, used, engine, limit, emit),
-        custom=_custom(problem, primitives or (), depth, emit),
-        limit=limit,
-        emit=emit,
-    )
-    result = _in_memory(blocks) if out is None else _to_file(blocks, Path(out))
-    emit(StageFinished("features", time.monotonic() - begun, f"{len(asked.rows):,} rows, {len(used)} features"))
-    return result
+
+    def blocks() -> _Blocks:
+        used = _bound_or_default(problem, given, depth, max_features, windows, rich)
+        compute, custom = _engine(problem, used, engine, limit, emit), _custom(problem, primitives or (), depth, emit)
+        return _Blocks(problem, used, asked, compute=compute, custom=custom, limit=limit, emit=emit)
+
+    return _computed(blocks, None if out is None else Path(out), emit)
 
 
 def make_plan(
@@ -362,8 +354,7 @@ def _all_values(problem: Problem, plan: Plan, rows: Rows) -> Vocabulary:
     words: dict[tuple[str, str], tuple[str, ...]] = {}
     for table, column in sorted({feature.source(plan.entity) for feature in plan if feature.categorical}):
         if table:
-            values = problem.database[table].data[column]
-            _, found = problem.cached(("dfs", "codes", table, column), partial(as_strings, values))
+            _, found = column_codes(problem, table, column)
         else:
             found = [] if rows.features is None else as_strings(rows.features[column])[1]
         words[table, column] = tuple(found)
@@ -388,6 +379,16 @@ def _numbers(values: NDArray[np.float64]) -> pa.Array:
 def _texts(codes: NDArray[np.float64], words: pa.Array) -> pa.Array:
     missing = np.isnan(codes)
     return words.take(pa.array(np.where(missing, 0, codes).astype(np.int64), mask=missing))
+
+
+def _computed(make: Callable[[], _Blocks], path: Path | None, emit: Emit) -> Features:
+    """Return the features of all blocks, written to a file if a path is given, between the events of their stage."""
+    begun = time.monotonic()
+    emit(StageStarted("features"))
+    blocks = make()
+    result = _in_memory(blocks) if path is None else _to_file(blocks, path)
+    emit(StageFinished("features", time.monotonic() - begun, f"{len(blocks):,} rows, {len(blocks.plan)} features"))
+    return result
 
 
 def _in_memory(blocks: _Blocks) -> Features:

@@ -57,11 +57,11 @@ def profile_tables(profile: ProfileRecord) -> list[Table]:
 
 
 def verdict_lines(record: RunRecord) -> list[str]:
-    """Returns the verdict: its headline with the badge, then one sentence per line."""
+    """Returns the verdict: its headline with the badge, what must not be missed, then one sentence per line."""
     found = verdict(record)
     advice = record["recommendation"] if record["kind"] == "recommendation" else None
     evidence = [] if advice is None else advice["evidence"]
-    return [f"{found.headline} ({found.badge.lower()})", *found.sentences, *found.alerts, *evidence]
+    return [f"{found.headline} ({found.badge.lower()})", *found.alerts, *found.sentences, *evidence]
 
 
 def drift_table(findings: Sequence[Mapping[str, Any]]) -> Table:

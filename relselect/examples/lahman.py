@@ -50,7 +50,7 @@ _TABLES: dict[str, tuple[str, ...]] = {
 }
 _KEYS = {"People": "playerID", "TeamsFranchises": "franchID", "Teams": "team_season_id", "Schools": "schoolID"}
 _FIRST, _LAST = 1981, 2019
-_NEXT_SEASON = "n.playerID = p.playerID AND n.time > p.cutoff"
+_NEXT_SEASON = "n.playerID = p.playerID AND n.time > p.cutoff AND n.time <= p.cutoff + INTERVAL 365 DAY"
 
 
 def lahman() -> Example:

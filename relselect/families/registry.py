@@ -126,7 +126,8 @@ def info_of(name: str) -> FamilyInfo:
         ConfigError: There is no family of that name.
     """
     if name not in _FAMILIES:
-        raise ConfigError("family", name, "is no family", f"Use one of: {', '.join(_FAMILIES)}")
+        fix = f"Use one of: {', '.join(_FAMILIES)}. A family of another package is registered before it is used"
+        raise ConfigError("family", name, "is not registered", fix)
     return _FAMILIES[name]
 
 
@@ -167,7 +168,3 @@ def trained_names(names: object) -> tuple[str, ...]:
         example = "families=(" + ", ".join(repr(name) for name in known[:2]) + ")"
         raise ConfigError("families", names, f"must name some of {', '.join(known)}", f"Write e.g. {example}")
     return tuple(name for name in known if name in wanted)
-
-
-#: Names of the families that are tuned; see `trained`.
-TRAINED = trained()

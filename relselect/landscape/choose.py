@@ -225,11 +225,11 @@ class _Choice:
 
     def _expected_seconds(self, entry: Entry) -> float:
         """Return about how long one checkpoint takes, from one evaluation of the loss."""
-        import torch
-
         probe = self._probe(entry)
         if probe is None or entry.checkpoint is None or self.budget.spent:
             return 0.0
+        import torch
+
         parameters = probe.parameters(entry.checkpoint)
         begun = time.monotonic()
         with torch.no_grad():

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from relselect.budget import Budget
-from relselect.landscape.slope import slope
 
 if TYPE_CHECKING:
     from relselect.families.protocol import Probe
@@ -59,5 +58,8 @@ class SlopeCriterion:
 
     def measure(self, probe: Probe, checkpoint: int, *, seed: int, budget: Budget) -> Measurement:
         """Measure the slope at one checkpoint."""
+        # imports PyTorch
+        from relselect.landscape.slope import slope
+
         found = slope(probe, checkpoint, seed=seed, pairs=self.pairs, radius=self.radius, budget=budget)
         return Measurement(found.value, found.stderr, found.pairs, found.seconds)

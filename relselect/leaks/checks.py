@@ -14,7 +14,8 @@ from relselect.errors import BudgetExhausted
 from relselect.leaks.columns import check_columns, why_no_columns
 from relselect.leaks.finding import Finding, accept
 from relselect.leaks.moments import check_dates, check_late_values, why_no_dates, why_no_late_values
-from relselect.leaks.queries import check_queries, why_no_queries
+from relselect.leaks.overwritten import check_overwritten, why_no_overwritten
+from relselect.leaks.queries import check_queries, spec_of, why_no_queries
 from relselect.leaks.report import NO_TIME, LeakReport, UnrunCheck
 from relselect.leaks.rows import check_label_names, check_rows
 
@@ -48,6 +49,7 @@ LEAK_CHECKS = (
             "query_unreadable",
             "population_reads_past_cutoff",
             "label_window_open",
+            "query_bound_elsewhere",
         ),
         run=lambda problem, seed, budget: check_queries(problem),
         why_not=why_no_queries,
@@ -66,6 +68,11 @@ LEAK_CHECKS = (
         ("later_than_row", "filled_later"),
         lambda problem, seed, budget: check_late_values(problem.user_database, budget.check),
         lambda problem: why_no_late_values(problem.user_database),
+    ),
+    LeakCheck(
+        ("overwritten_column",),
+        lambda problem, seed, budget: check_overwritten(problem, seed, budget.check),
+        why_no_overwritten,
     ),
     LeakCheck(
         ("near_perfect_feature",),
@@ -115,5 +122,5 @@ def find_leaks(problem: Problem, *, budget: Budget | None = None, seed: int = 0)
             ran += each.names
         else:
             unrun += [UnrunCheck(name, why) for name in each.names]
-    spec = problem.user_database.tasks.get(problem.task.name)
+    spec = spec_of(problem)
     return LeakReport.of(found if spec is None else accept(found, spec.accept), ran=ran, unrun=unrun)

@@ -134,16 +134,24 @@ def _later_than_row(database: Database, table: Table) -> list[Finding]:
 
 
 def _companions(table: Table, column: str, present: NDArray[np.bool_]) -> list[str]:
-    """Return the columns that have values where `column` has one, and nowhere else."""
+    """Return the columns that have values where `column` has one, and nowhere else.
+
+    A date that comes later is a clock of its own and no companion; where there is one, the others hang on it instead.
+    """
     if present.all():
         return []
-    return [
+    same = [
         other
         for other in table.columns
         if other != column
         and table.data[other].null_count
         and np.array_equal(as_numpy(table.data[other].is_valid()).astype(bool), present)
     ]
+    own = ticks_of(table.data[column])[present]
+    later = any(
+        _is_date(table, other) and (ticks_of(table.data[other])[present] > own).mean() > _LATER for other in same
+    )
+    return [] if later else same
 
 
 def _filled_later(database: Database, table: Table) -> list[Finding]:

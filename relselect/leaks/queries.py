@@ -2,7 +2,8 @@
 
 A query must compare every timed table that it reads with the cutoff. A population query needs an upper bound that is not
 after the cutoff; so does any subquery that selects entities. A label query needs a lower and an upper bound, or no row
-after the cutoff. A subquery that passes on an unbounded time is judged where its result is used.
+after the cutoff. A bound must compare with the cutoff, not with a fixed date, the clock of the machine or the latest row.
+A subquery that passes on an unbounded time is judged where its result is used.
 
 The check does not run the query and does not see data. During a run a query never sees rows after the cutoff, whatever
 it asks for; a finding means that the same text, run on a live database, returns something else. An example is RelBench's
@@ -16,18 +17,23 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from relselect.leaks.finding import Finding
+from relselect.leaks.finding import Finding, Severity
 
 if TYPE_CHECKING:
+    from relselect.database.task_spec import TaskSpec
     from relselect.problem import Problem
 
-__all__ = ["check_queries", "check_query", "why_no_queries"]
+__all__ = ["check_queries", "check_query", "spec_of", "why_no_queries"]
 
 Role = Literal["population", "label", "reference"]
 
 #: Names of the relation of cutoffs in queries, ours and RelBench's; then the names of its column.
 _CUTOFF_TABLES = frozenset({"cutoffs", "population", "timestamp_df", "timestamps"})
 _CUTOFFS = frozenset({"cutoff", "timestamp"})
+#: Functions that read the clock of the machine, beside those that the parser knows.
+_CLOCK_FUNCTIONS = frozenset(
+    {"now", "today", "ago", "get_current_timestamp", "get_current_time", "transaction_timestamp"}
+)
 
 
 def why_no_queries(problem: Problem) -> str | None:
@@ -42,8 +48,18 @@ def check_queries(problem: Problem) -> list[Finding]:
     return [finding for role, text in _queries(problem) for finding in check_query(text, times, role)]
 
 
-def _queries(problem: Problem) -> list[tuple[Role, str]]:
+def spec_of(problem: Problem) -> TaskSpec | None:
+    """Return the declaration of the very task in the manifest; None for a task made in Python, also of the same name."""
     task, spec = problem.task, problem.user_database.tasks.get(problem.task.name)
+    if spec is None or spec.entity != task.entity:
+        return None
+    if spec.label is not None or task.label_query is not None:
+        return spec if (spec.population, spec.label) == (task.population, task.label_query) else None
+    return spec if spec.population == task.population else None
+
+
+def _queries(problem: Problem) -> list[tuple[Role, str]]:
+    task, spec = problem.task, spec_of(problem)
     texts: list[tuple[Role, str | None]] = [
         ("population", task.population),
         ("label", task.label_query),
@@ -78,6 +94,10 @@ def check_query(text: str, times: Mapping[str, str], role: Role) -> list[Finding
         return [Finding("query_unreadable", "info", role, evidence, "Check its bounds by hand")]
     reader = _Reader({table.lower(): column for table, column in times.items()}, role)
     reader.read(tree, {}, selects_entities=role == "population", outermost=True)
+    if clock := _clock(tree):
+        evidence = f"reads the clock of the machine ({clock}): the same question is answered otherwise tomorrow"
+        fix = "Compare with the cutoff"
+        reader.findings.append(Finding("query_bound_elsewhere", "warning", role, evidence, fix))
     return list(dict.fromkeys(reader.findings))
 
 
@@ -147,6 +167,7 @@ class _Reader:
                     self.read(node, {**named, **_outer(sources)}, selects_entities=self.role != "label", outermost=True)
             elif isinstance(node, exp.GT | exp.GTE | exp.LT | exp.LTE | exp.EQ | exp.Between):
                 _compare(node, sources)
+                self._note_elsewhere(node, sources)
                 linked |= _link(node, sources)
         linked |= {frozenset(pair) for pair in zip(sources, list(sources)[1:], strict=False) if _uses_key(tree)}
         open_tables: list[str] = []
@@ -182,16 +203,41 @@ class _Reader:
             return _Source(cutoffs=_CUTOFFS)
         return _Source((name,) if name.lower() in self.times else ())
 
+    def _note_elsewhere(self, node: Any, sources: Mapping[str, _Source]) -> None:
+        """Note a time that is compared with a fixed date or with a subquery, neither of which holds the cutoff."""
+        from sqlglot import exp
+
+        for column, other, upper in _sides(node):
+            if not isinstance(column, exp.Column) or _has_cutoff(other, sources):
+                continue
+            fixed = other.find(exp.Column) is None and not _clock(other)
+            query = other.find(exp.Query)
+            if not (fixed or query is not None) or (query is not None and _mentions_cutoff(query)):
+                continue
+            for source in _read(column, sources):
+                for table in source.tables:
+                    if self.times[table.lower()].lower() == column.name.lower():
+                        what = f"compares {column.name} with {other.sql(dialect='duckdb')[:60]}, not with the cutoff"
+                        severity: Severity = "warning" if upper else "info"
+                        self._add("query_bound_elsewhere", severity, f"{self.role}: {table}", what)
+
     def _judge(
         self, alias: str, sources: Mapping[str, _Source], linked: set[frozenset[str]], selects_entities: bool
     ) -> None:
         source = sources[alias]
         bounded = {name for name, each in sources.items() if each.lower or each.upper or each.cutoffs}
-        by_key = bool(_reached(alias, linked) & bounded)
+        reached = _reached(alias, linked)
+        by_key = bool(reached & bounded)
+        windowed = self.role != "label" or any(sources[name].lower or sources[name].upper for name in reached)
         for table in dict.fromkeys(source.tables):
             subject, column = f"{self.role}: {table}", self.times[table.lower()]
             if not (source.lower or source.upper):
-                if by_key:
+                if by_key and not windowed:
+                    text = (
+                        f"reads {table} without an end: only a key joins it to the population, and no bound on {column}"
+                    )
+                    self._add("label_window_open", "warning", subject, text)
+                elif by_key:
                     text = f"joins {table} to bounded rows by a key, without a bound on {column} itself"
                     self._add("query_bounded_by_key", "info", subject, text)
                 else:
@@ -207,7 +253,7 @@ class _Reader:
                 text = f"reads {table} up to the end of the window without a lower bound"
                 self._add("label_window_open", "warning", subject, text)
 
-    def _add(self, check: str, severity: Literal["warning", "info"], subject: str, evidence: str) -> None:
+    def _add(self, check: str, severity: Severity, subject: str, evidence: str) -> None:
         fix = "Bound the time on both sides, and by the cutoff where entities are selected"
         self.findings.append(Finding(check, severity, subject, evidence, fix))
 
@@ -232,6 +278,36 @@ def _compare(node: Any, sources: Mapping[str, _Source]) -> None:
                 source.bound(lower=True)
             else:
                 source.bound(upper=True, ahead=_is_ahead(other) or _is_behind(mine))
+
+
+def _sides(node: Any) -> Iterator[tuple[Any, Any, bool]]:
+    """Yield the two sides of a comparison both ways round, and whether the second bounds the first from above."""
+    from sqlglot import exp
+
+    if isinstance(node, exp.Between):
+        yield node.this, node.args["low"], False
+        yield node.this, node.args["high"], True
+    elif isinstance(node, exp.GT | exp.GTE | exp.LT | exp.LTE):
+        greater = isinstance(node, exp.GT | exp.GTE)
+        yield node.left, node.right, not greater
+        yield node.right, node.left, greater
+
+
+def _clock(tree: Any) -> str:
+    """Return the first function in an expression that reads the clock of the machine, as SQL; empty without one."""
+    from sqlglot import exp
+
+    kinds = (exp.CurrentTimestamp, exp.CurrentDate, exp.CurrentTime, exp.CurrentDatetime)
+    for node in tree.find_all(*kinds, exp.Anonymous):
+        if isinstance(node, kinds) or str(node.this).lower() in _CLOCK_FUNCTIONS:
+            return str(node.sql(dialect="duckdb"))
+    return ""
+
+
+def _mentions_cutoff(query: Any) -> bool:
+    from sqlglot import exp
+
+    return any(column.name.lower() in _CUTOFFS for column in query.find_all(exp.Column))
 
 
 def _link(node: Any, sources: Mapping[str, _Source]) -> set[frozenset[str]]:

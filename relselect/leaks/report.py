@@ -61,6 +61,11 @@ class LeakReport:
         return cls(tuple(ordered), tuple(ran), tuple(unrun))
 
     @property
+    def open(self) -> tuple[Finding, ...]:
+        """Findings that are more than remarks and that nobody has accepted."""
+        return tuple(each for each in self.findings if each.severity != "info" and each.accepted is None)
+
+    @property
     def out_of_time(self) -> tuple[str, ...]:
         """Names of the checks that did not run for lack of time."""
         return tuple(each.check for each in self.unrun if each.why == NO_TIME)

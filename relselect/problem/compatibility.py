@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
-from relselect.database import Database, ForeignKey, SemanticType
+from relselect.database import Database, SemanticType
 from relselect.errors import TaskError
 
-__all__ = ["Types", "check_schema", "declarations", "describe_declarations"]
+__all__ = ["Types", "check_schema", "declarations"]
 
 #: Semantic type per table and column.
 Types = Mapping[str, Mapping[str, SemanticType]]
@@ -21,27 +21,7 @@ Types = Mapping[str, Mapping[str, SemanticType]]
 
 def declarations(database: Database) -> dict[str, list[str]]:
     """Return the declared keys, times and clocks of each table as text: what decides which rows belong together, and when."""
-    return {
-        name: describe_declarations(table.primary_key, table.time, table.foreign_keys, table.known_at)
-        for name, table in database.tables.items()
-    }
-
-
-def describe_declarations(
-    primary_key: Sequence[str],
-    time: str | None,
-    foreign_keys: Sequence[ForeignKey],
-    known_at: Mapping[str, Sequence[str]],
-) -> list[str]:
-    """Return the declarations of one table as text, one element each.
-
-    >>> describe_declarations(("id",), "created", (), {"closed": ("status",)})
-    ['primary key id', 'time created', 'known_at closed of status']
-    """
-    words = [f"primary key {'+'.join(primary_key)}"] if primary_key else []
-    words += [f"time {time}"] if time else []
-    words += [f"foreign key {key.name} to {key.table}" for key in foreign_keys]
-    return words + [f"known_at {clock} of {column}" for clock, columns in known_at.items() for column in columns]
+    return {name: table.describe() for name, table in database.tables.items()}
 
 
 def check_schema(

@@ -11,8 +11,10 @@ import numpy as np
 import pyarrow as pa
 
 from relselect.database.clock import is_time_type, kind_of, ticks_of
+from relselect.database.missing import without_missing
 from relselect.errors import SchemaError, TaskError
 from relselect.tasks import Rows
+from relselect.tasks.labels import refuse_rounded_ids
 
 if TYPE_CHECKING:
     from relselect.problem.problem import Problem
@@ -38,11 +40,14 @@ def bind_frame(problem: Problem, rows: Any) -> tuple[Rows, pa.Table, pa.Table]:
     task, table = problem.task, to_arrow("rows", rows)
     if isinstance(table, list):
         raise SchemaError(table)
+    table = without_missing(table)
     wanted = [*task.key_columns, *([] if task.static else ["cutoff"])]
     missing = [column for column in wanted if column not in table.column_names]
     if missing:
         raise TaskError("rows", table.column_names, f"need the columns {wanted}", f"Add {', '.join(missing)}")
     keys = table.select(list(task.key_columns))
+    for column in task.key_columns:
+        refuse_rounded_ids(keys[column], f"rows.{column}")
     cutoff = np.zeros(table.num_rows, dtype=np.int64)
     if not task.static:
         dtype, kind = table["cutoff"].type, task.time_kind

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from relselect._version import __version__
 from relselect.files import write_json
 from relselect.hashing import fingerprint_json
+from relselect.leaks import LEAK_CHECKS, spec_of
 from relselect.profile.feature_affinity import tabpfn_weights
 from relselect.profile.measure import VERSION, Profile
 
@@ -37,6 +38,7 @@ class ProfileCache:
     def place(self, problem: Problem, seed: int, hops: int) -> Path:
         """Return the path of the file of a profile, whether it exists or not."""
         weights = tabpfn_weights(problem.task.kind)
+        spec = spec_of(problem)
         parts = {
             "database": problem.user_database.fingerprint,
             "task": problem.task.fingerprint,
@@ -45,6 +47,8 @@ class ProfileCache:
             "relselect": __version__,
             "seed": seed,
             "hops": hops,
+            "leak_checks": [name for check in LEAK_CHECKS for name in check.names],
+            "accepted": {} if spec is None else dict(spec.accept),
             "tabpfn": None if weights is None else weights.name,
         }
         return self.folder / f"{fingerprint_json(parts)[:32]}.json"

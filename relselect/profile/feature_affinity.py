@@ -17,6 +17,7 @@ from relselect.errors import BudgetExhausted
 from relselect.profile import readings
 from relselect.profile.measure import Measure
 from relselect.profile.skill import HeldOut, SkillScorer, hold_out
+from relselect.threads import openmp_threads
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -48,8 +49,8 @@ _PARAMETERS = {
     "deterministic": True,
     "force_row_wise": True,
     "verbosity": -1,
-    "num_threads": 2,
 }
+_THREADS = 2
 
 
 def feature_affinity_measures(view: View, budget: Budget) -> list[Measure]:
@@ -119,7 +120,7 @@ def _boosted(
     kinds: dict[int, dict[str, Any]] = {0: {"objective": "l1"}, 2: {"objective": "binary"}}
     kind = kinds.get(view.classes, {"objective": "multiclass", "num_class": view.classes})
     center, scale = (float(np.median(label)), float(label.std()) or 1.0) if view.classes == 0 else (0.0, 1.0)
-    parameters = {**_PARAMETERS, **kind, "seed": view.seed % (2**31 - 1)}
+    parameters = {**_PARAMETERS, **kind, "num_threads": openmp_threads(_THREADS), "seed": view.seed % (2**31 - 1)}
     data = lightgbm.Dataset(fit, (label - center) / scale, categorical_feature=categorical, params=parameters)
     booster = lightgbm.train(parameters, data, num_boost_round=_ROUNDS)
     found = np.asarray(booster.predict(np.ascontiguousarray(score)), dtype=np.float64)

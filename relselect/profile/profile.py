@@ -1,4 +1,4 @@
-"""Measures a task: leak checks first, then all groups of measures, within a time budget."""
+"""Measures a task: all groups of measures, within a time budget, beside the report of the leak checks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from relselect.budget import Budget
 from relselect.events import Emit, Notice, StageFinished, StageStarted, silent
-from relselect.leaks import LeakReport, find_leaks
+from relselect.leaks import LeakReport, announce, check_leaks
 from relselect.profile.baselines import baseline_measures
 from relselect.profile.cache import ProfileCache
 from relselect.profile.feature_affinity import feature_affinity_measures
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["profile_task"]
 
 _STAGE = "profile"
-#: Share of the budget that the leak checks may use.
+#: Share of the budget that the leak checks may use where they have no time of their own.
 _LEAK_SHARE = 0.5
 
 
@@ -39,16 +39,20 @@ def profile_task(
     seed: int = 0,
     hops: int = 2,
     cache: ProfileCache | None = None,
+    leaks: LeakReport | None = None,
+    network: bool = True,
 ) -> Profile:
     """Measure the scale of a task, the skill of constants, its autocorrelations, homophily and affinities; check for leaks.
 
     Args:
         problem: The database and the task; of its labels only those of training are read.
-        budget: Measures and leak checks whose turn comes after the budget is spent are left out; None for no limit.
+        budget: Measures whose turn comes after the budget is spent are left out; None for no limit.
         emit: Called with every event.
         seed: Seed of samples and bootstraps. Equal inputs and seed give equal profiles but for the seconds.
         hops: Maximal length of the meta-paths of homophily: 2 or 4.
         cache: Profiles of earlier runs; a profile of equal inputs is read from it, and a complete new one is written to it.
+        leaks: The report of leak checks that ran before; None runs them here, in half of the budget.
+        network: Whether path affinity is measured, which needs PyTorch for its untrained network.
 
     Returns:
         The profile, with the leak checks that did not run in `Profile.unrun_checks`.
@@ -57,19 +61,23 @@ def profile_task(
     kept = None if cache is None or place is None else cache.read(place)
     if kept is not None:
         emit(Notice(_STAGE, f"The profile was measured before, in {kept.seconds:.1f} s; it is read from {place}."))
-        return kept
-    measured, whole = _measured(problem, budget, emit, seed, hops)
-    if cache is not None and place is not None and whole:
+        if leaks is None:
+            announce(kept.leaks, emit)
+        return kept if leaks is None else replace(kept, leaks=leaks)
+    limit = budget or Budget(None)
+    if leaks is None:
+        leaks = check_leaks(problem, budget=limit.share(_LEAK_SHARE), emit=emit, seed=seed)
+    measured = _measured(problem, limit, emit, seed, hops, leaks, network=network)
+    if cache is not None and place is not None and leaks.complete and network and not limit.spent:
         cache.write(place, measured)
     return measured
 
 
-def _measured(problem: Problem, budget: Budget | None, emit: Emit, seed: int, hops: int) -> tuple[Profile, bool]:
-    """Return the profile, and whether the budget lasted to its end."""
-    limit, begun = budget or Budget(None), time.monotonic()
+def _measured(
+    problem: Problem, limit: Budget, emit: Emit, seed: int, hops: int, leaks: LeakReport, *, network: bool
+) -> Profile:
+    begun = time.monotonic()
     emit(StageStarted(_STAGE))
-    leaks = find_leaks(problem, budget=limit.share(_LEAK_SHARE), seed=seed)
-    _emit_leaks(leaks, emit)
     view = make_view(problem, seed)
     groups: list[Callable[[View], list[Measure]]] = [
         scale_measures,
@@ -78,8 +86,9 @@ def _measured(problem: Problem, budget: Budget | None, emit: Emit, seed: int, ho
         past_measures,
         lambda v: homophily_measures(v, limit, hops),
         lambda v: feature_affinity_measures(v, limit),
-        lambda v: path_affinity_measures(v, limit),
     ]
+    if network:
+        groups.append(lambda v: path_affinity_measures(v, limit))
     measures: list[Measure] = []
     for group in groups:
         if limit.spent:
@@ -87,18 +96,8 @@ def _measured(problem: Problem, budget: Budget | None, emit: Emit, seed: int, ho
             break
         measures += _timed(group, view)
     seconds = time.monotonic() - begun
-    count = len(leaks.findings)
-    emit(StageFinished(_STAGE, seconds, f"{len(measures)} measures, {count} {'finding' if count == 1 else 'findings'}"))
-    return Profile(tuple(measures), seconds, leaks=leaks), leaks.complete and not limit.spent
-
-
-def _emit_leaks(leaks: LeakReport, emit: Emit) -> None:
-    """Emit a warning for each finding that is neither minor nor accepted, and one for the checks left out."""
-    for finding in leaks.findings:
-        if finding.severity != "info" and finding.accepted is None:
-            emit(Notice("leaks", str(finding), "warning"))
-    if leaks.out_of_time:
-        emit(Notice("leaks", f"No time was left for these leak checks: {', '.join(leaks.out_of_time)}.", "warning"))
+    emit(StageFinished(_STAGE, seconds, f"{len(measures)} measures"))
+    return Profile(tuple(measures), seconds, leaks=leaks)
 
 
 def _timed(group: Callable[[View], list[Measure]], view: View) -> list[Measure]:

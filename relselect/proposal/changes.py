@@ -45,36 +45,64 @@ def unusable(table: InspectedTable) -> Iterator[ProposedLine]:
 def clocks(table: InspectedTable, time: str | None, taken: set[str]) -> Iterator[ProposedLine]:
     """Yield clocks (times later than the row's own) with the columns that they mask, and drops of other later times.
 
-    A column is masked by a clock if it is NULL exactly where the clock is, or if its values in those rows do not occur in
-    any other.
+    Every later date is a clock of its own and is never masked by another one. A column goes with a clock if it is NULL exactly
+    where the clock is, or if its values in those rows do not occur in any other. It hangs on the latest clock that it goes
+    with; a state with several values in the rows of its clock hangs on the latest clock that follows it, because the state was
+    overwritten again.
 
     Args:
         table: A table.
         time: Its time column.
         taken: Columns that already have a line, or about which nothing is proposed.
     """
-    masked: set[str] = set()
-    for clock in table.columns.values():
-        if clock.kind != "time" or clock.name in {*taken, time, *masked} or clock.present == 0:
+    found = [column for column in table.columns.values() if _is_clock(column, table, time, taken)]
+    names = {clock.name for clock in found}
+    masked: dict[str, list[str]] = {clock.name: [] for clock in found}
+    for column in table.columns.values():
+        if column.name in {*taken, time, *names}:
             continue
-        words = set(words_of(clock.name))
-        if words & BIRTH or words & PLANNED or not _comes_later(clock, table, time):
-            continue
-        masked_here = [
-            c.name
-            for c in table.columns.values()
-            if c.name not in {*taken, time, clock.name, *masked} and _is_masked(c, clock)
-        ]
+        owner = _clock_of(column, found)
+        if owner is not None:
+            masked[owner.name].append(column.name)
+    for clock in found:
         evidence = {"missing": clock.null_share, "rows": clock.rows}
         later = "" if time is None else f" never before {time}"
-        if masked_here:
-            masked.update(masked_here)
-            why = f"comes{later or ' later'} and is missing in the same rows: they are known only from then on"
-            yield ProposedLine(table.name, (clock.name,), "known_at", ", ".join(masked_here), 0.85, why, evidence)
+        if masked[clock.name]:
+            why = f"comes{later or ' later'} and they go with it: they are known only from then on"
+            value = ", ".join(masked[clock.name])
+            yield ProposedLine(table.name, (clock.name,), "known_at", value, 0.85, why, evidence)
         else:
             missing = f", missing in {clock.null_share:.0%} of the rows" if clock.nulls else ""
             why = f"becomes known after its row:{later or ' named like an end'}{missing}"
             yield _drop(clock, 0.75 if clock.nulls else 0.6, why, evidence)
+
+
+def _is_clock(column: ColumnFacts, table: InspectedTable, time: str | None, taken: set[str]) -> bool:
+    if column.kind != "time" or column.name in {*taken, time} or column.present == 0:
+        return False
+    words = set(words_of(column.name))
+    return not (words & BIRTH or words & PLANNED) and _comes_later(column, table, time)
+
+
+def _clock_of(column: ColumnFacts, found: list[ColumnFacts]) -> ColumnFacts | None:
+    """Return the clock that a column hangs on, None where it goes with none."""
+    mine = [clock for clock in found if _is_masked(column, clock)]
+    if not mine:
+        return None
+    clock = _latest(mine)
+    if column.nulls or _values_with(column, clock) < 2:
+        return clock
+    after = [each for each in found if each is not clock and mostly_after(each, clock, 0.95)]
+    return _latest([clock, *after])
+
+
+def _values_with(column: ColumnFacts, clock: ColumnFacts) -> int:
+    return len(pc.unique(column.plain.filter(pc.is_valid(clock.values))))
+
+
+def _latest(dates: list[ColumnFacts]) -> ColumnFacts:
+    """Return the date that comes after most of the others; among dates that no row has together, the last in the table."""
+    return max(reversed(dates), key=lambda date: sum(mostly_after(date, each, 0.95) for each in dates))
 
 
 def _comes_later(clock: ColumnFacts, table: InspectedTable, time: str | None) -> bool:
@@ -93,6 +121,8 @@ def _is_masked(column: ColumnFacts, clock: ColumnFacts) -> bool:
     """Whether a column is NULL exactly where the clock is, or shares no value between rows with and without the clock."""
     if not clock.nulls:
         return False
+    if column.kind == "time" and not (set(words_of(column.name)) & PLANNED or mostly_after(clock, column, 0.99)):
+        return False  # it would be shown before it comes
     if column.nulls:
         differ = pc.xor(pc.is_null(column.values), pc.is_null(clock.values))
         return column.null_share > _SLIP and pc.sum(differ).as_py() <= _SLIP * column.rows

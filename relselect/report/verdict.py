@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from relselect.leaks import DOMINANT, NO_TIME
 from relselect.report.families import baselines, family_info, is_baseline, trained
 from relselect.report.margins import leading_margin, margin_text
-from relselect.report.record import LeaderboardRecord, RunRecord
+from relselect.report.record import FindingRecord, LeaderboardRecord, ProfileRecord, RunRecord
 from relselect.report.words import (
     capital,
     count,
@@ -29,6 +30,8 @@ __all__ = ["KeyFigure", "Verdict", "best_baseline", "chosen_row", "headline", "v
 
 #: Findings of the leak checks that the verdict shows in full.
 _SHOWN_FINDINGS = 3
+#: Badge and tone of a verdict whose scores may come from a leak.
+_UNTRUSTED = ("Check for leaks", "poor")
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,8 @@ def verdict(record: RunRecord) -> Verdict:
         figures = _figures(record, None)
         return Verdict(headline(record), "No result", "poor", None, (), figures, _alerts(record))
     badge, tone, comparison = _sureness(record, chosen)
+    if _doubt(record):
+        badge, tone = _UNTRUSTED
     sentences = [_score_sentence(record, chosen), *comparison, _test_sentence(record), _checks_sentence(record)]
     return Verdict(
         headline(record),
@@ -86,7 +91,12 @@ def verdict(record: RunRecord) -> Verdict:
 
 
 def headline(record: RunRecord) -> str:
-    """The advice in one line."""
+    """The advice in one line; with open findings of the leak checks, or checks without time, that no score can be trusted yet."""
+    advice, doubt = _advised(record), _doubt(record)
+    return f"{advice}. The scores cannot be trusted yet: {doubt}" if doubt else advice
+
+
+def _advised(record: RunRecord) -> str:
     if record["kind"] == "recommendation":
         names = record["recommendation"]["families"]
         if len(names) == 1:
@@ -98,6 +108,23 @@ def headline(record: RunRecord) -> str:
         return "No model was finished"
     phrase = family_info(record, chosen["family"])["phrase"]
     return f"Nothing beats {phrase}" if is_baseline(record, chosen["family"]) else f"Use {phrase}"
+
+
+def _doubt(record: RunRecord) -> str:
+    """Why the scores cannot be trusted yet; empty where nothing speaks against them."""
+    profile = record["profile"]
+    if profile is None:
+        return "the leak checks did not run"
+    found = _open_findings(profile)
+    missed = [row for row in profile["unrun_checks"] if row["why"] == NO_TIME]
+    reasons = [f"{len(found)} possible {plural(len(found), 'leak')}"] if found else []
+    reasons += [f"{len(missed)} leak {plural(len(missed), 'check')} had no time"] if missed else []
+    return " and ".join(reasons)
+
+
+def _open_findings(profile: ProfileRecord) -> list[FindingRecord]:
+    """The findings that are more than remarks and that nobody has accepted."""
+    return [row for row in profile["findings"] if row["severity"] != "info" and row["accepted"] is None]
 
 
 def chosen_row(record: RunRecord) -> LeaderboardRecord | None:
@@ -121,6 +148,8 @@ def _advice(record: RunRecord) -> Verdict:
         badge, tone = "A rule of thumb", "fair"
     else:
         badge, tone = ("Confident", "good") if low > 0 else ("Leaning", "fair")
+    if _doubt(record):
+        badge, tone = _UNTRUSTED
     sentences = ["Nothing was trained: this is what measuring the task suggests."]
     if leading is not None:
         sentences.append(sentence(margin_text(record)))
@@ -254,10 +283,15 @@ def _alerts(record: RunRecord) -> tuple[str, ...]:
     profile = record["profile"]
     if profile is None:
         return tuple(alerts)
-    open_ones = [row for row in profile["findings"] if row["severity"] != "info" and row["accepted"] is None]
+    open_ones = _open_findings(profile)
     alerts += [
         f"Possible leak, {row['subject']}: {sentence(row['evidence'])} {sentence(row['fix'])}"
         for row in open_ones[:_SHOWN_FINDINGS]
+    ]
+    alerts += [
+        f"To look at, {row['subject']}: {sentence(row['evidence'])} {sentence(row['fix'])}"
+        for row in profile["findings"]
+        if row["check"] == DOMINANT and row["accepted"] is None
     ]
     if more := len(open_ones) - _SHOWN_FINDINGS:
         alerts += [f"{more} more {plural(more, 'finding')} of the leak checks below."] if more > 0 else []

@@ -7,6 +7,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from relselect.errors import TaskError
+from relselect.tasks.metrics import metric_named
+
 __all__ = [
     "MISSING",
     "capital",
@@ -29,23 +32,6 @@ __all__ = [
 #: Stands where a value is missing.
 MISSING = "–"
 
-#: What a metric says, in one sentence, for readers who do not use it daily.
-_EXPLAINED = {
-    "roc_auc": "AUROC is the chance that a row that came true is ranked above one that did not: "
-    "0.5 is guessing, 1 is perfect.",
-    "roc_auc_ovr": "AUROC (one against rest) is the chance that a row of a class is ranked above one of another class "
-    "by the class's probability, averaged over the classes: 0.5 is guessing, 1 is perfect.",
-    "average_precision": "Average precision is the mean precision over all thresholds: "
-    "the share of positives is guessing, 1 is perfect.",
-    "accuracy": "Accuracy is the share of rows that are predicted right.",
-    "neg_mean_absolute_error": "MAE is the mean absolute difference between prediction and label, "
-    "in the unit of the label; lower is better.",
-    "neg_root_mean_squared_error": "RMSE is the root of the mean squared difference between prediction and label, "
-    "in the unit of the label; lower is better.",
-    "r2": "R² is the share of the label's variance that is explained: 0 is the mean, 1 is perfect.",
-    "neg_log_loss": "Log loss punishes confident mistakes; lower is better.",
-}
-
 
 def is_error(metric: str) -> bool:
     """Whether the metric is a negated error, which is shown with its sign turned back (lower is better)."""
@@ -54,7 +40,10 @@ def is_error(metric: str) -> bool:
 
 def explain_metric(metric: str) -> str:
     """One sentence on what the metric says; empty for an unknown one."""
-    return _EXPLAINED.get(metric, "")
+    try:
+        return metric_named(metric).explanation
+    except TaskError:
+        return ""
 
 
 def natural(value: float | None, metric: str) -> float | None:

@@ -1,4 +1,4 @@
-"""One run, from a database and a task to a decision: profile, recommendation, studies, choice, refit, test scores."""
+"""One run, from a database and a task to a decision: leaks, profile, recommendation, studies, choice, refit, test scores."""
 
 from __future__ import annotations
 
@@ -6,20 +6,22 @@ import math
 import shutil
 import tempfile
 import time
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from relselect._version import __version__
 from relselect.budget import Budget
 from relselect.errors import BudgetError, BudgetExhausted, RelSelectError
-from relselect.events import Emit, Notice, Refitted
+from relselect.events import Emit, Notice, Refitted, TrialFailed
 from relselect.families.candidate import Candidate
 from relselect.families.protocol import Family, Portfolio
 from relselect.families.registry import baselines, family_of, info_of, trained_names
 from relselect.landscape import choose_checkpoint, load_choice
+from relselect.leaks import LeakReport, check_leaks, leak_budget, with_gain
 from relselect.problem import Problem
 from relselect.problem.rows import fit_rows
 from relselect.profile import Profile, profile_task
@@ -102,6 +104,7 @@ class _Run:
         with _home(self.settings.workdir) as home:
             tuned = self._tune(found.recommendation, home)
             decision = self._decide(found, tuned, home)
+        found = self._with_gain(found, tuned, decision)
         scores: dict[str, dict[str, Score]] = {}
         if self.settings.evaluate_test and self.problem.task.has_test:
             with self.log.stage("test scores"):
@@ -110,9 +113,10 @@ class _Run:
 
     def _measure(self) -> _Measured:
         self._note_inputs()
+        leaks = check_leaks(self.problem, budget=leak_budget(self.budget), emit=self.log.emit, seed=self.settings.seed)
         with self.log.stage("baselines"):
             fitted = tuple(self._baselines())
-        profile = self._profile()
+        profile = self._profile(leaks)
         return _Measured(fitted, profile, recommend_from_profile(profile, self.problem))
 
     def _note_inputs(self) -> None:
@@ -146,14 +150,16 @@ class _Run:
                     emit=self.log.emit,
                 )
 
-    def _profile(self) -> Profile:
-        share = self.budget.share(_PROFILE_SHARE)
-        try:
-            return profile_task(self.problem, budget=share, emit=self.log.emit, seed=self.settings.seed)
-        except BudgetExhausted:
-            text = "The budget was too short for the profile; the choice of the family goes without it."
-            self.log.emit(Notice("profile", text, "warning"))
-            return Profile((), share.elapsed())
+    def _profile(self, leaks: LeakReport) -> Profile:
+        """Measure the task; without path affinity, and so without PyTorch, where nothing is left to recommend."""
+        return profile_task(
+            self.problem,
+            budget=self.budget.share(_PROFILE_SHARE),
+            emit=self.log.emit,
+            seed=self.settings.seed,
+            leaks=leaks,
+            network=self.settings.families is None,
+        )
 
     def _tune(self, recommendation: Recommendation, home: Path) -> _Tuned:
         wanted = recommendation.families
@@ -220,15 +226,32 @@ class _Run:
         with self.log.stage("refit"):
             return self._refit(choice, chosen, tuned.plan.refitting(), home / "refit")
 
+    def _with_gain(self, found: _Measured, tuned: _Tuned, decision: Decision) -> _Measured:
+        """Add what the importances of the trained models show to the report of the leak checks."""
+        ranked = sorted(tuned.candidates, key=lambda c: (-_finite(c.score), c.number))
+        models = [each.importances for each in (decision.candidate, *ranked) if each.importances is not None]
+        leaks = with_gain(found.profile.leaks, self.problem, models)
+        for finding in leaks.findings:
+            if finding not in found.profile.leaks.findings and finding.accepted is None:
+                self.log.emit(Notice("leaks", str(finding), "warning"))
+        return replace(found, profile=replace(found.profile, leaks=leaks))
+
     def _refit(self, choice: FinalChoice, chosen: Candidate, budget: Budget, folder: Path) -> Decision:
-        family, begun = self._families[chosen.family], time.monotonic()
-        deployed = family.refit(
-            chosen, self.problem, self.rows, budget=budget, emit=self.log.emit, resume=folder / chosen.id
+        family, begun, deployed = self._families[chosen.family], time.monotonic(), None
+        note = (
+            "It predicts as it was validated: there was no time for a refit on validation rows, or none was asked for."
         )
+        try:
+            deployed = family.refit(
+                chosen, self.problem, self.rows, budget=budget, emit=self.log.emit, resume=folder / chosen.id
+            )
+        except Exception as error:  # what was validated is worth keeping, whatever its refit raises
+            note = f"It predicts as it was validated: its refit failed ({type(error).__name__}: {error})."
+            trace = "".join(traceback.format_exception(error))
+            self.log.emit(TrialFailed(chosen.family, chosen.number, f"refit: {error}", trace))
+            self.log.emit(Notice("refit", note, "warning"))
         shutil.rmtree(folder, ignore_errors=True)
-        if deployed is None:
-            note = "It predicts as it was validated: there was no time for a refit on validation rows, or none was asked for."
-        else:
+        if deployed is not None:
             note = "It predicts after a refit on training and validation rows; its scores are from before."
         self.log.emit(Refitted(chosen.family, chosen.number, deployed is not None, time.monotonic() - begun))
         return Decision(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from relselect.counts import check_count, check_seed
 from relselect.problem.validation import ValidationWay
 
 __all__ = ["Settings"]
@@ -30,3 +31,13 @@ class Settings:
     evaluate_test: bool = True
     max_trials: int | None = None
     validation: ValidationWay | Literal["auto"] = "auto"
+
+    def __post_init__(self) -> None:
+        """Check the numbers, and turn NumPy integers into plain ones.
+
+        Raises:
+            ConfigError: The seed or the number of trials is no whole number in its range.
+        """
+        object.__setattr__(self, "seed", check_seed(self.seed))
+        if self.max_trials is not None:
+            object.__setattr__(self, "max_trials", check_count("max_trials", self.max_trials))

@@ -10,12 +10,13 @@ import numpy as np
 import pyarrow as pa
 
 from relselect.database import Database
-from relselect.database.clock import DAY, NEVER, format_time, parse_duration, parse_time
+from relselect.database.clock import format_time, parse_duration, parse_time
 from relselect.errors import SchemaError, TaskError
 from relselect.tasks.fields import TaskFields
-from relselect.tasks.labels import LabelColumns, LabelFrame, encode_labels, read_frame
+from relselect.tasks.labels import LabelColumns, LabelFrame, clean_frame, encode_labels, read_frame
 from relselect.tasks.metrics import metric_of
 from relselect.tasks.options import TaskOptions
+from relselect.tasks.row_checks import check_entities, check_labels, row_notes
 from relselect.tasks.splits import SPLITS, Split, by_fold, by_group, by_time, default_starts, purge
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def task_from_labels(
     """
     key_columns = options.check(database)
     columns = LabelColumns(key_columns, options.target, options.time, options.known_at, tuple(options.features))
-    tables = _tables(labels)
+    tables = {split: clean_frame(table, options.target) for split, table in _tables(labels).items()}
     read = {
         split: read_frame(table, columns, database.time_kind if options.time else None, split)
         for split, table in tables.items()
@@ -54,13 +55,14 @@ def task_from_labels(
         split: _with_known_at(replace(frame, label=label), options)
         for (split, (frame, _)), label in zip(read.items(), encoded, strict=True)
     }
+    check_entities(database, options.entity, {split: frame.keys for split, frame in frames.items()})
     parts, starts = _split(database, frames, options, tables)
     kept, purged = (
         (parts, dict.fromkeys(parts, 0))
         if options.time is None
         else purge(parts, starts, parse_duration(options.embargo, "embargo"))
     )
-    _check_labels(kept, options)
+    check_labels(kept, options.kind)
     return build(
         name=options.name,
         entity=options.entity,
@@ -80,7 +82,7 @@ def task_from_labels(
         known_after=options.delay_ticks(),
         purged=purged,
         every=None if options.every is None else parse_duration(options.every, "every"),
-        notes=(*notes, *_notes(database, kept, options)),
+        notes=(*notes, *_left_out(tables, read), *row_notes(database, kept, options)),
         description=options.description,
     )
 
@@ -178,40 +180,11 @@ def _starts(parts: Mapping[Split, LabelFrame], options: TaskOptions, database: D
     return starts
 
 
-def _check_labels(parts: Mapping[Split, LabelFrame], options: TaskOptions) -> None:
-    train = parts["train"].label
-    if len(np.unique(train)) < 2:
-        raise TaskError(
-            "train labels",
-            float(train[0]),
-            "are all the same, so there is nothing to learn",
-            "Check the label query, or train on a longer period",
-        )
-    if options.kind != "regression" and len(np.unique(parts["val"].label)) < 2:
-        raise TaskError(
-            "val labels",
-            float(parts["val"].label[0]),
-            "hold one class only, so no score is defined",
-            "Move val_start, or give a longer validation period",
-        )
-
-
-def _notes(database: Database, parts: Mapping[Split, LabelFrame], options: TaskOptions) -> list[str]:
-    notes = []
-    for split, frame in parts.items():
-        unknown = int((database.rows_of(options.entity, frame.keys) < 0).sum())
-        if unknown:
-            notes.append(
-                f"{unknown} of {len(frame)} {split} rows ask about a {options.entity} that is not in the table."
-            )
-    horizon, last = options.horizon_ticks(), database.last_time
-    if options.time is not None and horizon is not None and last is not None:
-        # Windows end at midnight and the last row of a day comes before it: up to a day is no gap in the data.
-        slack = 0 if database.time_kind == "integer" else DAY
-        for split, frame in parts.items():
-            count = int((frame.cutoff > last + slack - horizon).sum())
-            if count:
-                notes.append(f"{count} {split} rows have a label window that ends after the last row of the database.")
-    if options.time is not None and all((frame.known_at == NEVER).all() for frame in parts.values()):
-        notes.append("When labels become known is not declared: no label history is used and no rows are purged.")
-    return notes
+def _left_out(tables: Mapping[str, pa.Table], read: Mapping[str, tuple[LabelFrame, pa.ChunkedArray]]) -> list[str]:
+    counts = {split: tables[split].num_rows - len(frame) for split, (frame, _) in read.items()}
+    return [
+        f"{count} of {tables[split].num_rows} {'' if split == 'all' else split + ' '}rows have no label or no cutoff "
+        "and were left out."
+        for split, count in counts.items()
+        if count
+    ]

@@ -11,6 +11,7 @@ from relselect.errors import TaskError
 from relselect.tasks.fields import TaskFields
 from relselect.tasks.from_frames import task_from_labels
 from relselect.tasks.label_queries import MOST_CUTOFFS, ask_labels
+from relselect.tasks.label_window import check_label_window
 from relselect.tasks.options import TaskOptions
 from relselect.tasks.sessions import Query
 
@@ -32,6 +33,7 @@ def task_from_sql(build: type[TaskT], database: Database, options: TaskOptions) 
         rule = f"is shorter than the horizon {options.horizon}: a label cannot be known before its window ends"
         raise TaskError("known_after", options.known_after, rule, "Leave it out, or give a longer one")
     window = max(horizon, delay or 0)
+    cut = check_label_window(options.label or "", window, options.horizon, database.time_kind)
     cutoffs = _cutoffs(database, options, horizon)
     population = Query("population", options.population or "", ("cutoff", *keys))
     label = Query("label", options.label or "", ("cutoff", *keys, options.target))
@@ -44,7 +46,8 @@ def task_from_sql(build: type[TaskT], database: Database, options: TaskOptions) 
             "Try the queries at one cutoff first",
         )
     notes = [f"{unlabelled} members of the population had no label and were left out."] if unlabelled else []
-    built = task_from_labels(build, database, found, replace(options, time="cutoff", entity_columns=keys), notes)
+    declared = replace(options, time="cutoff", entity_columns=keys)
+    built = task_from_labels(build, database, found, declared, [*cut, *notes])
     return replace(built, label_query=options.label)
 
 

@@ -45,15 +45,14 @@ def ask_labels(
         for cutoff in cutoffs:
             people = population_at(session, population, cutoff)
             asked += people.num_rows
-            session.show(cutoff + window)
-            session.connection.register("population", people)
-            answers = cast_like(session.fetch(label), people, label)
+            found = session.ask(label, cutoff=cutoff, asof=cutoff + window, population=people)
+            answers = cast_like(found, people, label)
             _unique(answers, keys, label)
             parts.append(people.join(answers, keys=keys, join_type="inner").select(list(label.columns)))
-    found = pa.concat_tables(parts)
-    found = found.filter(found[label.columns[-1]].is_valid())
+    labelled = pa.concat_tables(parts)
+    labelled = labelled.filter(labelled[label.columns[-1]].is_valid())
     # Neither DuckDB nor the join keeps an order.
-    return found.sort_by([(key, "ascending") for key in keys]), asked - found.num_rows
+    return labelled.sort_by([(key, "ascending") for key in keys]), asked - labelled.num_rows
 
 
 def _unique(answers: pa.Table, keys: list[str], query: Query) -> None:

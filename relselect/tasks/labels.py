@@ -14,14 +14,24 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from relselect.database.clock import NEVER, TimeKind, is_time_type, kind_of, ticks_of
-from relselect.database.columns import as_float, as_strings, as_text
+from relselect.database.columns import as_float, as_strings, as_text, inexact_ids, is_nested, rounding_limit
+from relselect.database.missing import null_if_missing, without_missing
 from relselect.errors import TaskError
 from relselect.tasks.kinds import TaskKind
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["LabelColumns", "LabelFrame", "as_label_values", "encode_known", "encode_labels", "read_frame"]
+__all__ = [
+    "LabelColumns",
+    "LabelFrame",
+    "as_label_values",
+    "clean_frame",
+    "encode_known",
+    "encode_labels",
+    "read_frame",
+    "refuse_rounded_ids",
+]
 
 
 @dataclass(frozen=True)
@@ -124,6 +134,8 @@ def read_frame(
         if column not in frame.column_names:
             shown = ", ".join(frame.column_names)
             raise TaskError(f"{split} column", column, "is not in the label frame", f"The frame has: {shown}")
+    frame = clean_frame(frame, columns.target)
+    _check_values(frame, columns, split)
     usable = frame[columns.target].is_valid()
     if columns.time:
         _check_time(frame[columns.time].type, kind, f"{split}.{columns.time}")
@@ -146,6 +158,50 @@ def read_frame(
         features=frame.select(list(columns.features)) if columns.features else None,
     )
     return labels, frame[columns.target]
+
+
+def clean_frame(frame: pa.Table, target: str) -> pa.Table:
+    """Return a label frame with NULL in place of NaN and infinity; an infinite label stays and is refused later."""
+    if target not in frame.column_names:
+        return without_missing(frame)
+    label = null_if_missing(frame[target], infinity=False)
+    frame = without_missing(frame)
+    return frame.set_column(frame.column_names.index(target), target, label)
+
+
+def _check_values(frame: pa.Table, columns: LabelColumns, split: str) -> None:
+    """Refuse columns that hold no plain values, and ids that were rounded."""
+    for column in (*columns.entity, columns.target, *columns.features):
+        dtype = frame[column].type
+        if is_nested(dtype):
+            raise TaskError(
+                f"{split}.{column}",
+                str(dtype),
+                "must hold numbers, booleans, text or times",
+                "Convert it, or unnest lists and structs into columns of their own",
+            )
+    for column in columns.entity:
+        refuse_rounded_ids(frame[column], f"{split}.{column}")
+
+
+def refuse_rounded_ids(ids: pa.ChunkedArray, place: str) -> None:
+    """Refuse ids that became floats and were rounded.
+
+    Args:
+        ids: A key column.
+        place: Its place, for the error.
+
+    Raises:
+        TaskError: An id is too large for its floating type.
+    """
+    count = inexact_ids(ids)
+    if count:
+        raise TaskError(
+            place,
+            f"{count} of {len(ids)} ids are {ids.type} of {rounding_limit(ids.type)} or more",
+            "ids of this size are rounded as floats, and would name other rows",
+            "Read the column as integers (Int64 in pandas) or text",
+        )
 
 
 def _check_time(dtype: pa.DataType, kind: TimeKind | None, place: str) -> None:
@@ -214,6 +270,10 @@ def _numbers(column: pa.ChunkedArray) -> NDArray[np.float64]:
 
 
 def _class_texts(column: pa.ChunkedArray) -> list[str]:
+    if pa.types.is_floating(column.type) and pc.any(pc.is_inf(column)).as_py():
+        raise TaskError(
+            "label", "infinite", "a class is a finite number, a boolean or text", "Drop or repair these rows"
+        )
     codes, words = as_strings(column)
     return [words[code] for code in codes]
 

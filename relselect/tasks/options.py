@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
+from relselect.counts import check_seed
 from relselect.database import Database
-from relselect.database.clock import parse_duration
+from relselect.database.clock import parse_duration, parse_time
 from relselect.database.task_spec import TaskSpec
 from relselect.errors import TaskError
 from relselect.tasks.kinds import TASK_KINDS, TaskKind
+from relselect.tasks.metrics import metric_of
 from relselect.tasks.regimes import REGIMES, Regime
 
 __all__ = ["TaskOptions"]
@@ -76,7 +78,8 @@ class TaskOptions:
             The names of the entity's key columns in frames and queries, in the order of the primary key.
 
         Raises:
-            TaskError: The kind, the regime, the entity, its key or the time do not fit.
+            ConfigError: The seed is no whole number in its range.
+            TaskError: The kind, the regime, the metric, a length of time, the entity, its key or the time do not fit.
         """
         if self.kind not in TASK_KINDS:
             raise TaskError("kind", self.kind, f"must be one of {TASK_KINDS}", "Use 'binary' for yes/no questions")
@@ -84,6 +87,9 @@ class TaskOptions:
             raise TaskError(
                 "regime", self.regime, f"must be one of {REGIMES}", "Use 'rolling' unless you compare with RelBench"
             )
+        metric_of(self.metric, self.kind)
+        check_seed(self.seed)
+        self._check_times(database)
         if self.entity not in database.tables:
             known = ", ".join(sorted(database.tables))
             raise TaskError("entity", self.entity, f"is no table of {database.name}", f"Use one of: {known}")
@@ -105,3 +111,18 @@ class TaskOptions:
             rule = f"the key of {self.entity} has {len(key)} columns"
             raise TaskError("entity_columns", list(named), rule, f"Name one for each of {list(key)}")
         return named
+
+    def _check_times(self, database: Database) -> None:
+        """Check every length and point of time before anything is asked or split.
+
+        Raises:
+            TaskError: One of them is not understood.
+        """
+        self.horizon_ticks()
+        self.delay_ticks()
+        parse_duration(self.embargo, "embargo")
+        if self.every is not None:
+            parse_duration(self.every, "every")
+        for argument in ("val_start", "test_start", "start", "end"):
+            if getattr(self, argument) is not None and self.time is not None:
+                parse_time(getattr(self, argument), database.time_kind or "timestamp", argument)

@@ -34,11 +34,9 @@ def ask_population(database: Database, population: Query, cutoffs: Sequence[int]
 
 
 def population_at(session: AsofSession, query: Query, cutoff: int) -> pa.Table:
-    """Return who is asked about at one cutoff, and leave the session at that moment."""
-    session.connection.execute(f"CREATE OR REPLACE TEMP TABLE cutoffs AS SELECT {session.moment(cutoff)} AS cutoff")
-    session.show(cutoff)
-    asked = session.connection.sql("SELECT cutoff FROM cutoffs").to_arrow_table()
-    found = cast_like(session.fetch(query), asked, query)
+    """Return who is asked about at one cutoff."""
+    asked = session.cutoffs(cutoff)
+    found = cast_like(session.ask(query, cutoff=cutoff, asof=cutoff), asked, query)
     if found.num_rows and pc.any(pc.fill_null(pc.not_equal(found["cutoff"], asked["cutoff"][0]), True)).as_py():
         raise TaskError(query.argument, query.text.strip(), "returns other cutoffs than it was asked at",
                         "SELECT the column `cutoff` of the relation `cutoffs` unchanged")  # fmt: skip

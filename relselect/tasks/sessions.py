@@ -1,14 +1,16 @@
 """DuckDB sessions in which every table name means what was visible at a moment.
 
 Rows that come later and values that are not known yet are not in the tables, so a query cannot read the future however it
-is written. What the queries ask is decided in `populations` and `label_queries`.
+is written. Every question has a connection of its own. What the queries ask is decided in `populations` and
+`label_queries`.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -18,7 +20,9 @@ import pyarrow.compute as pc
 from relselect.database import Database, Table
 from relselect.database.clock import NEVER, ticks_of
 from relselect.database.quoting import quote_name
+from relselect.database.sources.spool import free_memory
 from relselect.errors import TaskError
+from relselect.tasks.single_select import check_select
 
 if TYPE_CHECKING:
     import duckdb
@@ -27,6 +31,18 @@ __all__ = ["Query", "AsofSession", "cast_like", "open_session"]
 
 #: Relations that the queries read beside the database's tables.
 _OWN = ("cutoffs", "population")
+#: No file, no network, no further extension, and no variable of the calling Python code.
+_LOCKED: dict[str, str | bool | int | float | list[str]] = {
+    "threads": "2",
+    "enable_external_access": "false",
+    "python_enable_replacements": "false",
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "max_temp_directory_size": "0B",
+}
+#: The longest time of one question, and what its intermediate results may fill: a share of the free memory, no disk.
+_LONGEST_SECONDS = 600.0
+_MEMORY_SHARE, _LEAST_MEMORY = 0.5, 256 * 1024**2
 
 
 @dataclass(frozen=True)
@@ -46,22 +62,66 @@ class Query:
 
 @dataclass
 class AsofSession:
-    """A connection whose table names mean the rows and values visible at the moment last given to `show`.
+    """Answers questions about a database, each on a connection of its own.
 
-    The full tables stand under a prefix drawn anew for every session, so that no query can name them.
+    The tables stand under a prefix drawn anew for every question, and a query is one SELECT that reads tables by their own
+    names, so that it cannot reach the rows that are not visible yet, nor leave anything to the next question.
+
+    Attributes:
+        connection: The locked instance; every question opens a further connection to it.
+        database: The database.
+        tables: Table -> its rows as DuckDB reads them.
+        seconds: The longest time of one question.
+        checked: The texts that have been found to be one SELECT over the tables.
     """
 
     connection: duckdb.DuckDBPyConnection
     database: Database
-    prefix: str
+    tables: dict[str, pa.Table]
+    seconds: float
+    checked: set[str] = field(default_factory=set)
 
     def moment(self, ticks: int) -> str:
         """Return a point in time as SQL."""
         return str(ticks) if self.database.time_kind == "integer" else f"make_timestamp({ticks})"
 
-    def show(self, asof: int) -> None:
+    def ask(self, query: Query, *, cutoff: int, asof: int, population: pa.Table | None = None) -> pa.Table:
+        """Return the answer to a query.
+
+        Args:
+            query: The query.
+            cutoff: The one row of the relation `cutoffs`, in ticks.
+            asof: Rows and values up to here are visible, in ticks.
+            population: The relation `population`; None where the query may not read one.
+
+        Returns:
+            The columns of the query, with times as microseconds.
+
+        Raises:
+            TaskError: The query is not one SELECT over the tables, fails, runs too long, or returns other columns.
+        """
+        relations = (*self.database.tables, "cutoffs", *(() if population is None else ("population",)))
+        if query.text not in self.checked:
+            check_select(self.connection, query.argument, query.text, relations)
+            self.checked.add(query.text)
+        connection = self.connection.cursor()
+        try:
+            connection.execute(f"CREATE TEMP TABLE cutoffs AS SELECT {self.moment(cutoff)} AS cutoff")
+            self._show(connection, asof)
+            if population is not None:
+                connection.register("population", population)
+            with _interrupted(connection, query, self.seconds):
+                return _fetch(connection, query)
+        finally:
+            connection.close()
+
+    def cutoffs(self, cutoff: int) -> pa.Table:
+        """Return the relation `cutoffs` as a query sees it."""
+        return self.connection.sql(f"SELECT {self.moment(cutoff)} AS cutoff").to_arrow_table()
+
+    def _show(self, connection: duckdb.DuckDBPyConnection, asof: int) -> None:
         """Make every table's name mean what was visible at `asof`."""
-        moment = self.moment(asof)
+        moment, prefix = self.moment(asof), f"{uuid4().hex}_"
         for name, table in self.database.tables.items():
             masked = {column: clock for clock, columns in table.known_at.items() for column in (*columns, clock)}
             replaced = ", ".join(
@@ -70,62 +130,94 @@ class AsofSession:
             )
             chosen = f"* REPLACE ({replaced})" if replaced else "*"
             where = f" WHERE {quote_name(table.time)} <= {moment}" if table.time else ""
-            self.connection.execute(
-                f"CREATE OR REPLACE TEMP VIEW {quote_name(name)} AS SELECT {chosen} FROM {quote_name(self.prefix + name)}{where}"
+            _register(connection, prefix, name, self.tables[name])
+            connection.execute(
+                f"CREATE TEMP VIEW {quote_name(name)} AS SELECT {chosen} FROM {quote_name(prefix + name)}{where}"
             )
-
-    def fetch(self, query: Query) -> pa.Table:
-        """Return the result of a query: its columns, times as microseconds.
-
-        Raises:
-            TaskError: The query fails or returns other columns.
-        """
-        import duckdb
-
-        try:
-            relation = self.connection.sql(query.text)
-            table = None if relation is None else relation.to_arrow_table()
-        except duckdb.Error as error:
-            reason = str(error).strip().splitlines()[0]
-            raise TaskError(
-                query.argument, query.text.strip(), f"DuckDB refused the query: {reason}", "Correct the SQL"
-            ) from None
-        names = [] if table is None else list(table.column_names)
-        missing = [column for column in query.columns if column not in names]
-        if table is None or missing:
-            raise TaskError(
-                query.argument,
-                names or query.text.strip(),
-                f"must return the columns {list(query.columns)}",
-                f"Add {', '.join(missing)} to the SELECT",
-            )
-        twice = [column for column in query.columns if names.count(column) > 1]
-        if twice:
-            raise TaskError(
-                query.argument, names, f"returns {', '.join(twice)} more than once", "Name the columns in the SELECT"
-            )
-        return _plain(table.select(list(query.columns)))
 
 
 @contextmanager
-def open_session(database: Database) -> Iterator[AsofSession]:
-    """Open a session over a database, locked against files and settings, and close it at the end."""
+def _interrupted(connection: duckdb.DuckDBPyConnection, query: Query, seconds: float) -> Iterator[None]:
+    """Interrupt what runs on the connection within the block after `seconds`."""
+    late = threading.Event()
+
+    def stop() -> None:
+        late.set()
+        connection.interrupt()
+
+    timer = threading.Timer(seconds, stop)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except TaskError:
+        if not late.is_set():
+            raise
+        rule = f"ran longer than {seconds:g} s at one cutoff"
+        fix = "Bound what it reads, or compute the labels elsewhere and use Task.from_labels"
+        raise TaskError(query.argument, query.text.strip(), rule, fix) from None
+    finally:
+        timer.cancel()
+
+
+def _fetch(connection: duckdb.DuckDBPyConnection, query: Query) -> pa.Table:
+    import duckdb
+
+    try:
+        relation = connection.sql(query.text)
+        table = None if relation is None else relation.to_arrow_table()
+    except duckdb.Error as error:
+        reason = str(error).strip().splitlines()[0]
+        raise TaskError(
+            query.argument, query.text.strip(), f"DuckDB refused the query: {reason}", "Correct the SQL"
+        ) from None
+    names = [] if table is None else list(table.column_names)
+    missing = [column for column in query.columns if column not in names]
+    if table is None or missing:
+        raise TaskError(
+            query.argument,
+            names or query.text.strip(),
+            f"must return the columns {list(query.columns)}",
+            f"Add {', '.join(missing)} to the SELECT",
+        )
+    twice = [column for column in query.columns if names.count(column) > 1]
+    if twice:
+        raise TaskError(
+            query.argument, names, f"returns {', '.join(twice)} more than once", "Name the columns in the SELECT"
+        )
+    return _plain(table.select(list(query.columns)))
+
+
+def _register(connection: duckdb.DuckDBPyConnection, prefix: str, name: str, table: pa.Table) -> None:
+    import duckdb
+
+    try:
+        connection.register(prefix + name, table)
+    except duckdb.Error as error:
+        reason = str(error).strip().splitlines()[0]
+        raise TaskError("table", name, f"DuckDB cannot read it: {reason}", "Convert or drop the column") from None
+
+
+@contextmanager
+def open_session(database: Database, seconds: float | None = None) -> Iterator[AsofSession]:
+    """Open a session over a database, locked against files, Python's variables and settings, and close it at the end.
+
+    Times without a zone are UTC, whatever the zone of the machine.
+
+    Args:
+        database: The database.
+        seconds: The longest time of one question; 10 minutes if None.
+    """
     import duckdb
 
     _check_names(database)
-    connection = duckdb.connect(":memory:", config={"threads": "2", "enable_external_access": "false"})
-    session = AsofSession(connection, database, f"{uuid4().hex}_")
+    memory = {"memory_limit": f"{max(_LEAST_MEMORY, int(_MEMORY_SHARE * free_memory()))}B"}
+    connection = duckdb.connect(":memory:", config={**_LOCKED, **memory})
     try:
+        connection.execute("SET GLOBAL TimeZone = 'UTC'")
         connection.execute("SET lock_configuration = true")
-        for name, table in database.tables.items():
-            try:
-                connection.register(session.prefix + name, _readable(table))
-            except duckdb.Error as error:
-                reason = str(error).strip().splitlines()[0]
-                raise TaskError(
-                    "table", name, f"DuckDB cannot read it: {reason}", "Convert or drop the column"
-                ) from None
-        yield session
+        tables = {name: _readable(table) for name, table in database.tables.items()}
+        yield AsofSession(connection, database, tables, _LONGEST_SECONDS if seconds is None else seconds)
     finally:
         connection.close()
 
@@ -152,23 +244,23 @@ def _check_names(database: Database) -> None:
 def _readable(table: Table) -> pa.Table:
     """SQL sees UTC without a zone, whatever the session's time zone, and clocks rounded up as everywhere else."""
     data, clocks = table.data, {table.time, *table.known_at}
-    for place, field in enumerate(data.schema):
-        dtype: Any = field.type
-        if field.name in clocks and pa.types.is_timestamp(dtype) and dtype.unit == "ns":
-            whole = ticks_of(data[field.name])
+    for place, own in enumerate(data.schema):
+        dtype: Any = own.type
+        if own.name in clocks and pa.types.is_timestamp(dtype) and dtype.unit == "ns":
+            whole = ticks_of(data[own.name])
             rounded = pa.array(whole, mask=whole == NEVER).cast(pa.timestamp("us"))
-            data = data.set_column(place, field.name, rounded)
+            data = data.set_column(place, own.name, rounded)
         elif pa.types.is_timestamp(dtype) and dtype.tz is not None:
-            data = data.set_column(place, field.name, pc.cast(data[field.name], pa.timestamp(dtype.unit)))
+            data = data.set_column(place, own.name, pc.cast(data[own.name], pa.timestamp(dtype.unit)))
     return data
 
 
 def _plain(table: pa.Table) -> pa.Table:
     """Decode enumerations, and bring cutoffs to microseconds."""
-    for place, field in enumerate(table.schema):
-        dtype: Any = field.type
+    for place, own in enumerate(table.schema):
+        dtype: Any = own.type
         if pa.types.is_dictionary(dtype):
-            table = table.set_column(place, field.name, pc.cast(table[field.name], dtype.value_type))
+            table = table.set_column(place, own.name, pc.cast(table[own.name], dtype.value_type))
     if pa.types.is_timestamp(table["cutoff"].type) or pa.types.is_date(table["cutoff"].type):
         place = table.column_names.index("cutoff")
         table = table.set_column(place, "cutoff", pc.cast(table["cutoff"], pa.timestamp("us")))

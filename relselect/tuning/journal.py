@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from relselect.errors import ConfigError
-from relselect.files import write_json
+from relselect.files import check_writable, unwritable, write_json
 
 if TYPE_CHECKING:
     import optuna
@@ -64,12 +64,15 @@ def open_study(folder: Path, identity: dict[str, Any]) -> Iterator[optuna.Study]
 
     Raises:
         ConfigError: The folder belongs to another study, or another process is at work in it.
+        UnwritableError: The folder cannot be written.
     """
     import optuna
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
 
-    folder.mkdir(parents=True, exist_ok=True)
+    check_writable("workdir", folder, folder=True)
+    with unwritable("workdir", folder):
+        folder.mkdir(parents=True, exist_ok=True)
     verbosity = optuna.logging.get_verbosity()
     with _sole_owner(folder):
         _check_identity(folder, identity)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from relselect._version import __version__
 from relselect.budget import Budget
-from relselect.errors import BudgetExhausted, ConfigError
+from relselect.errors import BudgetExhausted, BundleError, ConfigError, UnwritableError
 from relselect.events import (
     Emit,
     Notice,
@@ -32,6 +32,7 @@ from relselect.events import (
     silent,
 )
 from relselect.families.protocol import Portfolio
+from relselect.files import check_writable, unwritable
 from relselect.serialization import canonical_json
 from relselect.tuning.journal import derive_seed, fresh_sampler, open_study
 from relselect.tuning.nearest import nearest_point
@@ -50,6 +51,8 @@ __all__ = ["tune"]
 _FORMAT = 2
 _SAME_ERRORS = 3
 _SAME_CONFIGS = 25
+_DIGITS = re.compile(r"\d+")
+_MORE_ROOM = "Give a folder on a disk with room that you may write to; what was finished is kept"
 _USEFUL_PART = 0.5
 """A trial begins when this part of the usual duration is left: a fit that is cut returns its best so far."""
 
@@ -88,6 +91,7 @@ def tune(
 
     Raises:
         ConfigError: Neither budget nor `max_trials` bounds the study, or the folder holds another study.
+        UnwritableError: The folder cannot be written; what was finished is kept.
     """
     if max_trials is None and math.isinf(budget.left()):
         fix = "Give a time budget or a number of trials"
@@ -184,7 +188,11 @@ class _StudyRun:
         except BudgetExhausted:
             self._settle(trial, "cut", None)
             self.cut = "The budget ended during a trial that had nothing useful yet."
+        except UnwritableError:
+            raise
         except Exception as error:
+            # a full or lost disk is no fault of the configuration, whatever the library that met it raised
+            check_writable("workdir", self.home.parent, folder=True, fix=_MORE_ROOM)
             self._fail(trial, number, config, error, time.monotonic() - start)
         else:
             self.candidates.append(candidate)
@@ -197,11 +205,12 @@ class _StudyRun:
 
         self.study.sampler = fresh_sampler(self.seed, number)
         first = self._first
-        if number < len(first) and not self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
-            point, _ = nearest_point(self.family, self.problem, first[number])
-            self.study.enqueue_trial(point)
-        trial = self.study.ask()
-        trial.set_user_attr("number", number)
+        with unwritable("workdir", self.home.parent, _MORE_ROOM):
+            if number < len(first) and not self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+                point, _ = nearest_point(self.family, self.problem, first[number])
+                self.study.enqueue_trial(point)
+            trial = self.study.ask()
+            trial.set_user_attr("number", number)
         return trial
 
     @cached_property
@@ -240,7 +249,8 @@ class _StudyRun:
             emit=self.emit,
             resume=self._unfinished(number),
         )
-        save_candidate(self.family, candidate, self._place(number))
+        with unwritable("workdir", self.home.parent, _MORE_ROOM):
+            save_candidate(self.family, candidate, self._place(number))
         shutil.rmtree(self._unfinished(number), ignore_errors=True)
         return candidate
 
@@ -250,50 +260,71 @@ class _StudyRun:
         # what failed would fail again from there
         shutil.rmtree(self._unfinished(number), ignore_errors=True)
         self.failures.append(Failure(self.family.name, number, config, text, seconds, trace))
-        self.errors.append(re.sub(r"\d+", "#", text))
+        self.errors.append(_DIGITS.sub("#", text))
         self.emit(TrialFailed(self.family.name, number, text, trace))
 
-    def _settle(self, trial: optuna.Trial | int, outcome: str, score: float | None, **facts: Any) -> None:
-        """Tell the outcome; the facts go first, because a told trial can no longer be written to."""
+    def _settle(self, trial: optuna.Trial, outcome: str, score: float | None, **facts: Any) -> None:
+        """Write the outcome of a trial to the journal, the facts first: nothing can be added to a trial that has ended.
+
+        Raises:
+            UnwritableError: The journal cannot be written.
+        """
         from optuna.trial import TrialState
 
-        if not isinstance(trial, int):
+        with unwritable("workdir", self.home.parent, _MORE_ROOM):
             for key, value in facts.items():
                 trial.set_user_attr(key, value)
             trial.set_user_attr("outcome", outcome)
-        if score is None or not math.isfinite(score):
-            self.study.tell(trial, state=TrialState.FAIL)
-        else:
-            self.study.tell(trial, score)
+            if score is None or not math.isfinite(score):
+                self.study.tell(trial, state=TrialState.FAIL)
+            else:
+                self.study.tell(trial, score)
         self.settled += outcome != "cut"
 
     def _recover(self) -> None:
-        """Take up what earlier runs of this study left: finished trials, failures, one that was cut off."""
+        """Take up what earlier runs of this study left: finished trials, failures, repeats, one that was cut off."""
         from optuna.trial import TrialState
 
         for trial in self.study.get_trials(deepcopy=False):
-            number, outcome = trial.user_attrs.get("number"), trial.user_attrs.get("outcome")
+            facts, outcome = trial.user_attrs, trial.user_attrs.get("outcome", "cut")
             if trial.state == TrialState.RUNNING:
                 outcome = self._recover_running(trial)
             elif trial.state != TrialState.WAITING:
                 self.settled += outcome != "cut"
             if outcome == "done":
-                self._reload(number, trial.user_attrs.get("seconds"))
+                self.repeats = 0
+                self.errors.clear()
+                self._reload(facts["number"], facts.get("seconds"))
             elif outcome == "failed":
-                facts = trial.user_attrs
-                trace = facts.get("traceback", "")
-                failure = Failure(self.family.name, number, facts["config"], facts["error"], facts["seconds"], trace)
-                self.failures.append(failure)
-                self.seen.add(canonical_json(facts["config"]))
+                self._recover_failure(facts)
+            elif outcome == "repeat":
+                self.repeats += 1
+
+    def _recover_failure(self, facts: dict[str, Any]) -> None:
+        text, trace = facts["error"], facts.get("traceback", "")
+        self.failures.append(Failure(self.family.name, facts["number"], facts["config"], text, facts["seconds"], trace))
+        self.seen.add(canonical_json(facts["config"]))
+        self.repeats = 0
+        self.errors.append(_DIGITS.sub("#", text))
 
     def _recover_running(self, trial: optuna.trial.FrozenTrial) -> str:
-        """Settle a trial left RUNNING by a kill or an interrupt: finished if it was saved, else cut off."""
+        """Settle a trial left RUNNING by a kill or an interrupt: finished if it was saved, else cut off.
+
+        The outcome is written to the journal before the state: a later opening reads it there, and a trial that was cut off
+        stays one that gave its number to the next.
+        """
+        import optuna
+
         facts = trial.user_attrs
         outcome, score = facts.get("outcome", "cut"), None
         if outcome in ("cut", "done") and "in_space" in facts and (self._place(facts["number"]) / HEADER).exists():
-            outcome = "done"
-            score = read_header(self._place(facts["number"])).score if facts["in_space"] else None
-        self._settle(trial.number, outcome, score)
+            try:
+                stored = read_header(self._place(facts["number"]))
+            except BundleError:
+                outcome = "cut"
+            else:
+                outcome, score = "done", stored.score if facts["in_space"] else None
+        self._settle(optuna.Trial(self.study, trial._trial_id), outcome, score)
         return str(outcome)
 
     def _reload(self, number: int, seconds: float | None) -> None:

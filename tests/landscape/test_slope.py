@@ -9,8 +9,8 @@ import torch
 
 from relselect.budget import Budget
 from relselect.errors import BudgetExhausted
-from relselect.landscape import slope
 from relselect.landscape.directions import direction_pair, rays
+from relselect.landscape.slope import slope
 
 
 class Quadratic:

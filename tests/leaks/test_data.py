@@ -59,6 +59,16 @@ def test_a_date_after_its_row_is_found_with_what_comes_with_it() -> None:
     assert found(base(frame, known_at={"orders": {"shipped": ["carrier"]}})) == {}
 
 
+def test_no_date_is_said_to_hang_on_an_earlier_one() -> None:
+    """Delivered is missing in the same rows as shipped, and comes later."""
+    rng = np.random.default_rng(0)
+    frame = orders(rng)
+    frame["delivered"] = frame["shipped"] + pd.to_timedelta(rng.integers(1, 15, len(frame)), "D")
+    fixes = {subject: finding.fix for (check, subject), finding in found(base(frame)).items()}
+    assert "drop it" in fixes["orders.shipped"]
+    assert "known_at: {delivered: ['shipped', 'carrier']}" in fixes["orders.delivered"]
+
+
 def test_defaults_and_placeholders_among_dates_are_found() -> None:
     rng = np.random.default_rng(1)
     frame = orders(rng).drop(columns=["shipped", "carrier"])

@@ -5,8 +5,13 @@ from __future__ import annotations
 import pytest
 
 from relselect.configs import config_path, known_databases
+from relselect.database import Database
 from relselect.database.manifest import load_manifest
-from relselect.leaks import check_query
+from relselect.database.task_spec import TaskSpec
+from relselect.leaks import check_query, find_leaks, spec_of
+from relselect.problem import Problem
+from relselect.tasks import Task
+from tests.shop import LABEL, POPULATION, shop
 
 TIMES = {"orders": "at", "visits": "seen"}
 
@@ -69,7 +74,57 @@ def test_labels_need_both_ends() -> None:
     assert checks(f"{join} AND o.at > p.cutoff GROUP BY 1, 2", "label") == [("label_window_open", "label: orders")]
     ahead = f"{join} AND o.at <= p.cutoff + INTERVAL 30 DAY GROUP BY 1, 2"
     assert checks(ahead, "label") == [("label_window_open", "label: orders")]
-    assert checks(f"{join} GROUP BY 1, 2", "label") == [("query_bounded_by_key", "label: orders")]
+    assert checks(f"{join} GROUP BY 1, 2", "label") == [("label_window_open", "label: orders")]
+    visited = "o.at > p.cutoff AND o.at <= p.cutoff + INTERVAL 3 DAY JOIN visits v ON v.id = o.visit"
+    assert checks(f"{join} AND {visited} GROUP BY 1, 2", "label") == [("query_bounded_by_key", "label: visits")]
+
+
+ELSEWHERE = "query_bound_elsewhere"
+
+
+@pytest.mark.parametrize(
+    ("text", "severity"),
+    [
+        (asked("JOIN orders o ON o.at <= c.cutoff AND o.at < now()"), "warning"),
+        (asked("JOIN orders o ON o.at <= c.cutoff AND o.at > current_date - INTERVAL 30 DAY"), "warning"),
+        (asked("JOIN orders o ON o.at <= c.cutoff WHERE date_diff('day', o.at, today()) < 30"), "warning"),
+        (asked("JOIN orders o ON o.at <= c.cutoff AND o.at > DATE '2019-01-01'"), "info"),
+        (
+            asked("JOIN orders o ON o.at BETWEEN c.cutoff - INTERVAL 9 DAY AND c.cutoff AND '2020-02-02' > o.at"),
+            "warning",
+        ),
+        (asked("JOIN orders o ON o.at <= c.cutoff AND o.at < (SELECT TIMESTAMP '2020-01-01')"), "warning"),
+    ],
+)
+def test_bounds_that_compare_with_something_else(text: str, severity: str) -> None:
+    found = check_query(text, TIMES, "population")
+    assert [(each.check, each.severity) for each in found] == [(ELSEWHERE, severity)]
+
+
+def test_a_label_up_to_a_fixed_date_has_no_end() -> None:
+    text = (
+        "SELECT p.cutoff, p.customer, count(o.at) AS label FROM population p JOIN orders o ON o.customer = p.customer "
+        "AND o.at > p.cutoff AND o.at <= TIMESTAMP '2020-01-01' GROUP BY 1, 2"
+    )
+    assert set(checks(text, "label")) == {(ELSEWHERE, "label: orders"), ("label_window_open", "label: orders")}
+
+
+def test_only_the_declaration_of_the_very_task_counts() -> None:
+    """A task made in Python under a manifest's name is judged by its own queries, and its findings are not accepted."""
+    declared = shop()
+    label = LABEL.replace('"when" > cutoff AND "when" <= cutoff + INTERVAL 30 DAY', '"when" > cutoff')
+    spec = TaskSpec(
+        entity="users", kind="binary", target="label", horizon="30d", every="30d", population=POPULATION, label=LABEL,
+        accept={"label_window_open": "as planned"},
+    )  # fmt: skip
+    database = Database(list(declared.tables.values()), "shop", tasks={"t": spec})
+    options = {"name": "t", "entity": "users", "kind": "binary", "horizon": "30d", "every": "30d"}
+    same = Task.from_sql(database, population=POPULATION, label=LABEL, **options)  # type: ignore[arg-type]
+    other = Task.from_sql(database, population=POPULATION, label=label, **options)  # type: ignore[arg-type]
+    assert spec_of(Problem(database, same)) == spec
+    assert spec_of(Problem(database, other)) is None
+    opened = [each for each in find_leaks(Problem(database, other)).open if each.check == "label_window_open"]
+    assert [each.subject for each in opened] == ["label: orders"]
 
 
 def test_relbenchs_population_without_an_upper_bound_is_found() -> None:

@@ -6,12 +6,14 @@ import json
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from relselect import examples
 from relselect.budget import Budget
 from relselect.database import Database
-from relselect.events import Event, Notice
-from relselect.leaks import LEAK_CHECKS, Finding, LeakReport, UnrunCheck, find_leaks
+from relselect.errors import LeakWarning
+from relselect.events import Event, Notice, StageFinished, StageStarted
+from relselect.leaks import LEAK_CHECKS, Finding, LeakReport, UnrunCheck, check_leaks, find_leaks, leak_budget
 from relselect.leaks.report import NO_TIME
 from relselect.problem import Problem
 from relselect.profile import Profile, profile_task
@@ -106,3 +108,33 @@ def test_the_seed_and_the_order_of_rows_change_no_finding() -> None:
 def test_the_examples_have_no_warning() -> None:
     example = examples.synthetic(customers=60)
     assert find_leaks(Problem(example.database, example.task("planted"))).findings == ()
+
+
+def test_the_stage_names_its_findings_and_warns() -> None:
+    database = base(orders(np.random.default_rng(0)))
+    asked = Task.from_labels(
+        database, labelled(550), name="t", entity="customers", kind="binary", time="date", entity_columns="id",
+        horizon="10d", population=POPULATION,
+    )  # fmt: skip
+    heard: list[Event] = []
+    with pytest.warns(LeakWarning, match="population: orders") as warned:
+        report = check_leaks(Problem(database, asked), emit=heard.append)
+    assert isinstance(heard[0], StageStarted)
+    assert isinstance(heard[-1], StageFinished)
+    assert "population_reads_past_cutoff population: orders" in heard[-1].detail
+    assert len(warned) == len(report.open) == len([event for event in heard if isinstance(event, Notice)])
+    assert {each.filename for each in warned} == {__file__}
+
+
+def test_the_profile_takes_a_report_as_it_is() -> None:
+    problem = task(orders(np.random.default_rng(0)), labelled(550))
+    given = LeakReport.of([Finding("late", "warning", "orders.shipped", "seen", "drop it")], ran=["late"], unrun=[])
+    heard: list[Event] = []
+    assert profile_task(problem, budget=Budget(10).until(0.0), emit=heard.append, leaks=given).leaks == given
+    assert [event.stage for event in heard if isinstance(event, StageStarted)] == ["profile"]
+
+
+@pytest.mark.parametrize("seconds", [8.0, 30.0, 60.0, 100.0, 3600.0])
+def test_leak_checks_have_time_of_their_own(seconds: float) -> None:
+    given = leak_budget(Budget(seconds)).seconds
+    assert min(10.0, 0.3 * seconds) <= given <= 0.36 * seconds

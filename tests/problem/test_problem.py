@@ -12,9 +12,8 @@ from relselect.database import Database, Table
 from relselect.database.clock import DAY
 from relselect.errors import TaskError
 from relselect.problem import LABELS, Problem
-from relselect.problem.rows import SplitRows
-from relselect.problem.validation import split_validation
 from relselect.tasks import Task
+from tests.rows import shared_rows
 from tests.shop import days, labels, shop, shop_problem, shop_task
 
 
@@ -143,7 +142,7 @@ def test_an_entity_that_is_not_visible_yet_looks_like_one_that_is_not_there(tabl
     for split, rows in ((split, problem.rows(split)) for split in ("train", "val", "test")):
         odd = np.arange(len(rows)) % 2 == 1
         assert ((rows.entity < 0) == (odd & (rows.asof < 200 * DAY))).all(), split
-    copies = SplitRows(problem, split_validation(problem, "shared")).train(seed=0, copies=3)
+    copies = shared_rows(problem).train(seed=0, copies=3)
     assert ((copies.entity < 0) == ((np.arange(len(copies)) % 2 == 1) & (copies.asof < 200 * DAY))).all()
     assert problem.bind(pa.table({"id": [10, 10]}), np.array([199, 200]) * DAY).entity.tolist() == [-1, 1]
     assert problem.bind(pa.table({"id": [10]}), np.array([300]) * DAY, np.array([100]) * DAY).entity.tolist() == [-1]

@@ -65,6 +65,42 @@ def test_what_hangs_on_a_later_time_is_masked_by_it() -> None:
     assert not any(each[0] == "drop" for each in found)
 
 
+def shipped_and_delivered() -> dict[str, object]:
+    shipped = [None if i % 5 == 0 else i + 2.0 for i in range(ROWS)]
+    delivered = [None if day is None or i % 7 == 0 else day + 1 + i % 15 for i, day in enumerate(shipped)]
+    states = {(False, False): "open", (True, False): "shipped", (True, True): "delivered"}
+    status = [states[one is not None, other is not None] for one, other in zip(shipped, delivered, strict=True)]
+    return {"created": days(DAYS), "status": status, "shipped_at": days(shipped), "delivered_at": days(delivered)}
+
+
+def test_a_status_hangs_on_the_latest_date_and_no_date_on_another() -> None:
+    found = findings(shipped_and_delivered())
+    assert ("known_at", "delivered_at", "status") in found
+    assert ("drop", "shipped_at", "") in found
+    assert not [each for each in found if each[0] == "known_at" and "_at" in each[2]]
+
+
+def test_a_status_hangs_on_the_latest_date_although_a_few_rows_are_wrong() -> None:
+    columns = shipped_and_delivered()
+    columns["status"][3] = "delivered"  # type: ignore[index]  # it has no date of delivery yet
+    columns["status"][1] = "shipped"  # type: ignore[index]
+    assert ("known_at", "delivered_at", "status") in findings(columns)
+
+
+def test_dates_with_the_same_gaps_have_clocks_of_their_own() -> None:
+    """The shipped date is missing in the same rows as the delivered one, which comes up to 15 days later."""
+    shipped = [None if i % 5 == 0 else i + 2.0 for i in range(ROWS)]
+    delivered = [None if day is None else day + 1 + i % 15 for i, day in enumerate(shipped)]
+    carrier = [None if day is None else f"c{i % 3}" for i, day in enumerate(shipped)]
+    planned = [None if day is None else day + 5 for day in shipped]
+    found = findings({
+        "created": days(DAYS), "shipped_at": days(shipped), "delivered_at": days(delivered), "carrier": carrier,
+        "expected_date": days(planned),
+    })  # fmt: skip
+    assert ("known_at", "delivered_at", "carrier, expected_date") in found
+    assert ("drop", "shipped_at", "") in found
+
+
 def test_a_later_time_on_which_nothing_hangs_is_dropped() -> None:
     found = findings({"created": days(DAYS), "returned": days(LATER), "size": [i % 9 for i in range(ROWS)]})
     assert ("drop", "returned", "") in found

@@ -1,4 +1,4 @@
-"""The family end to end on a small shop: it learns, keeps the law, saves, chooses, and keeps to its budget."""
+"""The family on a small shop: it learns, reads nothing hidden, saves, loads, chooses checkpoints, and keeps to its budget."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A small version of what was planted: a sign that flips is found by the graph network, and by no aggregate."""
+"""A planted signal whose sign flips is found by the graph network and not by aggregates."""
 
 from __future__ import annotations
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from relselect.display.terminal import verdict_lines
+from relselect.leaks import DOMINANT, NO_TIME
 from relselect.report.margins import margin_text
 from relselect.report.schema import check_record
 from relselect.report.verdict import Verdict, verdict
@@ -186,3 +189,26 @@ def test_margin_names_its_family(value: float, low: float | None, high: float | 
     assert margin_text(check_record(record)) == text
     record["recommendation"]["margins"] = {}
     assert margin_text(check_record(record)) == "no margin was estimated"
+
+
+@pytest.mark.parametrize("make", [run_record, advice_record])
+def test_an_open_finding_is_in_the_headline(make: Callable[[], dict[str, Any]]) -> None:
+    record = make()
+    finding = {"check": "overwritten_column", "severity": "warning", "subject": "customers.ltv", "evidence": "equals"}
+    record["profile"]["findings"] = [finding | {"fix": "Drop it", "accepted": None}]
+    record["profile"]["unrun_checks"] = [{"check": "rows", "why": NO_TIME}, {"check": "queries", "why": "no query"}]
+    whole = found(record)
+    assert whole.headline.endswith(". The scores cannot be trusted yet: 1 possible leak and 1 leak check had no time")
+    assert (whole.badge, whole.tone) == ("Check for leaks", "poor")
+    assert "customers.ltv" in verdict_lines(record)[1]
+    record["profile"]["findings"][0]["accepted"] = "known"
+    record["profile"]["unrun_checks"] = []
+    assert "trusted" not in found(record).headline
+
+
+def test_a_column_that_carries_the_model_is_an_alert_and_no_doubt() -> None:
+    record = run_record()
+    finding = {"check": DOMINANT, "severity": "info", "subject": "customers.age", "evidence": "carries 40% of the gain"}
+    record["profile"]["findings"] = [finding | {"fix": "Drop it", "accepted": None}]
+    assert found(record).alerts == ("To look at, customers.age: Carries 40% of the gain. Drop it.",)
+    assert "trusted" not in found(record).headline

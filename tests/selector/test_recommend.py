@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from relselect.errors import ConfigError
+from relselect.families.registry import info_of, registered
 from relselect.profile import Measure, Profile
-from relselect.selector import Recommendation, SizeRule, recommend_from_profile
+from relselect.selector import Margin, Recommendation, SizeRule, recommend_from_profile
 
 
 def ask(rows: int, profile: Profile | None = None, **how: object) -> Recommendation:
@@ -27,9 +31,20 @@ def test_the_size_rule(rows: int, family: str) -> None:
 
 
 def test_the_margin_grows_smoothly_through_zero_at_the_crossover() -> None:
-    margins = [SizeRule().margin(10**k)[0] for k in range(1, 8)]
+    rule = SizeRule.shipped()
+    margins = [rule.margins(10**k)[rule.many_rows_favour].value for k in range(1, 8)]
     assert margins == sorted(margins)
-    assert SizeRule().margin(40_000)[0] == 0
+    assert [-rule.margins(10**k)[rule.few_rows_favour].value for k in range(1, 8)] == margins
+    assert rule.margins(40_000)[rule.many_rows_favour].value == 0
+
+
+def test_a_family_that_the_rule_does_not_know_is_trained_too() -> None:
+    with registered(replace(info_of("dfs"), name="third")):
+        found = ask(1_000)
+    assert found.families == ("dfs", "third")
+    assert found.family == "both"
+    assert set(found.margins) == {"dfs", "rdl"}
+    assert found.margins["dfs"].value == -found.margins["rdl"].value > 0
 
 
 def test_evidence_cites_the_profile() -> None:
@@ -45,14 +60,18 @@ def test_evidence_cites_the_profile() -> None:
     assert "No dates." not in found.evidence
 
 
-def test_json_and_record() -> None:
+def test_json_and_report(tmp_path: Path) -> None:
     found = ask(1_000)
     assert Recommendation.from_json(json.loads(json.dumps(found.to_json()))) == found
-    assert found.with_record({"kind": "recommendation"}).record == {"kind": "recommendation"}
-    assert found.with_record({"kind": "recommendation"}) == found
+    with pytest.raises(ConfigError, match="without its measurement"):
+        found.report(tmp_path / "page.html")
+    reported = found.reported_by({"kind": "recommendation"}, lambda path: path)
+    assert reported == found
+    assert reported.record == {"kind": "recommendation"}
+    assert reported.report(tmp_path / "page.html") == tmp_path / "page.html"
 
 
 def test_a_bank_takes_over() -> None:
-    said = Recommendation("rdl", 0.1, (0.05, 0.15), ("neighbours agree",), "a bank")
+    said = Recommendation(("rdl",), {"rdl": Margin(0.1, 0.05, 0.15)}, ("neighbours agree",), "a bank")
     bank = SimpleNamespace(selector=lambda: SimpleNamespace(recommend=lambda profile, problem: said))
     assert ask(1_000, bank=bank) is said

@@ -16,11 +16,10 @@ from relselect.errors import TaskError
 from relselect.fitted import _class_values as class_values
 from relselect.problem import Problem
 from relselect.problem.label_column import column_is_label
-from relselect.problem.rows import SplitRows
-from relselect.problem.validation import split_validation
-from relselect.tasks import Rows, Task
+from relselect.tasks import Task
 from relselect.tasks.labels import encode_labels
 from relselect.tasks.splits import default_starts
+from tests.rows import shared_rows
 from tests.shop import days, labels, shop_problem, shop_task
 
 
@@ -125,14 +124,10 @@ def test_regimes_decide_what_evaluation_rows_see(database, tables, regime):
     assert (other.fingerprint == problem.task.fingerprint) == (regime == "rolling")
 
 
-def training_rows(problem: Problem, *, seed: int, copies: int) -> Rows:
-    return SplitRows(problem, split_validation(problem, "shared")).train(seed=seed, copies=copies)
-
-
 def test_training_rows_are_also_shown_under_the_delays_of_the_evaluation(database, tables):
     starts = {"val_start": "1970-05-31", "test_start": "1970-08-29"}
     frozen = Problem(database, shop_task(database, tables, regime="frozen", **starts))
-    rows = training_rows(frozen, seed=1, copies=2)
+    rows = shared_rows(frozen).train(seed=1, copies=2)
     train = frozen.rows("train")
     assert len(rows) == 3 * len(train)
     assert np.array_equal(rows.asof[: len(train)], train.cutoff)
@@ -140,11 +135,11 @@ def test_training_rows_are_also_shown_under_the_delays_of_the_evaluation(databas
     copies = rows.take(slice(len(train), None))
     assert set(np.unique(copies.delay)) == {30 * DAY, 60 * DAY}
     assert np.array_equal(copies.cutoff, np.tile(train.cutoff, 2))
-    assert np.array_equal(rows.asof, training_rows(frozen, seed=1, copies=2).asof)
-    assert not np.array_equal(rows.asof, training_rows(frozen, seed=2, copies=2).asof)
+    assert np.array_equal(rows.asof, shared_rows(frozen).train(seed=1, copies=2).asof)
+    assert not np.array_equal(rows.asof, shared_rows(frozen).train(seed=2, copies=2).asof)
     rolling = Problem(database, shop_task(database, tables, **starts))
-    assert training_rows(rolling, seed=1, copies=3) is rolling.rows("train")
-    assert training_rows(frozen, seed=1, copies=0) is train
+    assert shared_rows(rolling).train(seed=1, copies=3) is rolling.rows("train")
+    assert shared_rows(frozen).train(seed=1, copies=0) is train
 
 
 def test_static_tasks_split_whole_entities(database, tables):

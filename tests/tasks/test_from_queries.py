@@ -121,7 +121,7 @@ def test_masked_values_appear_when_they_are_known(database, tables):
 
 
 def test_the_label_sees_its_window_and_no_more(database):
-    last = """SELECT cutoff, id, date_diff('hour', cutoff, (SELECT max("when") FROM orders)) / 24.0 + id * 0 AS label
+    last = """SELECT cutoff, id, date_diff('hour', cutoff, (SELECT max("when") FROM orders)) / 24.0 + id * -1e-6 AS label
               FROM population"""
     label = rows(
         from_sql(database, label=last, kind="regression", known_after="40d", end="1970-09-01", val_start="1970-06-10")

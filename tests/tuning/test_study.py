@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from relselect.budget import Budget
-from relselect.errors import ConfigError
+from relselect.errors import ConfigError, UnwritableError
 from relselect.events import Event, Notice, TrialFailed, TrialFinished
+from relselect.families.candidate import Candidate
 from relselect.families.constants import Constants
 from relselect.families.protocol import Config
 from relselect.problem import Problem
@@ -222,3 +226,53 @@ def test_a_default_on_the_edge_of_the_space_is_learnt_from(problem: Problem, tmp
     with open_study(tmp_path, json.loads((tmp_path / "study.json").read_text())) as stored:
         assert stored.trials[0].value == study.candidates[0].score
         assert stored.trials[0].params == {"x": 0.35, "penalty": 1e-8}
+
+
+def test_a_full_disk_ends_the_study_and_is_no_failed_trial(
+    problem: Problem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = False
+
+    class Disk(Bowl):
+        def fit(self, *what: Any, number: int, **how: Any) -> Candidate:
+            nonlocal full
+            full = number >= 3
+            return super().fit(*what, number=number, **how)
+
+    flush = os.fsync
+
+    def fsync(handle: int) -> None:
+        if full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        flush(handle)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(UnwritableError, match=r"workdir=.*No space left.*what was finished is kept"):
+        tune(Disk(), problem, shared_rows(problem), budget=Budget(None), seed=7, folder=tmp_path / "a", max_trials=6)
+    monkeypatch.setattr(os, "fsync", flush)
+    same(run(problem, tmp_path / "a", trials=6), run(problem, tmp_path / "b", trials=6))
+
+
+def test_a_disk_that_fails_inside_a_fit_is_no_failed_trial(problem: Problem, tmp_path: Path) -> None:
+    home = tmp_path / "a"
+
+    class Disk(Bowl):
+        def fit(self, *what: Any, number: int, **how: Any) -> Candidate:
+            if number == 2:
+                home.rename(tmp_path / "gone")
+                home.touch()
+                raise RuntimeError("what a library says of a write error")
+            return super().fit(*what, number=number, **how)
+
+    with pytest.raises(UnwritableError, match="where a folder should be"):
+        tune(Disk(), problem, shared_rows(problem), budget=Budget(None), seed=7, folder=home, max_trials=4)
+    same(run(problem, tmp_path / "gone", trials=4), run(problem, tmp_path / "b", trials=4))
+
+
+def test_a_streak_of_errors_is_remembered(problem: Problem, tmp_path: Path) -> None:
+    for number in (2, 3):
+        run(problem, tmp_path / "a", fail=range(1, 100), interrupt=number)
+    resumed = run(problem, tmp_path / "a", fail=range(1, 100))
+    whole = run(problem, tmp_path / "b", fail=range(1, 100))
+    assert [each.number for each in resumed.failures] == [each.number for each in whole.failures] == [1, 2, 3]
+    assert resumed.stopped == whole.stopped

@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from relselect.database.schema import repeated
 from relselect.database.sources.catalog import Catalog, CatalogColumn, CatalogTable, Source, Stream, TableScan
 from relselect.database.sources.files import SUFFIXES, find_files, read_files, table_name
 from relselect.database.sources.frames import plain
@@ -200,6 +201,7 @@ def _filtered(data: pa.Table, scan: TableScan) -> pa.Table:
 
     with duckdb.connect(config={"enable_external_access": "false"}) as connection:
         try:
+            connection.execute("SET TimeZone = 'UTC'")  # times without a zone are UTC on every machine
             connection.register("rows_", data.append_column("__row", pa.array(range(data.num_rows))))
             kept = connection.sql(f"SELECT __row FROM rows_ WHERE ({scan.where}\n) ORDER BY __row").to_arrow_table()
         except duckdb.Error as error:
@@ -237,7 +239,7 @@ def _same(scan: TableScan, names: Collection[str], paths: Sequence[Path]) -> Non
 
 
 def _twice(table: str, path: Path, names: Sequence[str]) -> list[SchemaProblem]:
-    found = sorted({name for name in names if names.count(name) > 1})
+    found = repeated(names)
     return [SchemaProblem(table, name, path.name, "is the name of two columns", "Rename one of them") for name in found]
 
 

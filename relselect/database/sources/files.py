@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from relselect.database.schema import repeated
 from relselect.database.sources.frames import plain
 from relselect.database.sources.hive import partition_of, partition_types, with_partition
 from relselect.errors import SchemaProblem
@@ -123,7 +124,7 @@ def _read_csv(path: Path, table: str, text: Collection[str]) -> pa.Table | list[
         ragged.clear()
         _parse(path, text, ragged, use_threads=False)
         return [_ragged(path, table, ragged)]
-    twice = sorted({name for name in data.column_names if data.column_names.count(name) > 1})
+    twice = repeated(data.column_names)
     if twice:
         return [
             SchemaProblem(table, name, path.name, "occurs twice in the header", "Rename one of them") for name in twice

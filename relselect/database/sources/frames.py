@@ -5,13 +5,16 @@ Lazy frames are refused; nothing is computed for the caller.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from relselect.database.schema import as_columns, declared_types
+from relselect.database.schema import as_columns, declared_types, repeated
 from relselect.database.table import ForeignKey, SemanticType, Table
+from relselect.database.validation import find_problems
 from relselect.errors import SchemaError, SchemaProblem
 
 __all__ = ["plain", "tables_from_frames", "to_arrow", "unknown_drops", "unknown_types"]
@@ -32,17 +35,27 @@ def to_arrow(name: str, frame: Any) -> pa.Table | list[SchemaProblem]:
     Returns:
         The table, or every problem of the frame.
     """
+    converted = _converted(name, frame)
+    if isinstance(converted, list):
+        return converted
+    return list(_ranges(name, converted.schema)) or plain(converted)
+
+
+def _converted(name: str, frame: Any) -> pa.Table | list[SchemaProblem]:
     if isinstance(frame, pa.RecordBatch):
         frame = pa.Table.from_batches([frame])
     if isinstance(frame, pa.Table):
-        return plain(frame)
+        return frame
     if type(frame).__module__.split(".")[0] == "pandas" and hasattr(frame, "columns"):
         return _from_pandas(name, frame)
     if hasattr(frame, "collect_schema") and not hasattr(frame, "to_arrow"):
         return [SchemaProblem(name, None, type(frame).__name__, "is a lazy frame", "Call .collect() first")]
+    objects = _object_columns(name, frame)
+    if objects:
+        return objects
     try:
         if hasattr(frame, "__arrow_c_stream__"):
-            return plain(pa.table(frame))
+            return pa.table(frame)
         converted = frame.to_arrow() if hasattr(frame, "to_arrow") else None
     except pa.ArrowException as error:
         return [
@@ -51,7 +64,7 @@ def to_arrow(name: str, frame: Any) -> pa.Table | list[SchemaProblem]:
             )
         ]
     if isinstance(converted, pa.Table):
-        return plain(converted)
+        return converted
     return [
         SchemaProblem(name, None, type(frame).__name__, "is no data frame", "Pass a pandas, Polars or pyarrow frame")
     ]
@@ -79,7 +92,8 @@ def tables_from_frames(
         known_at: Table -> {clock column: masked columns}.
 
     Raises:
-        SchemaError: With every frame that does not convert, and every declaration whose table, column or type is unknown.
+        SchemaError: With every frame that does not convert, every declaration whose table, column or type is unknown, and
+            then every other problem of the tables too.
     """
     declared: dict[str, Mapping[str, Any]] = {
         "keys": keys,
@@ -97,15 +111,12 @@ def tables_from_frames(
         converted = to_arrow(name, frame)
         if isinstance(converted, pa.Table):
             problems += unknown_drops(name, drop.get(name, ()), converted.column_names)
-            data[name] = converted.drop_columns(
-                [column for column in drop.get(name, ()) if column in converted.column_names]
-            )
+            has = set(converted.column_names)
+            data[name] = converted.drop_columns([column for column in drop.get(name, ()) if column in has])
         else:
             problems += converted
-    if problems:
-        raise SchemaError(problems)
     primary = {name: as_columns(columns) for name, columns in keys.items()}
-    return [
+    tables = [
         Table(
             name=name,
             data=table,
@@ -115,11 +126,30 @@ def tables_from_frames(
                 ForeignKey(as_columns(columns), parent, primary.get(parent, ()))
                 for columns, parent in foreign_keys.get(name, {}).items()
             ),
-            types=declared_types(types.get(name, {})),
+            types=declared_types(_known_types(types.get(name, {}))),
             known_at={clock: as_columns(columns) for clock, columns in known_at.get(name, {}).items()},
         )
         for name, table in data.items()
     ]
+    if problems:
+        raise SchemaError([*problems, *_further(tables, set(frames) - set(data))])
+    return tables
+
+
+def _known_types(types: Mapping[str, str]) -> dict[str, str]:
+    return {column: semantic for column, semantic in types.items() if semantic in set(SemanticType)}
+
+
+def _further(tables: Sequence[Table], unconverted: Collection[str]) -> list[SchemaProblem]:
+    """Return the problems of the tables that converted, so that all are reported at once.
+
+    References to tables that did not convert cannot be judged.
+    """
+    judged = [
+        replace(table, foreign_keys=tuple(key for key in table.foreign_keys if key.table not in unconverted))
+        for table in tables
+    ]
+    return find_problems(judged) if judged else []
 
 
 def unknown_drops(table: str, drop: Sequence[str], columns: Sequence[str]) -> list[SchemaProblem]:
@@ -146,7 +176,35 @@ def plain(table: pa.Table) -> pa.Table:
             table = table.set_column(number, field.name, _stored(column))
         elif field.type in wider:
             table = table.set_column(number, field.name, column.cast(wider[field.type]))
+        elif pa.types.is_dictionary(field.type) and (
+            field.type.value_type in wider or isinstance(field.type.value_type, pa.BaseExtensionType)
+        ):
+            entries = plain(pa.table({"": column.combine_chunks().dictionary}))[""]
+            decoded = pc.take(entries, pc.cast(column, field.type).combine_chunks().indices)
+            table = table.set_column(number, field.name, decoded)
     return table
+
+
+def _object_columns(name: str, frame: Any) -> list[SchemaProblem]:
+    """Return a problem for every column of Python objects of a Polars frame: Arrow would get their addresses."""
+    if type(frame).__module__.split(".")[0] != "polars" or not hasattr(frame, "schema"):
+        return []
+    return [
+        SchemaProblem(name, column, "Object", "holds Python objects", "Convert it to numbers, timestamps or text")
+        for column, dtype in frame.schema.items()
+        if str(dtype) == "Object"
+    ]
+
+
+def _ranges(name: str, schema: pa.Schema) -> Iterable[SchemaProblem]:
+    """Yield a problem for every column whose categories are intervals or periods."""
+    for field in schema:
+        dtype: Any = field.type.value_type if pa.types.is_dictionary(field.type) else None
+        kind = dtype.extension_name if isinstance(dtype, pa.BaseExtensionType) else ""
+        if kind in ("pandas.interval", "pandas.period"):
+            rule = f"holds categories of type {kind}, as pandas.cut makes them, which are ranges and no values"
+            fix = f"Convert them to text, frame[{field.name!r}].astype(str), or pass labels= to pandas.cut"
+            yield SchemaProblem(name, field.name, kind, rule, fix)
 
 
 def _stored(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -198,9 +256,7 @@ def _from_pandas(name: str, frame: Any) -> pa.Table | list[SchemaProblem]:
         for label in frame.columns
         if not isinstance(label, str)
     ]
-    twice = sorted(
-        {label for label in frame.columns if isinstance(label, str) and list(frame.columns).count(label) > 1}
-    )
+    twice = repeated([label for label in frame.columns if isinstance(label, str)])
     problems += [
         SchemaProblem(name, label, label, "occurs twice in the table", "Rename one of them") for label in twice
     ]
@@ -223,7 +279,7 @@ def _from_pandas(name: str, frame: Any) -> pa.Table | list[SchemaProblem]:
             columns[label] = pa.array(frame[label], from_pandas=True)
         except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
             problems.append(_inconvertible(name, label, frame[label], error))
-    return problems or plain(pa.table(columns))
+    return problems or pa.table(columns)
 
 
 def _inconvertible(table: str, column: str, values: Any, error: Exception) -> SchemaProblem:

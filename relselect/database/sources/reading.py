@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from relselect.database.contents import DatabaseContents
 from relselect.database.manifest import MANIFEST_NAME, Manifest, load_manifest, resolve_root
+from relselect.database.missing import batches_without_missing
 from relselect.database.sources.catalog import Source
 from relselect.database.sources.declarations import Declared, Declaring, ReadOptions, declare
 from relselect.database.sources.open import open_source
@@ -161,7 +162,7 @@ def read_tables(source: Source, declared: Sequence[Declared], spool: Spool, emit
         emit(StageStarted("read", name))
         try:
             stream = source.stream(each.scan)
-            tables[name] = spool.collect(name, stream.schema, stream.batches)
+            tables[name] = spool.collect(name, stream.schema, batches_without_missing(stream.batches))
         except SchemaError as error:
             problems += error.problems
             continue

@@ -21,6 +21,7 @@ from relselect.dfs.learners.protocol import LearnerFit, TabularData
 from relselect.dfs.learners.trees import Trees
 from relselect.errors import BudgetExhausted
 from relselect.families.candidate import CurvePoint, LearningCurve
+from relselect.threads import openmp_threads
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -241,7 +242,7 @@ def _params(task: Task, config: Config, seed: int, number: int) -> dict[str, Any
         "seed": (seed + _NEXT_SEED * number) % (2**31 - 1),
         "deterministic": True,
         "force_col_wise": True,  # trees read few of many features: half the time of rows
-        "num_threads": _threads(),
+        "num_threads": openmp_threads(_threads()),
     }
     known = _METRICS.get(task.metric.name, (None, 1.0))[0]
     if task.kind == "regression":
@@ -306,18 +307,21 @@ class _Watch:
 
 @dataclass(eq=False)
 class _Limit:
-    """Called before every round: stops when the budget ends."""
+    """Called after every round: stops when the budget ends.
+
+    LightGBM catches `EarlyStopException` from callbacks that run after a round only.
+    """
 
     budget: Budget
     spent: bool = False
     order: int = 30
-    before_iteration: bool = True
+    before_iteration: bool = False
 
     def __call__(self, env: Any) -> None:
         """Read the clock."""
         from lightgbm.callback import EarlyStopException
 
-        if self.budget.spent:
+        if self.budget.spent and env.iteration + 1 < env.end_iteration:
             self.spent = True
             raise EarlyStopException(env.iteration, [])
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from relselect.database.columns import as_float, as_strings
+from relselect.database.columns import as_float
 from relselect.database.table import SemanticType
-from relselect.dfs.prefix.encoding import known_in_training
+from relselect.dfs.prefix.encoding import column_codes, known_in_training
 
 if TYPE_CHECKING:
     from relselect.problem import Problem
@@ -24,6 +24,8 @@ T = SemanticType
 _READ = frozenset({T.NUMERICAL, T.BOOLEAN, T.CATEGORICAL, T.TIMESTAMP, T.TEXT})
 #: Frequent values kept per column.
 _TOP = 5
+#: Characters of a value that may stand in the name of a feature, and most frequent values that are looked at.
+_LONGEST, _LOOKED_AT = 200, 100
 #: A column of whole numbers with at most this many distinct values is also read as a code.
 _FEW = 200
 #: The smallest and largest share of the values for which a condition may hold.
@@ -50,18 +52,20 @@ def _has_two_values(problem: Problem, table: str, column: str) -> bool:
 
 
 def top_values(problem: Problem, table: str, column: str) -> list[tuple[str, float]]:
-    """Return the most frequent values of a column with their shares of all known values; equally frequent values by value."""
+    """Return the most frequent values of a column with their shares of all known values; equally frequent values by value.
+
+    Values of more than 200 characters are passed over: they would be part of the names of features.
+    """
     return problem.cached(("dfs", "top values", table, column), lambda: _top(problem, table, column))
 
 
 def _top(problem: Problem, table: str, column: str) -> list[tuple[str, float]]:
-    codes, words = problem.cached(
-        ("dfs", "codes", table, column), lambda: as_strings(problem.database[table].data[column])
-    )
+    codes, words = column_codes(problem, table, column)
     known = codes[known_in_training(problem, table, column)]
     counts = np.bincount(known[known >= 0], minlength=len(words))
-    order = np.lexsort((np.arange(len(words)), -counts))[: min(_TOP, int((counts > 0).sum()))]
-    return [(words[code], float(counts[code] / counts.sum())) for code in order]
+    order = np.lexsort((np.arange(len(words)), -counts))[: int((counts > 0).sum())]
+    short = [code for code in order[:_LOOKED_AT] if len(words[code]) <= _LONGEST][:_TOP]
+    return [(words[code], float(counts[code] / counts.sum())) for code in short]
 
 
 def looks_like_code(problem: Problem, table: str, column: str) -> bool:

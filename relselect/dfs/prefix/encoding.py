@@ -23,7 +23,7 @@ from relselect.untrusted import read_strict_json
 if TYPE_CHECKING:
     from relselect.problem import Problem
 
-__all__ = ["Vocabulary", "frequent", "known_in_training"]
+__all__ = ["Vocabulary", "column_codes", "frequent", "known_in_training"]
 
 #: Values per column that become categories of their own.
 MAX_CATEGORIES = 64
@@ -51,10 +51,13 @@ def _codes(problem: Problem, table: str, column: str) -> tuple[Ints, list[str]]:
     if not table:
         features = problem.rows("train").features
         return (np.empty(0, dtype=np.int64), []) if features is None else as_strings(features[column])
-    codes, words = problem.cached(
-        ("dfs", "codes", table, column), lambda: as_strings(problem.database[table].data[column])
-    )
+    codes, words = column_codes(problem, table, column)
     return codes[known_in_training(problem, table, column)], words
+
+
+def column_codes(problem: Problem, table: str, column: str) -> tuple[Ints, list[str]]:
+    """Return a column as codes ordered by value, shape (rows,), -1 where missing, and the value of each code."""
+    return problem.cached(("dfs", "codes", table, column), lambda: as_strings(problem.database[table].data[column]))
 
 
 def known_in_training(problem: Problem, table: str, column: str) -> NDArray[np.bool_]:

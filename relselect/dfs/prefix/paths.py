@@ -15,8 +15,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from relselect.database.clock import NEVER
-from relselect.database.columns import as_float, as_strings
+from relselect.database.columns import as_float
 from relselect.database.table import SemanticType
+from relselect.dfs.prefix.encoding import column_codes
 from relselect.dfs.prefix.index import Index, Ties
 from relselect.dfs.prefix.ties import content_keys, value_ranks
 from relselect.problem.visibility import key_times, visible_or_none
@@ -199,10 +200,8 @@ class Paths:
         return as_float(values)
 
     def codes(self, table: str, column: str) -> tuple[Ints, list[str]]:
-        """Return a column as codes ordered by value, shape (rows,), -1 where missing, and the values."""
-        return self.problem.cached(
-            ("dfs", "codes", table, column), lambda: as_strings(self.database[table].data[column])
-        )
+        """Return a column as codes and the value of each code, see `column_codes`."""
+        return column_codes(self.problem, table, column)
 
     def _key(self, table: str, hop: Hop) -> int:
         """Return the place of a hop's foreign key among those of its table; the hop starts at `table`."""

@@ -16,7 +16,7 @@ class UniqueNames:
     Args:
         taken: Names that must not be returned.
 
-    >>> names = Names(["Rows"])
+    >>> names = UniqueNames(["Rows"])
     >>> names.new("rows"), names.new("rows"), names.new("Straße 1")
     ('rows_2', 'rows_3', 'stra_e_1')
     """

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from relselect.budget import Budget
-from relselect.errors import BundleError
+from relselect.errors import BundleError, ConfigError
 from relselect.events import Emit
 from relselect.families.candidate import Candidate, Config
 from relselect.families.constants.history import LabelHistory
@@ -62,8 +62,15 @@ class Constants:
         emit: Emit,
         resume: Path | None = None,
     ) -> Candidate:
-        """Take the constant from the training labels; see `Family.fit`."""
+        """Take the constant from the training labels; see `Family.fit`.
+
+        Raises:
+            ConfigError: The configuration has an unknown option.
+        """
         begun = time.monotonic()
+        for name, value in config.items():
+            if name not in ("scope", "prior"):
+                raise ConfigError(name, value, "is no option of the constants", "Use scope or prior")
         label = rows.train(seed=seed, copies=0).label
         constant = _constant(problem, np.empty(0) if label is None else label)
         nan = float("nan")

@@ -35,6 +35,7 @@ def mix(value: Tensor) -> Tensor:
     generators", OOPSLA 2014).
 
     Example:
+        >>> import torch
         >>> mix(torch.tensor([0, 1])).tolist()
         [0, 6238072747940578789]
     """

@@ -1,4 +1,4 @@
-"""What is fitted of the columns of a table, and how they become tensors."""
+"""Columns are fitted on visible rows alone; their tensors hold the values, codes and identities of the rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The graph against its tables read by plain loops: any key, self references, several keys between two tables, bridges."""
+"""The graph equals its tables read by plain loops: keys of any type, self references, several keys between tables, bridges."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Texts as vectors: what shares words is near, what a column was not fitted on says nothing, and a network learns from it."""
+"""Text vectors: texts that share words are near, terms that were not fitted have no weight, and a network learns from them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from relselect.database.clock import DAY
 from relselect.events import silent
 from relselect.problem import Problem
 from relselect.rdl import RDL
-from relselect.rdl.family import blueprint_of, read_of
+from relselect.rdl.family import blueprint_of, readable
 from relselect.rdl.graph.features import read_columns
 from relselect.rdl.graph.table_encoding import TableEncoding, fit_columns, fit_tables
 from relselect.rdl.graph.text import WIDTH, encode_texts, fit_text
@@ -108,8 +108,8 @@ def test_names_are_read_only_when_asked_for(reviews):
     assert blueprint_of(reviews, NetworkSettings(texts="none")).encodings["posts"].texts == ()
     specs = fit_tables(reviews)
     named = replace(specs["posts"], texts=tuple(replace(text, names=True) for text in specs["posts"].texts))
-    assert read_of(named, NetworkSettings()).texts == ()
-    assert read_of(named, NetworkSettings(texts="all")).texts == named.texts
+    assert readable(named, NetworkSettings()).texts == ()
+    assert readable(named, NetworkSettings(texts="all")).texts == named.texts
 
 
 def test_columns_of_text_are_read_once_per_text_and_survive_json():

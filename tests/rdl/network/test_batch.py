@@ -1,4 +1,4 @@
-"""What a batch may read of the columns, and how its distinct rows are found."""
+"""A batch reads masked values only where they are known, and finds its distinct rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every registered convolution must keep, and that those PyG has too compute what PyG computes."""
+"""Contract of every registered convolution, and equality with PyG's layers where PyG has them."""
 
 from __future__ import annotations
 

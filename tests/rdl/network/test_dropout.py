@@ -1,4 +1,4 @@
-"""Dropout drops the share it is given, by its seed alone, and differentiates twice."""
+"""Dropout drops the configured share, depends on its seed alone, and has both derivatives."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Members start apart, learn beside one another, and answer together, however many threads there are."""
+"""Members have different initial weights, learn independently, and give the same result for any number of threads."""
 
 from __future__ import annotations
 

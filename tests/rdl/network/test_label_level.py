@@ -1,4 +1,4 @@
-"""The level that a regression reads follows the labels known at each as-of, and nothing else."""
+"""The label level follows the labels known at each as-of, and nothing else."""
 
 from __future__ import annotations
 

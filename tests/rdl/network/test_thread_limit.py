@@ -1,4 +1,4 @@
-"""A limit of PyTorch's threads holds in its own thread and nowhere else, whatever else runs at the same time."""
+"""A limit of PyTorch's threads affects its own Python thread alone, also where several threads overlap."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sampler against a naive one, and the law: nothing hidden and nothing beside a row moves its tree."""
+"""The sampler equals a naive one; neither hidden rows, nor other rows of the batch, nor row order change a tree."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PyG's own heterogeneous layers and `trim_to_layer` take the trees as they are."""
+"""PyG's heterogeneous layers and `trim_to_layer` accept the sampled trees unchanged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ways of computing a step: they learn the same, and only what was asked for or measured is taken."""
+"""Float32 and bfloat16 steps both learn; a plan other than the default is taken only if configured or measured to be faster."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The refit: on which rows, and that its network predicts while the validated one is kept."""
+"""The refit trains on training and validation rows; the validated network is kept beside the refitted one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A training that was killed goes on as if nothing had happened."""
+"""A fit or refit that was killed resumes from its stored state and ends with the same weights, bit for bit."""
 
 from __future__ import annotations
 

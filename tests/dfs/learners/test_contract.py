@@ -1,0 +1,158 @@
+"""What every registered learner has to do."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+import numpy as np
+import optuna
+import pytest
+
+from relselect.budget import Budget
+from relselect.dfs.learners import LEARNERS, LearnedModel, Learner, LearnerFit, TabularData, learner_of
+from relselect.dfs.prefix.matrix import FeatureMatrix
+from relselect.errors import BudgetExhausted, ConfigError
+from relselect.families import Config
+from relselect.problem import Problem
+from tests.shop import shop_problem
+
+KINDS = ("binary", "regression", "multiclass")
+#: Options under which a learner trains in no time; one without an entry trains under its default.
+SMALL: dict[str, Config] = {"lightgbm": {"rounds": 60, "bags": 2, "min_child_samples": 5, "learning_rate": 0.1}}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A learner, a task, and rows whose label follows the first of their features."""
+
+    learner: Learner
+    problem: Problem
+    config: Config
+    train: TabularData
+    stop: TabularData
+
+    def fit(self, seed: int = 0, budget: Budget | None = None) -> LearnerFit:
+        limit = budget or Budget(None)
+        task, quiet = self.problem.task, lambda *how: None
+        return self.learner.fit(task, self.config, self.train, self.stop, seed=seed, budget=limit, progress=quiet)
+
+    def score(self, model: LearnedModel) -> float:
+        return self.problem.task.metric.score(self.stop.label, model.predict(self.stop.features.values))
+
+
+def data(kind: str, rows: int, seed: int) -> TabularData:
+    """Four numbers, one of them missing here and there, and a category; labels of two, three or many values."""
+    draw = np.random.default_rng(seed)
+    values = np.asfortranarray(np.column_stack([draw.normal(size=(rows, 4)), draw.integers(0, 3, rows)]))
+    values[draw.random(rows) < 0.2, 1] = np.nan
+    signal = values[:, 0] + (values[:, 4] == 1) + draw.normal(0, 0.2, rows)
+    label = {"binary": signal > 0.3, "regression": 3 * signal, "multiclass": np.digitize(signal, [-0.2, 0.8])}[kind]
+    names = ("a", "b", "c", "d", "kind")
+    return TabularData(FeatureMatrix(values, names, (False,) * 4 + (True,)), label.astype(np.float64))
+
+
+@pytest.fixture(params=[(name, kind) for name in LEARNERS for kind in KINDS], ids="-".join, scope="module")
+def case(request: pytest.FixtureRequest) -> Case:
+    name, kind = request.param
+    learner, problem = learner_of(name), shop_problem(kind)
+    config = {"learner": name, **learner.default(problem), **SMALL.get(name, {})}
+    return Case(learner, problem, config, data(kind, 400, 0), data(kind, 200, 1))
+
+
+@pytest.fixture(scope="module")
+def fitted(case: Case) -> LearnerFit:
+    return case.fit()
+
+
+def test_its_options_are_json(case: Case) -> None:
+    default = case.learner.default(case.problem)
+    suggested = case.learner.space(optuna.create_study().ask(), case.problem)
+    assert case.learner.name in LEARNERS
+    assert json.loads(json.dumps(default)) == default
+    assert json.loads(json.dumps(suggested)) == suggested
+    assert set(suggested) <= set(default)
+
+
+def test_it_learns(case: Case, fitted: LearnerFit) -> None:
+    found = fitted.model.predict(case.stop.features.values)
+    kind = case.problem.task.kind
+    assert found.shape == ((200, 3) if kind == "multiclass" else (200,))
+    if kind == "regression":
+        assert case.score(fitted.model) > -0.5 * np.abs(case.stop.label - np.median(case.train.label)).mean()
+        return
+    assert ((found >= 0) & (found <= 1)).all()
+    assert case.score(fitted.model) > 0.85
+    if kind == "multiclass":
+        assert np.allclose(found.sum(axis=1), 1)
+
+
+def test_its_facts_are_sound(case: Case, fitted: LearnerFit) -> None:
+    assert fitted.members >= 1
+    assert fitted.rounds >= 0
+    assert fitted.seconds >= 0
+    json.dumps(fitted.curve.to_json(), allow_nan=False)
+    shares = fitted.model.importances()
+    if shares is not None:
+        assert shares.shape == (5,)
+        assert shares.sum() == pytest.approx(1)
+        assert shares.argmax() == 0
+
+
+def test_predictions_do_not_depend_on_the_batch(case: Case, fitted: LearnerFit) -> None:
+    values = case.stop.features.values
+    halves = [fitted.model.predict(values[:77]), fitted.model.predict(values[77:])]
+    assert np.allclose(np.concatenate(halves), fitted.model.predict(values), atol=1e-9, rtol=0)
+    assert len(fitted.model.predict(values[:0])) == 0
+
+
+def test_it_predicts_the_same_bits_once_loaded(case: Case, fitted: LearnerFit, tmp_path) -> None:
+    fitted.model.save(tmp_path)
+    values = case.stop.features.values
+    assert case.learner.load(tmp_path).predict(values).tobytes() == fitted.model.predict(values).tobytes()
+    assert {path.suffix for path in tmp_path.iterdir()} <= {".json", ".txt", ".safetensors", ".parquet", ".npy"}
+
+
+def test_equal_seeds_give_equal_models(case: Case, fitted: LearnerFit) -> None:
+    values = case.stop.features.values
+    assert case.fit().model.predict(values).tobytes() == fitted.model.predict(values).tobytes()
+
+
+def test_a_refit_reads_all_labelled_rows(case: Case, fitted: LearnerFit) -> None:
+    again = case.learner.refit(
+        case.problem.task,
+        case.config,
+        [case.train, case.stop],
+        rounds=fitted.rounds,
+        members=fitted.members,
+        seed=0,
+        budget=Budget(None),
+    )
+    assert again is not None
+    assert case.score(again) > case.score(fitted.model)
+
+
+def test_a_refit_that_runs_out_of_time_gives_nothing(case: Case, fitted: LearnerFit) -> None:
+    parts, spent = [case.train, case.stop], Budget(1e-9)
+    task, rounds = case.problem.task, max(2, fitted.rounds)
+    again = case.learner.refit(task, case.config, parts, rounds=rounds, members=fitted.members, seed=0, budget=spent)
+    assert again is None
+
+
+def test_labels_without_variation_give_a_constant(case: Case) -> None:
+    one = TabularData(case.train.features, np.ones(400))
+    found = case.learner.fit(
+        case.problem.task, case.config, one, case.stop, seed=0, budget=Budget(None), progress=lambda *how: None
+    ).model.predict(case.stop.features.values)
+    assert np.isfinite(found).all()
+    assert np.ptp(found, axis=0).max() < 1e-9
+
+
+def test_a_spent_budget_is_said(case: Case) -> None:
+    with pytest.raises(BudgetExhausted):
+        case.fit(budget=Budget(1e-9))
+
+
+def test_a_learner_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"learner=forest.*lightgbm"):
+        learner_of("forest")
