@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from relselect.cli.options import AsJson, Source, TaskName, Verbose, exclusive, exit_with, open_named
-from relselect.display.console import CommandSession
+from relselect.display.console import CommandSession, Verbatim
+from relselect.display.escaping import without_formulas
 from relselect.display.progress import Progress
 from relselect.files import unwritable
 
@@ -105,7 +106,7 @@ def _describe(session: CommandSession, plan: Plan, describe: bool, dialect: str 
     result: dict[str, Any] = {"command": "features", **_plan_facts(plan, saved)}
     if dialect is not None:
         text = plan.to_sql(dialect)
-        session.result(result | {"dialect": dialect, "sql": text}, text)
+        session.result(result | {"dialect": dialect, "sql": text}, Verbatim(text))
         return
     lines = [f"{len(plan)} features of {plan.entity}: {groups}", *(plan.describe().splitlines() if describe else [])]
     session.result(result, *lines, *([] if saved is None else [f"Plan: {saved}"]))
@@ -130,4 +131,4 @@ def _result(session: CommandSession, found: Features, saved: Path | None) -> Non
         more = f"{len(frame):,} rows, {len(found.plan)} features; --out FILE writes all, --describe says what they are"
         session.result(result, frame.head(_SHOWN_ROWS).to_string(index=False, max_cols=12), more)
     else:
-        session.result(result, frame.to_csv(index=False).rstrip("\n"))
+        session.result(result, Verbatim(without_formulas(frame).to_csv(index=False).rstrip("\n")))

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from relselect.cli.options import AsJson, Verbose, exclusive, exit_with
-from relselect.display.console import CommandSession
+from relselect.display.console import CommandSession, Verbatim
+from relselect.display.escaping import escape_controls, without_formulas
 from relselect.errors import ConfigError
 from relselect.files import replacing, unwritable
 
@@ -23,13 +24,11 @@ if TYPE_CHECKING:
     from relselect.database.sources.writing import Written
     from relselect.drift import DatabaseDrift
 
-__all__ = ["guarded", "predict"]
+__all__ = ["predict"]
 
 #: Rows that are printed in a terminal.
 _SHOWN_ROWS = 20
 _FIX = "Give another file"
-#: What a formula begins with.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 def predict(
@@ -85,19 +84,6 @@ def predict(
             written = None if place is None or write_to is None else fitted.write(frame, place, write_to)
         _result(session, frame, out, drift, written, state)
     exit_with(session)
-
-
-def guarded(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return a frame whose text cannot be a formula: an apostrophe stands before text that begins as one.
-
-    Spreadsheets run cells that begin with =, +, -, @, a tab or a return, whoever wrote them (CWE-1236). Numbers stay.
-    """
-
-    def safe(value: Any) -> Any:
-        return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
-
-    changed = {name: frame[name].map(safe) for name in frame.columns if frame[name].dtype.kind not in "biufmM"}
-    return frame.assign(**{str(name): column for name, column in changed.items()}).rename(columns=safe)
 
 
 def _state(fitted: Fitted, split: str | None) -> str:
@@ -199,8 +185,8 @@ def _result(
         session.result(result, *changed, frame.head(_SHOWN_ROWS).to_string(index=False), *([more] if more else []))
     else:
         if changed and drift is not None:
-            typer.echo(f"since training: {drift.summary}; --json or --out lists the changes", err=True)
-        session.result(result, guarded(frame).to_csv(index=False).rstrip("\n"))
+            typer.echo(escape_controls(f"since training: {drift.summary}; --json or --out lists the changes"), err=True)
+        session.result(result, Verbatim(without_formulas(frame).to_csv(index=False).rstrip("\n")))
 
 
 @contextmanager
@@ -213,7 +199,7 @@ def _written(frame: pd.DataFrame, out: Path | None) -> Iterator[None]:
         with unwritable("--out", out, _FIX):
             draft = stack.enter_context(replacing(out))
             if out.suffix.lower() == ".csv":
-                guarded(frame).to_csv(draft, index=False)
+                without_formulas(frame).to_csv(draft, index=False)
             else:
                 frame.to_parquet(draft, index=False)
         yield

@@ -15,13 +15,14 @@ from contextlib import contextmanager, redirect_stdout, suppress
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from relselect.display.escaping import escape_controls
 from relselect.errors import BudgetError, RelSelectError, SchemaError, SchemaProblem, UserError
 from relselect.serialization import dump_document
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-__all__ = ["BAD_INPUT", "FAILED", "GOOD", "INTERRUPTED", "TOO_SMALL_BUDGET", "CommandSession"]
+__all__ = ["BAD_INPUT", "FAILED", "GOOD", "INTERRUPTED", "TOO_SMALL_BUDGET", "CommandSession", "Verbatim"]
 
 GOOD = 0
 #: Something went wrong that is not the caller's fault.
@@ -31,6 +32,12 @@ TOO_SMALL_BUDGET = 3
 INTERRUPTED = 130
 
 _PLAIN_WIDTH = 120
+
+
+class Verbatim(str):
+    """Text that a program reads, such as CSV: escaped where a terminal shows it, and nowhere else."""
+
+    __slots__ = ()
 
 
 class CommandSession:
@@ -83,6 +90,10 @@ class CommandSession:
             return
         console = _console(sys.stdout)
         for item in self._shown:
+            if isinstance(item, Verbatim) and not sys.stdout.isatty():
+                print(item)  # noqa: T201 - rich would turn tabs into blanks
+                continue
+            item = escape_controls(item) if isinstance(item, str) else item
             console.print(item, markup=False, highlight=False, soft_wrap=isinstance(item, str))
 
     def _refuse(self, error: RelSelectError) -> None:
@@ -97,13 +108,13 @@ class CommandSession:
         """Write one error to standard error and, with `--json`, as the one object."""
         self.code = code
         if self.verbose:
-            traceback.print_exc(file=sys.stderr)
+            print(escape_controls(traceback.format_exc()), end="", file=sys.stderr)  # noqa: T201
         if problems:
             from relselect.display.terminal import problem_table
 
             _console(sys.stderr).print(problem_table(problems))
         else:
-            print(f"error: {message}", file=sys.stderr)  # noqa: T201
+            print(f"error: {escape_controls(message)}", file=sys.stderr)  # noqa: T201
         if self.as_json:
             listed = [
                 {"table": p.table, "column": p.column, "value": p.value, "rule": p.rule, "fix": p.fix} for p in problems

@@ -10,6 +10,7 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, TextIO
 
+from relselect.display.escaping import escape_controls
 from relselect.events import (
     CheckpointChosen,
     EpochDone,
@@ -94,6 +95,7 @@ class Progress:
             self._write(line)
 
     def _write(self, line: str) -> None:
+        line = escape_controls(line)
         if self._bar is not None:
             from rich.text import Text
 

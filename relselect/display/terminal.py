@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from relselect.display.escaping import escape_controls
 from relselect.errors import SchemaProblem
 from relselect.report.families import is_baseline
 from relselect.report.record import ProfileRecord, RunRecord
@@ -98,14 +99,16 @@ def problem_table(problems: Sequence[SchemaProblem]) -> Table:
 
 
 def rich_table(table: ReportTable) -> Table:
-    """Returns a text table as a rich table; no cell is read as markup."""
+    """Returns a text table as a rich table; no cell is read as markup, and none moves the cursor."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    drawn = Table(title=Text(table.caption), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    drawn = Table(title=Text(escape_controls(table.caption)), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for column in table.columns:
-        drawn.add_column(Text(column.name), justify="right" if column.kind == "number" else "left", overflow="fold")
+        drawn.add_column(
+            Text(escape_controls(column.name)), justify="right" if column.kind == "number" else "left", overflow="fold"
+        )
     for row in table.rows:
-        drawn.add_row(*map(Text, row.cells), style="bold" if row.chosen else None)
+        drawn.add_row(*(Text(escape_controls(cell)) for cell in row.cells), style="bold" if row.chosen else None)
     return drawn

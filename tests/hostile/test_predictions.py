@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from relselect.cli.main import app
-from relselect.cli.predict import guarded
+from relselect.display.escaping import without_formulas
 
 pytestmark = pytest.mark.usefixtures("brief_networks")
 
@@ -68,9 +68,9 @@ def test_writing_where_the_bundle_says_needs_consent(bundle, tmp_path):
 
 
 @pytest.mark.parametrize("begin", ["=", "+", "-", "@", "\t", "\r", "=cmd|' /C calc'!A0", "+1-2", "@SUM(1)"])
-def test_text_that_begins_as_a_formula_is_guarded(begin):
+def test_text_that_begins_as_a_formula_is_without_formulas(begin):
     frame = pd.DataFrame({begin: ["a"], "id": [f"{begin}x"], "prediction": [-1.5], "n": [-3], "free": ["a=b"]})
-    found = guarded(frame)
+    found = without_formulas(frame)
     assert found.columns.tolist() == [f"'{begin}", "id", "prediction", "n", "free"]
     assert found.iloc[0].tolist() == ["a", f"'{begin}x", -1.5, -3, "a=b"]
     assert frame["id"].tolist() == [f"{begin}x"]
