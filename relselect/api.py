@@ -12,6 +12,7 @@ from relselect.configs import cache_path
 from relselect.database import Database
 from relselect.errors import ConfigError
 from relselect.events import Emit
+from relselect.files import check_writable
 from relselect.fitted import Fitted
 from relselect.problem import Problem, declarations
 from relselect.tasks import Task
@@ -26,7 +27,7 @@ __all__ = ["Fitted", "load", "open_task", "profile", "recommend", "select_and_tr
 
 def select_and_train(
     database: Database,
-    task: Task,
+    task: Task | str,
     time_budget: float | str | Budget = "5min",
     *,
     seed: int = 0,
@@ -40,7 +41,7 @@ def select_and_train(
 
     Args:
         database: The database.
-        task: The task.
+        task: The task, or the name of one that the database's manifest declares.
         time_budget: Wall-clock for everything: seconds, "90s", "5min", "1h", or a `Budget` that is already running.
         seed: The one seed; equal inputs, seed and number of trials give the equal result.
         on_event: Called with every event (see `relselect.events`).
@@ -58,12 +59,17 @@ def select_and_train(
         TaskError: The task holds nothing to learn, or its label stands among the features.
         ConfigError: An option is not understood.
     """
+    budget = (
+        time_budget if isinstance(time_budget, Budget) else Budget(time_budget)
+    )  # what is imported below counts too
     wait_passively()
     limit_threads_after_fork()
     from relselect.families.registry import family_of, trained_names
     from relselect.run import Settings, run
 
-    budget = time_budget if isinstance(time_budget, Budget) else Budget(time_budget)
+    if workdir is not None:
+        check_writable("workdir", Path(workdir), folder=True)
+    task = _task_of(database, task)
     settings = Settings(
         seed=seed,
         families=None if families is None else trained_names(families),
@@ -88,12 +94,12 @@ def select_and_train(
     )
 
 
-def recommend(database: Database, task: Task, *, on_event: Emit | None = None, seed: int = 0) -> Recommendation:
+def recommend(database: Database, task: Task | str, *, on_event: Emit | None = None, seed: int = 0) -> Recommendation:
     """Say which family to train, without training.
 
     Args:
         database: The database.
-        task: The task.
+        task: The task, or the name of one that the database's manifest declares.
         on_event: Called with every event.
         seed: Seed of the profile's samples.
 
@@ -105,14 +111,14 @@ def recommend(database: Database, task: Task, *, on_event: Emit | None = None, s
     from relselect.report import record_of, write_report
     from relselect.run import Settings, measure
 
-    result = measure(Problem(database, task), Settings(seed=seed), Budget(None), on_event)
+    result = measure(Problem(database, _task_of(database, task)), Settings(seed=seed), Budget(None), on_event)
     record = record_of(result)
     return result.recommendation.reported_by(record, lambda path: write_report(record, path))
 
 
 def profile(
     database: Database,
-    task: Task,
+    task: Task | str,
     *,
     on_event: Emit | None = None,
     seed: int = 0,
@@ -123,7 +129,7 @@ def profile(
 
     Args:
         database: The database.
-        task: The task.
+        task: The task, or the name of one that the database's manifest declares.
         on_event: Called with every event.
         seed: Seed of the samples.
         hops: Length of the meta-paths of homophily: 2, or 4 for longer ones as well.
@@ -143,7 +149,9 @@ def profile(
     kept = None
     if cache is not False:
         kept = ProfileCache(cache_path("profiles") if cache is True else Path(cache))
-    return profile_task(Problem(database, task), emit=on_event or silent, seed=seed, hops=hops, cache=kept)
+    return profile_task(
+        Problem(database, _task_of(database, task)), emit=on_event or silent, seed=seed, hops=hops, cache=kept
+    )
 
 
 def load(path: str | Path) -> Fitted:
@@ -159,6 +167,23 @@ def load(path: str | Path) -> Fitted:
 
     contents = load_bundle(Path(path))
     return Fitted(**{each.name: getattr(contents, each.name) for each in fields(contents)})
+
+
+def _task_of(database: Database, task: Task | str) -> Task:
+    """Return a task as it is, and the one that the database's manifest declares under a name.
+
+    Raises:
+        ConfigError: It is neither a task nor the name of one.
+    """
+    if isinstance(task, Task):
+        return task
+    if isinstance(task, str):
+        return open_task(database, task)
+    rule, fix = (
+        "is no Task",
+        "Pass the name under which the manifest declares it, or what Task.from_labels or Task.from_sql returns",
+    )
+    raise ConfigError("task", task, rule, fix)
 
 
 def open_task(database: Database, name: str) -> Task:

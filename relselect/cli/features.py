@@ -11,7 +11,7 @@ import typer
 from relselect.cli.options import AsJson, Source, TaskName, Verbose, exclusive, exit_with, open_named
 from relselect.display.console import CommandSession
 from relselect.display.progress import Progress
-from relselect.files import unwritable
+from relselect.files import check_writable, unwritable
 
 if TYPE_CHECKING:
     from relselect.dfs.plan.plan import Plan
@@ -67,6 +67,9 @@ def features(
         from relselect.dfs import synthesis
 
         exclusive(at, split)
+        for option, place in (("--out", out), ("--save-plan", save_plan)):
+            if place is not None:
+                check_writable(option, place, fix="Give another file")
         database, opened = open_named(source, task)
         windows = None if window is None else [int(length) if length.isdigit() else length for length in window]
         made = synthesis.make_plan(

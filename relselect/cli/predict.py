@@ -13,7 +13,7 @@ import typer
 from relselect.cli.options import AsJson, Verbose, exclusive, exit_with
 from relselect.display.console import CommandSession
 from relselect.errors import ConfigError
-from relselect.files import replacing, unwritable
+from relselect.files import check_writable, replacing, unwritable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,6 +65,8 @@ def predict(
         exclusive(at, split)
         if out is not None and out.suffix.lower() not in {".parquet", ".csv"}:
             raise ConfigError("--out", str(out), "must end in .parquet or .csv", "Write e.g. --out predictions.parquet")
+        if out is not None:
+            check_writable("--out", out, fix=_FIX)
         fitted = load(folder)
         if at is None and split is None:
             split = "test" if fitted.task.has_test else "val"
