@@ -14,6 +14,7 @@ from relselect.counts import check_seed
 from relselect.database import Database
 from relselect.errors import ConfigError
 from relselect.events import Emit
+from relselect.files import check_writable
 from relselect.fitted import Fitted
 from relselect.problem import Problem, declarations
 from relselect.tasks import Task
@@ -28,8 +29,13 @@ __all__ = ["Fitted", "load", "open_task", "profile", "recommend", "select_and_tr
 
 def select_and_train(
     database: Database,
+<<<<<<< HEAD
     task: Task,
     time_budget: float | str | timedelta | Budget = "5min",
+=======
+    task: Task | str,
+    time_budget: float | str | Budget = "5min",
+>>>>>>> room-s
     *,
     seed: int = 0,
     on_event: Emit | None = None,
@@ -42,8 +48,13 @@ def select_and_train(
 
     Args:
         database: The database.
+<<<<<<< HEAD
         task: The task.
         time_budget: Wall-clock for everything: seconds, "90s", "5min", "1h", a timedelta, or a `Budget` that is already running.
+=======
+        task: The task, or the name of one that the database's manifest declares.
+        time_budget: Wall-clock for everything: seconds, "90s", "5min", "1h", or a `Budget` that is already running.
+>>>>>>> room-s
         seed: The one seed; equal inputs, seed and number of trials give the equal result.
         on_event: Called with every event (see `relselect.events`).
         workdir: Where finished trials are kept; the same call on it goes on where a killed one stopped. None for a
@@ -60,12 +71,17 @@ def select_and_train(
         TaskError: The task holds nothing to learn, or its label stands among the features.
         ConfigError: An option is not understood.
     """
+    budget = (
+        time_budget if isinstance(time_budget, Budget) else Budget(time_budget)
+    )  # what is imported below counts too
     wait_passively()
     limit_threads_after_fork()
     from relselect.families.registry import family_of, trained_names
     from relselect.run import Settings, run
 
-    budget = time_budget if isinstance(time_budget, Budget) else Budget(time_budget)
+    if workdir is not None:
+        check_writable("workdir", Path(workdir), folder=True)
+    task = _task_of(database, task)
     settings = Settings(
         seed=seed,
         families=None if families is None else trained_names(families),
@@ -90,12 +106,12 @@ def select_and_train(
     )
 
 
-def recommend(database: Database, task: Task, *, on_event: Emit | None = None, seed: int = 0) -> Recommendation:
+def recommend(database: Database, task: Task | str, *, on_event: Emit | None = None, seed: int = 0) -> Recommendation:
     """Say which family to train, without training.
 
     Args:
         database: The database.
-        task: The task.
+        task: The task, or the name of one that the database's manifest declares.
         on_event: Called with every event.
         seed: Seed of the profile's samples.
 
@@ -107,15 +123,19 @@ def recommend(database: Database, task: Task, *, on_event: Emit | None = None, s
     from relselect.report import record_of, write_report
     from relselect.run import Settings, measure
 
+<<<<<<< HEAD
     settings = Settings(seed=seed)
     result = measure(Problem(database, task), settings, Budget(None), on_event)
+=======
+    result = measure(Problem(database, _task_of(database, task)), Settings(seed=seed), Budget(None), on_event)
+>>>>>>> room-s
     record = record_of(result)
     return result.recommendation.reported_by(record, lambda path: write_report(record, path))
 
 
 def profile(
     database: Database,
-    task: Task,
+    task: Task | str,
     *,
     on_event: Emit | None = None,
     seed: int = 0,
@@ -126,7 +146,7 @@ def profile(
 
     Args:
         database: The database.
-        task: The task.
+        task: The task, or the name of one that the database's manifest declares.
         on_event: Called with every event.
         seed: Seed of the samples.
         hops: Length of the meta-paths of homophily: 2, or 4 for longer ones as well.
@@ -147,7 +167,9 @@ def profile(
     kept = None
     if cache is not False:
         kept = ProfileCache(cache_path("profiles") if cache is True else Path(cache))
-    return profile_task(Problem(database, task), emit=on_event or silent, seed=seed, hops=hops, cache=kept)
+    return profile_task(
+        Problem(database, _task_of(database, task)), emit=on_event or silent, seed=seed, hops=hops, cache=kept
+    )
 
 
 def load(path: str | Path) -> Fitted:
@@ -163,6 +185,23 @@ def load(path: str | Path) -> Fitted:
 
     contents = load_bundle(Path(path))
     return Fitted(**{each.name: getattr(contents, each.name) for each in fields(contents)})
+
+
+def _task_of(database: Database, task: Task | str) -> Task:
+    """Return a task as it is, and the one that the database's manifest declares under a name.
+
+    Raises:
+        ConfigError: It is neither a task nor the name of one.
+    """
+    if isinstance(task, Task):
+        return task
+    if isinstance(task, str):
+        return open_task(database, task)
+    rule, fix = (
+        "is no Task",
+        "Pass the name under which the manifest declares it, or what Task.from_labels or Task.from_sql returns",
+    )
+    raise ConfigError("task", task, rule, fix)
 
 
 def open_task(database: Database, name: str) -> Task:

@@ -322,3 +322,10 @@ def test_a_population_may_be_asked_of_a_newer_database(trained, tables):
     found = fit.predict(at="1970-10-20", database=newer)
     assert len(found) > 30
     assert np.isfinite(found["probability"]).all()
+
+
+def test_a_task_may_be_named_and_a_wrong_one_says_what_there_is(database):
+    with pytest.raises(ConfigError, match=r"task=churn60: is no task of shop"):
+        rs.recommend(database, "churn60")
+    with pytest.raises(ConfigError, match=r"task=.*is no Task.*Task\.from_labels"):
+        rs.recommend(database, {"entity": "users"})

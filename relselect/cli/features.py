@@ -12,7 +12,7 @@ from relselect.cli.options import AsJson, Source, TaskName, Verbose, exclusive, 
 from relselect.display.console import CommandSession, Verbatim
 from relselect.display.escaping import without_formulas
 from relselect.display.progress import Progress
-from relselect.files import unwritable
+from relselect.files import check_writable, unwritable
 
 if TYPE_CHECKING:
     from relselect.dfs.plan.plan import Plan
@@ -68,6 +68,9 @@ def features(
         from relselect.dfs import synthesis
 
         exclusive(at, split)
+        for option, place in (("--out", out), ("--save-plan", save_plan)):
+            if place is not None:
+                check_writable(option, place, fix="Give another file")
         database, opened = open_named(source, task)
         windows = None if window is None else [int(length) if length.isdigit() else length for length in window]
         made = synthesis.make_plan(

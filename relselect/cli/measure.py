@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from relselect.cli.options import AsJson, Seed, Source, TaskName, Verbose, exit_with, open_named
-from relselect.cli.report import write_report_file
+from relselect.cli.report import check_report_place, write_report_file
 from relselect.display.console import CommandSession
 from relselect.display.progress import Progress
 
@@ -53,6 +53,8 @@ def recommend(
         from relselect import api
         from relselect.display.terminal import verdict_lines
 
+        if out is not None:
+            check_report_place(out)
         database, opened = open_named(source, task)
         with Progress() as progress:
             advice = api.recommend(database, opened, on_event=progress, seed=seed)

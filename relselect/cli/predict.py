@@ -14,7 +14,7 @@ from relselect.cli.options import AsJson, Verbose, exclusive, exit_with
 from relselect.display.console import CommandSession, Verbatim
 from relselect.display.escaping import escape_controls, without_formulas
 from relselect.errors import ConfigError
-from relselect.files import replacing, unwritable
+from relselect.files import check_writable, replacing, unwritable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,6 +70,8 @@ def predict(
         exclusive(at, split)
         if out is not None and out.suffix.lower() not in {".parquet", ".csv"}:
             raise ConfigError("--out", str(out), "must end in .parquet or .csv", "Write e.g. --out predictions.parquet")
+        if out is not None:
+            check_writable("--out", out, fix=_FIX)
         fitted = load(folder)
         if at is None and split is None:
             split = "test" if fitted.task.has_test else "val"

@@ -10,11 +10,16 @@ import typer
 
 from relselect.cli.options import AsJson, Verbose, exit_with
 from relselect.display.console import CommandSession
+from relselect.errors import ConfigError
+from relselect.files import check_writable, unwritable, write_text
 
 if TYPE_CHECKING:
     from relselect.report import RunRecord
 
-__all__ = ["report", "write_report_file"]
+__all__ = ["check_report_place", "report", "write_report_file"]
+
+_PAGES = {".html", ".htm"}
+_MARKDOWN = {".md", ".markdown"}
 
 
 def report(
@@ -30,9 +35,11 @@ def report(
     with session.work():
         from relselect.display.terminal import verdict_lines
 
-        record = _record(folder)
         home = folder if folder.is_dir() else folder.parent
-        path = write_report_file(record, home / "report.html" if out is None else out)
+        place = home / "report.html" if out is None else out
+        check_report_place(place)
+        record = _record(folder)
+        path = write_report_file(record, place)
         session.result({"command": "report", "report": path}, *verdict_lines(record), f"Report: {path}")
     exit_with(session)
 
@@ -47,9 +54,22 @@ def _record(place: Path) -> RunRecord:
 
 def write_report_file(record: Mapping[str, Any], out: Path) -> str:
     """Writes the record as a page, or as Markdown when the name ends in .md, and returns the path."""
-    from relselect.files import write_text
     from relselect.report import render_markdown, write_report
 
-    if out.suffix.lower() in {".md", ".markdown"}:
-        return str(write_text(out, render_markdown(record)))
-    return str(write_report(record, out))
+    with unwritable("--out", out):
+        if out.suffix.lower() in _MARKDOWN:
+            return str(write_text(out, render_markdown(record)))
+        return str(write_report(record, out))
+
+
+def check_report_place(out: Path) -> None:
+    """Refuses a report of another format, and a place that cannot be written, before the work.
+
+    Raises:
+        ConfigError: The name ends in something else than .html, .htm, .md or .markdown.
+        UnwritableError: Nothing can be written there.
+    """
+    if out.suffix.lower() not in {*_PAGES, *_MARKDOWN}:
+        rule = "is no format of reports: a name ends in .html or .md"
+        raise ConfigError("--out", str(out), rule, f"Write e.g. --out {out.with_suffix('.html')}")
+    check_writable("--out", out)

@@ -25,6 +25,7 @@ from relselect.cli.options import (
 from relselect.display.console import CommandSession
 from relselect.display.progress import Progress
 from relselect.errors import ConfigError
+from relselect.files import check_writable
 
 if TYPE_CHECKING:
     from relselect.database import Database
@@ -130,6 +131,7 @@ def predictor_folder(folder: Path, force: bool) -> Path:
 
     Raises:
         ConfigError: The folder holds a predictor and `force` is false, or it holds other files.
+        UnwritableError: Nothing can be written there.
     """
     from relselect.bundle import LEFTOVERS
 
@@ -145,4 +147,5 @@ def predictor_folder(folder: Path, force: bool) -> Path:
     unfinished = _WORK in present and present <= {_WORK, *LEFTOVERS}
     if present and not whole and "fitted.json" not in present and not unfinished:
         raise ConfigError("--out", str(folder), "holds other files", "Give a new or an empty folder")
+    check_writable("--out", folder, folder=True)
     return folder

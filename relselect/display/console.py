@@ -6,6 +6,7 @@ With `--json` a command writes exactly one JSON object to standard output. While
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -64,11 +65,10 @@ class CommandSession:
     @contextmanager
     def work(self) -> Iterator[CommandSession]:
         """Run a command's work inside: errors become messages and exit codes, the result is written at the end."""
+        _tolerate_other_encodings()
         try:
             with self._noting_interrupts(), _output_to_stderr():
                 yield self
-        except BrokenPipeError:
-            raise
         except KeyboardInterrupt:
             self._fail(INTERRUPTED, "Interrupted", f"Interrupted. {self.resume_hint}".rstrip())
         except RelSelectError as error:
@@ -88,6 +88,7 @@ class CommandSession:
         if self.as_json:
             _write_json(self._result or {})
             return
+<<<<<<< HEAD
         console = _console(sys.stdout)
         for item in self._shown:
             if isinstance(item, Verbatim) and not sys.stdout.isatty():
@@ -95,6 +96,12 @@ class CommandSession:
                 continue
             item = escape_controls(item) if isinstance(item, str) else item
             console.print(item, markup=False, highlight=False, soft_wrap=isinstance(item, str))
+=======
+        with _lost_readers():
+            console = _console(sys.stdout)
+            for item in self._shown:
+                console.print(item, markup=False, highlight=False, soft_wrap=isinstance(item, str))
+>>>>>>> room-s
 
     def _refuse(self, error: RelSelectError) -> None:
         code = TOO_SMALL_BUDGET if isinstance(error, BudgetError) else BAD_INPUT
@@ -107,6 +114,7 @@ class CommandSession:
     def _fail(self, code: int, kind: str, message: str, problems: Sequence[SchemaProblem] = ()) -> None:
         """Write one error to standard error and, with `--json`, as the one object."""
         self.code = code
+<<<<<<< HEAD
         if self.verbose:
             print(escape_controls(traceback.format_exc()), end="", file=sys.stderr)  # noqa: T201
         if problems:
@@ -115,6 +123,17 @@ class CommandSession:
             _console(sys.stderr).print(problem_table(problems))
         else:
             print(f"error: {escape_controls(message)}", file=sys.stderr)  # noqa: T201
+=======
+        with _lost_readers():
+            if self.verbose:
+                traceback.print_exc(file=sys.stderr)
+            if problems:
+                from relselect.display.terminal import problem_table
+
+                _console(sys.stderr).print(problem_table(problems))
+            else:
+                print(f"error: {message}", file=sys.stderr)  # noqa: T201
+>>>>>>> room-s
         if self.as_json:
             listed = [
                 {"table": p.table, "column": p.column, "value": p.value, "rule": p.rule, "fix": p.fix} for p in problems
@@ -141,19 +160,54 @@ class CommandSession:
 
 
 def _write_json(result: Mapping[str, Any]) -> None:
-    print(dump_document(result, sort_keys=False), end="")  # noqa: T201
+    text = dump_document(result, sort_keys=False)
+    if not (getattr(sys.stdout, "encoding", None) or "").lower().replace("-", "").startswith("utf"):
+        text = json.dumps(json.loads(text), indent=2) + "\n"  # escapes stand for what the encoding lacks
+    with _lost_readers():
+        print(text, end="")  # noqa: T201
 
 
 def _console(stream: Any) -> Console:
     from rich.console import Console
 
-    return Console(file=stream, width=None if stream.isatty() else _PLAIN_WIDTH, highlight=False)
+    terminal = stream is not None and not stream.closed and stream.isatty()
+    return Console(file=stream, width=None if terminal else _PLAIN_WIDTH, highlight=False)
+
+
+def _tolerate_other_encodings() -> None:
+    """Let both streams write escapes for what their encoding lacks, and open those that are closed to nothing."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None or stream.closed:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+@contextmanager
+def _lost_readers() -> Iterator[None]:
+    """Write to a stream whose reader may be gone: what is lost is text, and never the end of a command."""
+    try:
+        yield
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        for name in ("stdout", "stderr"):
+            stream = getattr(sys, name)
+            try:
+                stream.flush()
+            except (OSError, ValueError):
+                # what is still in the buffer would fail again when the interpreter ends
+                setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+                with suppress(OSError, ValueError):
+                    os.dup2(getattr(sys, name).fileno(), stream.fileno())
 
 
 @contextmanager
 def _output_to_stderr() -> Iterator[None]:
     """Send what anything prints, from Python or from C, to standard error."""
-    sys.stdout.flush()
+    with _lost_readers():
+        sys.stdout.flush()
     saved = None
     with suppress(OSError):
         saved = os.dup(1)

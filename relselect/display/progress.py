@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, TextIO
 
@@ -54,7 +55,8 @@ class Progress:
     def __init__(self, seconds: float | None = None, stream: TextIO | None = None, live: bool | None = None) -> None:
         self._stream = sys.stderr if stream is None else stream
         self._seconds = seconds if seconds is not None and seconds != float("inf") else None
-        self._live = self._stream.isatty() if live is None else live
+        self._lost = self._stream is None or self._stream.closed
+        self._live = not self._lost and (self._stream.isatty() if live is None else live)
         self._begun = time.monotonic()
         self._bar: Bar | None = None
         self._task: TaskID | None = None
@@ -76,11 +78,20 @@ class Progress:
     ) -> None:
         """Take the bar away."""
         if self._bar is not None:
-            self._bar.stop()
+            with suppress(OSError, ValueError):
+                self._bar.stop()
             self._bar = None
 
     def __call__(self, event: Event) -> None:
-        """Show one event."""
+        """Show one event; a stream whose reader is gone shows no more, and the run goes on."""
+        if self._lost:
+            return
+        try:
+            self._show(event)
+        except (OSError, ValueError):
+            self._lost = True
+
+    def _show(self, event: Event) -> None:
         if isinstance(event, StageStarted):
             self._stage = event.stage
         self._status(event)

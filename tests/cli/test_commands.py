@@ -242,6 +242,35 @@ def test_a_predictor_is_not_overwritten_unasked(shop: Path, trained: dict[str, A
     assert "holds other files" in run("train", shop, "--task", "churn", "--out", tmp_path / "mine", "--force").stderr
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("train", "SHOP", "--task", "churn", "--out", "FILE/out"),
+        ("recommend", "SHOP", "--task", "churn", "--out", "FILE/r.html"),
+        ("recommend", "SHOP", "--task", "churn", "--out", "r.pdf"),
+        ("report", "SHOP", "--out", "r.pdf"),
+        ("report", "SHOP", "--out", "FILE/r.html"),
+        ("features", "SHOP", "--task", "churn", "--out", "FILE/f.parquet"),
+        ("features", "SHOP", "--task", "churn", "--save-plan", "FILE/p.json"),
+        ("predict", "SHOP", "--out", "FILE/p.csv"),
+    ],
+)
+def test_places_are_refused_before_the_work_and_nothing_is_made(
+    shop: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    (tmp_path / "file").touch()
+
+    def work(*_: Any, **__: Any) -> None:
+        raise AssertionError("the work began")
+
+    monkeypatch.setattr("relselect.configs.open_database", work)
+    before = sorted(tmp_path.rglob("*"))
+    result = run(*(word.replace("SHOP", str(shop)).replace("FILE", str(tmp_path / "file")) for word in words))
+    assert result.exit_code == 2
+    assert "folder should be" in result.stderr or "is no format of reports" in result.stderr
+    assert sorted(tmp_path.rglob("*")) == before
+
+
 def test_a_kill_while_saving_does_not_keep_training_from_going_on(tmp_path: Path) -> None:
     for part in ("work", ".partial", "model"):
         (tmp_path / "out" / part).mkdir(parents=True)
