@@ -29,13 +29,8 @@ __all__ = ["Fitted", "load", "open_task", "profile", "recommend", "select_and_tr
 
 def select_and_train(
     database: Database,
-<<<<<<< HEAD
-    task: Task,
-    time_budget: float | str | timedelta | Budget = "5min",
-=======
     task: Task | str,
-    time_budget: float | str | Budget = "5min",
->>>>>>> room-s
+    time_budget: float | str | timedelta | Budget = "5min",
     *,
     seed: int = 0,
     on_event: Emit | None = None,
@@ -48,13 +43,8 @@ def select_and_train(
 
     Args:
         database: The database.
-<<<<<<< HEAD
-        task: The task.
-        time_budget: Wall-clock for everything: seconds, "90s", "5min", "1h", a timedelta, or a `Budget` that is already running.
-=======
         task: The task, or the name of one that the database's manifest declares.
-        time_budget: Wall-clock for everything: seconds, "90s", "5min", "1h", or a `Budget` that is already running.
->>>>>>> room-s
+        time_budget: Wall-clock for everything: seconds, "90s", "5min", "1h", a timedelta, or a `Budget` that is already running.
         seed: The one seed; equal inputs, seed and number of trials give the equal result.
         on_event: Called with every event (see `relselect.events`).
         workdir: Where finished trials are kept; the same call on it goes on where a killed one stopped. None for a
@@ -123,12 +113,8 @@ def recommend(database: Database, task: Task | str, *, on_event: Emit | None = N
     from relselect.report import record_of, write_report
     from relselect.run import Settings, measure
 
-<<<<<<< HEAD
     settings = Settings(seed=seed)
-    result = measure(Problem(database, task), settings, Budget(None), on_event)
-=======
-    result = measure(Problem(database, _task_of(database, task)), Settings(seed=seed), Budget(None), on_event)
->>>>>>> room-s
+    result = measure(Problem(database, _task_of(database, task)), settings, Budget(None), on_event)
     record = record_of(result)
     return result.recommendation.reported_by(record, lambda path: write_report(record, path))
 

@@ -88,20 +88,14 @@ class CommandSession:
         if self.as_json:
             _write_json(self._result or {})
             return
-<<<<<<< HEAD
-        console = _console(sys.stdout)
-        for item in self._shown:
-            if isinstance(item, Verbatim) and not sys.stdout.isatty():
-                print(item)  # noqa: T201 - rich would turn tabs into blanks
-                continue
-            item = escape_controls(item) if isinstance(item, str) else item
-            console.print(item, markup=False, highlight=False, soft_wrap=isinstance(item, str))
-=======
         with _lost_readers():
             console = _console(sys.stdout)
             for item in self._shown:
+                if isinstance(item, Verbatim) and not sys.stdout.isatty():
+                    print(item)  # noqa: T201 - rich would turn tabs into blanks
+                    continue
+                item = escape_controls(item) if isinstance(item, str) else item
                 console.print(item, markup=False, highlight=False, soft_wrap=isinstance(item, str))
->>>>>>> room-s
 
     def _refuse(self, error: RelSelectError) -> None:
         code = TOO_SMALL_BUDGET if isinstance(error, BudgetError) else BAD_INPUT
@@ -114,26 +108,15 @@ class CommandSession:
     def _fail(self, code: int, kind: str, message: str, problems: Sequence[SchemaProblem] = ()) -> None:
         """Write one error to standard error and, with `--json`, as the one object."""
         self.code = code
-<<<<<<< HEAD
-        if self.verbose:
-            print(escape_controls(traceback.format_exc()), end="", file=sys.stderr)  # noqa: T201
-        if problems:
-            from relselect.display.terminal import problem_table
-
-            _console(sys.stderr).print(problem_table(problems))
-        else:
-            print(f"error: {escape_controls(message)}", file=sys.stderr)  # noqa: T201
-=======
         with _lost_readers():
             if self.verbose:
-                traceback.print_exc(file=sys.stderr)
+                print(escape_controls(traceback.format_exc()), end="", file=sys.stderr)  # noqa: T201
             if problems:
                 from relselect.display.terminal import problem_table
 
                 _console(sys.stderr).print(problem_table(problems))
             else:
-                print(f"error: {message}", file=sys.stderr)  # noqa: T201
->>>>>>> room-s
+                print(f"error: {escape_controls(message)}", file=sys.stderr)  # noqa: T201
         if self.as_json:
             listed = [
                 {"table": p.table, "column": p.column, "value": p.value, "rule": p.rule, "fix": p.fix} for p in problems
