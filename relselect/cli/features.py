@@ -68,9 +68,7 @@ def features(
         from relselect.dfs import synthesis
 
         exclusive(at, split)
-        for option, place in (("--out", out), ("--save-plan", save_plan)):
-            if place is not None:
-                check_writable(option, place, fix="Give another file")
+        _check_places(out, save_plan)
         database, opened = open_named(source, task)
         windows = None if window is None else [int(length) if length.isdigit() else length for length in window]
         made = synthesis.make_plan(
@@ -95,6 +93,12 @@ def features(
                 )
             _result(session, found, save_plan)
     exit_with(session)
+
+
+def _check_places(out: Path | None, save_plan: Path | None) -> None:
+    for option, place in (("--out", out), ("--save-plan", save_plan)):
+        if place is not None:
+            check_writable(option, place, fix="Give another file")
 
 
 def _save_plan(plan: Plan, path: Path) -> None:
