@@ -27,6 +27,12 @@ from typing import Any
 WAYS = ("shared", "cutoffs", "entities", "train_tail")
 #: "auto": alternating cutoffs where there are four or more, else a hash of the entity.
 COMPARED = ("shared", "auto", "entities", "train_tail")
+READING = (
+    "On these tasks the ways cannot be told apart by regret. The default is the one of the ways that keep both roles apart which",
+    "has the least regret and the least optimism of the network, and both families train on every training row: stopping on the",
+    "last train cutoffs keeps the latest rows from training and costs both families skill. Dividing costs about 0.002 of test",
+    "skill, because fewer rows say when to stop; the refit, which is not part of this comparison, trains on all of them.",
+)
 TASKS = (
     "scotus/justice-liberal-share", "worldcup/team-goals", "sakila/customer-rentals", "rel-f1/driver-top3",
     "berka-without-trans/loan-bad", "senate-stock-trades/senator-discloses", "nyphil-performances/conductor-returns",
@@ -49,8 +55,13 @@ def main() -> None:
         for seed in arguments.seeds:
             for task in arguments.only:
                 measure(task, seed, log)
-    fits = {(r["task"], r["seed"], r["way"], r["family"]): r for r in read(log)}
+    fits = {(r["task"], r["seed"], r["way"], r["family"]): r for r in read(log) if r["task"] in arguments.only}
     found = {way: judged(fits, way) for way in COMPARED}
+    usual = found["auto"]["regrets"]
+    for each in found.values():
+        each["more_regret"] = spread({task: [each["regrets"][task] - usual[task]] for task in usual})
+    for each in found.values():
+        del each["regrets"]
     arguments.out.with_suffix(".md").write_text(page(found, fits), encoding="utf-8")
     print(json.dumps(found))
 
@@ -148,6 +159,7 @@ def judged(fits: dict[Any, dict[str, Any]], way: str) -> dict[str, Any]:
         "tasks": len(regret),
         "fits": len(right),
         "regret": spread(regret),
+        "regrets": {task: sum(each) / len(each) for task, each in regret.items()},
         "optimism": spread(optimism),
         "right": mean(right),
         "test_skill": {name: mean(values) for name, values in tests.items()},
@@ -191,15 +203,16 @@ def page(found: dict[str, dict[str, Any]], fits: dict[Any, dict[str, Any]]) -> s
         f"columns: default fits of both families to their natural end, {some['tasks']} tasks, {some['fits']} pairs of fits "
         f"(seeds {sorted({seed for _, seed, _, _ in fits})}), in units of skill.",
         "",
-        "| validation rows | regret of the family choice | optimism, network against trees | right choices "
-        "| test skill of trees | of the network |",
-        "|---|---:|---:|---:|---:|---:|",
+        "| validation rows | regret of the family choice | more than the default's | optimism, network against trees "
+        "| right choices | test skill of trees | of the network |",
+        "|---|---:|---:|---:|---:|---:|---:|",
     ]
     for way, each in found.items():
-        regret, optimism = (f"{each[key][0]:.4f} ± {each[key][1]:.4f}" for key in ("regret", "optimism"))
+        keys = ("regret", "more_regret", "optimism")
+        regret, more, optimism = (f"{each[key][0]:.4f} ± {each[key][1]:.4f}" for key in keys)
         tests = " | ".join(f"{each['test_skill'].get(name, math.nan):.4f}" for name in ("dfs", "rdl"))
-        lines.append(f"| {names[way]} | {regret} | {optimism} | {each['right']:.0%} | {tests} |")
-    return "\n".join(lines) + "\n"
+        lines.append(f"| {names[way]} | {regret} | {more} | {optimism} | {each['right']:.0%} | {tests} |")
+    return "\n".join([*lines, "", *READING]) + "\n"
 
 
 if __name__ == "__main__":
