@@ -61,9 +61,8 @@ def select_and_train(
         TaskError: The task holds nothing to learn, or its label stands among the features.
         ConfigError: An option is not understood.
     """
-    budget = (
-        time_budget if isinstance(time_budget, Budget) else Budget(time_budget)
-    )  # what is imported below counts too
+    # what is imported below counts too
+    budget = time_budget if isinstance(time_budget, Budget) else Budget(time_budget)
     wait_passively()
     limit_threads_after_fork()
     from relselect.families.registry import family_of, trained_names
@@ -71,7 +70,6 @@ def select_and_train(
 
     if workdir is not None:
         check_writable("workdir", Path(workdir), folder=True)
-    task = _task_of(database, task)
     settings = Settings(
         seed=seed,
         families=None if families is None else trained_names(families),
@@ -79,6 +77,7 @@ def select_and_train(
         evaluate_test=evaluate_test,
         max_trials=max_trials,
     )
+    task = _task_of(database, task)
     problem = Problem(database, task)
     result = run(problem, settings, budget, on_event)
     if result.decision is None:

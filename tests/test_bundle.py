@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import relselect as rs
-from relselect.errors import BundleError, TaskError
+from relselect.errors import BundleError, TaskError, UnwritableError
 from tests.shop import shop
 
 pytestmark = pytest.mark.usefixtures("brief_networks")
@@ -113,7 +113,7 @@ def test_a_save_that_is_cut_short_leaves_a_whole_bundle_or_none(saved, copy, mon
         shutil.move(source, target)
 
     monkeypatch.setattr(os, "replace", replace)
-    with pytest.raises(OSError, match="no space"):
+    with pytest.raises(UnwritableError, match="no space"):
         fit.save(copy)
     monkeypatch.undo()
     try:

@@ -90,7 +90,7 @@ def test_nothing_is_half_written(bundle, place, tmp_path):
     folder = tmp_path / "out.csv"
     folder.mkdir()
     result = run(bundle, "--uri", place, "--at", AT, "--out", folder)
-    assert (result.exit_code, "cannot be written" in result.stderr) == (2, True)
+    assert (result.exit_code, "is a folder" in result.stderr) == (2, True), result.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.csv", "shop.sqlite"]
 
 

@@ -17,7 +17,7 @@ import relselect as rs
 from relselect.api import recommend
 from relselect.cli.main import app
 from relselect.display.terminal import leaderboard_table, verdict_lines
-from relselect.errors import ConfigError
+from relselect.errors import BundleError
 from relselect.families import FamilyInfo, family_infos, registered
 from relselect.report import render_html, render_markdown
 from tests.conftest import few_steps
@@ -185,7 +185,7 @@ def test_a_bundle_of_a_family_that_is_not_there_says_so(database, tables, tmp_pa
     other = FamilyInfo(**{**vars(RIDGE), "name": "gone", "make": make_gone})
     with registered(other):
         folder = rs.select_and_train(database, task, "60s", families="gone", max_trials=1).save(tmp_path / "bundle")
-    with pytest.raises(ConfigError, match="family=gone: is not registered"):
+    with pytest.raises(BundleError, match="family=gone: is not registered"):
         rs.load(folder)
 
 

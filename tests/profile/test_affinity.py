@@ -125,7 +125,7 @@ def asked_before_they_are_there(kind: str, *, stored: bool) -> Problem:
     frame["label"] = (noisy > 0).astype(int) if kind == "binary" else noisy
     sales = pd.DataFrame({"id": range(size), "shop": rng.integers(0, 5, size), "at": worlds.day(day + 0.5)})
     base = Database.from_dataframes(
-        {"shops": pd.DataFrame({"id": range(5)}), "sales": sales if stored else sales.iloc[:0]},
+        {"shops": pd.DataFrame({"id": range(5)}), "sales": sales if stored else sales.iloc[:1]},
         keys={"shops": "id", "sales": "id"}, times={"sales": "at"}, foreign_keys={"sales": {"shop": "shops"}},
     )  # fmt: skip
     task = Task.from_labels(
