@@ -141,7 +141,7 @@ BOMBS = {
         "SELECT count(*) AS x FROM range(100000000000)",
         "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r) SELECT count(*) AS x FROM r",
         "SELECT count(*) AS x FROM range(1000000) a, range(1000000) b WHERE a.range + b.range = 3",
-        "SELECT list_sum(range(60000000 + a.range)) AS x FROM range(40) a",  # one call that notices no interrupt
+        "SELECT list_sum(range(4000000 + a.range)) AS x FROM range(60) a",  # one call that notices no interrupt; lists of 2 GB
     ),
     "sqlite": (
         "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r) SELECT count(*) AS x FROM r",
