@@ -166,6 +166,7 @@ def load(path: str | Path) -> Fitted:
     Raises:
         BundleError: The bundle is incomplete, damaged, or of another format.
     """
+    limit_threads_after_fork()  # models are tried while they are read
     from relselect.bundle import load_bundle
 
     contents = load_bundle(Path(path))
