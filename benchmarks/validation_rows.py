@@ -29,7 +29,7 @@ WAYS = ("shared", "cutoffs", "entities", "train_tail")
 COMPARED = ("shared", "auto", "entities", "train_tail")
 READING = (
     "On these tasks the ways cannot be told apart by regret or by optimism: no difference is larger than about one and a half",
-    "standard errors. Of the ways that keep the two roles apart, the default has the least regret and the best test skill of both",
+    "standard errors. Of those that keep the two roles apart, the default has the least regret and the best test skill in both",
     "families: stopping on the last train cutoffs keeps the latest rows from training, which costs both families 0.015 to 0.021.",
     "Dividing itself costs about 0.002 of test skill, because fewer rows say when to stop; the refit, which is no part of this",
     "comparison, trains on all of them. Its optimism is the noisiest of the four, because fewer rows carry the score.",
