@@ -1,6 +1,6 @@
 """Profile every task of every known database: what it says, what the leak checks find, what it costs.
 
-    RELSELECT_DATA=... python benchmarks/profile.py [--only rel-f1 nycflights13] [--large 5000000] [--write docs]
+    RELSELECT_DATA=... python benchmarks/task_profile.py [--only rel-f1 nycflights13] [--large 5000000] [--write docs]
 
 Each database is loaded once, in a process of its own; seconds count from loaded tables. With `--write`, the table of
 all tasks goes to `profiles.md`, all numbers to `profiles.jsonl`, and the findings that the tests compare with to
@@ -193,7 +193,7 @@ def page(rows: list[dict[str, Any]]) -> str:
     lines = [
         "# Profiles of the known tasks",
         "",
-        "Written by `benchmarks/profile.py`; every number with its error and reading is in `profiles.jsonl`, the findings",
+        "Written by `benchmarks/task_profile.py`; every number with its error and reading is in `profiles.jsonl`, the findings",
         "that the tests compare with in `findings.json`. Skills and agreements: 0 is chance, 1 perfect; – does not exist.",
         "",
         "| " + " | ".join(head) + " |",
