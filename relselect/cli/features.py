@@ -12,10 +12,13 @@ from relselect.cli.options import AsJson, Source, TaskName, Verbose, exclusive, 
 from relselect.display.console import CommandSession, Verbatim
 from relselect.display.escaping import without_formulas
 from relselect.display.progress import Progress
+from relselect.errors import ConfigError
 from relselect.files import check_writable, unwritable
 
 if TYPE_CHECKING:
     from relselect.dfs.plan.plan import Plan
+    from relselect.dfs.search.pool import PoolOptions
+    from relselect.dfs.search.screen import SearchResult
     from relselect.dfs.synthesis import Features
 
 __all__ = ["features"]
@@ -27,6 +30,11 @@ _SavedPlan = Annotated[
 _Rich = Annotated[bool, typer.Option("--rich", help="Medians, quantiles, trends, conditions and more as well.")]
 _Engine = Annotated[
     Literal["prefix", "sql", "featuretools"], typer.Option("--engine", help="What computes the values.")
+]
+
+_Without = Annotated[
+    list[Literal["conditions", "ratios", "neighbours", "rich"]] | None,
+    typer.Option("--without", help="Candidates that --search does not offer; may be repeated."),
 ]
 
 #: Rows that are printed in a terminal.
@@ -50,8 +58,16 @@ def features(
         str | None, typer.Option("--at", metavar="DATE", help="Everyone the task asks about at a date.")
     ] = None,
     engine: _Engine = "prefix",
-    depth: Annotated[int, typer.Option("--depth", help="Steps of a path at most, 1 to 3.")] = 2,
-    max_features: Annotated[int, typer.Option("--max-features", help="Features of the default plan at most.")] = 600,
+    search: Annotated[
+        bool, typer.Option("--search", help="Search thousands of candidates for the features worth most in training.")
+    ] = False,
+    without: _Without = None,
+    depth: Annotated[
+        int | None, typer.Option("--depth", help="Steps of a path at most, 1 to 4; 2, with --search 4.")
+    ] = None,
+    max_features: Annotated[
+        int | None, typer.Option("--max-features", help="Features at most; 600, with --search 400.")
+    ] = None,
     window: Annotated[
         list[str] | None, typer.Option("--window", metavar="LENGTH", help="A window such as 60d; may be repeated.")
     ] = None,
@@ -71,13 +87,20 @@ def features(
         _check_places(out, save_plan)
         database, opened = open_named(source, task)
         windows = None if window is None else [int(length) if length.isdigit() else length for length in window]
-        made = synthesis.make_plan(
-            database, opened, plan=plan, depth=depth, max_features=max_features, windows=windows, rich=rich
+        made, searched = synthesis.made_plan(
+            database,
+            opened,
+            plan=plan,
+            search=_candidates(search, without),
+            depth=depth,
+            max_features=max_features,
+            windows=windows,
+            rich=rich,
         )
         if save_plan is not None:
             _save_plan(made, save_plan)
         if describe or sql or (save_plan and out is None):
-            _describe(session, made, describe, sql, save_plan)
+            _describe(session, made, searched, describe, sql, save_plan)
         else:
             with Progress() as progress:
                 found = synthesis.features(
@@ -91,8 +114,18 @@ def features(
                     out=out,
                     on_event=progress,
                 )
-            _result(session, found, save_plan)
+            _result(session, found, searched, save_plan)
     exit_with(session)
+
+
+def _candidates(search: bool, without: list[Any] | None) -> bool | PoolOptions:
+    if without and not search:
+        raise ConfigError("--without", without, "says what a search does not offer", "Add --search")
+    if not without:
+        return search
+    from relselect.dfs.search.pool import PoolOptions
+
+    return PoolOptions(**dict.fromkeys(without, False))
 
 
 def _check_places(out: Path | None, save_plan: Path | None) -> None:
@@ -107,26 +140,36 @@ def _save_plan(plan: Plan, path: Path) -> None:
         plan.save(path)
 
 
-def _describe(session: CommandSession, plan: Plan, describe: bool, dialect: str | None, saved: Path | None) -> None:
+def _describe(
+    session: CommandSession,
+    plan: Plan,
+    searched: SearchResult | None,
+    describe: bool,
+    dialect: str | None,
+    saved: Path | None,
+) -> None:
     """Set the description of a plan as the result: its groups, and its features in English or SQL on request."""
     groups = ", ".join(f"{count} {group}" for group, count in plan.summary().items())
-    result: dict[str, Any] = {"command": "features", **_plan_facts(plan, saved)}
+    result: dict[str, Any] = {"command": "features", **_plan_facts(plan, searched, saved)}
     if dialect is not None:
         text = plan.to_sql(dialect)
         session.result(result | {"dialect": dialect, "sql": text}, Verbatim(text))
         return
-    lines = [f"{len(plan)} features of {plan.entity}: {groups}", *(plan.describe().splitlines() if describe else [])]
+    lines = [] if searched is None else [searched.describe()]
+    lines += [f"{len(plan)} features of {plan.entity}: {groups}", *(plan.describe().splitlines() if describe else [])]
     session.result(result, *lines, *([] if saved is None else [f"Plan: {saved}"]))
 
 
-def _plan_facts(plan: Plan, saved: Path | None) -> dict[str, Any]:
+def _plan_facts(plan: Plan, searched: SearchResult | None, saved: Path | None) -> dict[str, Any]:
     described = [{"name": feature.name, "description": feature.describe(plan.entity)} for feature in plan]
-    return {"entity": plan.entity, "groups": plan.summary(), "features": described, "plan": saved and str(saved)}
+    facts = {"entity": plan.entity, "groups": plan.summary(), "features": described, "plan": saved and str(saved)}
+    return facts if searched is None else {**facts, "search": searched.facts()}
 
 
-def _result(session: CommandSession, found: Features, saved: Path | None) -> None:
+def _result(session: CommandSession, found: Features, searched: SearchResult | None, saved: Path | None) -> None:
     """Set where the features are, or the features as CSV where they go to no file, as the result."""
-    result = {"command": "features", "out": found.path and str(found.path), **_plan_facts(found.plan, saved)}
+    facts = _plan_facts(found.plan, searched, saved)
+    result = {"command": "features", "out": found.path and str(found.path), **facts}
     if found.path is not None:
         lines = [f"{len(found.plan)} features: {found.path}", *([] if saved is None else [f"Plan: {saved}"])]
         session.result(result, *lines)

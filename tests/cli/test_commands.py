@@ -454,7 +454,7 @@ def test_a_plan_is_told_in_english_and_sql_without_computing(shop: Path, tmp_pat
         (("--split", "val", "--at", "2024-01-01"), "exclude each other"),
         (("--out", "features.csv"), "must end in .parquet"),
         (("--plan", "no/plan.json"), "cannot be read"),
-        (("--depth", "9"), "1 to 3"),
+        (("--depth", "9"), "1 to 4"),
         (("--sql", "klingon"), "dialect"),
         (("--save-plan", "/dev/null/plan.json"), "cannot be written"),
     ],

@@ -273,7 +273,7 @@ def test_everything_is_told_by_events(found, database, task):
         ({"memory_limit": "10kB"}, "Write to a file with out="),
         ({"memory_limit": "much"}, "positive size"),
         ({"rows": pd.DataFrame({"id": [3]})}, "Add cutoff"),
-        ({"depth": 7}, "1 to 3"),
+        ({"depth": 7}, "1 to 4"),
         ({"max_features": 0}, "one or more"),
     ],
 )
