@@ -32,11 +32,31 @@ _Engine = Annotated[
     Literal["prefix", "sql", "featuretools"], typer.Option("--engine", help="What computes the values.")
 ]
 
+_SavePlan = Annotated[Path | None, typer.Option("--save-plan", metavar="FILE", help="Write the plan there.")]
+_Describe = Annotated[bool, typer.Option("--describe", help="Say what every feature is; compute nothing.")]
+_Dialect = Annotated[
+    str | None, typer.Option("--sql", metavar="DIALECT", help="Print the plan as SQL; compute nothing.")
+]
+_Split = Annotated[str | None, typer.Option("--split", help="train, val or test; all labelled rows by default.")]
+_At = Annotated[str | None, typer.Option("--at", metavar="DATE", help="Everyone the task asks about at a date.")]
+_Depth = Annotated[int | None, typer.Option("--depth", help="Steps of a path at most, 1 to 4; 2, with --search 4.")]
+_MaxFeatures = Annotated[int | None, typer.Option("--max-features", help="Features at most; 600, with --search 400.")]
+_Window = Annotated[
+    list[str] | None, typer.Option("--window", metavar="LENGTH", help="A window such as 60d; may be repeated.")
+]
+_MemoryLimit = Annotated[
+    str | None, typer.Option("--memory-limit", metavar="SIZE", help="Such as 2GB; rows are computed in blocks.")
+]
+_Search = Annotated[
+    bool, typer.Option("--search", help="Search thousands of candidates for the features worth most in training.")
+]
 _Without = Annotated[
-    list[Literal["conditions", "ratios", "neighbours", "rich"]] | None,
-    typer.Option("--without", help="Candidates that --search does not offer; may be repeated."),
+    list[str] | None,
+    typer.Option("--without", help="Candidates that --search leaves out: conditions, ratios, neighbours, rich."),
 ]
 
+#: Groups of candidates that a search may leave out.
+_GROUPS = ("conditions", "ratios", "neighbours", "rich")
 #: Rows that are printed in a terminal.
 _SHOWN_ROWS = 20
 
@@ -46,35 +66,19 @@ def features(
     task: TaskName,
     out: _Out = None,
     plan: _SavedPlan = None,
-    save_plan: Annotated[Path | None, typer.Option("--save-plan", metavar="FILE", help="Write the plan there.")] = None,
-    describe: Annotated[bool, typer.Option("--describe", help="Say what every feature is; compute nothing.")] = False,
-    sql: Annotated[
-        str | None, typer.Option("--sql", metavar="DIALECT", help="Print the plan as SQL; compute nothing.")
-    ] = None,
-    split: Annotated[
-        str | None, typer.Option("--split", help="train, val or test; all labelled rows by default.")
-    ] = None,
-    at: Annotated[
-        str | None, typer.Option("--at", metavar="DATE", help="Everyone the task asks about at a date.")
-    ] = None,
+    save_plan: _SavePlan = None,
+    describe: _Describe = False,
+    sql: _Dialect = None,
+    split: _Split = None,
+    at: _At = None,
     engine: _Engine = "prefix",
-    search: Annotated[
-        bool, typer.Option("--search", help="Search thousands of candidates for the features worth most in training.")
-    ] = False,
+    search: _Search = False,
     without: _Without = None,
-    depth: Annotated[
-        int | None, typer.Option("--depth", help="Steps of a path at most, 1 to 4; 2, with --search 4.")
-    ] = None,
-    max_features: Annotated[
-        int | None, typer.Option("--max-features", help="Features at most; 600, with --search 400.")
-    ] = None,
-    window: Annotated[
-        list[str] | None, typer.Option("--window", metavar="LENGTH", help="A window such as 60d; may be repeated.")
-    ] = None,
+    depth: _Depth = None,
+    max_features: _MaxFeatures = None,
+    window: _Window = None,
     rich: _Rich = False,
-    memory_limit: Annotated[
-        str | None, typer.Option("--memory-limit", metavar="SIZE", help="Such as 2GB; rows are computed in blocks.")
-    ] = None,
+    memory_limit: _MemoryLimit = None,
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
@@ -118,14 +122,16 @@ def features(
     exit_with(session)
 
 
-def _candidates(search: bool, without: list[Any] | None) -> bool | PoolOptions:
+def _candidates(search: bool, without: list[str] | None) -> bool | PoolOptions:
     if without and not search:
         raise ConfigError("--without", without, "says what a search does not offer", "Add --search")
     if not without:
         return search
+    if wrong := sorted(set(without) - set(_GROUPS)):
+        raise ConfigError("--without", wrong, "are no candidates", f"Use some of: {', '.join(_GROUPS)}")
     from relselect.dfs.search.pool import PoolOptions
 
-    return PoolOptions(**dict.fromkeys(without, False))
+    return PoolOptions(**{name: name not in without for name in _GROUPS})
 
 
 def _check_places(out: Path | None, save_plan: Path | None) -> None:

@@ -265,7 +265,8 @@ class Feature:
             path=path,
             type=SemanticType(data.get("type", SemanticType.NUMERICAL)),
             where=Condition(**where) if where is not None else None,
-            **inside,
+            base=inside.get("base"),
+            other=inside.get("other"),
             **values,
         )
 

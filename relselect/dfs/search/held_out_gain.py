@@ -163,9 +163,10 @@ def _gains(text: str, leaves: Ints, data: Screening, label: Floats, start: Float
         if output == 0:
             gradient, hessian = _derivatives(data.kind, score, label)
         if tree is not None:
-            sums = [np.bincount(leaves[:, number], part[:, output], tree.count) for part in (gradient, hessian)]
-            np.add.at(found, tree.feature, tree.gains(*sums))
-            score[:, output] += tree.leaf_value[leaves[:, number]]
+            leaf = leaves[:, number]
+            first, second = (np.bincount(leaf, part[:, output], tree.count) for part in (gradient, hessian))
+            np.add.at(found, tree.feature, tree.gains(first.astype(np.float64), second.astype(np.float64)))
+            score[:, output] += tree.leaf_value[leaf]
     return found / max(_loss(data.kind, np.broadcast_to(start, score.shape), label), np.finfo(float).tiny)
 
 
@@ -222,6 +223,9 @@ class _Tree:
         return found
 
 
+_WHOLE, _REAL = ("split_feature", "left_child", "right_child"), ("leaf_value", "internal_value")
+
+
 def _trees(text: str) -> list[_Tree | None]:
     """Return the trees of a model's text in their order; None for a tree without a split."""
     found: list[_Tree | None] = []
@@ -230,9 +234,11 @@ def _trees(text: str) -> list[_Tree | None]:
         if int(lines["num_leaves"]) < 2:
             found.append(None)
             continue
-        whole = (
-            np.array(lines[name].split(), dtype=np.int64) for name in ("split_feature", "left_child", "right_child")
-        )
-        reals = (np.array(lines[name].split(), dtype=np.float64) for name in ("leaf_value", "internal_value"))
-        found.append(_Tree(*whole, *reals))
+        feature, left, right = (_numbers(lines[name], np.int64) for name in _WHOLE)
+        leaf_value, split_value = (_numbers(lines[name], np.float64) for name in _REAL)
+        found.append(_Tree(feature, left, right, leaf_value, split_value))
     return found
+
+
+def _numbers(text: str, dtype: Any) -> NDArray[Any]:
+    return np.array(text.split(), dtype=dtype)

@@ -241,7 +241,7 @@ def _distinct(values: Floats, categorical: tuple[bool, ...], worth: list[int], k
     for start in range(0, len(worth), keep):
         batch = worth[start : start + keep]
         check()
-        ranks = _ranks(values[np.ix_(some, batch)])
+        ranks = _ranks(values[some][:, batch])
         before, within = np.abs(known.T @ ranks), np.abs(ranks.T @ ranks)
         fresh: list[int] = []
         for place, column in enumerate(batch):

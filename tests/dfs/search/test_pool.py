@@ -48,7 +48,8 @@ def test_what_is_not_asked_for_is_not_offered(problem, change, reads):
     )
     assert any(map(reads, more))
     assert not any(map(reads, less))
-    assert {feature for feature in more if not reads(feature)} <= less | fixed
+    if "depth" not in change:  # of two steps, past labels on the other side of a bridge are no candidates
+        assert {feature for feature in more if not reads(feature)} <= less | fixed
 
 
 def test_labels_of_neighbours_are_told_from_the_own_history():
