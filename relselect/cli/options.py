@@ -18,6 +18,7 @@ __all__ = [
     "TIME_BUDGET",
     "AsJson",
     "Force",
+    "Fresh",
     "Seed",
     "Source",
     "TaskName",
@@ -35,6 +36,7 @@ TimeBudget = Annotated[str, typer.Option("--time-budget", help="Wall-clock for e
 Seed = Annotated[int, typer.Option("--seed", help="The one seed.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Write one JSON object to standard output.")]
 Verbose = Annotated[bool, typer.Option("--verbose", help="Show the traceback of an error.")]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Measure again what was measured before.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace a predictor that is already there.")]
 
 #: The default of `--time-budget` for `relselect train`.

@@ -13,6 +13,7 @@ from relselect.cli.options import (
     TIME_BUDGET,
     AsJson,
     Force,
+    Fresh,
     Seed,
     Source,
     TaskName,
@@ -22,6 +23,7 @@ from relselect.cli.options import (
     exit_with,
     open_named,
 )
+from relselect.cli.report import leak_facts
 from relselect.display.console import CommandSession
 from relselect.display.progress import Progress
 from relselect.errors import ConfigError
@@ -79,6 +81,7 @@ def train(
     max_trials: Annotated[
         int | None, typer.Option("--max-trials", min=1, help="Trials per family at most; by default until time is up.")
     ] = None,
+    fresh: Fresh = False,
     test: Annotated[bool, typer.Option("--test/--no-test", help="Score the test rows once, at the end.")] = True,
     force: Force = False,
     as_json: AsJson = False,
@@ -97,7 +100,7 @@ def train(
         folder = predictor_folder(Path(f"relselect-{task}") if out is None else out, force)
         database, opened = open_named(source, task)
         opened = opened if regime is None else opened.in_regime(regime)
-        options = {"seed": seed, "families": names, "max_trials": max_trials, "evaluate_test": test}
+        options = {"seed": seed, "families": names, "max_trials": max_trials, "evaluate_test": test, "cache": not fresh}
         _train(session, database, opened, budget, folder, "train", **options)
     exit_with(session)
 
@@ -122,6 +125,7 @@ def _train(
         "report": str(page),
         "interrupted": session.interrupted,
         **{key: record[key] for key in _RECORDED},
+        **leak_facts(record),
     }
     session.result(result, leaderboard_table(record), *verdict_lines(record), f"Predictor: {folder}", f"Report: {page}")
 

@@ -19,6 +19,7 @@ from relselect.database.schema import TableSchema, as_columns, declared_types
 from relselect.database.sources.uri import redact, redact_all
 from relselect.database.table import ForeignKey
 from relselect.database.task_spec import LabelFiles, TaskSpec
+from relselect.database.validation import LISTED_CLOCK
 from relselect.database.yaml_loader import load_yaml
 from relselect.errors import ConfigError, DataNotFound, SchemaError, SchemaProblem
 
@@ -91,7 +92,8 @@ class TableSpec(BaseModel):
     )
     known_at: dict[str, list[str]] = Field(
         default_factory=dict,
-        description="Clock column to columns whose values are known only from that time on; the clock itself is masked too.",
+        description="Clock column to columns whose values are known only from that time on, [] for none; the clock itself is masked "
+        "too.",
     )
 
 
@@ -259,14 +261,8 @@ def _references(manifest: Manifest, where: str) -> Iterable[SchemaProblem]:
                     place, "foreign_keys", key.table, "refers to a table that is not declared", f"Use one of: {known}"
                 )
         for clock, masked in table.known_at.items():
-            if clock in masked or not masked:
-                yield SchemaProblem(
-                    place,
-                    "known_at",
-                    clock,
-                    "a clock masks other columns, and itself without being listed",
-                    "List the other columns that become known then",
-                )
+            if clock in masked:
+                yield SchemaProblem(place, "known_at", clock, *LISTED_CLOCK)
         for column in sorted(_used(table).intersection(table.drop)):
             yield SchemaProblem(
                 place,

@@ -18,8 +18,13 @@ from relselect.database.schema import repeated
 from relselect.database.table import ForeignKey, SemanticType, Table
 from relselect.errors import SchemaProblem
 
-__all__ = ["find_problems"]
+__all__ = ["LISTED_CLOCK", "find_problems"]
 
+#: Rule and way out for a clock that is listed among the columns that it masks.
+LISTED_CLOCK = (
+    "a clock masks itself without being listed",
+    "List the other columns that become known then, or [] for none",
+)
 _EXAMPLES = 3
 
 
@@ -221,7 +226,11 @@ def _clocks(table: Table) -> Iterable[SchemaProblem]:
         else:
             yield from _range(table, clock)
         for column in masked:
-            if column in table.structural and column not in table.known_at:
+            if column in table.known_at and column != clock:
+                rule = "is a clock and masked by another one, and each date is known from itself on"
+                fix = f"Leave {column} out of the columns of {clock}"
+                yield SchemaProblem(table.name, column, f"known_at[{clock!r}]", rule, fix)
+            elif column in table.structural and column not in table.known_at:
                 yield SchemaProblem(
                     table.name,
                     column,

@@ -340,7 +340,34 @@ def test_profile_and_recommend_tell(shop: Path, monkeypatch: pytest.MonkeyPatch,
     told = run("recommend", shop, "--task", "churn", "--out", tmp_path / "advice.html")
     assert "Start with feature synthesis" in told.stdout
     assert (tmp_path / "advice.json").exists()
-    assert only_json(run("recommend", shop, "--task", "churn", "--json"))["recommendation"]["families"] == ["dfs"]
+    found = only_json(run("recommend", shop, "--task", "churn", "--json"))
+    assert found["recommendation"]["families"] == ["dfs"]
+    assert (found["findings"], found["unrun_checks"]) == ([], [])
+
+
+def test_findings_and_unrun_checks_stand_in_the_json(
+    shop: Path, trained: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    finding = {
+        "check": "overwritten_column", "severity": "warning", "subject": "customers.spend", "evidence": "equals a sum",
+        "fix": "Drop it", "accepted": None,
+    }  # fmt: skip
+    unrun = {"check": "query_unbounded", "why": "The task has no query."}
+    record = run_record()
+    record["profile"] |= {"findings": [finding], "unrun_checks": [unrun]}
+    monkeypatch.setattr(StandIn, "record", record)
+    told = only_json(run("train", shop, "--task", "churn", "--out", tmp_path / "out", "--json"))
+    assert (told["findings"], told["unrun_checks"]) == ([finding], [unrun])
+    monkeypatch.setattr(StandIn, "record", {**record, "profile": None})
+    told = only_json(run("train", shop, "--task", "churn", "--out", tmp_path / "out", "--json", "--force"))
+    assert told["findings"] == []
+    assert {each["why"] for each in told["unrun_checks"]} == {"The leak checks did not run."}
+
+
+def test_recommend_in_json_says_what_the_leak_checks_found(shop: Path) -> None:
+    found = only_json(run("recommend", shop, "--task", "churn", "--json"))
+    assert {each["check"] for each in found["unrun_checks"]} >= {"query_unbounded"}
+    assert isinstance(found["findings"], list)
 
 
 @pytest.fixture
