@@ -46,7 +46,10 @@ def predict(
         str | None,
         typer.Option("--uri", "--database", metavar="DB", help="The data to read; by default those trained on."),
     ] = None,
-    schema: Annotated[str | None, typer.Option("--schema", help="The schema to read, if not the default one.")] = None,
+    schema: Annotated[
+        list[str] | None,
+        typer.Option("--schema", help="The schema to read; may be repeated; those of training by default."),
+    ] = None,
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="A .parquet or .csv file.")] = None,
     write_to: Annotated[
         str | None, typer.Option("--write-to", metavar="TABLE", help="Append to this table where the data are.")
@@ -122,7 +125,9 @@ def _check_own_place(fitted: Fitted, write_to: str | None, trusted: bool) -> Non
         raise ConfigError("--uri", None, rule, fix)
 
 
-def _database_of(fitted: Fitted, name: str | None, schema: str | None = None) -> tuple[Database, DatabaseDrift | None]:
+def _database_of(
+    fitted: Fitted, name: str | None, schema: list[str] | None = None
+) -> tuple[Database, DatabaseDrift | None]:
     """The named data, else those the predictor was trained on; and what has changed since training."""
     from relselect.configs import open_database, place_of
 
@@ -136,7 +141,7 @@ def _database_of(fitted: Fitted, name: str | None, schema: str | None = None) ->
         raise ConfigError("--database", None, rule, "Pass --database with a folder or a manifest file")
     if fitted.snapshot is None:
         return open_database(name), None
-    reading = fitted.read(place_of(name), schema=schema)
+    reading = fitted.read(place_of(name), schema=schema or None)
     return reading.database, reading.drift
 
 
@@ -180,7 +185,6 @@ def _result(
     if lines:
         session.result(result | {"out": out and str(out)}, *changed, *lines)
     elif session.as_json:
-        frame = frame.assign(cutoff=frame["cutoff"].astype(str)) if "cutoff" in frame else frame
         session.result(result | {"predictions": frame.to_dict(orient="records")})
     elif sys.__stdout__ is not None and sys.__stdout__.isatty():
         more = f"{len(frame) - _SHOWN_ROWS:,} more rows; --out FILE writes all" if len(frame) > _SHOWN_ROWS else ""

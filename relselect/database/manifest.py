@@ -92,8 +92,8 @@ class TableSpec(BaseModel):
     )
     known_at: dict[str, list[str]] = Field(
         default_factory=dict,
-        description="Clock column to columns whose values are known only from that time on, [] for none; the clock itself is masked "
-        "too.",
+        description="Clock column to columns whose values are known only from that time on, [] for none; the "
+        "clock itself is masked too.",
     )
 
 

@@ -140,7 +140,9 @@ class _Reader:
             return QuerySource((*halves[0].tables, *halves[1].tables), halves[0].cutoffs | halves[1].cutoffs)
         return self._select(tree, named, selects_entities, outermost) if isinstance(tree, exp.Select) else QuerySource()
 
-    def _select(self, tree: Any, named: Mapping[str, QuerySource], selects_entities: bool, outermost: bool) -> QuerySource:
+    def _select(
+        self, tree: Any, named: Mapping[str, QuerySource], selects_entities: bool, outermost: bool
+    ) -> QuerySource:
         from sqlglot import exp
 
         sources = self._sources(tree, named, selects_entities)
@@ -285,7 +287,9 @@ def _uses_key(tree: Any) -> bool:
 
 def _outer(sources: Mapping[str, QuerySource]) -> dict[str, QuerySource]:
     """Return the enclosing relations as a correlated subquery sees them: their cutoff columns only."""
-    return {f"outer {alias}": QuerySource(cutoffs=source.cutoffs) for alias, source in sources.items() if source.cutoffs}
+    return {
+        f"outer {alias}": QuerySource(cutoffs=source.cutoffs) for alias, source in sources.items() if source.cutoffs
+    }
 
 
 def _shown_cutoffs(tree: Any, sources: Mapping[str, QuerySource]) -> frozenset[str]:

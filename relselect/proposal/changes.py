@@ -45,10 +45,10 @@ def unusable(table: InspectedTable) -> Iterator[ProposedLine]:
 def clocks(table: InspectedTable, time: str | None, taken: set[str]) -> Iterator[ProposedLine]:
     """Yield clocks (times later than the row's own) with the columns that they mask.
 
-    Every later date is a clock of its own, also where no column hangs on it, and is never masked by another one. A column goes with a clock if it is NULL exactly
-    where the clock is, or if its values in those rows do not occur in any other. It hangs on the latest clock that it goes
-    with; a state with several values in the rows of its clock hangs on the latest clock that follows it, because the state was
-    overwritten again.
+    Every later date is a clock of its own, also where no column hangs on it, and is never masked by another one. A column
+    goes with a clock if it is NULL exactly where the clock is, or if its values in those rows do not occur in any other. It
+    hangs on the latest clock that it goes with; a state with several values in the rows of its clock hangs on the latest clock
+    that follows it, because the state was overwritten again.
 
     Args:
         table: A table.

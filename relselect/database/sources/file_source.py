@@ -116,7 +116,8 @@ class FileSource(Source):
             candidates = [file for file in root.glob(pattern) if table_name(file) and file.is_file()]
         tables: dict[str, list[Path]] = {}
         for file in sorted(candidates):
-            name = _table_of(file.relative_to(root))
+            relative = file.relative_to(root)
+            name = None if str(relative) in self._labels else _table_of(relative)
             if name is not None:
                 tables.setdefault(name, []).append(file)
         return {name: _one_format(root, name, files) for name, files in tables.items()}

@@ -12,11 +12,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from relselect.database.contents import DatabaseContents
+from relselect.database.contents import DatabaseContents, SourceFacts
 from relselect.database.manifest import MANIFEST_NAME, Manifest, load_manifest, resolve_root
 from relselect.database.missing import batches_without_missing
+from relselect.database.schema import as_columns
 from relselect.database.sources.catalog import Source
 from relselect.database.sources.declarations import Declared, Declaring, ReadOptions, declare
+from relselect.database.sources.files import table_name
 from relselect.database.sources.open import open_source
 from relselect.database.sources.skeleton import undeclared
 from relselect.database.sources.spool import Spool
@@ -41,6 +43,7 @@ def read_uri(
     source: str | None = None,
     on_event: Emit = silent,
     declaring: Declaring = declare,
+    usual_schemas: Sequence[str] = (),
 ) -> DatabaseContents:
     """Read the tables at an address; see `Database.from_uri`, also for the errors.
 
@@ -57,18 +60,22 @@ def read_uri(
         source: The origin to record; the path, or the address without its password, if None.
         on_event: Called with every event.
         declaring: Merges catalog, manifest and options; `declare` unless the caller knows what is needed.
+        usual_schemas: The schemas to read where neither the caller nor a manifest names any, and the source has schemas.
     """
     options = options or ReadOptions()
     beside = _manifest_beside(uri) if manifest is None else None
     if beside is not None:
         further: dict[str, Any] = {"cache": cache, "memory_limit": memory_limit, "statement_timeout": statement_timeout,
-                   "name": name, "on_event": on_event, "options": options, "declaring": declaring}  # fmt: skip
+                   "name": name, "on_event": on_event, "options": options, "declaring": declaring,
+                   "usual_schemas": usual_schemas}  # fmt: skip
         found = load_manifest(beside)
         if found.uri is not None:
             return read_manifest_uri(found, beside, source, schema=schema, **further)
         return read_uri(resolve_root(found, beside.parent), manifest=found, source=source or str(uri), **further)
     loaded = manifest if isinstance(manifest, Manifest) or manifest is None else load_manifest(manifest)
     schemas = schema if schema is not None or loaded is None else loaded.schemas
+    if schemas is None and usual_schemas and parse_uri(uri, base).has_schemas:
+        schemas = usual_schemas
     spool = Spool(memory_limit, cache)
     with open_source(uri, schema=schemas, statement_timeout=statement_timeout, base=base) as opened:
         if loaded is None and not options.declares and declaring is declare and opened.data_folder is not None:
@@ -90,6 +97,9 @@ def read_uri(
         description=loaded.description if loaded else "",
         notes=notes,
         spooled=spool.sizes,
+        facts=SourceFacts(
+            as_columns(schemas or ()), tuple(name for name in opened.catalog().tables if name not in rows)
+        ),
     )
 
 
@@ -128,14 +138,16 @@ def _manifest_beside(uri: str | Path) -> Path | None:
     return path / MANIFEST_NAME if path is not None and (path / MANIFEST_NAME).is_file() else None
 
 
-def _hints(manifest: Manifest | None, options: ReadOptions) -> tuple[dict[str, str], dict[str, set[str]]]:
-    """Return table -> file and table -> columns read as text, which a source of files needs; see `Source.prepare`."""
+def _hints(manifest: Manifest | None, options: ReadOptions) -> tuple[dict[str, str], dict[str, set[str]], set[str]]:
+    """Return table -> file, table -> columns read as text, and files of labels, as a source of files needs them."""
     specs = {} if manifest is None else manifest.tables
     types = [(name, spec.types) for name, spec in specs.items()] + list(options.types.items())
     codes: dict[str, set[str]] = {}
     for name, kinds in types:
         codes.setdefault(name, set()).update(c for c, kind in kinds.items() if kind in ("categorical", "text"))
-    return {name: spec.file for name, spec in specs.items() if spec.file is not None}, codes
+    tasks = [] if manifest is None else manifest.tasks.values()
+    labels = {path for task in tasks for path in task.label_files if not specs.keys() & {table_name(Path(path))}}
+    return {name: spec.file for name, spec in specs.items() if spec.file is not None}, codes, labels
 
 
 def read_tables(source: Source, declared: Sequence[Declared], spool: Spool, emit: Emit) -> dict[str, pa.Table]:

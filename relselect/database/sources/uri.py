@@ -87,6 +87,11 @@ class Address:
     secrets: tuple[str, ...] = field(default=(), repr=False)
 
     @property
+    def has_schemas(self) -> bool:
+        """Whether databases of this kind have schemas."""
+        return self.kind in ("postgresql", "duckdb")
+
+    @property
     def origin(self) -> str:
         """The text that opens the database again: its path, or the address without its password."""
         return self.shown if self.path is None else str(self.path)
