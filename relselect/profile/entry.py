@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from relselect.configs import cache_path
 from relselect.counts import check_seed
 from relselect.database import Database
 from relselect.errors import ConfigError
 from relselect.events import Emit, silent
+from relselect.files import cache_path
 from relselect.problem import Problem
 from relselect.profile.cache import ProfileCache
 from relselect.profile.measure import Profile
@@ -59,7 +59,7 @@ def cache_of(cache: bool | str | Path) -> ProfileCache | None:
     """Return the profiles that a caller names.
 
     Args:
-        cache: True for `relselect.configs.cache_path("profiles")`, which `recommend`, `select_and_train` and the
+        cache: True for `relselect.files.cache_path("profiles")`, which `recommend`, `select_and_train` and the
             commands share; a folder of your own; False for none.
     """
     if cache is False:

@@ -9,6 +9,7 @@ from typing import TypeVar
 import pyarrow as pa
 
 from relselect.database import Database
+from relselect.database.confined import check_confined
 from relselect.database.task_spec import TaskSpec
 from relselect.errors import ConfigError, DataNotFound, SchemaError, TaskError
 from relselect.tasks.fields import TaskFields
@@ -92,6 +93,7 @@ def _read(path: str, folder: Path | None, name: str) -> pa.Table:
         raise DataNotFound(f"tasks.{name}.files", str(full), "does not exist", "Correct the path in the manifest")
     if not full.is_file():
         raise ConfigError(f"tasks.{name}.files", str(full), "is no regular file", "Name a Parquet or CSV file")
+    check_confined(f"tasks.{name}.files", path, full, folder)
     table = read_file(full, f"tasks.{name}")
     if isinstance(table, list):
         raise SchemaError(table)

@@ -144,6 +144,26 @@ def test_nothing_is_replaced_or_left_behind(lahman_sqlite, tmp_path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["db.yaml"]
 
 
+def test_a_folder_that_lets_nobody_write_is_refused_before_anything_is_read(monkeypatch, tmp_path) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("relselect.files._probe", full)
+    done = run("init", tmp_path / "no such database", "--out", tmp_path / "db.yaml")
+    assert done.exit_code == 2
+    assert "--out" in done.stderr
+    assert "No space left" in done.stderr
+
+
+def test_databases_that_are_not_read_say_which_are_and_how_to_export(tmp_path) -> None:
+    done = run("init", "mysql://ann:secret@host/shop", "--out", tmp_path / "db.yaml")
+    assert done.exit_code == 2
+    told = " ".join(done.stderr.split())
+    for word in ("postgresql://", "sqlite:///", "duckdb:///", "file:///", "COPY FROM DATABASE source TO shop"):
+        assert word in told
+    assert "secret" not in told
+
+
 @pytest.mark.parametrize("out", ["nowhere/db.yaml", "db.txt", "."])
 def test_places_that_cannot_be_written_are_refused_first(out: str, tmp_path) -> None:
     done = run("init", tmp_path / "no such database", "--out", tmp_path / out)

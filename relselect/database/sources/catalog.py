@@ -123,6 +123,7 @@ class Source(ABC):
         self._named: dict[str, str] = {}
         self._codes: dict[str, Collection[str]] = {}
         self._labels: frozenset[str] = frozenset()
+        self._confined = False
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.address.shown!r})"
@@ -139,7 +140,12 @@ class Source(ABC):
         return self.address.shown
 
     def prepare(
-        self, files: Mapping[str, str], codes: Mapping[str, Collection[str]], labels: Collection[str] = ()
+        self,
+        files: Mapping[str, str],
+        codes: Mapping[str, Collection[str]],
+        labels: Collection[str] = (),
+        *,
+        confined: bool = False,
     ) -> None:
         """Set what a source of files needs before its catalog is read; databases ignore it.
 
@@ -147,7 +153,9 @@ class Source(ABC):
             files: Table -> its file or glob, where it is not `<table>.parquet` or `<table>.csv`.
             codes: Table -> columns that are read as text even where every value is a number.
             labels: Files of labels, which are no tables; paths from the folder of the data.
+            confined: Whether links to files outside the folder are refused.
         """
+        self._confined = confined
         self._named, self._codes, self._labels = dict(files), dict(codes), frozenset(map(os.path.normpath, labels))
 
     def catalog(self) -> Catalog:

@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from relselect.database.confined import check_confined
 from relselect.database.schema import repeated
 from relselect.database.sources.catalog import Catalog, CatalogColumn, CatalogTable, Source, Stream, TableScan
 from relselect.database.sources.files import SUFFIXES, find_files, read_files, table_name
@@ -84,6 +85,9 @@ class FileSource(Source):
         self._files = self._found()
         for table, file in self._named.items():
             self._files[table] = find_files(self._above, table, file)
+        for table, paths in self._files.items() if self._confined else ():
+            for path in paths:
+                check_confined(f"tables.{table}", path.name, path, self._above)
         problems: list[SchemaProblem] = []
         tables = {}
         for table, paths in self._files.items():

@@ -12,8 +12,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from relselect.database.confined import check_confined
 from relselect.database.contents import DatabaseContents, SourceFacts
-from relselect.database.manifest import MANIFEST_NAME, Manifest, load_manifest, resolve_root
+from relselect.database.manifest import MANIFEST_NAME, Manifest, is_confined, load_manifest, resolve_root
 from relselect.database.missing import batches_without_missing
 from relselect.database.schema import as_columns
 from relselect.database.sources.catalog import Source
@@ -22,11 +23,11 @@ from relselect.database.sources.files import table_name
 from relselect.database.sources.open import open_source
 from relselect.database.sources.skeleton import undeclared
 from relselect.database.sources.spool import Spool
-from relselect.database.sources.uri import check_variables, is_uri, literal_password, parse_uri, redact
+from relselect.database.sources.uri import Address, check_variables, is_uri, literal_password, parse_uri, redact
 from relselect.errors import ConfigError, SchemaError, SchemaProblem
 from relselect.events import Emit, Notice, StageFinished, StageStarted, silent
 
-__all__ = ["read_manifest_uri", "read_tables", "read_uri"]
+__all__ = ["parse_manifest_uri", "read_manifest_uri", "read_tables", "read_uri"]
 
 
 def read_uri(
@@ -44,6 +45,7 @@ def read_uri(
     on_event: Emit = silent,
     declaring: Declaring = declare,
     usual_schemas: Sequence[str] = (),
+    confined: bool = False,
 ) -> DatabaseContents:
     """Read the tables at an address; see `Database.from_uri`, also for the errors.
 
@@ -61,6 +63,7 @@ def read_uri(
         on_event: Called with every event.
         declaring: Merges catalog, manifest and options; `declare` unless the caller knows what is needed.
         usual_schemas: The schemas to read where neither the caller nor a manifest names any, and the source has schemas.
+        confined: Whether links to files outside the folder are refused, because a manifest names the folder.
     """
     options = options or ReadOptions()
     beside = _manifest_beside(uri) if manifest is None else None
@@ -71,7 +74,8 @@ def read_uri(
         found = load_manifest(beside)
         if found.uri is not None:
             return read_manifest_uri(found, beside, source, schema=schema, **further)
-        return read_uri(resolve_root(found, beside.parent), manifest=found, source=source or str(uri), **further)
+        return read_uri(resolve_root(found, beside.parent), manifest=found, source=source or str(uri),
+                        confined=is_confined(found), **further)  # fmt: skip
     loaded = manifest if isinstance(manifest, Manifest) or manifest is None else load_manifest(manifest)
     schemas = schema if schema is not None or loaded is None else loaded.schemas
     if schemas is None and usual_schemas and parse_uri(uri, base).has_schemas:
@@ -80,7 +84,7 @@ def read_uri(
     with open_source(uri, schema=schemas, statement_timeout=statement_timeout, base=base) as opened:
         if loaded is None and not options.declares and declaring is declare and opened.data_folder is not None:
             raise undeclared(opened.data_folder)
-        opened.prepare(*_hints(loaded, options))
+        opened.prepare(*_hints(loaded, options), confined=confined)
         declared, problems, notes = declaring(opened.catalog(), loaded, options)
         if problems:
             raise SchemaError(problems)
@@ -124,8 +128,28 @@ def read_manifest_uri(manifest: Manifest, path: Path, source: str | None = None,
             "a manifest holds no password",
             "Write ${PGPASSWORD} or another ${VARIABLE} in its place, or leave it out and set PGPASSWORD",
         )
+    base = path.resolve().parent
+    address = parse_manifest_uri(manifest.uri, base)
+    confined = address.path is not None and "${" not in manifest.uri  # what the environment names is the caller's
     uri = manifest.uri if is_uri(manifest.uri) else Path(manifest.uri)
-    return read_uri(uri, manifest=manifest, base=path.resolve().parent, source=source or str(path), **options)
+    return read_uri(uri, manifest=manifest, base=base, source=source or str(path), confined=confined, **options)
+
+
+def parse_manifest_uri(uri: str, folder: Path) -> Address:
+    """Parse the address that a manifest names; a local one lies in the manifest's folder.
+
+    Args:
+        uri: The address or path.
+        folder: The folder of the manifest.
+
+    Raises:
+        ConfigError: It is not understood, or leads out of the folder and the caller does not allow that.
+        DataNotFound: A variable is not set, or a file does not exist.
+    """
+    address = parse_uri(uri if is_uri(uri) else Path(uri), folder)
+    if address.path is not None and "${" not in uri:
+        check_confined("uri", address.shown, address.path, folder)
+    return address
 
 
 def _manifest_beside(uri: str | Path) -> Path | None:
