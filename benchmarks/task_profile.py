@@ -99,7 +99,7 @@ def measure(name: str) -> None:
             "seconds": round(time.monotonic() - begun, 2),
             "parts": {group: round(seconds, 2) for group, seconds in parts.items()},
             "peak_memory_mb": round(peak_memory_mb()),
-            "measures": [{k: each[k] for k in ("name", "value", "stderr", "reading")} for each in told["measures"]],
+            "measures": [{k: each[k] for k in ("name", "value", "stderr")} for each in told["measures"]],
             "findings": told["findings"],
         }
         print(json.dumps(row), flush=True)
@@ -179,7 +179,8 @@ def write(folder: Path, rows: list[dict[str, Any]]) -> None:
     with (folder / "profiles.jsonl").open("w", encoding="utf-8") as lines:
         for row in rows:
             kept = [each for each in row["measures"] if "[" not in each["name"]]
-            lines.write(json.dumps({**row, "measures": kept}, ensure_ascii=False) + "\n")
+            numbers = {name: value for name, value in row.items() if name != "findings"}
+            lines.write(json.dumps({**numbers, "measures": kept}, ensure_ascii=False) + "\n")
     findings: dict[str, dict[str, Any]] = defaultdict(dict)
     for row in rows:
         told = [[f["check"], f["severity"], f["subject"], f["accepted"]] for f in row["findings"]]
@@ -193,7 +194,7 @@ def page(rows: list[dict[str, Any]]) -> str:
     lines = [
         "# Profiles of the known tasks",
         "",
-        "Written by `benchmarks/task_profile.py`; every number with its error and reading is in `profiles.jsonl`, the findings",
+        "Written by `benchmarks/task_profile.py`; every number with its standard error is in `profiles.jsonl`, the findings",
         "that the tests compare with in `findings.json`. Skills and agreements: 0 is chance, 1 perfect; – does not exist.",
         "",
         "| " + " | ".join(head) + " |",
