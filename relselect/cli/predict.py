@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ import typer
 from relselect.cli.options import AsJson, Verbose, exclusive, exit_with
 from relselect.display.console import CommandSession, Verbatim
 from relselect.display.escaping import escape_controls, without_formulas
-from relselect.errors import ConfigError
+from relselect.errors import ConfigError, UnknownEntityWarning
 from relselect.files import check_writable, replacing, unwritable
 
 if TYPE_CHECKING:
@@ -82,13 +83,27 @@ def predict(
             _check_own_place(fitted, write_to, trust_source)
         place = _target(fitted, database, write_to)
         read, drift = _database_of(fitted, database, schema)
-        frame = fitted.predict(at=at, split=split, database=read)
+        with _unknown_told():
+            frame = fitted.predict(at=at, split=split, database=read)
         state = _state(fitted, split)
         typer.echo(f"predicted by the {state}", err=True)
         with _written(frame, out):
             written = None if place is None or write_to is None else fitted.write(frame, place, write_to)
         _result(session, frame, out, drift, written, state)
     exit_with(session)
+
+
+@contextmanager
+def _unknown_told() -> Iterator[None]:
+    """Write warnings of unknown entities as plain text; others are warned of as they were."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UnknownEntityWarning)
+        yield
+    for each in caught:
+        if issubclass(each.category, UnknownEntityWarning):
+            typer.echo(f"warning: {escape_controls(str(each.message))}", err=True)
+        else:
+            warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
 
 
 def _state(fitted: Fitted, split: str | None) -> str:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,7 +20,7 @@ from typer.testing import CliRunner, Result
 from relselect import api
 from relselect.cli.main import app
 from relselect.cli.train import predictor_folder
-from relselect.errors import BudgetError, ConfigError
+from relselect.errors import BudgetError, ConfigError, UnknownEntityWarning
 from relselect.events import Notice
 from relselect.report import write_report
 from tests.report.records import advice_record, run_record
@@ -374,6 +375,19 @@ def test_recommend_in_json_says_what_the_leak_checks_found(shop: Path) -> None:
 def bundle(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setattr(api, "load", lambda _: StandIn())
     return StandIn().save(tmp_path / "bundle")
+
+
+def test_predict_tells_of_unknown_entities(bundle: Path, shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def predict(self: StandIn, **asked: Any) -> pd.DataFrame:
+        warnings.warn(
+            "1 of 2 rows (50.0%) ask about a users that is not in the table", UnknownEntityWarning, stacklevel=1
+        )
+        return pd.DataFrame({"id": [1, 2], "prediction": [1.0, 2.0]})
+
+    monkeypatch.setattr(StandIn, "predict", predict)
+    result = run("predict", bundle, "--database", shop)
+    assert "warning: 1 of 2 rows (50.0%)" in result.stderr
+    assert result.stdout.splitlines()[0] == "id,prediction"
 
 
 def test_predict_gives_csv_files_and_json(bundle: Path, shop: Path, tmp_path: Path) -> None:
