@@ -90,13 +90,17 @@ def test_types_names_and_keys_as_people_have_them(postgres, tmp_path) -> None:
     assert not found.proposal.of("note", "primary_key")
 
 
-def test_sqlite_file(lahman_sqlite, tmp_path) -> None:
+def test_sqlite_file(lahman_sqlite, tmp_path, monkeypatch) -> None:
     done = run("init", lahman_sqlite, "--out", tmp_path / "db.yaml", "--json")
     assert done.exit_code == 0, done.output
     told = json.loads(done.stdout)
     assert {each["origin"] for each in told["proposals"]} == {"inferred"}
     assert [task["kind"] for task in told["tasks"]] == ["binary", "regression"]
+    assert "RELSELECT_ALLOW_PATHS=1" in " ".join(told["notes"])
+    monkeypatch.setenv("RELSELECT_ALLOW_PATHS", "1")
     check(tmp_path / "db.yaml", "sqlite")
+    again = run("init", lahman_sqlite, "--out", tmp_path / "again.yaml", "--json")
+    assert "RELSELECT_ALLOW_PATHS" not in " ".join(json.loads(again.stdout)["notes"])
 
 
 def test_csv_folder_beside_its_manifest(lahman_csv) -> None:

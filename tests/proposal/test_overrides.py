@@ -56,7 +56,7 @@ def test_all_that_is_wrong_is_reported_at_once(proposal) -> None:
         "orders.user_id -> people",
         "orders: state=colour",
         "what",
-        "orders: known_at=when",
+        "orders: known_at=closedd",
     ]
     with pytest.raises(SchemaError) as caught:
         proposal.override(*lines)
