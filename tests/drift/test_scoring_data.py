@@ -169,7 +169,7 @@ def test_the_schemas_of_training_are_read_again_and_what_was_there_before_is_no_
         two_schemas, schema=["crm", "sales"], tables=["crm.users", "sales.orders"], times={"sales.orders": "day"},
         foreign_keys={"sales.orders": {"user_id": "crm.users"}},
     )  # fmt: skip
-    assert trained.facts == SourceFacts(("crm", "sales"), ("sales.returns", "sales.late"))
+    assert trained.facts == SourceFacts(("crm", "sales"), ("sales.late", "sales.returns"))
     snapshot = TrainingSnapshot.of(trained, {})
     found = read_scoring_data(snapshot, snapshot.tables, {}, two_schemas, facts=trained.facts)
     assert list(found.database.tables) == ["crm.users", "sales.orders"]

@@ -101,9 +101,7 @@ def read_uri(
         description=loaded.description if loaded else "",
         notes=notes,
         spooled=spool.sizes,
-        facts=SourceFacts(
-            as_columns(schemas or ()), tuple(name for name in opened.catalog().tables if name not in rows)
-        ),
+        facts=SourceFacts(as_columns(schemas or ()), tuple(sorted(set(opened.catalog().tables) - set(rows)))),
     )
 
 
