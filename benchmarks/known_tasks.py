@@ -36,13 +36,11 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     findings: dict[str, dict[str, Any]] = {}
     for name in arguments.only or known_databases():
-        for row, found in opened(name):
-            rows.append(row)
-            findings.setdefault(name, {})[row["task"]] = found
-            print(json.dumps(row), file=sys.stderr, flush=True)
-        findings.setdefault(name, {})
-    if arguments.write is not None:
-        write(arguments.write, rows, findings)
+        found = opened(name)
+        rows += [row for row, _ in found]
+        findings[name] = {row["task"]: of_task for row, of_task in found}
+        if arguments.write is not None:
+            write(arguments.write, rows, findings)
     print(json.dumps(summary(rows, findings)))
 
 
@@ -71,6 +69,7 @@ def opened(name: str) -> list[tuple[dict[str, Any], list[list[Any]]]]:
             "open_findings": [each.check for each in found if each.severity != "info" and each.accepted is None],
             "seconds": round(time.monotonic() - begun, 1),
         }
+        print(json.dumps(row), file=sys.stderr, flush=True)
         told.append((row, [[each.check, each.severity, each.subject, each.accepted] for each in found]))
     return told
 
@@ -137,10 +136,10 @@ def table(path: Path) -> dict[tuple[str, str], str]:
     return {tuple(cell.strip() for cell in each.split("|")[1:3]): each for each in lines}  # type: ignore[misc]
 
 
-HEAD = (
+COLUMNS = (
     "database, task, kind, metric, regime, train rows, val rows, test rows, train entities, test entities, cutoffs, "
     "label: train, val, test, population finds, of it labelled, open findings"
-).split(", ")
+)
 
 
 def page(lines: list[str]) -> str:
@@ -153,8 +152,8 @@ def page(lines: list[str]) -> str:
         "largest class (multiclass), or mean ± standard deviation (regression). *population finds*: share of the labelled rows",
         "of a few cutoffs that the population query returns; *of it labelled*: share of what it returns that has a label.",
         "",
-        "| " + " | ".join(HEAD) + " |",
-        "|" + "---|" * len(HEAD),
+        "| " + COLUMNS.replace(", ", " | ") + " |",
+        "|" + "---|" * (COLUMNS.count(", ") + 1),
         *lines,
         "",
     ])  # fmt: skip
