@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from relselect.budget import Budget
+from relselect.budget import Budget, budget_of
 from relselect.configs import cache_path
 from relselect.counts import check_seed
 from relselect.database import Database
@@ -62,7 +62,7 @@ def select_and_train(
         ConfigError: An option is not understood.
     """
     # what is imported below counts too
-    budget = time_budget if isinstance(time_budget, Budget) else Budget(time_budget)
+    budget = budget_of(time_budget)
     wait_passively()
     limit_threads_after_fork()
     from relselect.families.registry import family_of, trained_names
@@ -77,7 +77,7 @@ def select_and_train(
         evaluate_test=evaluate_test,
         max_trials=max_trials,
     )
-    task = _task_of(database, task)
+    task = _task_of(database, task, budget)
     problem = Problem(database, task)
     result = run(problem, settings, budget, on_event)
     if result.decision is None:
@@ -173,16 +173,17 @@ def load(path: str | Path) -> Fitted:
     return Fitted(**{each.name: getattr(contents, each.name) for each in fields(contents)})
 
 
-def _task_of(database: Database, task: Task | str) -> Task:
+def _task_of(database: Database, task: Task | str, budget: Budget | None = None) -> Task:
     """Return a task as it is, and the one that the database's manifest declares under a name.
 
     Raises:
+        BudgetError: The budget ended while its queries were asked.
         ConfigError: It is neither a task nor the name of one.
     """
     if isinstance(task, Task):
         return task
     if isinstance(task, str):
-        return open_task(database, task)
+        return open_task(database, task, budget)
     rule, fix = (
         "is no Task",
         "Pass the name under which the manifest declares it, or what Task.from_labels or Task.from_sql returns",
@@ -190,10 +191,16 @@ def _task_of(database: Database, task: Task | str) -> Task:
     raise ConfigError("task", task, rule, fix)
 
 
-def open_task(database: Database, name: str) -> Task:
+def open_task(database: Database, name: str, time_budget: float | str | timedelta | Budget | None = None) -> Task:
     """Return a task that the database's manifest declares.
 
+    Args:
+        database: The database.
+        name: The task's name in the manifest.
+        time_budget: Wall-clock of its queries, or the `Budget` of a run; see `Task.from_sql`.
+
     Raises:
+        BudgetError: The budget ended while its queries were asked, or is no duration.
         ConfigError: There is no task of that name.
     """
     if name not in database.tasks:
@@ -201,4 +208,4 @@ def open_task(database: Database, name: str) -> Task:
         place = database.source or "ADDRESS"
         fix = f"Use one of: {known}" if known else f"Run `relselect init {place}` for a manifest with two examples"
         raise ConfigError("task", name, f"is no task of {database.name}", fix)
-    return Task.from_spec(database, database.tasks[name], name)
+    return Task.from_spec(database, database.tasks[name], name, time_budget=time_budget)
