@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["HardEnd"]
 
 #: Seconds that are left for the message and for the system to take the process down.
-_LAST_SECONDS = 0.5
+_LAST_SECONDS = 1.0
 
 
 class HardEnd:
