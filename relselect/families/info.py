@@ -25,6 +25,7 @@ class FamilyInfo:
         make: Returns the family; imports its code when it is called, not before.
         description: One or two sentences that explain it to a newcomer; in the glossary of the report.
         baseline: Whether it is a baseline: always fitted, never tuned, deployed only where nothing beats it.
+        combines: Whether its candidates are made from candidates of other families: never fitted, never tuned.
     """
 
     name: str
@@ -35,6 +36,7 @@ class FamilyInfo:
     make: Callable[[], Family]
     description: str = ""
     baseline: bool = False
+    combines: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Return the description as JSON-able values, without the code."""
