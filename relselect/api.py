@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from relselect.budget import Budget
+from relselect.budget import Budget, budget_of
 from relselect.database import Database
 from relselect.events import Emit
 from relselect.files import check_writable
@@ -62,7 +62,7 @@ def select_and_train(
         ConfigError: An option is not understood.
     """
     # what is imported below counts too
-    budget = time_budget if isinstance(time_budget, Budget) else Budget(time_budget)
+    budget = budget_of(time_budget)
     wait_passively()
     limit_threads_after_fork()
     from relselect.families.registry import family_of, trained_names
@@ -78,7 +78,7 @@ def select_and_train(
         evaluate_test=evaluate_test,
         max_trials=max_trials,
     )
-    task = task_of(database, task)
+    task = task_of(database, task, budget)
     problem = Problem(database, task)
     result = run(problem, settings, budget, on_event, cache_of(cache))
     if result.decision is None:

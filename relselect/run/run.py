@@ -222,7 +222,9 @@ class _Run:
     def _nothing_finished(self, failures: Sequence[Failure], unfinished: Sequence[Unfinished]) -> RelSelectError:
         if failures:
             errors = "; ".join(f"{each.family} trial {each.number}: {each.error}" for each in failures[:3])
-            return RelSelectError(f"every trial failed: {errors}")
+            kept = self.settings.workdir
+            again = "" if kept is None else f", then delete {kept}, which keeps these failures, and run again"
+            return RelSelectError(f"every trial failed: {errors}. Correct what the errors name{again}.")
         reasons = "; ".join(f"{each.family}: {each.why}" for each in unfinished)
         return BudgetError(
             "time_budget",

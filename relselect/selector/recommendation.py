@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from relselect.errors import ConfigError
+from relselect.untrusted import as_list
 
 __all__ = ["Basis", "Margin", "Recommendation"]
 
@@ -115,14 +116,19 @@ class Recommendation:
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Recommendation:
-        """Return the recommendation that `to_json` wrote."""
+        """Return the recommendation that `to_json` wrote.
+
+        Raises:
+            KeyError: A key is missing.
+            TypeError: A value is no list.
+        """
         margins = {name: Margin(each["value"], each["low"], each["high"]) for name, each in stored["margins"].items()}
         return cls(
-            families=tuple(stored["families"]),
+            families=tuple(as_list(stored["families"])),
             margins=margins,
-            evidence=tuple(stored["evidence"]),
+            evidence=tuple(as_list(stored["evidence"])),
             taught_by=stored["taught_by"],
             basis=stored.get("basis", "rule"),  # predictors without it were advised by the rule
             first_configs=stored["first_configs"],
-            neighbours=tuple(stored["neighbours"]),
+            neighbours=tuple(as_list(stored["neighbours"])),
         )

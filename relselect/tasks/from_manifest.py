@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import pyarrow as pa
 
+from relselect.budget import Budget
 from relselect.database import Database
 from relselect.database.confined import check_confined
 from relselect.database.task_spec import TaskSpec
@@ -24,9 +25,16 @@ __all__ = ["task_from_relbench", "task_from_spec"]
 TaskT = TypeVar("TaskT", bound=TaskFields)
 
 
-def task_from_spec(build: type[TaskT], database: Database, spec: TaskSpec, name: str, folder: Path | None) -> TaskT:
+def task_from_spec(
+    build: type[TaskT],
+    database: Database,
+    spec: TaskSpec,
+    name: str,
+    folder: Path | None,
+    budget: Budget | None = None,
+) -> TaskT:
     """Build a task from its declaration; see `Task.from_spec`."""
-    task = _built(build, database, spec, name, folder)
+    task = _built(build, database, spec, name, folder, budget)
     return _hiding(database, task, tuple(spec.hide)) if spec.hide else task
 
 
@@ -61,12 +69,14 @@ def task_from_relbench(
     return task_from_spec(build, database, database.tasks[name], name, database.data_folder).in_regime(regime)
 
 
-def _built(build: type[TaskT], database: Database, spec: TaskSpec, name: str, folder: Path | None) -> TaskT:
+def _built(
+    build: type[TaskT], database: Database, spec: TaskSpec, name: str, folder: Path | None, budget: Budget | None
+) -> TaskT:
     options = TaskOptions.of_spec(spec, name)
     if spec.completes is not None:
         return task_completing(build, database, options)
     if spec.label is not None:
-        return task_from_sql(build, database, options)
+        return task_from_sql(build, database, options, budget)
     if spec.folds is not None:
         return task_from_labels(build, database, _read(spec.folds, folder, name), options)
     if spec.files is None:

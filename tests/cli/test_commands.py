@@ -18,6 +18,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from relselect import api
+from relselect.cli.clock import CommandClock
 from relselect.cli.main import app
 from relselect.cli.train import predictor_folder
 from relselect.errors import BudgetError, ConfigError, UnknownEntityWarning
@@ -143,7 +144,7 @@ def test_the_budget_counts_from_the_start_of_the_command(shop: Path, trained: di
         assert run(*words).exit_code == 0
         assert trained["time_budget"].elapsed() <= time.monotonic() - began
     past = time.monotonic() - 5.0  # what the entry point hands over: when the process started
-    assert CliRunner().invoke(app, [str(word) for word in words], obj=past).exit_code == 0
+    assert CliRunner().invoke(app, [str(word) for word in words], obj=CommandClock(past)).exit_code == 0
     assert trained["time_budget"].elapsed() >= 5.0
 
 
