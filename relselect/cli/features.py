@@ -40,7 +40,7 @@ _Dialect = Annotated[
 _Split = Annotated[str | None, typer.Option("--split", help="train, val or test; all labelled rows by default.")]
 _At = Annotated[str | None, typer.Option("--at", metavar="DATE", help="Everyone the task asks about at a date.")]
 _Depth = Annotated[int | None, typer.Option("--depth", help="Steps of a path at most, 1 to 4; 2, with --search 4.")]
-_MaxFeatures = Annotated[int | None, typer.Option("--max-features", help="Features at most; 600, with --search 400.")]
+_MaxFeatures = Annotated[int | None, typer.Option("--max-features", help="Features at most; 600 by default.")]
 _Window = Annotated[
     list[str] | None, typer.Option("--window", metavar="LENGTH", help="A window such as 60d; may be repeated.")
 ]
@@ -131,7 +131,8 @@ def _candidates(search: bool, without: list[str] | None) -> bool | PoolOptions:
         raise ConfigError("--without", wrong, "are no candidates", f"Use some of: {', '.join(_GROUPS)}")
     from relselect.dfs.search.pool import PoolOptions
 
-    return PoolOptions(**{name: name not in without for name in _GROUPS})
+    conditions, ratios, neighbours, rich = (name not in without for name in _GROUPS)
+    return PoolOptions(conditions=conditions, ratios=ratios, neighbours=neighbours, rich=rich)
 
 
 def _check_places(out: Path | None, save_plan: Path | None) -> None:

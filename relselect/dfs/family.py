@@ -218,7 +218,7 @@ _FEATURES: Config = {
     "rich": False,
     "search": False,
     "search_share": 0.3,
-    "search_keep": 400,
+    "search_keep": 600,
     "search_depth": 4,
     "search_conditions": True,
     "search_ratios": True,

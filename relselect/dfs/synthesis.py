@@ -110,7 +110,7 @@ def features(
         search: Whether the plan is searched for among thousands of candidates (`relselect.dfs.search.screen`) by their worth on
             training rows, instead of the default plan. `PoolOptions` say which candidates are offered.
         depth: Steps of a path at most, 1 to 4; None for 2 in the default plan and for 4 in the search.
-        max_features: Features at most; None for 600 in the default plan and for 400 of the search.
+        max_features: Features at most; None for 600.
         windows: Window lengths such as "60d" (units in integer-time databases), for the plan that is made; None to choose
             them from the data.
         rich: Whether the default plan also includes medians, quantiles, skewness, trends, entropies, times between rows, and

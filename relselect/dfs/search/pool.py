@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["EVERY", "KEPT", "POOL", "PoolOptions", "candidate_pool", "reads_neighbours"]
 
 #: Candidates at most, and features kept of them.
-POOL, KEPT = 3_000, 400
+POOL, KEPT = 3_000, 600
 #: Windows of a relation at most, where they are chosen from the data.
 _WINDOWS = 3
 #: Streams whose shares differ from the fixed plan's, which holds the promising features of near rows already.

@@ -4,8 +4,8 @@
 2. Constants and repetitions are dropped.
 3. Trees are fitted on purged forward folds of the sample, and every candidate gets its held-out gain
    (`relselect.dfs.search.held_out_gain`).
-4. Those whose gain is above the noise are taken in its order. One that orders the rows as a feature already taken does
-   (absolute Spearman correlation above 0.99) says nothing new and is dropped.
+4. Those whose gain is above the noise are taken in its order. One beyond the fixed plan that orders the rows as a feature of the
+   fixed plan or one already taken does (absolute Spearman correlation above 0.99) says nothing new and is dropped.
 5. Places that are left go to features of the fixed plan in its order, whose worth a sample may be too small to show, but for
    those whose loss is beyond the noise.
 
@@ -46,6 +46,8 @@ Floats = NDArray[np.float64]
 SAMPLE = 10_000
 #: Two features with a larger absolute rank correlation say the same; measured on so many rows.
 _SAME, _COMPARED = 0.99, 2_000
+#: Features compared at a time.
+_BATCH = 256
 #: Reasons to keep a feature.
 _GAIN, _FIXED = "gain on later rows", "part of the fixed plan"
 #: Features named in the facts.
@@ -191,13 +193,14 @@ def _searched(problem: Problem, rows: Rows, options: PoolOptions, keep: int, see
     check()
     classes = len(problem.task.classes or ()) if problem.task.kind == "multiclass" else 1
     target = _target(sample.label, problem)
-    data = Screening(matrix.values, matrix.categorical, target, problem.task.kind, classes)
+    data = Screening(matrix.values, target, problem.task.kind, classes)
     gains = held_out_gains(data, folds, seed, check)
     noise = noise_level(gains)
     worth = [int(place) for place in np.argsort(-gains, kind="stable") if gains[place] >= noise]
-    chosen = _distinct(matrix.values, matrix.categorical, worth, keep, check)
     base = set(fixed.features)
-    rest = [place for place, at in enumerate(places) if -noise < gains[place] < noise and pool.features[at] in base]
+    near = [place for place, at in enumerate(places) if pool.features[at] in base]
+    chosen = _distinct(matrix.values, matrix.categorical, worth, near, keep, check)
+    rest = [place for place in near if -noise < gains[place] < noise]
     fill = rest[: max(0, keep - len(chosen))]
     plan = pool.take([places[place] for place in (*chosen, *fill)])
     reasons = [*(_GAIN for _ in chosen), *(_FIXED for _ in fill)]
@@ -225,35 +228,38 @@ def _target(label: Floats, problem: Problem) -> Floats:
     return label
 
 
-def _distinct(values: Floats, categorical: tuple[bool, ...], worth: list[int], keep: int, check: Check) -> list[int]:
-    """Return the first columns of an order that say something new, at most so many.
+def _distinct(
+    values: Floats, categorical: tuple[bool, ...], worth: list[int], near: list[int], keep: int, check: Check
+) -> list[int]:
+    """Return the first columns of an order, at most so many, without further ones that say nothing new.
 
     Args:
         values: Features, shape (n, k).
         categorical: Which are categories; they are never compared, for their numbers have no order.
         worth: Columns in the order in which they are taken.
+        near: Columns that are taken whatever they say, and that the others must differ from.
         keep: Columns at most.
         check: Called often.
     """
     some = np.unique(np.linspace(0, len(values) - 1, min(_COMPARED, len(values))).astype(np.int64))
+    sample, exempt = values[some], {*near, *(place for place, flag in enumerate(categorical) if flag)}
+    known = _ranks(sample[:, near])
     taken: list[int] = []
-    known = np.empty((len(some), 0), dtype=np.float32)
-    for start in range(0, len(worth), keep):
-        batch = worth[start : start + keep]
+    for start in range(0, len(worth), _BATCH):
+        batch = worth[start : start + _BATCH]
         check()
-        ranks = _ranks(values[some][:, batch])
+        ranks = _ranks(sample[:, batch])
         before, within = np.abs(known.T @ ranks), np.abs(ranks.T @ ranks)
         fresh: list[int] = []
         for place, column in enumerate(batch):
             same = before[:, place].max(initial=0.0) > _SAME or within[fresh, place].max(initial=0.0) > _SAME
-            if len(taken) < keep and (categorical[column] or not same):
+            if column in exempt or not same:
                 taken.append(column)
-                if not categorical[column]:
-                    fresh.append(place)
+                fresh += [] if column in exempt else [place]
         known = np.concatenate([known, ranks[:, fresh]], axis=1)
-        if len(taken) == keep:
+        if len(taken) >= keep:
             break
-    return taken
+    return taken[:keep]
 
 
 def _ranks(values: Floats) -> NDArray[np.float32]:

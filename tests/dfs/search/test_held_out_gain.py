@@ -26,7 +26,7 @@ def planted(kind: str, seed: int = 0, noise: int = 30) -> Screening:
         "binary": (score + draw.logistic(size=ROWS) > 0).astype(float),
         "multiclass": np.digitize(score + draw.normal(size=ROWS), [-1.0, 1.0]).astype(float),
     }[kind]
-    return Screening(values, (False,) * values.shape[1], label, kind, 3 if kind == "multiclass" else 1)
+    return Screening(values, label, kind, 3 if kind == "multiclass" else 1)
 
 
 @pytest.mark.parametrize("kind", ["regression", "binary", "multiclass"])

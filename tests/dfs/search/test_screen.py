@@ -81,9 +81,10 @@ def test_what_orders_rows_alike_is_kept_once():
     holes = np.where(draw.random(500) < 0.2, np.nan, x)
     values = np.stack([x, np.exp(x), -x, y, holes, x + 0.01 * y], axis=1)
     flags = (False,) * 6
-    assert _distinct(values, flags, [0, 1, 2, 3, 4, 5], 10, lambda: None) == [0, 3, 4]
-    assert _distinct(values, flags, [5, 4, 3, 2, 1, 0], 2, lambda: None) == [5, 4]
-    assert _distinct(values, (True,) * 6, [0, 1, 2], 10, lambda: None) == [0, 1, 2]
+    assert _distinct(values, flags, [0, 1, 2, 3, 4, 5], [], 10, lambda: None) == [0, 3, 4]
+    assert _distinct(values, flags, [5, 4, 3, 2, 1, 0], [], 2, lambda: None) == [5, 4]
+    assert _distinct(values, (True,) * 6, [0, 1, 2], [], 10, lambda: None) == [0, 1, 2]
+    assert _distinct(values, flags, [5, 3, 1, 4], [0, 1], 10, lambda: None) == [3, 1, 4]  # those of the plan stay
 
 
 def test_the_family_searches_within_its_share_and_says_so():
