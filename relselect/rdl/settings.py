@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from relselect.errors import ConfigError
-from relselect.rdl.network.convolution import CONVOLUTIONS
+from relselect.rdl.network.convolutions import CONVOLUTIONS
 from relselect.rdl.network.encoders import ENCODERS
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch_geometric.nn import GATv2Conv, SAGEConv
 
-from relselect.rdl.network.convolution import CONVOLUTIONS
+from relselect.rdl.network.convolutions import CONVOLUTIONS
 from relselect.rdl.network.scatter import gather, gather_scatter_sum, scatter_max, scatter_sum
 from relselect.rdl.sampling.sampler import TemporalSampler
 
