@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from relselect.rdl.network.convolution import SAGE, Convolution, GATv2
+from relselect.rdl.network.library_convolutions import HGT, PNA
 from relselect.rdl.network.multi_aggregate import MultiAggregate
 
 if TYPE_CHECKING:
@@ -19,4 +20,4 @@ class _Builds(Protocol):
 
 
 #: Name -> convolution; each is called with (edge types, channels, aggregation). The first is the default.
-CONVOLUTIONS: dict[str, _Builds] = {"multi": MultiAggregate, "sage": SAGE, "gatv2": GATv2}
+CONVOLUTIONS: dict[str, _Builds] = {"multi": MultiAggregate, "sage": SAGE, "gatv2": GATv2, "pna": PNA, "hgt": HGT}

@@ -123,7 +123,8 @@ class RelationalNetwork(nn.Module):
     Rows start at x = (1 + s(t)) * encode(row) + z(t), where s(t) and z(t) are the two halves of a `TimeEncoder` of the elapsed
     times t (FiLM: Perez et al., AAAI 2018). A learnt vector marks the roots among other rows of their table (the labelling
     trick: Zhang et al., NeurIPS 2021). Each layer applies a convolution and a `NodeUpdate`; layer l of L reads the hops up to L
-    - l + 1. The head, a network with one hidden layer, reads the root's vector and the encoded task row side by side.
+    - l + 1. The head, a network with one hidden layer, reads the root's vector and the encoded task row side by side. With
+    jumping knowledge (Xu et al., ICML 2018) the root's vector is a linear map of its vectors after all layers.
 
     Args:
         blueprint: What to build. Modules are kept in lists ordered by table name, because a table name may not be a valid module
@@ -152,7 +153,8 @@ class RelationalNetwork(nn.Module):
         convolve = CONVOLUTIONS[options.convolution]
         self.convolutions = nn.ModuleList(convolve(edges, channels, options.aggregation) for edges in self.layer_edges)
         self.updates = nn.ModuleList(NodeUpdate(self.layer_tables[layer], options) for layer in range(options.layers))
-        self.seed = nn.Parameter(torch.zeros(channels))
+        self.seed = nn.Parameter(torch.zeros(channels)) if options.mark else None
+        self.jump = nn.Linear(options.layers * channels, channels) if options.jumping else None
         self._build_head(blueprint)
 
     def _build_head(self, blueprint: Blueprint) -> None:
@@ -185,6 +187,7 @@ class RelationalNetwork(nn.Module):
         """Return the head's input of b task rows: root vector and encoded task row, (b, 2 * channels)."""
         x, trees = self._encode(batch.nodes), batch.trees
         ranks = {name: ranks_of(pair[1]) for name, pair in trees.edge_index.items()} if self.ordered else None
+        after: list[Tensor] = []
         for layer in range(self.layers):
             hops = self.layers - layer
             sent = {name: sum(trees.nodes_per_hop[name][: hops + 1]) for name in x}
@@ -206,7 +209,9 @@ class RelationalNetwork(nn.Module):
                 senders = {name: each[: sent[name]] for name, each in x.items()}
                 receivers = {name: each[: kept[name]] for name, each in x.items()}
             x = self._step(layer, senders, receivers, edges, ranks)
-        return torch.cat([x[self.entity], self._context(batch)], dim=1)
+            after.append(x[self.entity][: len(batch.index)])
+        root = x[self.entity] if self.jump is None else self.jump(torch.cat(after, dim=1))
+        return torch.cat([root, self._context(batch)], dim=1)
 
     def _encode(self, nodes: Mapping[str, NodeBatch]) -> dict[str, Tensor]:
         """Encode the distinct pairs of row and cutoff of each table, (pairs, channels)."""
@@ -223,6 +228,8 @@ class RelationalNetwork(nn.Module):
 
     def _marked(self, x: Tensor, roots: int) -> Tensor:
         """Add the learnt mark to the roots, which are the first nodes."""
+        if self.seed is None:
+            return x
         return torch.cat([x[:roots] + self.seed, x[roots:]])
 
     def _step(
