@@ -89,7 +89,7 @@ class NetworkSettings:
     weight_decay: float = 1e-4
     averaging: float = 0.98
     batch_size: int = 512
-    epochs: int = 12
+    epochs: int = 40
     steps_per_epoch: int = 30
     fewest_steps: int = 20
     patience: int = 3

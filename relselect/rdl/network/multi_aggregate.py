@@ -15,7 +15,7 @@ from torch import nn
 
 from relselect.rdl.graph.adjacency import leads_to_child
 from relselect.rdl.network.convolution import Convolution
-from relselect.rdl.network.scatter import gather, scatter_sum, segment_max
+from relselect.rdl.network.scatter import gather, gather_scatter_sum, scatter_sum, segment_max
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,12 +37,14 @@ class MultiAggregate(Convolution):
     With h_j = relu(layernorm(x_j)) and, for the children j of receiver i under one relation, m_j = relu(h_j + P[place(j)]), the
     message is
 
-        W [mean_j m_j ; log(1 + n) mean_j m_j ; max_j m_j ; m_last ; log(1 + n)] + b
+        V sum_j x_j + W [mean_j m_j ; log(1 + n) mean_j m_j ; max_j m_j ; m_last ; log(1 + n)] + b
 
     with n the number of sampled children, place(j) the rank of j counted from the latest (see `place_of`) and m_last the message
-    of the latest. A receiver has at most one parent under a relation, whose message is W h_j + b. A receiver without neighbours
-    gets b. The norm is one per sending table; P, W and b are one per relation. Where neighbours have no order (they were drawn
-    at random) every place is 0 and m_last is the mean.
+    of the latest. A receiver has at most one parent under a relation, whose message is V x_j + W h_j + b. A receiver without
+    neighbours gets b. The norm is one per sending table; P, V, W and b are one per relation. W begins at zero, so that training
+    begins as GraphSAGE with sums: the linear part alone is the better one where little can be learnt, and nonlinear messages
+    from the first step on were found to fit noise instead. Where neighbours have no order (they were drawn at random) every
+    place is 0 and m_last is the mean.
 
     Args:
         edge_types: The edge types of this layer.
@@ -65,6 +67,7 @@ class MultiAggregate(Convolution):
                 self.relations[place] = _FromParent(channels)
         self.senders = tuple(sorted({each[0] for each in edge_types}))
         self.norms = nn.ModuleList(nn.LayerNorm(channels) for _ in self.senders)
+        self.linears = nn.ModuleList(nn.Linear(channels, channels, bias=False) for _ in edge_types)
 
     @staticmethod
     def relation(channels: int, aggregation: str) -> nn.Module:
@@ -80,7 +83,13 @@ class MultiAggregate(Convolution):
     ) -> dict[str, Tensor]:
         """Compute the messages of one layer; see `Convolution.forward`."""
         active = {name: norm(senders[name]).relu() for name, norm in zip(self.senders, self.norms, strict=True)}
-        return super().forward(active, receivers, edges, ranks)
+        out = super().forward(active, receivers, edges, ranks)
+        for edge_type, linear in zip(self.edge_types, self.linears, strict=True):
+            sender, _, receiver = edge_type
+            source, target = edges[edge_type]
+            total = _sum_of_linear(senders[sender], linear.weight, source, target, len(receivers[receiver]))
+            out[receiver] = out[receiver] + total
+        return out
 
 
 def place_of(rank: Tensor) -> Tensor:
@@ -94,21 +103,27 @@ def place_of(rank: Tensor) -> Tensor:
     return torch.where(rank < _SINGLE, rank, doubled.clamp(max=PLACES - 1))
 
 
+def _sum_of_linear(x: Tensor, weight: Tensor, source: Tensor, target: Tensor, size: int) -> Tensor:
+    """Return the sums over the neighbours of W x_j, (size, channels); W is applied where there are fewest rows."""
+    fewest = min(len(x), len(source), size)
+    if fewest == size:
+        return gather_scatter_sum(x, source, target, size) @ weight.T
+    if fewest == len(x):
+        return gather_scatter_sum(x @ weight.T, source, target, size)
+    return scatter_sum(gather(x, source) @ weight.T, target, size)
+
+
 class _FromParent(nn.Module):
     """W h_j + b for the one neighbour j, b without one."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.linear = nn.Linear(channels, channels)
+        nn.init.zeros_(self.linear.weight)
 
     def forward(self, senders: Tensor, receivers: Tensor, edges: Tensor, rank: Tensor | None = None) -> Tensor:
-        source, target, size = edges[0], edges[1], len(receivers)
-        weight, bias = self.linear.weight, self.linear.bias
-        if len(senders) < len(source):
-            sent = gather(senders @ weight.T, source)
-        else:
-            sent = gather(senders, source) @ weight.T
-        return scatter_sum(sent, target, size) + bias
+        total = _sum_of_linear(senders, self.linear.weight, edges[0], edges[1], len(receivers))
+        return total + self.linear.bias
 
 
 class _FromChildren(nn.Module):
@@ -118,6 +133,7 @@ class _FromChildren(nn.Module):
         super().__init__()
         self.places = nn.Parameter(torch.randn(PLACES, channels) * 0.1)
         self.linear = nn.Linear(_AGGREGATES * channels + 1, channels)
+        nn.init.zeros_(self.linear.weight)
 
     def forward(self, senders: Tensor, receivers: Tensor, edges: Tensor, rank: Tensor | None = None) -> Tensor:
         if (edges[1, 1:] < edges[1, :-1]).any():

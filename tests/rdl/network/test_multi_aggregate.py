@@ -17,7 +17,10 @@ UP, DOWN = ("orders", "user", "users"), ("users", "rev_user", "orders")
 @pytest.fixture
 def layer():
     torch.manual_seed(0)
-    return MultiAggregate([UP, DOWN], WIDTH, "sum").double()
+    made = MultiAggregate([UP, DOWN], WIDTH, "sum").double()
+    for part in made.relations:  # as if trained: the nonlinear part begins at zero
+        torch.nn.init.normal_(part.linear.weight, std=0.3)
+    return made
 
 
 def world():
@@ -36,6 +39,7 @@ def plain(layer, x, edges, ranks):
     norms = dict(zip(layer.senders, layer.norms, strict=True))
     active = {name: norms[name](each).relu() for name, each in x.items()}
     children, parents = layer.relations
+    rising, falling = (each.weight for each in layer.linears)
     users = []
     for user in range(len(x["users"])):
         of = [place for place in range(edges[UP].shape[1]) if edges[UP][1, place] == user]
@@ -50,12 +54,12 @@ def plain(layer, x, edges, ranks):
         mean, several = torch.stack(sent).mean(0), torch.log(torch.tensor([1.0 + len(of)], dtype=torch.float64))
         last = mean if ranks is None else sent[[int(ranks[UP][place]) for place in of].index(0)]
         joint = torch.cat([mean, several * mean, torch.stack(sent).amax(0), last, several])
-        users.append(children.linear(joint))
+        users.append(children.linear(joint) + rising @ sum(x["orders"][edges[UP][0, place]] for place in of))
     orders = []
     for order in range(len(x["orders"])):
         of = edges[DOWN][0, edges[DOWN][1] == order]
         bias, weight = parents.linear.bias, parents.linear.weight
-        orders.append(bias + weight @ active["users"][of[0]] if len(of) else bias)
+        orders.append(bias + weight @ active["users"][of[0]] + falling @ x["users"][of[0]] if len(of) else bias)
     return {"users": torch.stack(users), "orders": torch.stack(orders)}
 
 
