@@ -3,9 +3,8 @@
     RELSELECT_DATA=... python benchmarks/task_profile.py [--only rel-f1 nycflights13] [--large 5000000] [--write docs]
 
 Each database is loaded once, in a process of its own; seconds count from loaded tables. With `--write`, the table of
-all tasks goes to `profiles.md`, all numbers to `profiles.jsonl`, and the findings that the tests compare with to
-`findings.json`. `--large` measures a synthetic database of so many rows as well, with its peak memory. The last line
-printed is one JSON object: seconds per task and part, and the bars.
+all tasks goes to `profiles.md` and all numbers to `profiles.jsonl`. `--large` measures a synthetic database of so many
+rows as well, with its peak memory. The last line printed is one JSON object: seconds per task and part, and the bars.
 """
 
 from __future__ import annotations
@@ -85,9 +84,9 @@ def measure(name: str) -> None:
 
     for number, (task, asked) in enumerate(tasks.items()):
         if number == 0:
-            profile(database, asked)  # compiled loops are read from disk once per process
+            profile(database, asked, cache=False)  # compiled loops are read from disk once per process
         begun = time.monotonic()
-        found = profile(database, asked)
+        found = profile(database, asked, cache=False)
         parts: dict[str, float] = defaultdict(float)
         for each in found.measures:
             parts[each.group] += each.seconds
@@ -99,7 +98,7 @@ def measure(name: str) -> None:
             "seconds": round(time.monotonic() - begun, 2),
             "parts": {group: round(seconds, 2) for group, seconds in parts.items()},
             "peak_memory_mb": round(peak_memory_mb()),
-            "measures": [{k: each[k] for k in ("name", "value", "stderr", "reading")} for each in told["measures"]],
+            "measures": [{k: each[k] for k in ("name", "value", "stderr")} for each in told["measures"]],
             "findings": told["findings"],
         }
         print(json.dumps(row), flush=True)
@@ -179,12 +178,8 @@ def write(folder: Path, rows: list[dict[str, Any]]) -> None:
     with (folder / "profiles.jsonl").open("w", encoding="utf-8") as lines:
         for row in rows:
             kept = [each for each in row["measures"] if "[" not in each["name"]]
-            lines.write(json.dumps({**row, "measures": kept}, ensure_ascii=False) + "\n")
-    findings: dict[str, dict[str, Any]] = defaultdict(dict)
-    for row in rows:
-        told = [[f["check"], f["severity"], f["subject"], f["accepted"]] for f in row["findings"]]
-        findings[row["database"]][row["task"]] = told
-    (folder / "findings.json").write_text(json.dumps(findings, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+            numbers = {name: value for name, value in row.items() if name != "findings"}
+            lines.write(json.dumps({**numbers, "measures": kept}, ensure_ascii=False) + "\n")
     (folder / "profiles.md").write_text(page(rows), encoding="utf-8")
 
 
@@ -193,8 +188,8 @@ def page(rows: list[dict[str, Any]]) -> str:
     lines = [
         "# Profiles of the known tasks",
         "",
-        "Written by `benchmarks/task_profile.py`; every number with its error and reading is in `profiles.jsonl`, the findings",
-        "that the tests compare with in `findings.json`. Skills and agreements: 0 is chance, 1 perfect; – does not exist.",
+        "Written by `benchmarks/task_profile.py`; every number with its standard error is in `profiles.jsonl`.",
+        "Skills and agreements: 0 is chance, 1 perfect; – does not exist.",
         "",
         "| " + " | ".join(head) + " |",
         "|" + "---|" * len(head),
