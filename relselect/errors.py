@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 __all__ = [
+    "BankError",
     "BudgetError",
     "BudgetExhausted",
     "BundleError",
@@ -63,6 +64,10 @@ class UnwritableError(ConfigError):
 
 class BudgetError(UserError):
     """Raised when the time budget ends before any candidate is finished."""
+
+
+class BankError(UserError):
+    """Raised when a performance bank is missing, damaged, of another format, or too small for what is asked of it."""
 
 
 class BundleError(UserError):

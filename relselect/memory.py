@@ -5,11 +5,13 @@ Deliberately not here: the memory of child processes, and memory of a GPU.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import math
 import sys
+from pathlib import Path
 
-__all__ = ["peak_memory_mb"]
+__all__ = ["forget_peak_memory", "peak_memory_mb"]
 
 
 def peak_memory_mb() -> float:
@@ -25,6 +27,12 @@ def peak_memory_mb() -> float:
         return math.nan
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
+
+
+def forget_peak_memory() -> None:
+    """Let the peak of this process begin anew from what is resident now, where the platform can (Linux)."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # see proc(5)
 
 
 class _ProcessMemoryCounters(ctypes.Structure):
