@@ -18,7 +18,7 @@ from relselect.bank.folder import BankFolder
 from relselect.bank.jobs import BankJob, TrialPlan, jobs_of
 from relselect.bank.manifest import BankManifest, read_bank_manifest
 from relselect.bank.rows import BankTask, BankTrial
-from relselect.bank.sources import task_names
+from relselect.bank.sources import databases_of, task_names
 from relselect.bank.worker import JobDone, claims_of, run_job
 from relselect.counts import check_count
 from relselect.errors import ConfigError, MissingExtra, RelSelectError
@@ -174,7 +174,7 @@ class _Build:
     def _jobs(self) -> list[BankJob]:
         families = trained() if self.plan.families is None else trained_names(self.plan.families)
         tasks = []
-        for name in self.plan.databases:
+        for name in databases_of(self.plan):
             try:
                 tasks += [(name, task) for task in task_names(self.plan, self.place, name)]
             except Exception as error:  # whatever a source or a generator raises: the other databases are built

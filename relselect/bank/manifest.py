@@ -57,11 +57,11 @@ class BankManifest(BaseModel):
     generator: str | None = Field(
         default=None,
         pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$",
-        description="For synthetic databases: module:function that makes one; it is called with the database's name "
-        "and its parameters, and returns an object with `database`, `tasks` (name -> task) and, where the best "
-        "possible scores are known, `bayes` (split -> score).",
+        description="For synthetic databases: module:Class of a `relselect.bank.sources.DatabaseGenerator`.",
     )
-    databases: dict[str, BankSource] = Field(description="Name -> database.", min_length=1)
+    databases: dict[str, BankSource] = Field(
+        default_factory=dict, description="Name -> database; all that the generator names when left out."
+    )
     families: list[str] | None = Field(default=None, description="Families; all that are trained when left out.")
     seeds: Annotated[list[int], Field(min_length=1)] = Field(
         default=[0], description="Seeds of the default configurations; the others are fitted with the first one."
@@ -122,5 +122,8 @@ def _checked(stored: Any, path: str | Path) -> Any:
             raise ConfigError("cap", error.value, error.rule, error.fix) from None
     if stored.get("origin") == "synthetic" and not stored.get("generator"):
         rule = "is needed for synthetic databases"
-        raise ConfigError("generator", stored.get("generator"), rule, "Write generator: module:function")
+        raise ConfigError("generator", stored.get("generator"), rule, "Write generator: module:Class")
+    if not stored.get("databases") and not stored.get("generator"):
+        rule = "is needed where there is no generator"
+        raise ConfigError("databases", stored.get("databases"), rule, "Name at least one database")
     return stored

@@ -6,12 +6,12 @@ A worker fits many trials of one task after another; reading its database once i
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from relselect.bank.manifest import BankManifest, read_bank_manifest
+from relselect.bank.manifest import BankManifest, BankSource, read_bank_manifest
 from relselect.configs import config_path, known_databases, open_database
 from relselect.database.yaml_loader import load_yaml
 from relselect.errors import ConfigError
@@ -21,7 +21,42 @@ if TYPE_CHECKING:
     from relselect.database import Database
     from relselect.tasks.splits import Split
 
-__all__ = ["OpenedSource", "licence_of", "opened", "task_names"]
+__all__ = ["DatabaseGenerator", "GeneratedDatabase", "OpenedSource", "databases_of", "licence_of", "opened", "task_names"]
+
+
+class GeneratedDatabase(Protocol):
+    """What a generator makes, such as a `relselect.examples.Example`."""
+
+    @property
+    def database(self) -> Database:
+        """The database."""
+        ...
+
+    @property
+    def tasks(self) -> Mapping[str, Task]:
+        """Task name -> task."""
+        ...
+
+    @property
+    def bayes(self) -> Mapping[str, Mapping[Split, float]]:
+        """Task name -> split -> the best possible score; empty where it is not known."""
+        ...
+
+
+class DatabaseGenerator(Protocol):
+    """Makes databases by name; a class without arguments."""
+
+    def names(self) -> Sequence[str]:
+        """Return the names of the databases that it makes when a manifest lists none."""
+        ...
+
+    def facts(self, name: str, **parameters: Any) -> Mapping[str, Any]:
+        """Return what is known of the structure of a database, JSON-able."""
+        ...
+
+    def make(self, name: str, **parameters: Any) -> GeneratedDatabase:
+        """Return a database; equal names and parameters give equal databases."""
+        ...
 
 
 @dataclass
@@ -31,13 +66,13 @@ class OpenedSource:
     Attributes:
         database: The database.
         tasks: Name -> task, where they are made with the database; else they are built when asked for.
-        bayes: Split -> score of the best possible prediction, where it is known.
+        bayes: Task name -> split -> score of the best possible prediction, where it is known.
         facts: JSON-able facts of the generation.
     """
 
     database: Database
     tasks: Mapping[str, Task] | None = None
-    bayes: Mapping[Split, float] = field(default_factory=dict)
+    bayes: Mapping[str, Mapping[Split, float]] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -71,11 +106,23 @@ def opened(manifest: str, name: str) -> OpenedSource:
         RelSelectError: The database cannot be opened or generated.
     """
     plan = read_bank_manifest(manifest)
-    source = plan.databases[name]
+    source = plan.databases.get(name, BankSource())
     if plan.generator is None:
         return OpenedSource(open_database(source.place or name))
-    made = _generator(plan.generator)(name, **source.parameters)
-    return OpenedSource(made.database, made.tasks, getattr(made, "bayes", {}), source.parameters)
+    generator = _generator(plan.generator)
+    made = generator.make(name, **source.parameters)
+    return OpenedSource(made.database, made.tasks, made.bayes, generator.facts(name, **source.parameters))
+
+
+def databases_of(manifest: BankManifest) -> dict[str, BankSource]:
+    """Return the databases of a manifest by name, those of its generator where it lists none.
+
+    Raises:
+        ConfigError: The generator cannot be imported.
+    """
+    if manifest.databases or manifest.generator is None:
+        return dict(manifest.databases)
+    return {name: BankSource() for name in _generator(manifest.generator).names()}
 
 
 def task_names(manifest: BankManifest, path: str, name: str) -> list[str]:
@@ -84,7 +131,7 @@ def task_names(manifest: BankManifest, path: str, name: str) -> list[str]:
     Raises:
         RelSelectError: The database cannot be opened or generated.
     """
-    source = manifest.databases[name]
+    source = manifest.databases.get(name, BankSource())
     if source.tasks is not None:
         return list(source.tasks)
     place = source.place or name
@@ -95,7 +142,7 @@ def task_names(manifest: BankManifest, path: str, name: str) -> list[str]:
 
 def licence_of(manifest: BankManifest, name: str) -> str:
     """Return the licence of a database: the manifest's words, else those of a known database's own manifest."""
-    source = manifest.databases[name]
+    source = manifest.databases.get(name, BankSource())
     if source.licence is not None:
         return source.licence
     place = source.place or name
@@ -107,12 +154,13 @@ def _declared(name: str) -> dict[str, Any]:
     return found
 
 
-def _generator(dotted: str) -> Any:
-    module, _, function = dotted.partition(":")
+def _generator(dotted: str) -> DatabaseGenerator:
+    module, _, name = dotted.partition(":")
     try:
-        return getattr(importlib.import_module(module), function)
+        made: DatabaseGenerator = getattr(importlib.import_module(module), name)()
+        return made
     except (ImportError, AttributeError) as error:
         rule = f"cannot be imported ({error})"
         raise ConfigError(
-            "generator", dotted, rule, "Name a function of an installed module: module:function"
+            "generator", dotted, rule, "Name a class of an installed module: module:Class"
         ) from error

@@ -14,7 +14,7 @@ from relselect.bank.claims import MOST_DEATHS, Claims
 from relselect.bank.configurations import bank_configurations
 from relselect.bank.folder import BankFolder
 from relselect.bank.jobs import BankJob
-from relselect.bank.manifest import BankManifest, read_bank_manifest
+from relselect.bank.manifest import BankManifest, BankSource, read_bank_manifest
 from relselect.bank.measured import Asked, failed_trial, labels_of, measure_trial
 from relselect.bank.rows import BankTask, task_id
 from relselect.bank.sources import OpenedSource, licence_of, opened
@@ -171,7 +171,8 @@ def _measured_task(
 ) -> tuple[BankTask, str]:
     """Return the row of a task with its profile, and why it is refused, "" if it is not."""
     profile = profile_task(problem)
-    accepted = plan.databases[job.database].accept.get(job.task, "")
+    declared = plan.databases.get(job.database, BankSource())
+    accepted = declared.accept.get(job.task, "")
     refused = ""
     if profile.leaks.open and not accepted:
         shown = "; ".join(str(finding) for finding in profile.leaks.open[:3])
@@ -204,10 +205,10 @@ def _measured_task(
         tables=len(database.tables),
         reference_select=reference["select"],
         reference_test=reference["test"],
-        bayes_val=_bayes(source, "val"),
-        bayes_test=_bayes(source, "test"),
+        bayes_val=_bayes(source, job.task, "val"),
+        bayes_test=_bayes(source, job.task, "test"),
         licence=licence_of(plan, job.database),
-        shares_rows=plan.databases[job.database].shares_rows,
+        shares_rows=declared.shares_rows,
         facts={**source.facts, **({"accepted": accepted} if accepted else {})},
         profile=profile.to_json(),
     )
@@ -228,5 +229,5 @@ def _references(problem: Problem, rows: SplitRows) -> dict[str, float]:
     return found
 
 
-def _bayes(source: OpenedSource, split: Split) -> float:
-    return float(source.bayes.get(split, float("nan")))
+def _bayes(source: OpenedSource, task: str, split: Split) -> float:
+    return float(source.bayes.get(task, {}).get(split, float("nan")))

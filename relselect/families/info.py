@@ -25,6 +25,7 @@ class FamilyInfo:
         make: Returns the family; imports its code when it is called, not before.
         description: One or two sentences that explain it to a newcomer; in the glossary of the report.
         baseline: Whether it is a baseline: always fitted, never tuned, deployed only where nothing beats it.
+        combines: Whether its candidates are made from candidates of other families: never fitted, never tuned.
         generation: Raised when the family's defaults or its training change so much that earlier trials no longer describe it;
             performance banks compare trials of one generation only.
     """
@@ -37,6 +38,7 @@ class FamilyInfo:
     make: Callable[[], Family]
     description: str = ""
     baseline: bool = False
+    combines: bool = False
     generation: int = 1
 
     def to_json(self) -> dict[str, Any]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "baselines",
+    "combination",
     "family_infos",
     "family_of",
     "info_of",
@@ -73,6 +74,17 @@ _FAMILIES: dict[str, FamilyInfo] = {
             make=_from("relselect.rdl", "RDL"),
             description="Takes rows as nodes and foreign keys as edges and learns what to read from the neighbourhood of each "
             "entity, without hand-made columns.",
+        ),
+        FamilyInfo(
+            name="blended",
+            title="blend of families",
+            phrase="a blend of families",
+            short="blend",
+            colours=("#8a4b9e", "#d7a3e6"),
+            make=_from("relselect.blend", "Blend"),
+            description="Averages the predictions of the best models of several families, by how probable it is that each is "
+            "the better one.",
+            combines=True,
         ),
     )
 }
@@ -142,12 +154,24 @@ def family_of(name: str) -> Family:
 
 def trained() -> tuple[str, ...]:
     """Return the names of the families that are tuned, in the order in which they are."""
-    return tuple(info.name for info in _FAMILIES.values() if not info.baseline)
+    return tuple(info.name for info in _FAMILIES.values() if not info.baseline and not info.combines)
 
 
 def baselines() -> tuple[str, ...]:
     """Return the names of the baselines, which are fitted in every run."""
     return tuple(info.name for info in _FAMILIES.values() if info.baseline)
+
+
+def combination() -> str:
+    """Return the name of the family that averages candidates of others.
+
+    Raises:
+        ConfigError: It was unregistered.
+    """
+    for info in _FAMILIES.values():
+        if info.combines:
+            return info.name
+    raise ConfigError("family", "a blend", "is not registered", "Register a family that combines others")
 
 
 def trained_names(names: object) -> tuple[str, ...]:

@@ -51,7 +51,20 @@ def things(name: str, *, seed: int = 0, leaky: bool = False, broken: bool = Fals
             **when,
         ),
     }
-    return SimpleNamespace(database=database, tasks=tasks, bayes={"test": 0.9})
+    return SimpleNamespace(database=database, tasks=tasks, bayes={"high": {"test": 0.9}})
+
+
+class Things:
+    """The generator of `things`."""
+
+    def names(self) -> list[str]:
+        return ["a", "b"]
+
+    def facts(self, name: str, **parameters: Any) -> dict[str, Any]:
+        return {"kind of thing": name, **parameters}
+
+    def make(self, name: str, **parameters: Any) -> SimpleNamespace:
+        return things(name, **parameters)
 
 
 def manifest(**changes: Any) -> BankManifest:
@@ -59,7 +72,7 @@ def manifest(**changes: Any) -> BankManifest:
     usual: dict[str, Any] = {
         "name": "tiny",
         "origin": "synthetic",
-        "generator": "tests.bank.worlds:things",
+        "generator": "tests.bank.worlds:Things",
         "databases": {"a": BankSource(parameters={"seed": 1}), "b": BankSource(parameters={"seed": 2}, tasks=["high"])},
         "families": ["ridge"],
         "seeds": [0, 1],

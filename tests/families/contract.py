@@ -11,10 +11,11 @@ import optuna
 import pyarrow as pa
 import pytest
 
+from relselect.blend import blend_candidates
 from relselect.budget import Budget
 from relselect.errors import BudgetExhausted, ConfigError
 from relselect.events import silent
-from relselect.families import Candidate, Config, Family, FamilyInfo, FitEnd, Portfolio
+from relselect.families import Candidate, Config, Family, FamilyInfo, FitEnd, Portfolio, family_of, info_of
 from relselect.problem import Problem
 from relselect.problem.rows import ExtendedRows, SplitRows, fit_rows
 from relselect.tasks import Rows
@@ -28,6 +29,8 @@ SMALL: dict[str, Config] = {
     "dfs": {"rounds": 40, "bags": 2, "min_child_samples": 5, "learning_rate": 0.1, "colsample": 0.5},
     "rdl": {"channels": 16, "layers": 2, "fan_out": 4, "batch_size": 128, "epochs": 4, "learning_rate": 1e-2},
 }
+#: What the blend averages here.
+MEMBERS = ("dfs", "constants")
 CASES = ("binary", "regression", "multiclass", "static")
 #: How far a prediction may move with its batch or with rows that it cannot see.
 CLOSE = 1e-5
@@ -61,6 +64,9 @@ def small(family: Family, problem: Problem) -> Config:
 
 
 def trained(family: Family, problem: Problem, rows: Any, seed: int = 3) -> Candidate:
+    if info_of(family.name).combines:
+        members = [trained(family_of(name), problem, rows, seed) for name in MEMBERS]
+        return blend_candidates(members, (0.7, 0.3), problem, rows, seed=seed)
     config = small(family, problem)
     return family.fit(problem, rows, config, seed=seed, number=0, budget=Budget(None), emit=silent)
 
@@ -98,7 +104,7 @@ class FamilyContract:
         others = family.alternatives(problem) if isinstance(family, Portfolio) else ()
         for config in (default, *others):
             assert json.loads(json.dumps(config)) == config
-        if info.baseline:
+        if info.baseline or info.combines:
             return
         study = optuna.create_study(sampler=optuna.samplers.RandomSampler(0))
         for _ in range(10):
@@ -111,13 +117,16 @@ class FamilyContract:
     def test_an_option_that_does_not_exist_is_refused(self, info: FamilyInfo, family: Family) -> None:
         problem = problem_of("binary")
         config = {**small(family, problem), "no_such_option": 1}
+        if info.combines:
+            pytest.skip("a blend has no options")
         with pytest.raises(ConfigError, match="no_such_option"):
             family.fit(problem, fit_rows(problem), config, seed=0, number=0, budget=Budget(None), emit=silent)
 
-    def test_a_fit_returns_what_was_validated(self, family: Family, fit: Fit) -> None:
+    def test_a_fit_returns_what_was_validated(self, info: FamilyInfo, family: Family, fit: Fit) -> None:
         candidate, select = fit.candidate, fit.rows.select
         assert (candidate.family, candidate.seed, candidate.number) == (family.name, 3, 0)
-        assert candidate.config == small(family, fit.problem)
+        if not info.combines:
+            assert candidate.config == small(family, fit.problem)
         width = (len(fit.problem.task.classes),) if fit.problem.task.kind == "multiclass" else ()
         assert candidate.predictions.shape == (len(select), *width)
         assert candidate.predictions.dtype == np.float64
@@ -182,6 +191,8 @@ class FamilyContract:
         assert np.isfinite(found).all()
 
     def test_a_spent_budget_is_said(self, info: FamilyInfo, family: Family) -> None:
+        if info.combines:
+            pytest.skip("a blend is not fitted")
         problem = problem_of("binary")
         asked = (problem, fit_rows(problem), small(family, problem))
         spent = Budget(1e-9)

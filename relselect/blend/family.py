@@ -1,0 +1,165 @@
+"""The blend as a family: it saves, loads, refits and predicts by asking the families of its members.
+
+It is never tuned: `relselect.blend.model.blend_candidates` makes its candidates.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from relselect.blend.model import BlendModel, blend_predictions, checked_weights
+from relselect.errors import BundleError, ConfigError
+from relselect.families.protocol import ReadsSome
+from relselect.families.registry import family_of, info_of, trained
+from relselect.tuning import load_candidate, save_candidate
+from relselect.tuning.store import HEADER
+from relselect.untrusted import brief, read_strict_json
+
+if TYPE_CHECKING:
+    import optuna
+    from numpy.typing import NDArray
+
+    from relselect.budget import Budget
+    from relselect.events import Emit
+    from relselect.families.candidate import Candidate, Config
+    from relselect.families.protocol import Probe, RowSource
+    from relselect.problem import Problem
+    from relselect.tasks import Rows
+
+__all__ = ["Blend"]
+
+#: Members of a blend that is read from a file, at most.
+_MOST = 16
+
+
+class Blend:
+    """Averages the predictions of candidates of other families; `Candidate.model` is a `BlendModel`."""
+
+    name = "blended"
+
+    def default(self, problem: Problem) -> Config:
+        """Return the empty configuration: members and weights are decided, not configured."""
+        return {}
+
+    def space(self, trial: optuna.Trial, problem: Problem) -> Config:
+        """Return the empty configuration: there is nothing to search."""
+        return {}
+
+    def fit(
+        self,
+        problem: Problem,
+        rows: RowSource,
+        config: Config,
+        *,
+        seed: int,
+        number: int,
+        budget: Budget,
+        emit: Emit,
+        resume: Path | None = None,
+    ) -> Candidate:
+        """Refuse: a blend has no training of its own.
+
+        Raises:
+            ConfigError: Always.
+        """
+        fix = f"Train {', '.join(trained())} and blend what they give (relselect.blend.blend_candidates)"
+        raise ConfigError("family", self.name, "is made from trained candidates and is not trained itself", fix)
+
+    def refit(
+        self,
+        candidate: Candidate,
+        problem: Problem,
+        rows: RowSource,
+        *,
+        budget: Budget,
+        emit: Emit,
+        resume: Path | None = None,
+    ) -> Candidate | None:
+        """Refit every member that has time for it, the heaviest first; see `Family.refit`.
+
+        A member whose family does not refit it stays as it was validated; None when none was refitted.
+        """
+        model: BlendModel = candidate.model
+        members = list(model.members)
+        refitted = False
+        for place in sorted(range(len(members)), key=lambda each: -model.weights[each]):
+            member = members[place]
+            folder = None if resume is None else resume / member.id
+            again = family_of(member.family).refit(member, problem, rows, budget=budget, emit=emit, resume=folder)
+            if again is not None:
+                members[place], refitted = again, True
+        return replace(candidate, model=BlendModel(tuple(members), model.weights)) if refitted else None
+
+    def predict(self, candidate: Candidate, problem: Problem, rows: Rows) -> NDArray[np.float64]:
+        """Return the weighted average of the members' predictions; members of weight zero are not asked."""
+        model: BlendModel = candidate.model
+        asked = [(each, weight) for each, weight in zip(model.members, model.weights, strict=True) if weight > 0]
+        parts = [family_of(each.family).predict(each, problem, rows) for each, _ in asked]
+        return blend_predictions(parts, [weight for _, weight in asked])
+
+    def reads(self, candidate: Candidate) -> dict[str, set[str]]:
+        """Return the columns that any member reads.
+
+        Raises:
+            ConfigError: A member's family does not know what it reads.
+        """
+        found: dict[str, set[str]] = {}
+        for member in candidate.model.members:
+            family = family_of(member.family)
+            if not isinstance(family, ReadsSome):
+                raise ConfigError("family", member.family, "does not say which columns it reads", "Give it `reads`")
+            for table, columns in family.reads(member).items():
+                found[table] = found.get(table, set()) | columns
+        return found
+
+    def choose(self, candidate: Candidate, checkpoint: int) -> Candidate:
+        """Return the candidate itself: its members' checkpoints were chosen before."""
+        return candidate
+
+    def save(self, candidate: Candidate, folder: Path) -> None:
+        """Write each member into a folder of its own, `member0`, `member1`, ..., under its family's rules."""
+        for place, member in enumerate(candidate.model.members):
+            bare = replace(member, checkpoints=(), checkpoint=None)
+            save_candidate(family_of(member.family), bare, folder / f"member{place}")
+
+    def load(self, folder: Path, header: Candidate) -> Candidate:
+        """Return `header` with the members that `save` wrote.
+
+        Raises:
+            BundleError: A member is missing or damaged, is itself a blend, or is another than the header's.
+        """
+        try:
+            names = header.config["members"]
+            weights = checked_weights(header.config["weights"], len(names))
+            if not isinstance(names, list) or not 2 <= len(names) <= _MOST:
+                raise ValueError(f"it has {len(names)} members")
+            members = tuple(_member(folder / f"member{place}", header) for place in range(len(names)))
+            if [member.id for member in members] != names:
+                raise ValueError("the members are others than its configuration names")
+        except (KeyError, TypeError, ValueError, OSError, ConfigError) as error:
+            rule = f"holds no readable blend ({type(error).__name__}: {brief(error)})"
+            raise BundleError("folder", str(folder), rule, "Save it again") from error
+        return replace(header, model=BlendModel(members, weights))
+
+    def probe(self, candidate: Candidate, problem: Problem, rows: RowSource) -> Probe | None:
+        """Return None: flatness chooses among the checkpoints of one network."""
+        return None
+
+
+def _member(folder: Path, header: Candidate) -> Candidate:
+    """Return a member, which must have predicted the same select rows as the blend.
+
+    Raises:
+        ValueError: It is a blend itself, or predicted rows of another shape.
+    """
+    name = str(read_strict_json(folder / HEADER).get("family"))
+    if info_of(name).combines:
+        raise ValueError("a member is a blend itself")
+    member = load_candidate(family_of(name), folder)
+    if member.predictions.shape != header.predictions.shape:
+        raise ValueError(f"a member predicted {member.predictions.shape}, the blend {header.predictions.shape}")
+    return member

@@ -1,0 +1,126 @@
+"""The weighted average of the predictions of several candidates.
+
+Which candidates are averaged, and under which weights, is decided by the caller.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from relselect.errors import ConfigError
+from relselect.families.candidate import Candidate
+from relselect.families.registry import combination, info_of
+from relselect.memory import peak_memory_mb
+from relselect.tasks.metrics import interval_of
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from relselect.families.protocol import RowSource
+    from relselect.problem import Problem
+
+__all__ = ["BlendModel", "blend_candidates", "blend_predictions", "checked_weights"]
+
+#: How far the weights may be from a sum of one.
+_SUM = 1e-9
+
+
+@dataclass(frozen=True)
+class BlendModel:
+    """What predicts: y = sum over m of w_m f_m(x), with w_m >= 0 and sum over m of w_m = 1.
+
+    Attributes:
+        members: The averaged candidates, with their models.
+        weights: Their weights, in the same order.
+    """
+
+    members: tuple[Candidate, ...]
+    weights: tuple[float, ...]
+
+
+def blend_predictions(predictions: Sequence[NDArray[np.float64]], weights: Sequence[float]) -> NDArray[np.float64]:
+    """Return the weighted average of predictions of equal shape, (n,) or (n, classes).
+
+    Probabilities stay probabilities. The squared error of the average is never above the weighted average of the members'
+    squared errors, and so for every convex loss (Jensen's inequality; Krogh and Vedelsby, "Neural network ensembles, cross
+    validation, and active learning", NeurIPS 1994).
+
+    Raises:
+        ConfigError: The weights are not one per member, not negative, with the sum one.
+
+    Example:
+        >>> blend_predictions([np.array([0.2, 1.0]), np.array([0.4, 0.0])], [0.75, 0.25]).tolist()
+        [0.25, 0.75]
+    """
+    parts = checked_weights(weights, len(predictions))
+    total = np.zeros_like(np.asarray(predictions[0], dtype=np.float64))
+    for weight, each in zip(parts, predictions, strict=True):
+        total += weight * np.asarray(each, dtype=np.float64)
+    return total
+
+
+def blend_candidates(
+    members: Sequence[Candidate], weights: Sequence[float], problem: Problem, rows: RowSource, *, seed: int = 0
+) -> Candidate:
+    """Return the blend of validated candidates as a candidate of its own, scored on the select rows.
+
+    Args:
+        members: Candidates of one problem and one row source, with their models and predictions of the select rows.
+        weights: One weight per member.
+        problem: Their problem.
+        rows: Their rows.
+        seed: Seed of the bootstrap interval.
+
+    Raises:
+        ConfigError: There are fewer than two members, one of them is a blend, or the weights are wrong.
+    """
+    family = combination()
+    if len(members) < 2 or any(info_of(each.family).combines for each in members):
+        names = [each.id for each in members]
+        raise ConfigError("members", names, "must be two or more candidates, none of them a blend", "Name others")
+    parts = checked_weights(weights, len(members))
+    predictions = blend_predictions([each.predictions for each in members], parts)
+    score, interval = interval_of(problem.task.metric, rows.select, predictions, seed=seed)
+    stopped = [each.ended for each in members]
+    return Candidate(
+        family=family,
+        config={"members": [each.id for each in members], "weights": list(parts)},
+        seed=seed,
+        number=0,
+        model=BlendModel(tuple(members), parts),
+        predictions=predictions,
+        score=score,
+        interval=interval,
+        seconds=sum(each.seconds for each in members),
+        peak_memory_mb=peak_memory_mb(),
+        device=next((each.device for each in members if each.device != "cpu"), "cpu"),
+        ended="budget" if "budget" in stopped else "converged",
+        notes=(_sentence(members, parts),),
+    )
+
+
+def checked_weights(weights: Sequence[float], members: int) -> tuple[float, ...]:
+    """Return the weights as floats.
+
+    Raises:
+        ConfigError: They are not one per member, not negative, with the sum one.
+    """
+    parts = tuple(float(weight) for weight in weights)
+    good = len(parts) == members and all(math.isfinite(part) and part >= 0 for part in parts)
+    if not good or abs(sum(parts) - 1.0) > _SUM:
+        fix = "Divide the weights by their sum"
+        raise ConfigError("weights", list(weights), f"must be {members} numbers, none negative, with the sum 1", fix)
+    return parts
+
+
+def _sentence(members: Sequence[Candidate], weights: Sequence[float]) -> str:
+    parts = [
+        f"{weight:.0%} {info_of(each.family).title} (trial {each.number})"
+        for each, weight in zip(members, weights, strict=True)
+    ]
+    return f"The prediction is a weighted average: {' + '.join(parts)}."
