@@ -5,28 +5,29 @@ A bank in memory never changes; what adds to one is a `BankFolder`. Nothing here
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from relselect.bank.arrays import LabelledPart, Part
+from relselect.bank.arrays import LabelledPart
 from relselect.bank.checks import problems_of
-from relselect.bank.folder import BankFolder, best_of_each
+from relselect.bank.contents import BankContents
+from relselect.bank.evidence import evidence_of
+from relselect.bank.folder import BankFolder
+from relselect.bank.pairs import PairEvidence
 from relselect.bank.rows import BankTask, BankTrial, Origin
+from relselect.bank.summary import coverage_html, title_of, to_duckdb
 from relselect.errors import BankError
-from relselect.hashing import fingerprint_json
 
 if TYPE_CHECKING:
     import duckdb
-    import numpy as np
-    from numpy.typing import NDArray
 
 __all__ = ["PerformanceBank"]
 
 
-class PerformanceBank:
+class PerformanceBank(BankContents):
     """Tasks with their profiles, and trials with their scores, seconds and predictions.
 
     Args:
@@ -45,14 +46,6 @@ class PerformanceBank:
         (0, ())
     """
 
-    def __init__(
-        self, tasks: Iterable[BankTask], trials: Iterable[BankTrial], folders: Sequence[BankFolder] = ()
-    ) -> None:
-        self.tasks = tuple(best_of_each(list(tasks)))
-        known = {task.id for task in self.tasks}
-        self.trials = tuple(trial for trial in best_of_each(list(trials)) if trial.task in known)
-        self.folders = tuple(dict.fromkeys(folders))
-
     @classmethod
     def open(cls, path: str | Path) -> PerformanceBank:
         """Open the bank in a folder.
@@ -63,43 +56,16 @@ class PerformanceBank:
         folder = BankFolder.existing(Path(path))
         return cls(folder.tasks(), folder.trials(), [folder])
 
-    def __len__(self) -> int:
-        return len(self.trials)
-
     def __repr__(self) -> str:
-        failed = sum(trial.failed for trial in self.trials)
-        return (
-            f"PerformanceBank({len(self.tasks)} tasks of {len(self.databases)} databases, {len(self.trials)} trials"
-            f"{f', {failed} failed' if failed else ''})"
-        )
+        return f"PerformanceBank({title_of(self)})"
 
     def _repr_html_(self) -> str:
-        from relselect.bank.summary import coverage_html
-
         return coverage_html(self)
 
-    @property
-    def databases(self) -> tuple[str, ...]:
-        """Names of the databases, sorted."""
-        return tuple(sorted({task.database for task in self.tasks}))
-
     @cached_property
-    def task_of(self) -> Mapping[str, BankTask]:
-        """Task id -> task."""
-        return {task.id: task for task in self.tasks}
-
-    @cached_property
-    def trials_of(self) -> Mapping[str, tuple[BankTrial, ...]]:
-        """Task id -> its trials."""
-        found: dict[str, list[BankTrial]] = {task.id: [] for task in self.tasks}
-        for trial in self.trials:
-            found[trial.task].append(trial)
-        return {task: tuple(trials) for task, trials in found.items()}
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """The sha256 of all rows: banks of equal content teach equal selectors."""
-        return fingerprint_json([[row.to_json() for row in rows] for rows in (self.tasks, self.trials)])
+    def evidence(self) -> tuple[PairEvidence, ...]:
+        """The defaults of every two trained families compared on every task and seed; see `relselect.bank.evidence`."""
+        return tuple(evidence_of(self))
 
     def filter(
         self,
@@ -157,24 +123,6 @@ class PerformanceBank:
             [folder for bank in banks for folder in bank.folders],
         )
 
-    def labels(self, task: str) -> dict[Part, LabelledPart] | None:
-        """Return labels and clusters of a task's select and test rows; None where no folder keeps them."""
-        found = [labels for folder in self.folders if (labels := folder.labels(task)) is not None]
-        return max(found, key=lambda labels: len(labels["test"]), default=None)
-
-    def predictions(self, task: str) -> dict[str, dict[Part, NDArray[np.float32]]]:
-        """Return trial id -> predictions of the select and test rows of one task, in the order of `labels`.
-
-        A bank that was cut down keeps the first rows only, so arrays of several folders may differ in length.
-        """
-        wanted = [trial.id for trial in self.trials_of[task]]
-        found: dict[str, dict[Part, NDArray[np.float32]]] = {}
-        for folder in self.folders:
-            for trial, parts in folder.predictions(task, wanted).items():
-                if trial not in found or len(parts["test"]) > len(found[trial]["test"]):
-                    found[trial] = parts
-        return found
-
     def validate(self) -> None:
         """Check ids, references, scores, arrays and the hashes of packed files.
 
@@ -196,8 +144,6 @@ class PerformanceBank:
         Raises:
             UnwritableError: The file cannot be written.
         """
-        from relselect.bank.summary import to_duckdb
-
         return to_duckdb(self, None if path is None else Path(path))
 
     def save(self, path: str | Path, *, shareable: bool = False, most_rows: int | None = None) -> PerformanceBank:
@@ -222,6 +168,7 @@ class PerformanceBank:
                 parts = arrays.get(trial.id)
                 cut = None if parts is None else {name: values[:most_rows] for name, values in parts.items()}
                 folder.add_trial(trial, cut)
+        folder.write_evidence(self.evidence)
         folder.pack()
         return PerformanceBank.open(path)
 

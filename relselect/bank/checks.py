@@ -10,13 +10,13 @@ from relselect.bank.rows import trial_id
 from relselect.hashing import sha256_of_file
 
 if TYPE_CHECKING:
-    from relselect.bank.bank import PerformanceBank
+    from relselect.bank.contents import BankContents
     from relselect.bank.rows import BankTask, BankTrial
 
 __all__ = ["problems_of"]
 
 
-def problems_of(bank: PerformanceBank) -> list[str]:
+def problems_of(bank: BankContents) -> list[str]:
     """Return what is wrong with a bank, one sentence each."""
     found = list(_damaged_files(bank))
     for task in bank.tasks:
@@ -26,7 +26,7 @@ def problems_of(bank: PerformanceBank) -> list[str]:
     return found
 
 
-def _damaged_files(bank: PerformanceBank) -> Iterator[str]:
+def _damaged_files(bank: BankContents) -> Iterator[str]:
     for folder in bank.folders:
         for name, digest in folder.manifest()["files"].items():
             place = folder.path / name
@@ -36,7 +36,7 @@ def _damaged_files(bank: PerformanceBank) -> Iterator[str]:
                 yield f"{place} is not the file that was packed: its sha256 differs."
 
 
-def _of_task(bank: PerformanceBank, task: BankTask) -> Iterator[str]:
+def _of_task(bank: BankContents, task: BankTask) -> Iterator[str]:
     if task.kind not in ("binary", "multiclass", "regression"):
         yield f"Task {task.title} ({task.id}) is of the unknown kind {task.kind!r}."
     labels = bank.labels(task.id)

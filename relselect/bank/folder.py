@@ -5,6 +5,7 @@
     trials.parquet            one row per trial
     labels/<task>.parquet     labels of select and test rows
     predictions/<task>.parquet  float32 predictions of the trials of a task on these rows
+    evidence.parquet          comparisons of the defaults, where they were computed
     loose/tasks, loose/trials   rows added since, one JSON file each
     loose/predictions           their predictions, one Parquet file per trial
 
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from relselect._version import __version__
 from relselect.bank.arrays import Part, read_labels, read_predictions, write_labels, write_predictions
+from relselect.bank.pairs import PairEvidence
 from relselect.bank.rows import BankRow, BankTask, BankTrial
 from relselect.bank.tables import read_rows, write_rows
 from relselect.errors import BankError
@@ -130,6 +132,27 @@ class BankFolder:
                 found += read_rows(packed, kind)
         return best_of_each(found)
 
+    def evidence(self) -> list[PairEvidence]:
+        """Return the comparisons that were stored; see `relselect.bank.evidence`.
+
+        Raises:
+            BankError: The file cannot be read.
+        """
+        place = self.path / "evidence.parquet"
+        if not place.exists():
+            return []
+        with _readable(place):
+            return read_rows(place, PairEvidence)
+
+    def write_evidence(self, rows: Sequence[PairEvidence]) -> None:
+        """Store comparisons in the place of those that were there.
+
+        Raises:
+            UnwritableError: The disk is full, or the folder cannot be written.
+        """
+        with unwritable("bank", self.path, _FIX), replacing(self.path / "evidence.parquet") as draft:
+            write_rows(draft, PairEvidence, rows)
+
     def labels(self, task: str) -> dict[Part, LabelledPart] | None:
         """Return the labels of a task; None where they are not kept.
 
@@ -211,7 +234,8 @@ class BankFolder:
         return [self._loose_predictions(trial) for added in by_task.values() for trial in added]
 
     def _write_manifest(self, tasks: Sequence[BankTask], trials: Sequence[BankTrial]) -> None:
-        packed = [self.path / "tasks.parquet", self.path / "trials.parquet"]
+        single = ("tasks.parquet", "trials.parquet", "evidence.parquet")
+        packed = [self.path / name for name in single if (self.path / name).exists()]
         packed += sorted((self.path / "labels").glob("*.parquet")) + sorted(
             (self.path / "predictions").glob("*.parquet")
         )

@@ -21,7 +21,15 @@ if TYPE_CHECKING:
     from relselect.database import Database
     from relselect.tasks.splits import Split
 
-__all__ = ["DatabaseGenerator", "GeneratedDatabase", "OpenedSource", "databases_of", "licence_of", "opened", "task_names"]
+__all__ = [
+    "DatabaseGenerator",
+    "GeneratedDatabase",
+    "OpenedSource",
+    "databases_of",
+    "licence_of",
+    "opened",
+    "task_names",
+]
 
 
 class GeneratedDatabase(Protocol):
@@ -161,6 +169,4 @@ def _generator(dotted: str) -> DatabaseGenerator:
         return made
     except (ImportError, AttributeError) as error:
         rule = f"cannot be imported ({error})"
-        raise ConfigError(
-            "generator", dotted, rule, "Name a class of an installed module: module:Class"
-        ) from error
+        raise ConfigError("generator", dotted, rule, "Name a class of an installed module: module:Class") from error

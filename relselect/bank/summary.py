@@ -15,12 +15,19 @@ from relselect.files import check_writable
 if TYPE_CHECKING:
     import duckdb
 
-    from relselect.bank.bank import PerformanceBank
+    from relselect.bank.contents import BankContents
 
-__all__ = ["coverage", "coverage_html", "measures_table", "to_duckdb"]
+__all__ = ["coverage", "coverage_html", "measures_table", "title_of", "to_duckdb"]
 
 
-def coverage(bank: PerformanceBank) -> list[dict[str, Any]]:
+def title_of(bank: BankContents) -> str:
+    """Return the size of a bank in one line."""
+    failed = sum(trial.failed for trial in bank.trials)
+    tail = f", {failed} failed" if failed else ""
+    return f"{len(bank.tasks)} tasks of {len(bank.databases)} databases, {len(bank.trials)} trials{tail}"
+
+
+def coverage(bank: BankContents) -> list[dict[str, Any]]:
     """Return one row per database: its origin, tasks, trials by family (those that failed apart), and hours of fits."""
     rows = []
     families = sorted({trial.family for trial in bank.trials})
@@ -40,17 +47,17 @@ def coverage(bank: PerformanceBank) -> list[dict[str, Any]]:
     return rows
 
 
-def coverage_html(bank: PerformanceBank) -> str:
+def coverage_html(bank: BankContents) -> str:
     """Return the coverage as an HTML table, for notebooks."""
     rows = coverage(bank)
     head = "".join(f"<th>{escape(name)}</th>" for name in (rows[0] if rows else {}))
     body = "".join(
         "<tr>" + "".join(f"<td>{escape(str(value))}</td>" for value in row.values()) + "</tr>" for row in rows
     )
-    return f"<p>{escape(repr(bank))}</p><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return f"<p>{escape(title_of(bank))}</p><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
-def measures_table(bank: PerformanceBank) -> pa.Table:
+def measures_table(bank: BankContents) -> pa.Table:
     """Return the profile numbers of all tasks in long form: task, name, value, stderr."""
     schema = pa.schema(
         [("task", pa.string()), ("name", pa.string()), ("value", pa.float64()), ("stderr", pa.float64())]
@@ -63,7 +70,7 @@ def measures_table(bank: PerformanceBank) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=schema)
 
 
-def to_duckdb(bank: PerformanceBank, path: Path | None) -> duckdb.DuckDBPyConnection:
+def to_duckdb(bank: BankContents, path: Path | None) -> duckdb.DuckDBPyConnection:
     """Return a connection with the bank's tables; see `PerformanceBank.to_duckdb`."""
     import duckdb
 

@@ -14,7 +14,7 @@ from relselect.database import Database
 from relselect.tasks import Task
 
 
-def things(name: str, *, seed: int = 0, leaky: bool = False, broken: bool = False) -> SimpleNamespace:
+def things(name: str, *, seed: int = 0, broken: bool = False) -> SimpleNamespace:
     """Return 60 things that are asked at 12 dates whether their level is high, two tasks of one database."""
     if broken:
         raise ValueError("the generator gave up")
@@ -28,8 +28,6 @@ def things(name: str, *, seed: int = 0, leaky: bool = False, broken: bool = Fals
     events = pd.DataFrame(
         {"thing": np.arange(120) % 60, "date": dates[np.arange(120) % 12], "size": rng.normal(size=120)}
     )
-    if leaky:
-        events["seen"] = dates[-1] + pd.Timedelta(days=1)
     database = Database.from_dataframes(
         {"things": frame, "events": events},
         keys={"things": "id"},
