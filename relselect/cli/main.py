@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from relselect.cli.bank import bank
-from relselect.cli.clock import process_start
+from relselect.cli.clock import CommandClock, process_start
 from relselect.cli.features import features
 from relselect.cli.init import init
 from relselect.cli.measure import profile, recommend
@@ -45,7 +45,7 @@ def main() -> None:
     warnings.simplefilter("ignore", LeakWarning)  # the commands show these as notices
 
     wait_passively()
-    app(prog_name="relselect", obj=process_start())
+    app(prog_name="relselect", obj=CommandClock(process_start(), own_process=True))
 
 
 def _version(wanted: bool) -> None:
@@ -64,4 +64,4 @@ def _root(
     ] = False,
 ) -> None:
     if context.obj is None:  # called from Python: the budget counts from the start of the command
-        context.obj = time.monotonic()
+        context.obj = CommandClock(time.monotonic())
