@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from relselect.bank.arrays import LabelledPart, Part
     from relselect.bank.contents import BankContents
 
-__all__ = ["blended", "evidence_of", "pair_evidence", "skill_of"]
+__all__ = ["blend_of", "evidence_of", "pair_evidence", "skill_of"]
 
 _NAN = float("nan")
 #: A 90 % interval is this many standard errors wide.
@@ -102,7 +102,7 @@ def skill_of(task: BankTask, trial: BankTrial, part: Part) -> float:
     return skill(metric_named(task.metric), score, reference)
 
 
-def blended(first: NDArray[np.float32], second: NDArray[np.float32], weight: float) -> NDArray[np.float64]:
+def blend_of(first: NDArray[np.float32], second: NDArray[np.float32], weight: float) -> NDArray[np.float64]:
     """Return (1 - weight) first + weight second, of the rows that both have."""
     rows = min(len(first), len(second))
     return (1.0 - weight) * first[:rows].astype(np.float64) + weight * second[:rows].astype(np.float64)
@@ -144,7 +144,7 @@ def _compared(
     label, clusters = labels.label[:rows].astype(np.float64), labels.cluster[:rows]
     error = paired_skill_error(metric, label, first[:rows], second[:rows], clusters, reference)
     curve = [
-        skill(metric, metric.score(label, blended(first[:rows], second[:rows], weight)), reference)
+        skill(metric, metric.score(label, blend_of(first[:rows], second[:rows], weight)), reference)
         for weight in BLEND_WEIGHTS
     ]
     return error, curve
