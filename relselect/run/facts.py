@@ -168,7 +168,6 @@ def environment_facts(devices: Iterable[str]) -> EnvironmentFacts:
     )
 
 
-
 def _split(problem: Problem, split: Split) -> SplitFacts:
     task, frame = problem.task, problem.task.splits[split]
     return SplitFacts(
