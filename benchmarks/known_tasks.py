@@ -3,7 +3,7 @@
     RELSELECT_DATA=... python benchmarks/known_tasks.py [--only rel-f1 nycflights13] [--write docs] [--keep-findings]
 
 Nothing is trained. A population query is asked at the last cutoff of each split, at most 20 for tasks with a cutoff of
-their own for every row, and must find every labelled row of that cutoff: otherwise `predict(at=...)` would answer another
+their own for every row, and should find every labelled row of that cutoff: otherwise `predict(at=...)` would answer another
 question than the one that was learnt. With `--write`, the table goes to `known_tasks.md` and the findings that the tests
 compare with to `findings.json`; databases that were not opened keep their entries in both. With `--keep-findings`, the
 leak checks, which take most of the time, do not run, and their findings are those of that file. The last line printed is
@@ -161,7 +161,8 @@ def page(lines: list[str]) -> str:
         f"{len(lines)} tasks of {len(databases)} databases (a further one, chinook, has no task), opened from their shipped",
         "manifests by `benchmarks/known_tasks.py`; nothing is trained. *label* is the share of positive rows (binary), of the",
         "largest class (multiclass), or mean ± standard deviation (regression). *population finds*: share of the labelled rows",
-        "of a few cutoffs that the population query returns; *of it labelled*: share of what it returns that has a label.",
+        "of a few cutoffs that the population query returns (planes whose only flight was still in the air at the cutoff are the",
+        "ones missed); *of it labelled*: share of what it returns that has a label.",
         "",
         "| " + COLUMNS.replace(", ", " | ") + " |",
         "|" + "---|" * (COLUMNS.count(", ") + 1),
