@@ -25,6 +25,7 @@ from relselect.dfs.plan.plan import Plan
 from relselect.dfs.plan.task_row import task_row_values
 from relselect.dfs.prefix.encoding import Vocabulary
 from relselect.dfs.prefix.reader import PrefixReader, at_a_time, families, grouped
+from relselect.threads import openmp_threads
 
 if TYPE_CHECKING:
     from relselect.problem import Problem
@@ -148,7 +149,7 @@ def _shifted(progress: Callable[[int, int], None], before: int, cells: int) -> C
 
 def _cores() -> int:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores, _MAX_THREADS)
+    return openmp_threads(min(cores, _MAX_THREADS))
 
 
 class _Stopped(Exception):
