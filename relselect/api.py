@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from relselect.budget import Budget, budget_of
 from relselect.database import Database
@@ -35,6 +35,7 @@ def select_and_train(
     families: Sequence[str] | str | None = None,
     evaluate_test: bool = True,
     max_trials: int | None = None,
+    final: Literal["auto", "one", "blend"] = "auto",
     cache: bool | str | Path = True,
 ) -> Fitted:
     """Profile the task, choose the family or families, tune, pick the checkpoint, and return a predictor.
@@ -50,6 +51,8 @@ def select_and_train(
         families: Names of families to train, instead of following the recommendation.
         evaluate_test: Whether the test split is scored, once, at the end.
         max_trials: Trials per family after which tuning ends early.
+        final: What is deployed: "one" family, the "blend" of all that were trained, or "auto" for the blend where it is open
+            which family is better.
         cache: Whether to look for an earlier profile of the same content and keep this one; True for the folder that
             `recommend` and `profile` share, a folder of your own, or False.
 
@@ -77,6 +80,7 @@ def select_and_train(
         workdir=None if workdir is None else Path(workdir),
         evaluate_test=evaluate_test,
         max_trials=max_trials,
+        final=final,
     )
     task = task_of(database, task, budget)
     problem = Problem(database, task)

@@ -25,7 +25,7 @@ from relselect.database.sources.uri import is_uri, redact
 from relselect.drift import TrainingSnapshot
 from relselect.errors import BundleError, MissingExtra
 from relselect.families.candidate import Candidate
-from relselect.families.protocol import ReadsSome
+from relselect.families.protocol import columns_read
 from relselect.families.registry import family_of
 from relselect.files import current_parts, replacing_parts, unwritable, write_json
 from relselect.hashing import sha256_of_file
@@ -131,8 +131,9 @@ def load_bundle(folder: Path) -> BundleContents:
         result, decision = _load_result(home, family)
         for candidate in (decision.candidate, decision.deployed):
             _check_predictions(task, candidate)
-            if isinstance(family, ReadsSome):
-                check_reads(family.reads(candidate), facts.schema)
+            known = columns_read(family, candidate)
+            if known is not None:
+                check_reads(known, facts.schema)
         return BundleContents(
             task=task,
             types=facts.types,

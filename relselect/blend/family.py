@@ -13,7 +13,7 @@ import numpy as np
 
 from relselect.blend.model import BlendModel, blend_predictions, checked_weights
 from relselect.errors import BundleError, ConfigError
-from relselect.families.protocol import ReadsSome
+from relselect.families.protocol import columns_read
 from relselect.families.registry import family_of, info_of, trained
 from relselect.tuning import load_candidate, save_candidate
 from relselect.tuning.store import HEADER
@@ -101,18 +101,14 @@ class Blend:
         parts = [family_of(each.family).predict(each, problem, rows) for each, _ in asked]
         return blend_predictions(parts, [weight for _, weight in asked])
 
-    def reads(self, candidate: Candidate) -> dict[str, set[str]]:
-        """Return the columns that any member reads.
-
-        Raises:
-            ConfigError: A member's family does not know what it reads.
-        """
+    def reads(self, candidate: Candidate) -> dict[str, set[str]] | None:
+        """Return the columns that any member reads; None where the family of one does not know."""
         found: dict[str, set[str]] = {}
         for member in candidate.model.members:
-            family = family_of(member.family)
-            if not isinstance(family, ReadsSome):
-                raise ConfigError("family", member.family, "does not say which columns it reads", "Give it `reads`")
-            for table, columns in family.reads(member).items():
+            known = columns_read(family_of(member.family), member)
+            if known is None:
+                return None
+            for table, columns in known.items():
                 found[table] = found.get(table, set()) | columns
         return found
 

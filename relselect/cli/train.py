@@ -84,6 +84,10 @@ def train(
     max_trials: Annotated[
         int | None, typer.Option("--max-trials", min=1, help="Trials per family at most; by default until time is up.")
     ] = None,
+    final: Annotated[
+        Literal["auto", "one", "blend"],
+        typer.Option("--final", help="Deploy one family, a blend of all, or a blend where it is open which is better."),
+    ] = "auto",
     fresh: Fresh = False,
     test: Annotated[bool, typer.Option("--test/--no-test", help="Score the test rows once, at the end.")] = True,
     force: Force = False,
@@ -101,7 +105,8 @@ def train(
         budget = Budget(budget_seconds(time_budget), begun=context.obj.begun)
         names = None if families is None else trained_names(families)
         folder = predictor_folder(Path(f"relselect-{task}") if out is None else out, force)
-        options = {"seed": seed, "families": names, "max_trials": max_trials, "evaluate_test": test, "cache": not fresh}
+        options = {"seed": seed, "families": names, "max_trials": max_trials, "evaluate_test": test, "final": final}
+        options["cache"] = not fresh
         with HardEnd(session, budget, context.obj) as end:
             database, opened = open_named(source, task, budget)
             opened = opened if regime is None else opened.in_regime(regime)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from relselect.database.schema import TableSchema
 from relselect.families.candidate import Candidate
-from relselect.families.protocol import Family, ReadsSome
+from relselect.families.protocol import Family, columns_read
 
 if TYPE_CHECKING:
     from relselect.tasks import Task
@@ -35,9 +35,8 @@ def needs_of(task: Task, family: Family, candidate: Candidate, schemas: Mapping[
         schemas: Table -> its schema in training.
     """
     read: dict[str, set[str]] = {task.entity: set()}
-    reads = (
-        family.reads(candidate) if isinstance(family, ReadsSome) else {n: set(s.columns) for n, s in schemas.items()}
-    )
+    known = columns_read(family, candidate)
+    reads = {name: set(schema.columns) for name, schema in schemas.items()} if known is None else known
     for name, columns in reads.items():
         read.setdefault(name, set()).update(columns)
     for query in (task.population, task.label_query):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-__all__ = ["Family", "Portfolio", "Probe", "ReadsSome", "RowSource"]
+__all__ = ["Family", "Portfolio", "Probe", "ReadsSome", "RowSource", "columns_read"]
 
 
 class RowSource(Protocol):
@@ -183,8 +183,16 @@ class Portfolio(Protocol):
 
 @runtime_checkable
 class ReadsSome(Protocol):
-    """A family that knows which columns a model reads; of one that does not, all that training saw are read."""
+    """A family that knows which columns a model reads; see `columns_read`."""
 
-    def reads(self, candidate: Candidate) -> dict[str, set[str]]:
-        """Return table -> columns whose values predicting needs; tables of which only the rows count have none."""
+    def reads(self, candidate: Candidate) -> dict[str, set[str]] | None:
+        """Return table -> columns whose values predicting needs, None where that is not known of this model.
+
+        Tables of which only the rows count have no columns.
+        """
         ...
+
+
+def columns_read(family: Family, candidate: Candidate) -> dict[str, set[str]] | None:
+    """Return table -> columns that a model reads; None where the family does not know, so that all that training saw count."""
+    return family.reads(candidate) if isinstance(family, ReadsSome) else None

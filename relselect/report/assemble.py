@@ -100,6 +100,7 @@ def _settings(result: RunResult) -> SettingsRecord:
         time_budget=result.budget.seconds,
         max_trials=settings.max_trials,
         evaluate_test=settings.evaluate_test,
+        final=settings.final,
     )
 
 

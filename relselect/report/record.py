@@ -60,6 +60,7 @@ class SettingsRecord(TypedDict):
     time_budget: float | None
     max_trials: int | None
     evaluate_test: bool
+    final: Literal["auto", "one", "blend"]
 
 
 class FamilyRecord(TypedDict):

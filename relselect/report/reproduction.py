@@ -35,4 +35,5 @@ def _options(record: RunRecord) -> list[str]:
     settings = record["settings"]
     families = [] if settings["families"] is None else ["--families", shlex.quote(",".join(settings["families"]))]
     trials = [] if settings["max_trials"] is None else ["--max-trials", str(settings["max_trials"])]
-    return [*families, *trials, *([] if settings["evaluate_test"] else ["--no-test"])]
+    final = [] if settings["final"] == "auto" else ["--final", settings["final"]]
+    return [*families, *trials, *final, *([] if settings["evaluate_test"] else ["--no-test"])]

@@ -7,31 +7,33 @@ import shutil
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from relselect._version import __version__
+from relselect.blend import blend_candidates
 from relselect.budget import Budget
-from relselect.errors import BudgetError, BudgetExhausted, RelSelectError
 from relselect.events import Emit, Notice, Refitted, TrialFailed
 from relselect.families.candidate import Candidate
 from relselect.families.protocol import Family, Portfolio
-from relselect.families.registry import baselines, family_of, info_of, trained_names
+from relselect.families.registry import baselines, combination, family_of, info_of, trained_names
 from relselect.landscape import choose_checkpoint, load_choice
 from relselect.leaks import LeakReport, check_leaks, leak_budget, with_gain
 from relselect.problem import Problem
 from relselect.problem.rows import fit_rows
 from relselect.profile import Profile, ProfileCache, profile_task
+from relselect.run.deciding import FamilyOdds, MarginModel, family_odds, final_weights
 from relselect.run.facts import database_facts, environment_facts, task_facts
 from relselect.run.log import RunLog
-from relselect.run.result import BudgetUse, Decision, RunResult, Score, Unfinished, ValidationUse
+from relselect.run.result import BudgetUse, Decision, RunResult, Score, ValidationUse
 from relselect.run.scoring import TestScorer
 from relselect.run.settings import Settings
+from relselect.run.studies import RunStudies, Tuned
 from relselect.selector import Recommendation, recommend_from_profile
-from relselect.tuning import BudgetPlan, Failure, plan_budget, tune
+from relselect.selector.shipped import shipped_selector
 
 if TYPE_CHECKING:
     from relselect.landscape import FinalChoice
@@ -89,16 +91,6 @@ class _Measured:
     recommendation: Recommendation
 
 
-@dataclass(frozen=True)
-class _Tuned:
-    """What the studies gave."""
-
-    plan: BudgetPlan
-    candidates: tuple[Candidate, ...]
-    failures: tuple[Failure, ...]
-    unfinished: tuple[Unfinished, ...]
-
-
 class _Run:
     """The inputs of one run, and its stages, each of which returns what it found."""
 
@@ -114,6 +106,7 @@ class _Run:
         self.log = RunLog(listener)
         self.rows = fit_rows(problem, settings.validation, score_test=settings.evaluate_test)
         self.validation = self.rows.validation
+        self.margin_model: MarginModel | None = shipped_selector()
         self._families: dict[str, Family] = {}
 
     def measured(self) -> RunResult:
@@ -122,7 +115,7 @@ class _Run:
     def result(self) -> RunResult:
         found = self._measure()
         with _home(self.settings.workdir) as home:
-            tuned = self._tune(found.recommendation, home)
+            tuned = self._tune(found, home)
             decision = self._decide(found, tuned, home)
         found = self._with_gain(found, tuned, decision)
         scores: dict[str, dict[str, Score]] = {}
@@ -182,74 +175,65 @@ class _Run:
             network=self.settings.families is None,
         )
 
-    def _tune(self, recommendation: Recommendation, home: Path) -> _Tuned:
-        wanted = recommendation.families
+    def _tune(self, found: _Measured, home: Path) -> Tuned:
+        wanted = found.recommendation.families
         if self.settings.families is not None:
             wanted = trained_names(self.settings.families)
-        plan = plan_budget(self.budget, wanted)
-        candidates: list[Candidate] = []
-        failures: list[Failure] = []
-        unfinished: list[Unfinished] = []
-        for name in wanted:
-            try:
-                study = tune(
-                    self._family(name),
-                    self.problem,
-                    self.rows,
-                    budget=plan.tuning(name),
-                    emit=self.log.emit,
-                    seed=self.settings.seed,
-                    folder=home / name,
-                    max_trials=self.settings.max_trials,
-                )
-            except BudgetExhausted as error:
-                unfinished.append(Unfinished(name, str(error)))
-                continue
-            candidates += study.candidates
-            failures += study.failures
-            if not study.candidates:
-                unfinished.append(Unfinished(name, study.stopped))
-            if study.interrupted:
-                self.log.emit(Notice("interrupt", "The run was interrupted; what was finished is kept.", "warning"))
-                if not candidates:
-                    raise KeyboardInterrupt
-                unfinished += [Unfinished(later, "the run was interrupted before") for later in plan.waiting]
-                break
-        if not candidates:
-            raise self._nothing_finished(failures, unfinished)
-        return _Tuned(plan, tuple(candidates), tuple(failures), tuple(unfinished))
+        studies = RunStudies(self.problem, self.rows, self.settings, self.budget, self.log, self._family, home)
+        return studies.run(wanted, lambda best: self._odds(found, best), self._order(found, wanted))
 
-    def _nothing_finished(self, failures: Sequence[Failure], unfinished: Sequence[Unfinished]) -> RelSelectError:
-        if failures:
-            errors = "; ".join(f"{each.family} trial {each.number}: {each.error}" for each in failures[:3])
-            kept = self.settings.workdir
-            again = "" if kept is None else f", then delete {kept}, which keeps these failures, and run again"
-            return RelSelectError(f"every trial failed: {errors}. Correct what the errors name{again}.")
-        reasons = "; ".join(f"{each.family}: {each.why}" for each in unfinished)
-        return BudgetError(
-            "time_budget",
-            f"{self.budget.seconds:g} s",
-            f"no model was finished in time ({reasons})",
-            "Give a longer time_budget",
-        )
+    def _order(self, found: _Measured, wanted: Sequence[str]) -> list[str]:
+        """Return the families by their expected margins, the best first; those without a margin keep their place."""
+        margins = found.recommendation.margins
+        return sorted(wanted, key=lambda name: -margins[name].value if name in margins else 0.0)
 
-    def _decide(self, found: _Measured, tuned: _Tuned, home: Path) -> Decision:
-        """Choose among the trained candidates, or a baseline where no model beats it on the select rows, and refit the choice."""
+    def _odds(self, found: _Measured, best: Mapping[str, Candidate]) -> FamilyOdds | None:
+        model = self.margin_model
+        if model is None:
+            return None
+        from relselect.selector.prior import numbers_of
+
+        values = {measure.name: measure.value for measure in found.profile.measures}
+        numbers = numbers_of(values, regression=self.problem.task.kind == "regression")
+        return family_odds(model, numbers, self.problem, self.rows, best, found.baselines[0].score)
+
+    def _decide(self, found: _Measured, tuned: Tuned, home: Path) -> Decision:
+        """Choose what predicts: a baseline that no model beats on the select rows, one family, or a blend; and refit it."""
         unbeaten = _best_score(found.baselines) > _best_score(tuned.candidates)
-        choice = choose_checkpoint(
-            [*found.baselines, *tuned.candidates] if unbeaten else tuned.candidates,
-            self.problem,
-            self.rows,
-            self._families,
-            budget=tuned.plan.choice(),
-            emit=self.log.emit,
-            seed=self.settings.seed,
-        )
+        odds = None if unbeaten else self._odds(found, tuned.best)
+        weights = None if unbeaten else final_weights(self.settings.final, odds, tuned.best)
+        asked: Sequence[Candidate] = [*found.baselines, *tuned.candidates] if unbeaten else tuned.candidates
+        if weights is not None:
+            leader = next(iter(weights))
+            asked = [each for each in asked if each.family == leader]
+        choice = self._choice(asked, tuned.plan.choice())
         chosen = load_choice(choice, self.problem, self.rows, self._families)
+        if odds is not None:
+            choice = replace(choice, why=f"{odds.sentence} {choice.why}")
+        if weights is not None and len(weights) > 1:
+            chosen = self._blend(chosen, weights, tuned)
+            choice = replace(choice, why=f"{choice.why} {' '.join(chosen.notes)}")
         with self.log.stage("refit"):
             return self._refit(choice, chosen, tuned.plan.refitting(), home / "refit")
 
-    def _with_gain(self, found: _Measured, tuned: _Tuned, decision: Decision) -> _Measured:
+    def _choice(self, candidates: Sequence[Candidate], budget: Budget) -> FinalChoice:
+        return choose_checkpoint(
+            candidates,
+            self.problem,
+            self.rows,
+            self._families,
+            budget=budget,
+            emit=self.log.emit,
+            seed=self.settings.seed,
+        )
+
+    def _blend(self, chosen: Candidate, weights: Mapping[str, float], tuned: Tuned) -> Candidate:
+        """Return the blend of the chosen candidate with the best ones of the other families."""
+        members = [chosen if name == chosen.family else tuned.best[name] for name in weights]
+        self._family(combination())
+        return blend_candidates(members, list(weights.values()), self.problem, self.rows, seed=self.settings.seed)
+
+    def _with_gain(self, found: _Measured, tuned: Tuned, decision: Decision) -> _Measured:
         """Add what the importances of the trained models show to the report of the leak checks."""
         ranked = sorted(tuned.candidates, key=lambda c: (-_finite(c.score), c.number))
         models = [each.importances for each in (decision.candidate, *ranked) if each.importances is not None]
@@ -260,7 +244,7 @@ class _Run:
         return replace(found, profile=replace(found.profile, leaks=leaks))
 
     def _refit(self, choice: FinalChoice, chosen: Candidate, budget: Budget, folder: Path) -> Decision:
-        family, begun, deployed = self._families[chosen.family], time.monotonic(), None
+        family, begun, deployed = self._family(chosen.family), time.monotonic(), None
         note = (
             "It predicts as it was validated: there was no time for a refit on validation rows, or none was asked for."
         )
@@ -289,7 +273,7 @@ class _Run:
             skipped=choice.skipped,
         )
 
-    def _score_test(self, found: _Measured, tuned: _Tuned, decision: Decision) -> dict[str, Score]:
+    def _score_test(self, found: _Measured, tuned: Tuned, decision: Decision) -> dict[str, Score]:
         """Score the decision, the baselines and, while time is left, the best candidate of each family."""
         best: dict[str, Candidate] = {}
         for candidate in sorted(tuned.candidates, key=lambda c: (_finite(c.score), -c.number)):
@@ -301,13 +285,15 @@ class _Run:
     def _assembled(
         self,
         found: _Measured,
-        tuned: _Tuned | None = None,
+        tuned: Tuned | None = None,
         decision: Decision | None = None,
         scores: dict[str, dict[str, Score]] | None = None,
     ) -> RunResult:
         candidates = [*found.baselines, *(() if tuned is None else tuned.candidates)]
         if decision is not None:
             candidates = [decision.candidate if each.id == decision.candidate.id else each for each in candidates]
+            if decision.candidate.id not in {each.id for each in candidates}:
+                candidates.append(decision.candidate)  # a blend, which no study made
         seconds = self.budget.seconds
         return RunResult(
             version=__version__,
@@ -336,7 +322,7 @@ class _Run:
         )
 
     @staticmethod
-    def _named(found: _Measured, tuned: _Tuned | None) -> list[str]:
+    def _named(found: _Measured, tuned: Tuned | None) -> list[str]:
         """Return every family that the result names."""
         names = [*found.recommendation.families, *found.recommendation.margins]
         if tuned is not None:

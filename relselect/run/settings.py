@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from relselect.counts import check_count, check_seed
+from relselect.errors import ConfigError
 from relselect.problem.validation import ValidationWay
 
-__all__ = ["Settings"]
+__all__ = ["FinalModel", "Settings"]
+
+#: What is deployed: one family, the blend of all that were trained, or whichever is expected to be better.
+FinalModel = Literal["auto", "one", "blend"]
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,8 @@ class Settings:
         evaluate_test: Whether the test split is scored, once, at the end.
         max_trials: Settled trials per family after which its study ends; None for no limit but the budget.
         validation: How validation rows are divided into stop and select rows.
+        final: What is deployed: "one" family, the "blend" of all trained ones, or "auto" for the blend where the selector
+            cannot tell which family is better.
     """
 
     seed: int = 0
@@ -31,13 +37,17 @@ class Settings:
     evaluate_test: bool = True
     max_trials: int | None = None
     validation: ValidationWay | Literal["auto"] = "auto"
+    final: FinalModel = "auto"
 
     def __post_init__(self) -> None:
         """Check the numbers, and turn NumPy integers into plain ones.
 
         Raises:
-            ConfigError: The seed or the number of trials is no whole number in its range.
+            ConfigError: The seed or the number of trials is no whole number in its range, or `final` is no choice.
         """
         object.__setattr__(self, "seed", check_seed(self.seed))
+        if self.final not in get_args(FinalModel):
+            choices = ", ".join(repr(each) for each in get_args(FinalModel))
+            raise ConfigError("final", self.final, "is not among the choices", f"Use one of {choices}")
         if self.max_trials is not None:
             object.__setattr__(self, "max_trials", check_count("max_trials", self.max_trials))

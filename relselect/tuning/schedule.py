@@ -51,6 +51,10 @@ class BudgetPlan:
         self.waiting.remove(family)
         return self.budget.until(share)
 
+    def further(self, share: float) -> Budget:
+        """Return the budget of a study that goes on, beginning now: a share of what is left before the reserve."""
+        return self.budget.until(self._before_reserve() * share)
+
     def choice(self) -> Budget:
         """Return the budget of the checkpoint choice; the refit and three tenths of the reserve are left for what follows."""
         return self.budget.until(max(0.0, self.budget.left() - (1.0 - _CHOICE) * self.reserve - self.refit))

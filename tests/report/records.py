@@ -153,7 +153,14 @@ def families(*names: str) -> list[dict[str, Any]]:
 
 
 def _settings() -> dict[str, Any]:
-    return {"seed": 0, "families": None, "time_budget": 300.0, "max_trials": None, "evaluate_test": True}
+    return {
+        "seed": 0,
+        "families": None,
+        "time_budget": 300.0,
+        "max_trials": None,
+        "evaluate_test": True,
+        "final": "auto",
+    }
 
 
 def _stages() -> list[dict[str, Any]]:

@@ -57,7 +57,7 @@ def shuffled(value: Any, chance: random.Random) -> Any:
 
 
 #: Keys whose values are one of a few words.
-WORDS = {"kind", "regime", "split", "severity", "level", "ended", "unit", "loss_of", "way"}
+WORDS = {"kind", "regime", "split", "severity", "level", "ended", "unit", "loss_of", "way", "basis", "final"}
 
 
 def hostile(value: Any) -> Any:

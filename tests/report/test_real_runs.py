@@ -32,6 +32,7 @@ def test_a_runs_record_is_complete(trained: Any) -> None:
         "time_budget": 90.0,
         "max_trials": 1,
         "evaluate_test": True,
+        "final": "auto",
     }
     assert record["task"]["metric_title"] == fit.task.metric.title
     assert record["deployed"] is not None
