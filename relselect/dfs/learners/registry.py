@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 __all__ = ["LEARNERS", "learner_of"]
 
 #: Name -> module and class; imported when the learner is asked for. The first is the default.
-LEARNERS = {"lightgbm": ("relselect.dfs.learners.lightgbm", "LightGBM")}
+LEARNERS = {
+    "lightgbm": ("relselect.dfs.learners.lightgbm", "LightGBM"),
+    "tabm": ("relselect.dfs.learners.tabm", "TabM"),
+}
 
 
 def learner_of(name: object) -> Learner:
