@@ -116,4 +116,5 @@ class LabelScale:
                 raise ValueError(f"{name} is no number")
         if not found["scale"] > 0:
             raise ValueError("the scale is not positive")
-        return cls(**{name: None if value is None else float(value) for name, value in found.items()})
+        floor = found["floor"]
+        return cls(float(found["centre"]), float(found["scale"]), None if floor is None else float(floor))

@@ -69,6 +69,10 @@ class LightGBM:
 
     name = "lightgbm"
 
+    def tuned(self, problem: Problem) -> bool:
+        """Return True."""
+        return True
+
     def default(self, problem: Problem) -> Config:
         """Return options for many correlated features and few rows: small random trees on a few of the features each."""
         smallest = max(_LEAST_LEAF, min(50, len(problem.task.splits["train"]) // 20))

@@ -124,6 +124,10 @@ class Learner(Protocol):
 
     name: str
 
+    def tuned(self, problem: Problem) -> bool:
+        """Return whether studies of the problem suggest it: what it needs is there, and it suits the kind of task."""
+        ...
+
     def default(self, problem: Problem) -> Config:
         """Return its options of the default configuration."""
         ...

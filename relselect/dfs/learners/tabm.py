@@ -11,9 +11,8 @@ from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from relselect.dfs.learners.labels import LabelScale, constant_of
+from relselect.dfs.learners.labels import constant_of
 from relselect.dfs.learners.protocol import LearnerFit, TabularData
 from relselect.dfs.learners.trees import TREES_FILE, Trees
 from relselect.families.candidate import LearningCurve
@@ -53,6 +52,10 @@ class TabM:
     """
 
     name = "tabm"
+
+    def tuned(self, problem: Problem) -> bool:
+        """Return True."""
+        return True
 
     def default(self, problem: Problem) -> Config:
         """Return options for a network of about 100,000 weights."""
@@ -101,7 +104,7 @@ class TabM:
         """
         curve = LearningCurve("round", "stop", ())
         if not train.features.values.shape[1] or len(np.unique(train.label)) < 2:
-            constant = Trees((), constant_of(task, config, train.label), LabelScale())
+            constant = Trees((), constant_of(task, config, train.label))
             return LearnerFit(constant, 0, curve, "constant", 0.0, 0)
         budget.check()
         begun = time.monotonic()
@@ -147,9 +150,7 @@ class TabM:
         return NetworkModel.load(folder)
 
 
-def _training(
-    task: Task, config: Config, parts: Sequence[TabularData], seed: int, budget: Budget
-) -> NetworkTraining:
+def _training(task: Task, config: Config, parts: Sequence[TabularData], seed: int, budget: Budget) -> NetworkTraining:
     """Return a training at its first step, on the rows of all parts."""
     from relselect.dfs.learners.network.fitted import NetworkModel
     from relselect.dfs.learners.network.module import TabularNetwork

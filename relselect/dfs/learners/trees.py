@@ -34,7 +34,8 @@ class Trees:
     Args:
         texts: LightGBM's text of each booster; none for a constant.
         constant: What is predicted without a booster: a number, or one probability per class.
-        scale: The scale of regression labels, which are standardised before LightGBM rounds them to single precision.
+        scale: The scale of regression labels, which are standardised before LightGBM rounds them to single precision; None for
+            classes.
         shift: Subtracted from the columns before the boosters read them, shape (k,); empty for nothing.
     """
 
@@ -42,10 +43,10 @@ class Trees:
         self,
         texts: Sequence[str],
         constant: Floats,
-        scale: LabelScale = LabelScale(),
+        scale: LabelScale | None = None,
         shift: Floats | None = None,
     ) -> None:
-        self.texts, self.constant, self.scale = tuple(texts), constant, scale
+        self.texts, self.constant, self.scale = tuple(texts), constant, scale or LabelScale()
         self.shift = np.zeros(0) if shift is None else shift
         self._boosters: list[Any] = []
 
@@ -66,7 +67,7 @@ class Trees:
         if len(self.shift):
             data = shifted(data, self.shift)
         found = sum(np.asarray(booster.predict(data), dtype=np.float64) for booster in self.boosters)
-        return self.scale.values(found / len(self.boosters))
+        return self.scale.values(np.asarray(found / len(self.boosters), dtype=np.float64))
 
     def importances(self) -> Floats | None:
         """Return each feature's share of the total gain, shape (k,), or None for a constant."""

@@ -33,8 +33,6 @@ _FORMAT = 1
 _HEAD, _WEIGHTS = "tabular_network.json", "tabular_network.safetensors"
 #: Rows predicted at a time.
 _BLOCK = 4096
-#: Select rows in the probe.
-_PROBE_ROWS = 256
 #: Features and checkpoints at most.
 _MOST_FEATURES, _MOST_CHECKPOINTS = 1 << 20, 1000
 
@@ -72,7 +70,7 @@ class NetworkModel:
         return NetworkModel(self.encoding, self.objective, network)
 
     def probe(self, data: TabularData, states: Sequence[Mapping[str, Tensor]]) -> TabularProbe:
-        """Return the loss on evenly spaced rows, at the weights of the checkpoints."""
+        """Return the loss on these rows, at the weights of the checkpoints."""
         return TabularProbe(self, data, states)
 
     def save(self, folder: Path) -> None:
@@ -140,16 +138,15 @@ class TabularProbe:
 
     Args:
         model: The network.
-        data: Labelled rows, of which at most 256 evenly spaced ones are read.
+        data: Labelled rows.
         states: The weights of the checkpoints.
     """
 
     def __init__(self, model: NetworkModel, data: TabularData, states: Sequence[Mapping[str, Tensor]]) -> None:
         shape = model.network.shape
         self.architecture = canonical_json({"learner": "tabm", "shape": shape.to_json()})
-        places = np.unique(np.linspace(0, max(0, len(data.label) - 1), min(_PROBE_ROWS, len(data.label))).astype(np.int64))
-        self._inputs = tuple(map(torch.from_numpy, model.encoding.encode(data.features.values[places])))
-        self._target = model.objective.targets(data.label[places])
+        self._inputs = tuple(map(torch.from_numpy, model.encoding.encode(data.features.values)))
+        self._target = model.objective.targets(data.label)
         self._model, self._states = model, states
 
     def parameters(self, checkpoint: int) -> dict[str, Tensor]:

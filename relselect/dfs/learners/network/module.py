@@ -90,7 +90,10 @@ class NetworkShape:
             ValueError: A field is of another type or range.
         """
         found = {name: data[name] for name in cls.__dataclass_fields__}
-        sizes = [*((found[name], most) for name, most in _MOST.items()), *((each, 1 << 20) for each in found["cardinalities"])]
+        sizes = [
+            *((found[name], most) for name, most in _MOST.items()),
+            *((each, 1 << 20) for each in found["cardinalities"]),
+        ]
         if any(type(value) is not int or not 0 <= value <= most for value, most in sizes):
             raise ValueError("a size of the network is no number of its range")
         if min(found["outputs"], found["members"], found["width"], found["blocks"]) < 1:
@@ -112,8 +115,7 @@ class TabularNetwork(nn.Module):
         super().__init__()
         self.shape = shape
         self.categories = nn.ModuleList(
-            nn.Embedding(size, width)
-            for size, width in zip(shape.cardinalities, shape.category_channels, strict=True)
+            nn.Embedding(size, width) for size, width in zip(shape.cardinalities, shape.category_channels, strict=True)
         )
         self.embedding = _embedding(shape) if shape.embedding and shape.numbers else None
         with warnings.catch_warnings():  # about chunks, which matter where one feature has several channels only

@@ -115,7 +115,11 @@ class Objective:
             ValueError: A field is of another type or range.
         """
         kind, outputs, absolute = data["kind"], data["outputs"], data["absolute"]
-        if kind not in ("binary", "multiclass", "regression") or type(outputs) is not int or not isinstance(absolute, bool):
+        if (
+            kind not in ("binary", "multiclass", "regression")
+            or type(outputs) is not int
+            or not isinstance(absolute, bool)
+        ):
             raise ValueError("the objective is damaged")
         if outputs < 1 or (kind != "multiclass" and outputs != 1) or len(data["prior"]) != outputs:
             raise ValueError(f"a {kind} network has {outputs} outputs and {len(data['prior'])} priors")

@@ -182,7 +182,7 @@ class NetworkTraining:
             codes = codes * (torch.rand(codes.shape, generator=self._draw) >= _UNKNOWN)
         self._optimiser.zero_grad(set_to_none=True)
         loss = self.model.objective.loss(network(batch.numbers, codes), batch.target, batch.weight)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(network.parameters(), _NORM)
         self._optimiser.step()
         self.steps += 1
