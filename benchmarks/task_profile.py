@@ -3,9 +3,8 @@
     RELSELECT_DATA=... python benchmarks/task_profile.py [--only rel-f1 nycflights13] [--large 5000000] [--write docs]
 
 Each database is loaded once, in a process of its own; seconds count from loaded tables. With `--write`, the table of
-all tasks goes to `profiles.md`, all numbers to `profiles.jsonl`, and the findings that the tests compare with to
-`findings.json`. `--large` measures a synthetic database of so many rows as well, with its peak memory. The last line
-printed is one JSON object: seconds per task and part, and the bars.
+all tasks goes to `profiles.md` and all numbers to `profiles.jsonl`. `--large` measures a synthetic database of so many
+rows as well, with its peak memory. The last line printed is one JSON object: seconds per task and part, and the bars.
 """
 
 from __future__ import annotations
@@ -180,11 +179,6 @@ def write(folder: Path, rows: list[dict[str, Any]]) -> None:
         for row in rows:
             kept = [each for each in row["measures"] if "[" not in each["name"]]
             lines.write(json.dumps({**row, "measures": kept}, ensure_ascii=False) + "\n")
-    findings: dict[str, dict[str, Any]] = defaultdict(dict)
-    for row in rows:
-        told = [[f["check"], f["severity"], f["subject"], f["accepted"]] for f in row["findings"]]
-        findings[row["database"]][row["task"]] = told
-    (folder / "findings.json").write_text(json.dumps(findings, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     (folder / "profiles.md").write_text(page(rows), encoding="utf-8")
 
 
@@ -193,8 +187,8 @@ def page(rows: list[dict[str, Any]]) -> str:
     lines = [
         "# Profiles of the known tasks",
         "",
-        "Written by `benchmarks/task_profile.py`; every number with its error and reading is in `profiles.jsonl`, the findings",
-        "that the tests compare with in `findings.json`. Skills and agreements: 0 is chance, 1 perfect; – does not exist.",
+        "Written by `benchmarks/task_profile.py`; every number with its error and reading is in `profiles.jsonl`.",
+        "Skills and agreements: 0 is chance, 1 perfect; – does not exist.",
         "",
         "| " + " | ".join(head) + " |",
         "|" + "---|" * len(head),

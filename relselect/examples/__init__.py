@@ -1,4 +1,4 @@
-"""Example databases with tasks: Lahman's baseball, nycflights13, and a generator with a planted signal.
+"""Example databases with tasks: Lahman's baseball, nycflights13, and generators with a planted signal.
 
 Nothing is downloaded: the first two are read from installed packages.
 """
@@ -9,5 +9,7 @@ from relselect.examples.example import Example
 from relselect.examples.flights import nycflights13
 from relselect.examples.lahman import lahman
 from relselect.examples.synthetic import synthetic
+from relselect.examples.synthetic_database import synthetic_database
+from relselect.examples.synthetic_spec import SyntheticSpec, synthetic_specs
 
-__all__ = ["Example", "lahman", "nycflights13", "synthetic"]
+__all__ = ["Example", "SyntheticSpec", "lahman", "nycflights13", "synthetic", "synthetic_database", "synthetic_specs"]

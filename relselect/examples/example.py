@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,8 @@ from relselect.tasks import Task
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from relselect.tasks.splits import Split
 
 __all__ = ["Example", "column", "package_folder", "parse_csv", "read_member"]
 
@@ -32,10 +34,12 @@ class Example:
     Attributes:
         database: The database.
         tasks: Task name -> task.
+        bayes: Task name -> split -> the best possible score in the task's metric, higher is better; empty where it is not known.
     """
 
     database: Database
     tasks: Mapping[str, Task]
+    bayes: Mapping[str, Mapping[Split, float]] = field(default_factory=dict)
 
     def task(self, name: str) -> Task:
         """Return a task by its name.

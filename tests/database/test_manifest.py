@@ -42,8 +42,10 @@ def test_every_field_is_described() -> None:
             assert field.get("description"), (model["title"], name)
 
 
-def test_twenty_manifests_are_shipped() -> None:
-    assert len(known_databases()) == 20
+def test_thirty_manifests_with_87_tasks_are_shipped() -> None:
+    manifests = [load_manifest(config_path("databases", f"{name}.yaml")) for name in known_databases()]
+    assert len(manifests) == 30
+    assert sum(len(manifest.tasks) for manifest in manifests) == 87
 
 
 @pytest.mark.parametrize("name", known_databases())
