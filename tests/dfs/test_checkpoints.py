@@ -10,8 +10,8 @@ from relselect.dfs.family import DFS
 from relselect.events import silent
 from relselect.families.candidate import Candidate
 from relselect.landscape import choose_checkpoint
-from relselect.problem.rows import SplitRows
 from tests.dfs.learners.test_contract import SMALL
+from tests.rows import shared_rows
 from tests.shop import shop_problem
 
 
@@ -22,7 +22,7 @@ def problem():
 
 @pytest.fixture(scope="module")
 def rows(problem):
-    return SplitRows(problem)
+    return shared_rows(problem)
 
 
 @pytest.fixture(scope="module")

@@ -45,8 +45,8 @@ def about_median(task: Task, config: Config, label: Floats) -> str | None:
         return None
     return (
         "The median of the label is 0, and the metric (mean absolute error) rewards the median: most predictions will be near 0, "
-        'and their sum far below the true one. Where totals matter, ask for the mean: option statistic="mean", or the metric '
-        "neg_root_mean_squared_error."
+        "and their sum far below the true one. Where totals matter, ask for the mean: give the task the metric "
+        'neg_root_mean_squared_error, or feature synthesis the option statistic="mean".'
     )
 
 
