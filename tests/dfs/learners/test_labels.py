@@ -32,7 +32,7 @@ def test_the_loss_follows_the_metric_unless_a_statistic_is_asked_for(metric, sta
 
 
 def test_another_statistic_is_refused():
-    with pytest.raises(ConfigError, match=r"statistic='mode'.*auto, mean, median"):
+    with pytest.raises(ConfigError, match=r"statistic=mode.*auto, mean, median"):
         fits_median(task(), {"statistic": "mode"})
 
 
