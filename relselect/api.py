@@ -6,22 +6,19 @@ from collections.abc import Sequence
 from dataclasses import fields
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from relselect.budget import Budget
-from relselect.configs import cache_path
-from relselect.counts import check_seed
+from relselect.budget import Budget, budget_of
 from relselect.database import Database
-from relselect.errors import ConfigError
 from relselect.events import Emit
 from relselect.files import check_writable
 from relselect.fitted import Fitted
 from relselect.problem import Problem, declarations
-from relselect.tasks import Task
+from relselect.tasks.named import TaskLike, open_task, task_of
 from relselect.threads import limit_threads_after_fork, wait_passively
 
 if TYPE_CHECKING:
-    from relselect.profile import Profile
+    from relselect.profile.entry import profile as profile
     from relselect.selector import Recommendation
 
 __all__ = ["Fitted", "load", "open_task", "profile", "recommend", "select_and_train"]
@@ -29,7 +26,7 @@ __all__ = ["Fitted", "load", "open_task", "profile", "recommend", "select_and_tr
 
 def select_and_train(
     database: Database,
-    task: Task | str,
+    task: TaskLike,
     time_budget: float | str | timedelta | Budget = "5min",
     *,
     seed: int = 0,
@@ -38,12 +35,13 @@ def select_and_train(
     families: Sequence[str] | str | None = None,
     evaluate_test: bool = True,
     max_trials: int | None = None,
+    cache: bool | str | Path = True,
 ) -> Fitted:
     """Profile the task, choose the family or families, tune, pick the checkpoint, and return a predictor.
 
     Args:
         database: The database.
-        task: The task, or the name of one that the database's manifest declares.
+        task: The task, the name of one that the database's manifest declares, or its entry in `database.tasks`.
         time_budget: Wall-clock for everything: seconds, "90s", "5min", "1h", a timedelta, or a `Budget` that is already running.
         seed: The one seed; equal inputs, seed and number of trials give the equal result.
         on_event: Called with every event (see `relselect.events`).
@@ -52,6 +50,8 @@ def select_and_train(
         families: Names of families to train, instead of following the recommendation.
         evaluate_test: Whether the test split is scored, once, at the end.
         max_trials: Trials per family after which tuning ends early.
+        cache: Whether to look for an earlier profile of the same content and keep this one; True for the folder that
+            `recommend` and `profile` share, a folder of your own, or False.
 
     Returns:
         The predictor with its leaderboard, recommendation and report.
@@ -62,10 +62,11 @@ def select_and_train(
         ConfigError: An option is not understood.
     """
     # what is imported below counts too
-    budget = time_budget if isinstance(time_budget, Budget) else Budget(time_budget)
+    budget = budget_of(time_budget)
     wait_passively()
     limit_threads_after_fork()
     from relselect.families.registry import family_of, trained_names
+    from relselect.profile.entry import cache_of
     from relselect.run import Settings, run
 
     if workdir is not None:
@@ -77,9 +78,9 @@ def select_and_train(
         evaluate_test=evaluate_test,
         max_trials=max_trials,
     )
-    task = _task_of(database, task)
+    task = task_of(database, task, budget)
     problem = Problem(database, task)
-    result = run(problem, settings, budget, on_event)
+    result = run(problem, settings, budget, on_event, cache_of(cache))
     if result.decision is None:
         raise RuntimeError("a run ended without a decision")
     return Fitted(
@@ -95,66 +96,36 @@ def select_and_train(
     )
 
 
-def recommend(database: Database, task: Task | str, *, on_event: Emit | None = None, seed: int = 0) -> Recommendation:
+def recommend(
+    database: Database,
+    task: TaskLike,
+    *,
+    on_event: Emit | None = None,
+    seed: int = 0,
+    cache: bool | str | Path = True,
+) -> Recommendation:
     """Say which family to train, without training.
 
     Args:
         database: The database.
-        task: The task, or the name of one that the database's manifest declares.
+        task: The task, the name of one that the database's manifest declares, or its entry in `database.tasks`.
         on_event: Called with every event.
         seed: Seed of the profile's samples.
+        cache: As for `select_and_train`, which then need not measure again.
 
     Returns:
         The recommendation; its `report` writes the measurement as a page.
     """
     wait_passively()
     limit_threads_after_fork()
+    from relselect.profile.entry import cache_of
     from relselect.report import record_of, write_report
     from relselect.run import Settings, measure
 
     settings = Settings(seed=seed)
-    result = measure(Problem(database, _task_of(database, task)), settings, Budget(None), on_event)
+    result = measure(Problem(database, task_of(database, task)), settings, Budget(None), on_event, cache_of(cache))
     record = record_of(result)
     return result.recommendation.reported_by(record, lambda path: write_report(record, path))
-
-
-def profile(
-    database: Database,
-    task: Task | str,
-    *,
-    on_event: Emit | None = None,
-    seed: int = 0,
-    hops: int = 2,
-    cache: bool | str | Path = False,
-) -> Profile:
-    """Measure a task without training.
-
-    Args:
-        database: The database.
-        task: The task, or the name of one that the database's manifest declares.
-        on_event: Called with every event.
-        seed: Seed of the samples.
-        hops: Length of the meta-paths of homophily: 2, or 4 for longer ones as well.
-        cache: Whether to look for an earlier profile of the same content and keep this one, below
-            `relselect.configs.cache_path("profiles")` or in a folder of your own.
-
-    Raises:
-        ConfigError: `hops` is neither 2 nor 4, or the seed is no whole number from 0 to 2**32 - 1.
-    """
-    seed = check_seed(seed)
-    if hops not in (2, 4):
-        raise ConfigError("hops", hops, "must be 2 or 4", "Use 2 unless entities meet further away")
-    wait_passively()
-    limit_threads_after_fork()
-    from relselect.events import silent
-    from relselect.profile import ProfileCache, profile_task
-
-    kept = None
-    if cache is not False:
-        kept = ProfileCache(cache_path("profiles") if cache is True else Path(cache))
-    return profile_task(
-        Problem(database, _task_of(database, task)), emit=on_event or silent, seed=seed, hops=hops, cache=kept
-    )
 
 
 def load(path: str | Path) -> Fitted:
@@ -173,32 +144,10 @@ def load(path: str | Path) -> Fitted:
     return Fitted(**{each.name: getattr(contents, each.name) for each in fields(contents)})
 
 
-def _task_of(database: Database, task: Task | str) -> Task:
-    """Return a task as it is, and the one that the database's manifest declares under a name.
+def __getattr__(name: str) -> Any:
+    """Load `profile` on first use: whoever predicts measures nothing."""
+    if name != "profile":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from relselect.profile.entry import profile
 
-    Raises:
-        ConfigError: It is neither a task nor the name of one.
-    """
-    if isinstance(task, Task):
-        return task
-    if isinstance(task, str):
-        return open_task(database, task)
-    rule, fix = (
-        "is no Task",
-        "Pass the name under which the manifest declares it, or what Task.from_labels or Task.from_sql returns",
-    )
-    raise ConfigError("task", task, rule, fix)
-
-
-def open_task(database: Database, name: str) -> Task:
-    """Return a task that the database's manifest declares.
-
-    Raises:
-        ConfigError: There is no task of that name.
-    """
-    if name not in database.tasks:
-        known = ", ".join(sorted(database.tasks))
-        place = database.source or "ADDRESS"
-        fix = f"Use one of: {known}" if known else f"Run `relselect init {place}` for a manifest with two examples"
-        raise ConfigError("task", name, f"is no task of {database.name}", fix)
-    return Task.from_spec(database, database.tasks[name], name)
+    return profile

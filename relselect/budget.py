@@ -13,9 +13,11 @@ from numbers import Real
 
 from relselect.errors import BudgetError, BudgetExhausted
 
-__all__ = ["Budget", "parse_seconds"]
+__all__ = ["Budget", "budget_of", "parse_seconds"]
 
 _UNITS = {"s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+#: A run may outlast its budget by this part or these seconds, whichever is longer.
+_ALLOWANCE, _ALLOWANCE_SECONDS = 0.05, 5.0
 _PATTERN = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(s|sec|m|min|h)?\s*$")
 
 
@@ -51,7 +53,7 @@ class Budget:
     """A deadline on the monotonic clock.
 
     Args:
-        value: Seconds or a text (see `parse_seconds`); None for no limit.
+        value: Seconds, a text or a timedelta (see `parse_seconds`); None for no limit.
         begun: When the clock began, on `time.monotonic`; None for now.
     """
 
@@ -70,6 +72,11 @@ class Budget:
     def left(self) -> float:
         """Return the seconds left, never negative."""
         return max(0.0, self._end - time.monotonic())
+
+    @property
+    def allowance(self) -> float:
+        """Seconds by which a run may outlast this budget: a twentieth of it, at least 5 s."""
+        return max(_ALLOWANCE * self.seconds, _ALLOWANCE_SECONDS)
 
     @property
     def spent(self) -> bool:
@@ -95,3 +102,12 @@ class Budget:
         child.seconds = max(0.0, min(seconds, self.left()))
         child._end = child._start + child.seconds
         return child
+
+
+def budget_of(value: float | str | timedelta | Budget | None) -> Budget:
+    """Return a budget that is already running as it is, and one that begins now for a duration (see `parse_seconds`).
+
+    Raises:
+        BudgetError: The value is no positive duration.
+    """
+    return value if isinstance(value, Budget) else Budget(value)

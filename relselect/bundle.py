@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 
 from relselect.bundle_files import FORMAT, MANIFEST, check_files, check_reads, read_facts, read_task
 from relselect.configs import known_databases
+from relselect.database.contents import SourceFacts
 from relselect.database.sources.uri import is_uri, redact
 from relselect.drift import TrainingSnapshot
 from relselect.errors import BundleError, MissingExtra
@@ -58,6 +59,7 @@ class BundleContents:
         source: The known name, address or folder of the database, if it came from one.
         declared: Table -> keys and times as they were declared.
         snapshot: What training read.
+        facts: The schemas that training read, and the tables that it passed over.
     """
 
     task: Task
@@ -68,6 +70,7 @@ class BundleContents:
     source: str | None
     declared: dict[str, list[str]] | None
     snapshot: TrainingSnapshot | None
+    facts: SourceFacts = field(default_factory=SourceFacts)
 
 
 def save_bundle(contents: BundleContents, folder: Path) -> Path:
@@ -107,6 +110,7 @@ def _facts(contents: BundleContents, folder: Path) -> dict[str, Any]:
         "database": contents.result.database.name,
         "source": _relative(contents.source, folder),
         "snapshot": None if contents.snapshot is None else contents.snapshot.to_json(),
+        "facts": asdict(contents.facts),
     }
 
 
@@ -138,6 +142,7 @@ def load_bundle(folder: Path) -> BundleContents:
             source=_resolved(facts.source, folder),
             declared=facts.declared,
             snapshot=None if facts.snapshot is None else TrainingSnapshot.from_json(facts.snapshot),
+            facts=facts.facts,
         )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import TypeAdapter
 
+from relselect.database.contents import SourceFacts
 from relselect.database.table import SemanticType
 from relselect.errors import BundleError
 from relselect.hashing import sha256_of_file
@@ -79,6 +80,7 @@ class FittedFacts:
     source: str | None
     declared: dict[str, list[str]] | None = None
     snapshot: dict[str, Any] | None = None
+    facts: SourceFacts = field(default_factory=SourceFacts)
 
 
 def check_files(folder: Path) -> None:

@@ -1,11 +1,10 @@
-"""Paths of the shipped `configs/` and `bank/`, in a checkout or an installed package, and of the cache; opening databases.
+"""Paths of the shipped `configs/` and `bank/`, in a checkout or an installed package; opening databases.
 
 Nothing here writes files or checks what they hold.
 """
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,7 @@ from relselect.errors import ConfigError, DataNotFound
 if TYPE_CHECKING:
     from relselect.database import Database
 
-__all__ = ["bank_path", "cache_path", "config_path", "known_databases", "open_database", "place_of"]
+__all__ = ["bank_path", "config_path", "known_databases", "open_database", "place_of"]
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -44,19 +43,6 @@ def bank_path(*parts: str) -> Path:
         ConfigError: There is no such file.
     """
     return _shipped("bank", *parts)
-
-
-def cache_path(*parts: str) -> Path:
-    """Return the path of a cache file, which may be deleted at any time; nothing is created.
-
-    The cache is the folder `$RELSELECT_CACHE`, else `$XDG_CACHE_HOME/relselect`, else `~/.cache/relselect`.
-
-    Args:
-        *parts: The file's path below the cache.
-    """
-    named, shared = os.environ.get("RELSELECT_CACHE"), os.environ.get("XDG_CACHE_HOME")
-    root = Path(named) if named else (Path(shared) if shared else Path.home() / ".cache") / "relselect"
-    return root.joinpath(*parts)
 
 
 def known_databases() -> list[str]:

@@ -6,8 +6,12 @@ collect all their problems and raise one `SchemaError` that carries the list. Wh
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+
+from relselect.dates import with_dates
 
 __all__ = [
     "BudgetError",
@@ -23,6 +27,7 @@ __all__ = [
     "SchemaProblem",
     "SourceError",
     "TaskError",
+    "UnknownEntityWarning",
     "UnwritableError",
     "UserError",
 ]
@@ -84,6 +89,10 @@ class LeakWarning(UserWarning):
     """
 
 
+class UnknownEntityWarning(UserWarning):
+    """Warns of rows to predict whose entity is not in the database."""
+
+
 class MissingExtra(UserError):
     """Raised when an optional package is needed and absent.
 
@@ -141,8 +150,18 @@ class BudgetExhausted(RelSelectError):
     """Raised inside a run when its clock has run out; callers of the public functions never see it."""
 
 
+def caller_depth() -> int:
+    """Return the stack level of the first frame outside the package, as `warnings.warn` counts it where this is called."""
+    package = str(Path(__file__).parent)
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(package):
+        level, frame = level + 1, frame.f_back
+    return level
+
+
 def shorten(value: object) -> str:
-    """Return `value` as text that fits an error message."""
+    """Return `value` as text that fits an error message; dates are shown as dates."""
+    value = with_dates(value)
     text = value if isinstance(value, str) else repr(value)
     return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
 

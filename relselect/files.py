@@ -1,4 +1,4 @@
-"""Atomic writing of files and folders: a reader sees the former content or the new one, never a part of it.
+"""Where caches lie, and atomic writing: a reader sees the former content or the new one, never a part of it.
 
 A draft is written in the same folder, flushed to disk and moved into place. Deliberately not here: what the content is,
 locks between writers (the last one wins), and appending to a file.
@@ -18,6 +18,7 @@ from relselect.errors import UnwritableError
 from relselect.serialization import dump_jsonable
 
 __all__ = [
+    "cache_path",
     "check_writable",
     "current_parts",
     "replacing",
@@ -199,6 +200,19 @@ def unwritable(argument: str, path: Path | str, fix: str = _FIX) -> Iterator[Non
         yield
     except OSError as error:
         raise UnwritableError(argument, str(path), f"cannot be written ({error.strerror or error})", fix) from error
+
+
+def cache_path(*parts: str) -> Path:
+    """Return the path of a cache file, which may be deleted at any time; nothing is created.
+
+    The cache is the folder `$RELSELECT_CACHE`, else `$XDG_CACHE_HOME/relselect`, else `~/.cache/relselect`.
+
+    Args:
+        *parts: The file's path below the cache.
+    """
+    named, shared = os.environ.get("RELSELECT_CACHE"), os.environ.get("XDG_CACHE_HOME")
+    root = Path(named) if named else (Path(shared) if shared else Path.home() / ".cache") / "relselect"
+    return root.joinpath(*parts)
 
 
 def check_writable(argument: str, path: Path, *, folder: bool = False, fix: str = _FIX) -> None:

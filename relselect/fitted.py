@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from relselect.database import Database
+from relselect.database.contents import SourceFacts
 from relselect.database.schema import TableSchema
 from relselect.drift import (
     DatabaseDrift,
@@ -30,6 +31,7 @@ from relselect.families.protocol import Family
 from relselect.families.registry import family_infos
 from relselect.problem import Problem, Types, bind_frame, check_schema
 from relselect.tasks import Rows, Task
+from relselect.tasks.row_checks import check_asked
 from relselect.tasks.splits import SPLITS
 from relselect.threads import limit_threads_after_fork
 
@@ -70,6 +72,7 @@ class Fitted:
         source: The known name or folder of the database it was trained on, if it came from one.
         declared: Table -> keys and times as they were declared (`relselect.problem.declarations`).
         snapshot: What training read; taken from `database` if None.
+        facts: The schemas that training read, and the tables that it passed over; taken from `database` if None.
 
     Attributes:
         result: What the run found.
@@ -92,6 +95,7 @@ class Fitted:
         source: str | None = None,
         declared: dict[str, list[str]] | None = None,
         snapshot: TrainingSnapshot | None = None,
+        facts: SourceFacts | None = None,
     ) -> None:
         if result.decision is None:
             raise ConfigError("result", task.name, "holds no decision", "Pass the result of a run that trained")
@@ -106,6 +110,7 @@ class Fitted:
         self.source = source
         self.declared = declared
         self._snapshot = snapshot
+        self.facts = facts or (SourceFacts() if database is None else database.facts)
 
     def __copy__(self) -> Fitted:
         """Return another predictor with the same contents."""
@@ -220,7 +225,7 @@ class Fitted:
 
         Args:
             uri: As for `Database.from_uri`; a manifest says where to read and which rows.
-            schema: The schema to read, or several.
+            schema: The schema to read, or several; those of training if None, unless a manifest names others.
             where: Table -> predicate in the database's dialect, trusted as it stands.
             cache: The folder for tables that do not fit into memory.
             memory_limit: What tables may fill in memory.
@@ -236,7 +241,7 @@ class Fitted:
             BundleError: The predictor was saved without a note of what training read.
         """
         return read_scoring_data(
-            self._kept(), self.needs, self.types, uri, where, schema=schema, cache=cache, memory_limit=memory_limit,
+            self._kept(), self.needs, self.types, uri, where, self.facts, schema=schema, cache=cache, memory_limit=memory_limit,
             statement_timeout=statement_timeout, on_event=on_event or silent,
         )  # fmt: skip
 
@@ -250,7 +255,7 @@ class Fitted:
             BundleError: The predictor was saved without a note of what training read.
         """
         now = {name: TableSchema.of(table) for name, table in database.tables.items()}
-        schemas = changed_schemas(self._kept(), self.needs, now, self.types)
+        schemas = changed_schemas(self._kept(), self.needs, now, self.types, self.facts.unread)
         return DatabaseDrift.of([*schemas, *changed_data(self._kept(), database, self.types)])
 
     def predict(
@@ -279,7 +284,8 @@ class Fitted:
             told as `<entity>.<name>`.
 
         Raises:
-            TaskError: Not exactly one of `at`, `rows` and `split`, or something they need is missing.
+            TaskError: Not exactly one of `at`, `rows` and `split`, something they need is missing, or no row names an
+                entity of the database.
             BundleError: The model is damaged and predicts numbers that are not finite, or no probabilities.
         """
         import pandas as pd
@@ -360,6 +366,7 @@ class Fitted:
             source=self.source,
             declared=self.declared,
             snapshot=self.snapshot,
+            facts=self.facts,
         )
         return save_bundle(contents, Path(path))
 
@@ -421,12 +428,15 @@ class Fitted:
             )
         problem = self.problem(database)
         if at is not None:
-            return (problem, *problem.at(_moment(at, problem), asof=asof))
-        if split is not None:
+            bound, keys = problem.at(_moment(at, problem), asof=asof)
+        elif split is not None:
             if split not in SPLITS:
                 raise TaskError("split", split, f"must be one of {SPLITS}", "Use split='test'")
-            return problem, problem.rows(split), self.task.splits[split].keys
-        return (problem, *bind_frame(problem, rows)[:2])
+            bound, keys = problem.rows(split), self.task.splits[split].keys
+        else:
+            bound, keys, _ = bind_frame(problem, rows)
+        check_asked(problem.user_database, self.task.entity, keys)
+        return problem, bound, keys
 
     def _values(self, split: str | None, problem: Problem, bound: Rows) -> NDArray[np.float64]:
         """Return predictions, shape (n,) or (n, classes).

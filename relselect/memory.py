@@ -1,4 +1,4 @@
-"""Peak resident memory of this process, in MiB, on every platform.
+"""Memory of this process: its peak, in MiB, on every platform, and a ceiling on what it may take further, on Linux.
 
 Deliberately not here: the memory of child processes, and memory of a GPU.
 """
@@ -7,9 +7,18 @@ from __future__ import annotations
 
 import ctypes
 import math
+import os
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
-__all__ = ["peak_memory_mb"]
+__all__ = ["memory_ceiling", "peak_memory_mb"]
+
+_STATM = Path("/proc/self/statm")
+#: The field of /proc/self/statm that holds the pages of data and stack (proc(5)).
+_DATA_FIELD = 5
 
 
 def peak_memory_mb() -> float:
@@ -25,6 +34,73 @@ def peak_memory_mb() -> float:
         return math.nan
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
+
+
+@contextmanager
+def memory_ceiling(growth: int) -> Iterator[None]:
+    """Refuse this process more than `growth` bytes of further memory while the block runs.
+
+    A library in C that allocates outside its own limit then meets a failed allocation, which it reports, before the system
+    kills the process. The ceiling is the soft limit RLIMIT_DATA, which only Linux applies to all memory; elsewhere the block
+    runs without one. It holds for every thread of the process, and where blocks overlap, for the longest of them.
+
+    Args:
+        growth: Bytes.
+
+    >>> with memory_ceiling(1 << 30):
+    ...     kept = bytes(1 << 20)
+    """
+    _CEILING.lower(growth)
+    try:
+        yield
+    finally:
+        _CEILING.lift()
+
+
+class _Ceiling:
+    """The soft limit of the process and the blocks that hold it down; the last of them restores it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._blocks = 0
+        self._before: tuple[int, int] | None = None
+
+    def lower(self, growth: int) -> None:
+        with self._lock:
+            self._blocks += 1
+            used = _data_bytes()
+            if used is None:
+                return
+            import resource
+
+            soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+            if self._blocks == 1:
+                self._before = (soft, hard)
+            if soft == resource.RLIM_INFINITY or used + growth < soft:
+                resource.setrlimit(resource.RLIMIT_DATA, (used + growth, hard))
+
+    def lift(self) -> None:
+        with self._lock:
+            self._blocks -= 1
+            if self._blocks == 0 and self._before is not None:
+                import resource
+
+                resource.setrlimit(resource.RLIMIT_DATA, self._before)
+                self._before = None
+
+
+#: The limit belongs to the process, and so does the count of the blocks under it.
+_CEILING = _Ceiling()
+
+
+def _data_bytes() -> int | None:
+    """Return the bytes of private writable memory, touched or not; None where the platform does not say."""
+    if not sys.platform.startswith("linux"):
+        return None
+    try:
+        return int(_STATM.read_text(encoding="ascii").split()[_DATA_FIELD]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, IndexError):
+        return None
 
 
 class _ProcessMemoryCounters(ctypes.Structure):

@@ -9,7 +9,10 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
+from datetime import date
 from typing import Any
+
+from relselect.dates import with_dates
 
 __all__ = ["canonical_json", "dump_document", "dump_jsonable", "jsonable", "number_of", "plain"]
 
@@ -25,12 +28,13 @@ def plain(value: Any) -> Any:
     """Return a value as a document shows it, in types of JSON.
 
     NaN, infinities and pandas' missing values become None, NumPy values Python's, tuples and sets lists (sets sorted),
-    keys text, unknown objects their text; characters that no document may carry become U+FFFD.
+    keys text, dates ISO text without a needless midnight, unknown objects their text; characters that no document may carry
+    become U+FFFD.
 
     >>> plain({1: float("nan"), "a": (True, "x\\x00")})
     {'1': None, 'a': [True, 'x\ufffd']}
     """
-    return _converted(value, _printable, lambda unknown: _printable(str(unknown)))
+    return _converted(value, _printable, lambda unknown: _printable(str(with_dates(unknown))))
 
 
 def jsonable(value: Any) -> Any:
@@ -101,6 +105,12 @@ def _converted(value: Any, text: Callable[[str], str], unknown: Callable[[Any], 
         return sorted(items, key=repr) if isinstance(value, set | frozenset) else items
     if type(value).__name__ in _MISSING:
         return None
+    if isinstance(value, date):
+        return unknown(value)
+    if (
+        getattr(getattr(value, "dtype", None), "kind", "") == "M"
+    ):  # of NumPy, whose finest moments are integers in Python
+        return _converted(value.astype("datetime64[us]").tolist(), text, unknown)
     if callable(item := getattr(value, "tolist", None)):  # NumPy scalars and arrays, without importing NumPy.
         return _converted(item(), text, unknown)
     return unknown(value)

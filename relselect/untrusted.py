@@ -1,7 +1,8 @@
 """Reads files that a stranger may have written: regular files of bounded size, JSON without NaN or integers beyond 64 bits.
 
-Every fault is a ValueError or an OSError, which the caller turns into an error of its own. Deliberately not here: what the
-content means, and formats other than JSON.
+Also checks that objects made of such content hold what their classes declare. Every fault is a ValueError, a TypeError or an
+OSError, which the caller turns into an error of its own. Deliberately not here: what the content means, and formats other than
+JSON.
 """
 
 from __future__ import annotations
@@ -10,12 +11,19 @@ import json
 import math
 import os
 import stat
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from functools import cache
 from pathlib import Path, PurePosixPath
-from typing import Any
+from types import NoneType, SimpleNamespace, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 __all__ = [
     "LARGEST_JSON",
+    "as_list",
     "brief",
+    "check_fields",
     "check_relative_name",
     "open_regular",
     "read_bounded_bytes",
@@ -38,6 +46,107 @@ def brief(error: BaseException) -> str:
     """
     line = " ".join(str(error).split())[:_SHOWN] or type(error).__name__
     return "".join(sign if sign.isprintable() else "?" for sign in line)
+
+
+def as_list(value: object) -> list[Any]:
+    """Return a list of JSON as it is: a text or a mapping, which can be iterated too, is none.
+
+    Raises:
+        TypeError: It is no list.
+    """
+    if not isinstance(value, list):
+        raise TypeError(f"{type(value).__name__} stands where a list should be")
+    return value
+
+
+def check_fields(value: Any, place: str) -> None:
+    """Check that the fields of a dataclass, and of those within it, hold what they declare.
+
+    An annotation that names what is imported for type checkers alone is not judged, nor are functions and arrays.
+
+    Args:
+        value: A dataclass, whose class checks nothing by itself.
+        place: Its name in messages.
+
+    Raises:
+        TypeError: A field holds something else.
+
+    >>> from dataclasses import dataclass
+    >>> @dataclass
+    ... class Point:
+    ...     x: float
+    ...     names: tuple[str, ...]
+    >>> check_fields(Point(1, ("a",)), "point")
+    >>> check_fields(Point(1, ("a", 2)), "point")
+    Traceback (most recent call last):
+    ...
+    TypeError: point.names[1] is int, must be str
+    """
+    declared: Any = type(value)
+    for name, hint in _hints(declared).items():
+        _check_value(getattr(value, name), hint, f"{place}.{name}")
+
+
+@cache
+def _hints(declared: Any) -> dict[str, Any]:
+    known, names = {}, vars(sys.modules[declared.__module__])
+    for each in fields(declared):
+        try:
+            known.update(get_type_hints(SimpleNamespace(__annotations__={each.name: each.type}), names))
+        except NameError:  # imported for type checkers alone
+            continue
+    return known
+
+
+def _check_value(value: Any, hint: Any, place: str) -> None:
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin in (Union, UnionType):
+        if not any(_holds(value, each, place) for each in arguments):
+            raise TypeError(f"{place} is {type(value).__name__}, must be {_named(hint)}")
+    elif origin is Literal:
+        if value not in arguments or type(value) not in {type(each) for each in arguments}:
+            raise TypeError(f"{place} is {value!r:.40}, must be one of {arguments}")
+    elif not isinstance(value, _kinds(origin or hint)) or (isinstance(value, bool) and hint in (int, float)):
+        raise TypeError(f"{place} is {type(value).__name__}, must be {_named(hint)}")
+    elif is_dataclass(value) and not isinstance(value, type):
+        check_fields(value, place)
+    elif isinstance(value, Mapping) and arguments:
+        for key, item in value.items():
+            _check_value(key, arguments[0], f"a key of {place}")
+            _check_value(item, arguments[1], f"{place}[{key!r:.40}]")
+    elif isinstance(value, Sequence) and arguments:
+        _check_items(value, arguments, place)
+
+
+def _check_items(values: Sequence[Any], hints: tuple[Any, ...], place: str) -> None:
+    if isinstance(values, tuple) and hints[-1] is not Ellipsis:
+        if len(values) != len(hints):
+            raise TypeError(f"{place} has {len(values)} items, must have {len(hints)}")
+    else:
+        hints = hints[:1] * len(values)
+    for number, (item, hint) in enumerate(zip(values, hints, strict=True)):
+        _check_value(item, hint, f"{place}[{number}]")
+
+
+def _holds(value: Any, hint: Any, place: str) -> bool:
+    try:
+        _check_value(value, hint, place)
+    except TypeError:
+        return False
+    return True
+
+
+def _kinds(hint: Any) -> tuple[type, ...]:
+    """Return the classes whose instances an annotation allows, as far as it is judged."""
+    if hint is None:
+        return (NoneType,)
+    if hint is float:
+        return (int, float)
+    return (hint,) if isinstance(hint, type) and hint is not Any else (object,)
+
+
+def _named(hint: Any) -> str:
+    return hint.__name__ if isinstance(hint, type) and not get_args(hint) else str(hint)
 
 
 def open_regular(path: Path) -> int:

@@ -2,7 +2,8 @@
 
 A `World` has an entity table `e` and one to four more: keys of integers, text or two columns; foreign keys that are NULL,
 dangle, refer to their own table, twice to one table, or back in a circle; times that are NULL, tie with cutoffs, or put
-parents after their children; columns masked until a clock strikes; keys whose values differ by nine orders of magnitude.
+parents after their children; columns masked until a clock strikes, dates that mask themselves alone; keys whose values differ
+by nine orders of magnitude.
 """
 
 from __future__ import annotations
@@ -187,7 +188,8 @@ def _table(number: int, shape: Shape, keys: list[dict[str, pa.Array]], rng: np.r
         columns["clock"] = _times(table.rows, rng, shape.integer, LAST + 6, 0.2)
         columns["outcome"] = pa.array(rng.normal(size=table.rows))
         columns["verdict"] = pa.array(rng.choice(["good", "bad", "open"], table.rows), pa.string())
-        known = {"clock": ("outcome", "verdict")}
+        columns["shut"] = _times(table.rows, rng, shape.integer, LAST + 6, 0.2)
+        known = {"clock": ("outcome", "verdict"), "shut": ()}
     return Table(
         NAMES[number],
         pa.table(columns),

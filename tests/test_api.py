@@ -14,7 +14,7 @@ import pytest
 
 import relselect as rs
 from relselect.api import profile as measure_task
-from relselect.errors import BudgetError, ConfigError, TaskError
+from relselect.errors import BudgetError, ConfigError, TaskError, UnknownEntityWarning
 from relselect.events import EpochDone, Notice, StageFinished, StageStarted, TrialFinished, TrialStarted
 from tests.shop import shop, shop_task
 
@@ -61,8 +61,14 @@ def test_predictions_by_split_by_rows_and_by_date_are_one(trained, database, tab
     assert np.allclose(joined["probability"], joined["probability_at"], atol=1e-5)
     stale = fit.predict(at="1970-10-20", asof="1970-06-01")
     assert not np.allclose(stale["probability"], fit.predict(rows=stale[["id", "cutoff"]])["probability"])
-    strangers = fit.predict(rows=pd.DataFrame({"id": [-1, None], "cutoff": pd.to_datetime(["1970-10-01"] * 2)}))
+    known = int(split["id"].iloc[0])
+    ids = pd.DataFrame({"id": [-1, None, known], "cutoff": pd.to_datetime(["1970-10-01"] * 3)})
+    with pytest.warns(UnknownEntityWarning, match=r"2 of 3 rows \(66.7%\) ask about a users") as caught:
+        strangers = fit.predict(rows=ids)
+    assert caught[0].filename == __file__
     assert np.isfinite(strangers["probability"]).all()
+    with pytest.raises(TaskError, match=r"none of the 2 rows names a row of users, where users\.id \(int64\) holds"):
+        fit.predict(rows=pd.DataFrame({"id": ["0001", "0002"], "cutoff": pd.to_datetime(["1970-10-01"] * 2)}))
     assert len(fit.predict(rows=split[["id", "cutoff"]].iloc[:0])) == 0
 
 

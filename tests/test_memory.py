@@ -6,6 +6,7 @@ import ast
 import ctypes
 import math
 import sys
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 
 import relselect
-from relselect.memory import peak_memory_mb
+from relselect.memory import memory_ceiling, peak_memory_mb
 
 
 def test_the_peak_grows_by_what_was_allocated_and_stays() -> None:
@@ -22,6 +23,52 @@ def test_the_peak_grows_by_what_was_allocated_and_stays() -> None:
     block = np.ones(int(before + 64) * 2**17)
     del block
     assert peak_memory_mb() >= before + 64
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has the limit")
+def test_a_ceiling_holds_within_its_block_and_in_every_thread() -> None:
+    import resource
+
+    def taken(size: int) -> bool:
+        try:
+            return len(bytearray(size)) == size
+        except MemoryError:
+            return False
+
+    before, large = resource.getrlimit(resource.RLIMIT_DATA), 256 << 20
+    with memory_ceiling(64 << 20):
+        found: list[bool] = []
+        thread = threading.Thread(target=lambda: found.append(taken(large)))
+        thread.start()
+        thread.join()
+        assert found == [False]
+        assert taken(1 << 20)
+        with memory_ceiling(1 << 40):
+            assert not taken(large)
+        assert not taken(large)
+    assert taken(large)
+    assert resource.getrlimit(resource.RLIMIT_DATA) == before
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has the limit")
+def test_ceilings_that_overlap_are_lifted_with_the_last() -> None:
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    one, other = memory_ceiling(1 << 32), memory_ceiling(1 << 31)
+    one.__enter__()
+    other.__enter__()
+    one.__exit__(None, None, None)
+    assert resource.getrlimit(resource.RLIMIT_DATA)[0] < 1 << 40
+    other.__exit__(None, None, None)
+    assert resource.getrlimit(resource.RLIMIT_DATA) == before
+
+
+def test_other_platforms_have_no_ceiling(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setitem(sys.modules, "resource", None)
+    with memory_ceiling(1):
+        assert len(bytearray(1 << 24)) == 1 << 24
 
 
 @pytest.mark.parametrize(("platform", "unit"), [("linux", 2**10), ("freebsd14", 2**10), ("darwin", 2**20)])

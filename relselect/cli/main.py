@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from relselect.cli.clock import process_start
+from relselect.cli.clock import CommandClock, process_start
 from relselect.cli.features import features
 from relselect.cli.init import init
 from relselect.cli.measure import profile, recommend
@@ -43,7 +43,7 @@ def main() -> None:
     warnings.simplefilter("ignore", LeakWarning)  # the commands show these as notices
 
     wait_passively()
-    app(prog_name="relselect", obj=process_start())
+    app(prog_name="relselect", obj=CommandClock(process_start(), own_process=True))
 
 
 def _version(wanted: bool) -> None:
@@ -62,4 +62,4 @@ def _root(
     ] = False,
 ) -> None:
     if context.obj is None:  # called from Python: the budget counts from the start of the command
-        context.obj = time.monotonic()
+        context.obj = CommandClock(time.monotonic())

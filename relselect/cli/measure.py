@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from relselect.cli.options import AsJson, Seed, Source, TaskName, Verbose, exit_with, open_named
-from relselect.cli.report import check_report_place, write_report_file
+from relselect.cli.options import AsJson, Fresh, Seed, Source, TaskName, Verbose, exit_with, open_named
+from relselect.cli.report import check_report_place, leak_facts, write_report_file
 from relselect.display.console import CommandSession
 from relselect.display.progress import Progress
 
@@ -20,7 +20,7 @@ def profile(
     task: TaskName,
     seed: Seed = 0,
     hops: Annotated[int, typer.Option("--hops", help="Length of the paths of homophily: 2, or 4 for longer ones.")] = 2,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Measure again what was measured before.")] = False,
+    fresh: Fresh = False,
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
@@ -44,6 +44,7 @@ def recommend(
     task: TaskName,
     seed: Seed = 0,
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write a report there.")] = None,
+    fresh: Fresh = False,
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
@@ -57,10 +58,11 @@ def recommend(
             check_report_place(out)
         database, opened = open_named(source, task)
         with Progress() as progress:
-            advice = api.recommend(database, opened, on_event=progress, seed=seed)
+            advice = api.recommend(database, opened, on_event=progress, seed=seed, cache=not fresh)
         record: Any = advice.record
         page = None if out is None else write_report_file(record, out)
         result = {"command": "recommend", "database": database.name, "task": opened.name, "report": page}
+        result |= leak_facts(record)
         lines = verdict_lines(record) + ([] if page is None else [f"Report: {page}"])
         session.result(result | {"recommendation": advice.to_json()}, *lines)
     exit_with(session)

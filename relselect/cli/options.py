@@ -10,6 +10,7 @@ from relselect.budget import parse_seconds
 from relselect.errors import BudgetError, ConfigError
 
 if TYPE_CHECKING:
+    from relselect.budget import Budget
     from relselect.database import Database
     from relselect.display.console import CommandSession
     from relselect.tasks import Task
@@ -18,6 +19,7 @@ __all__ = [
     "TIME_BUDGET",
     "AsJson",
     "Force",
+    "Fresh",
     "Seed",
     "Source",
     "TaskName",
@@ -35,19 +37,20 @@ TimeBudget = Annotated[str, typer.Option("--time-budget", help="Wall-clock for e
 Seed = Annotated[int, typer.Option("--seed", help="The one seed.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Write one JSON object to standard output.")]
 Verbose = Annotated[bool, typer.Option("--verbose", help="Show the traceback of an error.")]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Measure again what was measured before.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace a predictor that is already there.")]
 
 #: The default of `--time-budget` for `relselect train`.
 TIME_BUDGET = "5min"
 
 
-def open_named(source: str, name: str) -> tuple[Database, Task]:
-    """Returns a database and a task that its manifest declares."""
+def open_named(source: str, name: str, budget: Budget | None = None) -> tuple[Database, Task]:
+    """Returns a database and a task that its manifest declares; its queries end with the budget."""
     from relselect.api import open_task
     from relselect.configs import open_database
 
     database = open_database(source)
-    return database, open_task(database, name)
+    return database, open_task(database, name, budget)
 
 
 def budget_seconds(text: str) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ import typer
 from relselect.cli.options import AsJson, Verbose, exclusive, exit_with
 from relselect.display.console import CommandSession, Verbatim
 from relselect.display.escaping import escape_controls, without_formulas
-from relselect.errors import ConfigError
+from relselect.errors import ConfigError, UnknownEntityWarning
 from relselect.files import check_writable, replacing, unwritable
 
 if TYPE_CHECKING:
@@ -46,7 +47,10 @@ def predict(
         str | None,
         typer.Option("--uri", "--database", metavar="DB", help="The data to read; by default those trained on."),
     ] = None,
-    schema: Annotated[str | None, typer.Option("--schema", help="The schema to read, if not the default one.")] = None,
+    schema: Annotated[
+        list[str] | None,
+        typer.Option("--schema", help="The schema to read; may be repeated; those of training by default."),
+    ] = None,
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="A .parquet or .csv file.")] = None,
     write_to: Annotated[
         str | None, typer.Option("--write-to", metavar="TABLE", help="Append to this table where the data are.")
@@ -79,13 +83,27 @@ def predict(
             _check_own_place(fitted, write_to, trust_source)
         place = _target(fitted, database, write_to)
         read, drift = _database_of(fitted, database, schema)
-        frame = fitted.predict(at=at, split=split, database=read)
+        with _unknown_told():
+            frame = fitted.predict(at=at, split=split, database=read)
         state = _state(fitted, split)
         typer.echo(f"predicted by the {state}", err=True)
         with _written(frame, out):
             written = None if place is None or write_to is None else fitted.write(frame, place, write_to)
         _result(session, frame, out, drift, written, state)
     exit_with(session)
+
+
+@contextmanager
+def _unknown_told() -> Iterator[None]:
+    """Write warnings of unknown entities as plain text; others are warned of as they were."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UnknownEntityWarning)
+        yield
+    for each in caught:
+        if issubclass(each.category, UnknownEntityWarning):
+            typer.echo(f"warning: {escape_controls(str(each.message))}", err=True)
+        else:
+            warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
 
 
 def _state(fitted: Fitted, split: str | None) -> str:
@@ -122,7 +140,9 @@ def _check_own_place(fitted: Fitted, write_to: str | None, trusted: bool) -> Non
         raise ConfigError("--uri", None, rule, fix)
 
 
-def _database_of(fitted: Fitted, name: str | None, schema: str | None = None) -> tuple[Database, DatabaseDrift | None]:
+def _database_of(
+    fitted: Fitted, name: str | None, schema: list[str] | None = None
+) -> tuple[Database, DatabaseDrift | None]:
     """The named data, else those the predictor was trained on; and what has changed since training."""
     from relselect.configs import open_database, place_of
 
@@ -136,7 +156,7 @@ def _database_of(fitted: Fitted, name: str | None, schema: str | None = None) ->
         raise ConfigError("--database", None, rule, "Pass --database with a folder or a manifest file")
     if fitted.snapshot is None:
         return open_database(name), None
-    reading = fitted.read(place_of(name), schema=schema)
+    reading = fitted.read(place_of(name), schema=schema or None)
     return reading.database, reading.drift
 
 
@@ -180,7 +200,6 @@ def _result(
     if lines:
         session.result(result | {"out": out and str(out)}, *changed, *lines)
     elif session.as_json:
-        frame = frame.assign(cutoff=frame["cutoff"].astype(str)) if "cutoff" in frame else frame
         session.result(result | {"predictions": frame.to_dict(orient="records")})
     elif sys.__stdout__ is not None and sys.__stdout__.isatty():
         more = f"{len(frame) - _SHOWN_ROWS:,} more rows; --out FILE writes all" if len(frame) > _SHOWN_ROWS else ""

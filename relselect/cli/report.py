@@ -16,7 +16,7 @@ from relselect.files import check_writable, unwritable, write_text
 if TYPE_CHECKING:
     from relselect.report import RunRecord
 
-__all__ = ["check_report_place", "report", "write_report_file"]
+__all__ = ["check_report_place", "leak_facts", "report", "write_report_file"]
 
 _PAGES = {".html", ".htm"}
 _MARKDOWN = {".md", ".markdown"}
@@ -73,3 +73,15 @@ def check_report_place(out: Path) -> None:
         rule = "is no format of reports: a name ends in .html or .md"
         raise ConfigError("--out", str(out), rule, f"Write e.g. --out {out.with_suffix('.html')}")
     check_writable("--out", out)
+
+
+def leak_facts(record: RunRecord) -> dict[str, Any]:
+    """Returns what the leak checks found, and the checks that did not run with their reasons, for the JSON of a command."""
+    from relselect.leaks import LEAK_CHECKS
+
+    profile = record["profile"]
+    if profile is not None:
+        return {"findings": profile["findings"], "unrun_checks": profile["unrun_checks"]}
+    why = "The leak checks did not run."
+    names = [name for check in LEAK_CHECKS for name in check.names]
+    return {"findings": [], "unrun_checks": [{"check": name, "why": why} for name in names]}

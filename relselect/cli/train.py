@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from relselect.budget import Budget
+from relselect.cli.hard_end import HardEnd
 from relselect.cli.options import (
     TIME_BUDGET,
     AsJson,
     Force,
+    Fresh,
     Seed,
     Source,
     TaskName,
@@ -22,6 +24,7 @@ from relselect.cli.options import (
     exit_with,
     open_named,
 )
+from relselect.cli.report import leak_facts
 from relselect.display.console import CommandSession
 from relselect.display.progress import Progress
 from relselect.errors import ConfigError
@@ -29,6 +32,7 @@ from relselect.files import check_writable
 
 if TYPE_CHECKING:
     from relselect.database import Database
+    from relselect.events import Event
     from relselect.tasks import Task
 
 __all__ = ["demo", "predictor_folder", "train"]
@@ -53,10 +57,11 @@ def demo(
     with session.work():
         from relselect import examples
 
-        budget = Budget(budget_seconds(time_budget), begun=context.obj)
-        example = examples.lahman()
+        budget = Budget(budget_seconds(time_budget), begun=context.obj.begun)
         folder = predictor_folder(out, force=True)
-        _train(session, example.database, example.tasks["player-active"], budget, folder, "demo", seed=seed)
+        with HardEnd(session, budget, context.obj) as end:
+            example = examples.lahman()
+            _train(session, example.database, example.tasks["player-active"], budget, end, folder, "demo", seed=seed)
     exit_with(session)
 
 
@@ -79,6 +84,7 @@ def train(
     max_trials: Annotated[
         int | None, typer.Option("--max-trials", min=1, help="Trials per family at most; by default until time is up.")
     ] = None,
+    fresh: Fresh = False,
     test: Annotated[bool, typer.Option("--test/--no-test", help="Score the test rows once, at the end.")] = True,
     force: Force = False,
     as_json: AsJson = False,
@@ -92,27 +98,43 @@ def train(
     with session.work():
         from relselect.families.registry import trained_names
 
-        budget = Budget(budget_seconds(time_budget), begun=context.obj)
+        budget = Budget(budget_seconds(time_budget), begun=context.obj.begun)
         names = None if families is None else trained_names(families)
         folder = predictor_folder(Path(f"relselect-{task}") if out is None else out, force)
-        database, opened = open_named(source, task)
-        opened = opened if regime is None else opened.in_regime(regime)
-        options = {"seed": seed, "families": names, "max_trials": max_trials, "evaluate_test": test}
-        _train(session, database, opened, budget, folder, "train", **options)
+        options = {"seed": seed, "families": names, "max_trials": max_trials, "evaluate_test": test, "cache": not fresh}
+        with HardEnd(session, budget, context.obj) as end:
+            database, opened = open_named(source, task, budget)
+            opened = opened if regime is None else opened.in_regime(regime)
+            _train(session, database, opened, budget, end, folder, "train", **options)
     exit_with(session)
 
 
 def _train(
-    session: CommandSession, database: Database, task: Task, budget: Budget, folder: Path, command: str, **options: Any
+    session: CommandSession,
+    database: Database,
+    task: Task,
+    budget: Budget,
+    end: HardEnd,
+    folder: Path,
+    command: str,
+    **options: Any,
 ) -> None:
     """Train, save and report; the unfinished studies are kept within the folder until the predictor is saved."""
     from relselect.api import select_and_train
     from relselect.display.terminal import leaderboard_table, verdict_lines
 
     session.resume_hint = f"Run the same command again to go on with what is kept in {folder / _WORK}."
+    end.kept = session.resume_hint
     with Progress(budget.seconds) as progress:
-        fitted = select_and_train(database, task, budget, on_event=progress, workdir=folder / _WORK, **options)
+
+        def listener(event: Event) -> None:
+            end.on_event(event)
+            progress(event)
+
+        fitted = select_and_train(database, task, budget, on_event=listener, workdir=folder / _WORK, **options)
+    end.doing = "saving"
     fitted.save(folder)
+    end.doing, end.kept = "report", f"The predictor is saved in {folder}, without its report."
     page = fitted.report(folder / "report.html")
     shutil.rmtree(folder / _WORK, ignore_errors=True)
     record: Any = fitted.record
@@ -122,6 +144,7 @@ def _train(
         "report": str(page),
         "interrupted": session.interrupted,
         **{key: record[key] for key in _RECORDED},
+        **leak_facts(record),
     }
     session.result(result, leaderboard_table(record), *verdict_lines(record), f"Predictor: {folder}", f"Report: {page}")
 

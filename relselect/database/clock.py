@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from relselect.dates import date_text
 from relselect.errors import TaskError
 
 if TYPE_CHECKING:
@@ -125,8 +126,7 @@ def format_time(ticks: int, kind: TimeKind | None) -> str:
         moment = _EPOCH + timedelta(microseconds=int(ticks))
     except OverflowError:
         return str(ticks)
-    whole_day = ticks % DAY == 0
-    return moment.strftime("%Y-%m-%d") if whole_day else moment.replace(tzinfo=None).isoformat(sep=" ")
+    return date_text(moment.replace(tzinfo=None))
 
 
 def is_time_type(dtype: pa.DataType) -> bool:

@@ -15,7 +15,20 @@ from relselect.database.table import Table
 if TYPE_CHECKING:
     from relselect.database.task_spec import TaskSpec
 
-__all__ = ["DatabaseContents"]
+__all__ = ["DatabaseContents", "SourceFacts"]
+
+
+@dataclass(frozen=True)
+class SourceFacts:
+    """What reading a source again needs to know besides its address, and which of its tables were not read.
+
+    Attributes:
+        schemas: The schemas that were read, where the caller or a manifest named them.
+        unread: Tables and views that were there and not read.
+    """
+
+    schemas: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -31,6 +44,7 @@ class DatabaseContents:
         description: What the database holds, in words.
         notes: One sentence per thing that reading passed over.
         spooled: Table -> bytes, for tables in memory-mapped files.
+        facts: The schemas that were read, and the tables that were not.
     """
 
     tables: Sequence[Table]
@@ -41,3 +55,4 @@ class DatabaseContents:
     description: str = ""
     notes: Sequence[str] = ()
     spooled: Mapping[str, int] = field(default_factory=dict)
+    facts: SourceFacts = SourceFacts()

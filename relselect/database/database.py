@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from relselect.database.clock import ALWAYS, TimeKind, kind_of, ticks_of
 from relselect.database.columns import combine_keys
-from relselect.database.contents import DatabaseContents
+from relselect.database.contents import DatabaseContents, SourceFacts
 from relselect.database.fingerprint import fingerprint_table
 from relselect.database.key_counts import KeyCounts, count_keys
 from relselect.database.missing import without_missing
@@ -49,6 +49,7 @@ class Database:
         description: What the database holds, in words.
         notes: One sentence per table, column or key that reading passed over.
         spooled: Table -> bytes, for tables in memory-mapped files, whose space is freed with the last table.
+        facts: The schemas that were read, and the tables of the source that were not.
 
     Raises:
         SchemaError: With every problem of every table.
@@ -65,13 +66,14 @@ class Database:
         description: str = "",
         notes: Sequence[str] = (),
         spooled: Mapping[str, int] | None = None,
+        facts: SourceFacts | None = None,
     ) -> None:
         listed = [replace(table, data=without_missing(table.data)) for table in tables]
         problems = find_problems(listed)
         if problems:
             raise SchemaError(problems)
         self._setup({table.name: table for table in listed}, name, source, tasks, data_folder, description)
-        self._note(notes, spooled or {})
+        self._note(notes, spooled or {}, facts)
 
     def _setup(
         self,
@@ -91,7 +93,8 @@ class Database:
         self._cache: dict[Any, Any] = {}
         self._note((), {})
 
-    def _note(self, notes: Sequence[str], spooled: Mapping[str, int]) -> None:
+    def _note(self, notes: Sequence[str], spooled: Mapping[str, int], facts: SourceFacts | None = None) -> None:
+        self.facts = facts or SourceFacts()
         self.notes = tuple(notes)
         self.spooled: Mapping[str, int] = MappingProxyType(dict(spooled))
 
@@ -129,6 +132,7 @@ class Database:
             description=contents.description,
             notes=contents.notes,
             spooled=contents.spooled,
+            facts=contents.facts,
         )
 
     @classmethod

@@ -15,20 +15,22 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from relselect.database.confined import PATHS_VARIABLE, allowed_outside, check_confined, leaves_folder
 from relselect.database.schema import TableSchema, as_columns, declared_types
 from relselect.database.sources.uri import redact, redact_all
 from relselect.database.table import ForeignKey
 from relselect.database.task_spec import LabelFiles, TaskSpec
+from relselect.database.validation import LISTED_CLOCK
 from relselect.database.yaml_loader import load_yaml
 from relselect.errors import ConfigError, DataNotFound, SchemaError, SchemaProblem
 
 __all__ = [
     "DATA_VARIABLE",
     "MANIFEST_NAME",
-    "PATHS_VARIABLE",
     "ForeignKeySpec",
     "Manifest",
     "TableSpec",
+    "is_confined",
     "load_manifest",
     "parse_manifest",
     "resolve_root",
@@ -37,9 +39,6 @@ __all__ = [
 
 #: The one environment variable that a manifest's `root` may name.
 DATA_VARIABLE = "RELSELECT_DATA"
-
-#: The environment variable that allows a manifest, where it is 1, to name files outside the folder of its data.
-PATHS_VARIABLE = "RELSELECT_ALLOW_PATHS"
 
 #: The file name of a manifest beside its data.
 MANIFEST_NAME = "database.yaml"
@@ -91,7 +90,8 @@ class TableSpec(BaseModel):
     )
     known_at: dict[str, list[str]] = Field(
         default_factory=dict,
-        description="Clock column to columns whose values are known only from that time on; the clock itself is masked too.",
+        description="Clock column to columns whose values are known only from that time on, [] for none; the "
+        "clock itself is masked too.",
     )
 
 
@@ -106,8 +106,8 @@ class Manifest(BaseModel):
     source: str = Field(default="", description="Where the data come from.")
     root: str | None = Field(
         default=None,
-        description="The folder with the data, absolute or relative to this file; may start with ${RELSELECT_DATA}. "
-        "Left out: the folder of this file.",
+        description="The folder with the data: below the folder of this file, or ${RELSELECT_DATA}/... Others only where "
+        "RELSELECT_ALLOW_PATHS is 1. Left out: the folder of this file.",
     )
     uri: str | None = Field(
         default=None,
@@ -207,11 +207,17 @@ def schema_of(specs: Mapping[str, TableSpec], name: str, columns: Mapping[str, s
     )
 
 
+def is_confined(manifest: Manifest) -> bool:
+    """Whether the data lie in the manifest's own folder, so that links there may be a stranger's."""
+    return manifest.root is None or DATA_VARIABLE not in manifest.root
+
+
 def resolve_root(manifest: Manifest, folder: Path) -> Path:
     """Return the folder with the data of a manifest in `folder`.
 
     Raises:
-        ConfigError: The root names another environment variable than RELSELECT_DATA.
+        ConfigError: The root names another environment variable than RELSELECT_DATA, or lies outside `folder` or the folder
+            that this variable names.
         DataNotFound: RELSELECT_DATA is not set, or the folder does not exist.
     """
     if manifest.root is None:
@@ -242,6 +248,10 @@ def resolve_root(manifest: Manifest, folder: Path) -> Path:
             else "Correct `root` in the manifest"
         )
         raise DataNotFound("root", redact(str(root)), "there is no such folder", fix)
+    if not names:
+        check_confined("root", manifest.root, root, folder)
+    elif ".." in Path(manifest.root).parts:
+        check_confined("root", manifest.root, root, Path(value))
     return root
 
 
@@ -259,14 +269,8 @@ def _references(manifest: Manifest, where: str) -> Iterable[SchemaProblem]:
                     place, "foreign_keys", key.table, "refers to a table that is not declared", f"Use one of: {known}"
                 )
         for clock, masked in table.known_at.items():
-            if clock in masked or not masked:
-                yield SchemaProblem(
-                    place,
-                    "known_at",
-                    clock,
-                    "a clock masks other columns, and itself without being listed",
-                    "List the other columns that become known then",
-                )
+            if clock in masked:
+                yield SchemaProblem(place, "known_at", clock, *LISTED_CLOCK)
         for column in sorted(_used(table).intersection(table.drop)):
             yield SchemaProblem(
                 place,
@@ -287,10 +291,7 @@ def _references(manifest: Manifest, where: str) -> Iterable[SchemaProblem]:
 
 def _outside(place: str, field: str, path: str | None) -> Iterable[SchemaProblem]:
     """Yield a problem for a path that leaves the folder of the data, unless the caller allows such paths."""
-    if path is None or os.environ.get(PATHS_VARIABLE) == "1":
-        return
-    parts = re.split(r"[/\\]", path)
-    if ".." in parts or parts[0] in ("", "~") or ":" in parts[0] or "\x00" in path:
+    if path is not None and leaves_folder(path) and not allowed_outside():
         rule = "leaves the folder of the data, and a manifest names files in it alone"
         yield SchemaProblem(place, field, path, rule, f"Put the file there, or allow it: `export {PATHS_VARIABLE}=1`")
 

@@ -6,6 +6,7 @@ is checked elsewhere (`relselect.database.validation`).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -47,6 +48,8 @@ def null_if_missing(values: pa.ChunkedArray, *, infinity: bool = True) -> pa.Chu
         return _finite_times(values)
     if not pa.types.is_floating(dtype):
         return values
+    if _sum_is_finite(values):
+        return values
     chunks, found = [], False
     for chunk in values.chunks:
         numbers = chunk.to_numpy(zero_copy_only=False)
@@ -56,6 +59,17 @@ def null_if_missing(values: pa.ChunkedArray, *, infinity: bool = True) -> pa.Chu
             chunk, found = pa.array(numbers, type=dtype, mask=missing), True
         chunks.append(chunk)
     return pa.chunked_array(chunks, dtype) if found else values
+
+
+def _sum_is_finite(values: pa.ChunkedArray | pa.Array) -> bool:
+    """Whether a sum of floats shows that none is NaN or infinite: one pass without a copy, which NULLs do not enter.
+
+    Finite values with an infinite sum give False.
+    """
+    if pa.types.is_float16(values.type):  # Arrow has no sum of it
+        return False
+    total = pc.sum(values).as_py()
+    return total is None or math.isfinite(total)
 
 
 def _finite_times(values: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -73,17 +87,21 @@ def _finite_times(values: pa.ChunkedArray) -> pa.ChunkedArray:
 def batches_without_missing(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """Yield batches with NULL in place of NaN and infinity; types stay, so dictionaries are left to `without_missing`."""
     for batch in batches:
+        read = batch.columns
         columns = [
-            null_if_missing(pa.chunked_array([column])).chunk(0) if pa.types.is_floating(column.type) else column
-            for column in batch.columns
+            null_if_missing(pa.chunked_array([column])).chunk(0)
+            if pa.types.is_floating(column.type) and not _sum_is_finite(column)
+            else column
+            for column in read
         ]
-        yield pa.RecordBatch.from_arrays(columns, schema=batch.schema)
+        changed = any(new is not old for new, old in zip(columns, read, strict=True))
+        yield pa.RecordBatch.from_arrays(columns, schema=batch.schema) if changed else batch
 
 
 def _missing_entry(dictionary: pa.Array, infinity: bool) -> bool:
     if dictionary.null_count:
         return True
-    if not pa.types.is_floating(dictionary.type):
+    if not pa.types.is_floating(dictionary.type) or _sum_is_finite(dictionary):
         return False
     numbers = dictionary.to_numpy(zero_copy_only=False)
     return bool((~np.isfinite(numbers) if infinity else np.isnan(numbers)).any())

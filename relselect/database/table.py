@@ -66,6 +66,7 @@ class Declarations:
         lines = [f"primary key {'+'.join(self.primary_key)}"] if self.primary_key else []
         lines += [f"time {self.time}"] if self.time else []
         lines += [f"foreign key {key.name} to {key.table}" for key in self.foreign_keys]
+        lines += [f"known_at {clock}" for clock, masked in self.known_at.items() if not masked]
         return lines + [f"known_at {clock} of {column}" for clock, masked in self.known_at.items() for column in masked]
 
 

@@ -159,6 +159,12 @@ class TaskSpec(BaseModel):
         return (self.entity_columns,) if isinstance(self.entity_columns, str) else tuple(self.entity_columns)
 
     @property
+    def label_files(self) -> tuple[str, ...]:
+        """The files that hold labels, as they are declared."""
+        files = {} if self.files is None else self.files.model_dump()
+        return tuple(path for path in (*files.values(), self.folds) if path is not None)
+
+    @property
     def static(self) -> bool:
         """Whether the task has no time."""
         return self.time is None and self.every is None

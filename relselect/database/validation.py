@@ -16,10 +16,16 @@ from relselect.database.clock import is_time_type, kind_of
 from relselect.database.columns import combine_keys, inexact_ids, is_nested, rounding_limit
 from relselect.database.schema import repeated
 from relselect.database.table import ForeignKey, SemanticType, Table
+from relselect.dates import with_dates
 from relselect.errors import SchemaProblem
 
-__all__ = ["find_problems"]
+__all__ = ["LISTED_CLOCK", "find_problems"]
 
+#: Rule and way out for a clock that is listed among the columns that it masks.
+LISTED_CLOCK = (
+    "a clock masks itself without being listed",
+    "List the other columns that become known then, or [] for none",
+)
 _EXAMPLES = 3
 
 
@@ -117,7 +123,7 @@ def _primary_key(table: Table) -> Iterable[SchemaProblem]:
         yield SchemaProblem(
             table.name,
             name,
-            f"{_repeated(keys)} repeat",
+            f"{_repeated(keys, table)} repeat",
             "a primary key has no duplicates",
             "Add the columns that tell these rows apart, remove the duplicates, or declare no primary key",
         )
@@ -145,14 +151,20 @@ def _repeats(keys: pa.Array) -> bool:
     """Return whether a key without nulls occurs twice; integers are sorted, which is faster than hashing."""
     if not pa.types.is_integer(keys.type):
         return len(pc.unique(keys)) < len(keys)
-    ordered = np.sort(keys.to_numpy())
+    numbers = keys.to_numpy()
+    if bool((numbers[1:] > numbers[:-1]).all()):  # as numbers that are counted up mostly are
+        return False
+    ordered = np.sort(numbers)
     return bool((ordered[1:] == ordered[:-1]).any())
 
 
-def _repeated(keys: pa.Array) -> str:
+def _repeated(keys: pa.Array, table: Table) -> str:
+    """Return how many values of the primary key repeat, and the first of them as the table holds them."""
     counts = pc.value_counts(keys.drop_null())
     repeated = counts.filter(pc.greater(counts.field("counts"), 1)).field("values")
-    shown = ", ".join(str(value) for value in repeated[:_EXAMPLES].to_pylist())
+    rows = [pc.index(keys, value).as_py() for value in repeated[:_EXAMPLES]]
+    columns = [table.data[column] for column in table.primary_key]
+    shown = ", ".join("|".join(str(with_dates(column[row].as_py())) for column in columns) for row in rows)
     return f"{len(repeated)} values ({shown}{', …' if len(repeated) > _EXAMPLES else ''})"
 
 
@@ -221,7 +233,11 @@ def _clocks(table: Table) -> Iterable[SchemaProblem]:
         else:
             yield from _range(table, clock)
         for column in masked:
-            if column in table.structural and column not in table.known_at:
+            if column in table.known_at and column != clock:
+                rule = "is a clock and masked by another one, and each date is known from itself on"
+                fix = f"Leave {column} out of the columns of {clock}"
+                yield SchemaProblem(table.name, column, f"known_at[{clock!r}]", rule, fix)
+            elif column in table.structural and column not in table.known_at:
                 yield SchemaProblem(
                     table.name,
                     column,

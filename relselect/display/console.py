@@ -10,11 +10,12 @@ import json
 import os
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from relselect.display.escaping import escape_controls
 from relselect.errors import BudgetError, RelSelectError, SchemaError, SchemaProblem, UserError
@@ -33,6 +34,8 @@ TOO_SMALL_BUDGET = 3
 INTERRUPTED = 130
 
 _PLAIN_WIDTH = 120
+#: Seconds that the last message of a process may take.
+_LAST_WORDS = 0.25
 
 
 class Verbatim(str):
@@ -60,6 +63,7 @@ class CommandSession:
         self.interrupted = False
         self.resume_hint = ""
         self._result: Mapping[str, Any] | None = None
+        self._stdout = 1  # the descriptor of standard output
         self._shown: list[RenderableType] = []
 
     @contextmanager
@@ -67,7 +71,8 @@ class CommandSession:
         """Run a command's work inside: errors become messages and exit codes, the result is written at the end."""
         _tolerate_other_encodings()
         try:
-            with self._noting_interrupts(), _output_to_stderr():
+            with self._noting_interrupts(), _output_to_stderr() as stdout:
+                self._stdout = stdout
                 yield self
         except KeyboardInterrupt:
             self._fail(INTERRUPTED, "Interrupted", f"Interrupted. {self.resume_hint}".rstrip())
@@ -83,6 +88,22 @@ class CommandSession:
     def result(self, result: Mapping[str, Any], *shown: RenderableType) -> None:
         """Set what is written at the end: the object `result` with `--json`, otherwise the items of `shown` in order."""
         self._result, self._shown = result, list(shown)
+
+    def end_process(self, code: int, kind: str, message: str) -> NoReturn:
+        """End the process at once from any thread, with one last message; nothing is cleaned up or waited for."""
+        writer = threading.Thread(target=self._write_last, args=(code, kind, message), daemon=True)
+        writer.start()
+        writer.join(_LAST_WORDS)  # a full pipe takes none
+        os._exit(code)
+
+    def _write_last(self, code: int, kind: str, message: str) -> None:
+        """Write past Python's streams, whose locks another thread may hold."""
+        with suppress(OSError):
+            shown = "\x1b[?25h\n" if os.isatty(2) else ""  # a progress bar hides the cursor
+            os.write(2, f"{shown}error: {escape_controls(message)}\n".encode(errors="backslashreplace"))
+        if self.as_json:
+            with suppress(OSError):
+                os.write(self._stdout, dump_document(_error_object(code, kind, message), sort_keys=False).encode())
 
     def _write(self) -> None:
         if self.as_json:
@@ -118,10 +139,7 @@ class CommandSession:
             else:
                 print(f"error: {escape_controls(message)}", file=sys.stderr)  # noqa: T201
         if self.as_json:
-            listed = [
-                {"table": p.table, "column": p.column, "value": p.value, "rule": p.rule, "fix": p.fix} for p in problems
-            ]
-            _write_json({"error": {"kind": kind, "message": message, "problems": listed}, "exit_code": code})
+            _write_json(_error_object(code, kind, message, problems))
 
     @contextmanager
     def _noting_interrupts(self) -> Iterator[None]:
@@ -140,6 +158,11 @@ class CommandSession:
             yield
         finally:
             signal.signal(signal.SIGINT, earlier)
+
+
+def _error_object(code: int, kind: str, message: str, problems: Sequence[SchemaProblem] = ()) -> dict[str, Any]:
+    listed = [{"table": p.table, "column": p.column, "value": p.value, "rule": p.rule, "fix": p.fix} for p in problems]
+    return {"error": {"kind": kind, "message": message, "problems": listed}, "exit_code": code}
 
 
 def _write_json(result: Mapping[str, Any]) -> None:
@@ -187,8 +210,8 @@ def _lost_readers() -> Iterator[None]:
 
 
 @contextmanager
-def _output_to_stderr() -> Iterator[None]:
-    """Send what anything prints, from Python or from C, to standard error."""
+def _output_to_stderr() -> Iterator[int]:
+    """Send what anything prints, from Python or from C, to standard error; yield a descriptor of standard output."""
     with _lost_readers():
         sys.stdout.flush()
     saved = None
@@ -197,7 +220,7 @@ def _output_to_stderr() -> Iterator[None]:
         os.dup2(2, 1)
     try:
         with redirect_stdout(sys.stderr):
-            yield
+            yield 1 if saved is None else saved
     finally:
         if saved is not None:
             os.dup2(saved, 1)

@@ -5,7 +5,7 @@ It compares counts and declarations, no distributions of numbers, and it does no
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -114,7 +114,11 @@ class DatabaseDrift:
 
 
 def changed_schemas(
-    snapshot: TrainingSnapshot, needs: Needs, now: Mapping[str, TableSchema], types: Types
+    snapshot: TrainingSnapshot,
+    needs: Needs,
+    now: Mapping[str, TableSchema],
+    types: Types,
+    passed_over: Collection[str] = (),
 ) -> list[Change]:
     """Return the changes of tables, columns, types, keys and foreign keys.
 
@@ -123,8 +127,9 @@ def changed_schemas(
         needs: The tables and columns that the predictor reads.
         now: Table -> its schema now.
         types: Table -> column -> semantic type resolved in training.
+        passed_over: Tables and views that were there in training and not read; they are not new.
     """
-    extra = [name for name in now if name not in snapshot.tables]
+    extra = [name for name in now if name not in snapshot.tables and name not in passed_over]
     found = [Change(_some(extra), None, "table", "absent", "present", "note", "Not read")] if extra else []
     # many sources declare no foreign key at all: then a missing one is no change
     silent = not any(schema.foreign_keys for schema in now.values())

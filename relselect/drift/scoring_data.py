@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from relselect.database import Database
+from relselect.database.contents import SourceFacts
 from relselect.database.schema import TableSchema
 from relselect.database.sources.catalog import Catalog, CatalogTable, TableScan
 from relselect.database.sources.declarations import Declared, ReadOptions, declare
@@ -46,6 +47,7 @@ def read_scoring_data(
     types: Types,
     uri: str | Path,
     where: Mapping[str, str] | None = None,
+    facts: SourceFacts | None = None,
     **options: Any,
 ) -> ScoringData:
     """Read the tables and columns that a predictor needs, and no others.
@@ -56,15 +58,18 @@ def read_scoring_data(
         types: Table -> column -> semantic type resolved in training.
         uri: An address as for `Database.from_uri`, or a manifest.
         where: Table -> predicate that selects its rows, in place of the manifest's.
+        facts: The schemas that training read, which are read again, and the tables that it passed over.
         **options: As for `relselect.database.sources.reading.read_uri`.
 
     Raises:
         SchemaError: Needed tables or columns are missing or of an unusable type; it lists all of them.
     """
-    comparison = _Comparison(snapshot, needs, types)
+    facts = facts or SourceFacts()
+    comparison = _Comparison(snapshot, needs, types, facts.unread)
     kinds = {name: dict(schema.types) for name, schema in needs.items()}
     codes = {name: {**_as_text(schema), **kinds[name]} for name, schema in needs.items()}
     selected = ReadOptions(where=where or {}, types=codes)
+    options["usual_schemas"] = facts.schemas
     database = Database.of(read_uri(uri, options=selected, declaring=comparison.declare, **options))
     findings = [*comparison.findings, *changed_data(snapshot, database, types)]
     return ScoringData(database, DatabaseDrift.of(findings))
@@ -82,6 +87,7 @@ class _Comparison:
     snapshot: TrainingSnapshot
     needs: Needs
     types: Types
+    passed_over: tuple[str, ...] = ()
     findings: list[Change] = field(default_factory=list)
 
     def declare(
@@ -93,8 +99,8 @@ class _Comparison:
             SchemaError: A needed table or column is missing or of an unusable type.
         """
         problems = _unknown(options.where, self.needs)
-        now = _schemas(catalog, manifest, self.needs)
-        self.findings = changed_schemas(self.snapshot, self.needs, now, self.types)
+        now = _schemas(catalog, manifest, self.needs, self.snapshot.tables)
+        self.findings = changed_schemas(self.snapshot, self.needs, now, self.types, self.passed_over)
         problems += [each.as_problem() for each in self.findings if each.severity == "error"]
         if problems:
             raise SchemaError(problems)
@@ -112,12 +118,15 @@ def _declared(name: str, schema: TableSchema, where: str | None) -> Declared:
     return Declared(scan=TableScan(name, tuple(schema.columns), where), schema=schema)
 
 
-def _schemas(catalog: Catalog, manifest: Manifest | None, needs: Needs) -> dict[str, TableSchema]:
-    """Return the schema of every table of a catalog as it is declared now."""
+def _schemas(
+    catalog: Catalog, manifest: Manifest | None, needs: Needs, trained: Collection[str]
+) -> dict[str, TableSchema]:
+    """Return the schema of every table of a catalog as it is declared now; views and whatever else nobody reads are none."""
     declared = {each.scan.table: each for each in declare(catalog, manifest, ReadOptions())[0]}
     return {
         name: _schema(name, entry, declared.get(name), needs[name].columns if name in needs else ())
         for name, entry in catalog.tables.items()
+        if name in declared or name in trained
     }
 
 

@@ -2,8 +2,8 @@
 
 A query must compare every timed table that it reads with the cutoff. A population query needs an upper bound that is not
 after the cutoff; so does any subquery that selects entities. A label query needs a lower and an upper bound, or no row
-after the cutoff. A bound must compare with the cutoff, not with a fixed date, the clock of the machine or the latest row.
-A subquery that passes on an unbounded time is judged where its result is used.
+after the cutoff. A bound (`leaks.query_bounds`) must compare with the cutoff, not with a fixed date, the clock of the
+machine or the latest row. A subquery that passes on an unbounded time is judged where its result is used.
 
 The check does not run the query and does not see data. During a run a query never sees rows after the cutoff, whatever
 it asks for; a finding means that the same text, run on a live database, returns something else. An example is RelBench's
@@ -18,6 +18,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from relselect.leaks.finding import Finding, Severity
+from relselect.leaks.query_bounds import (
+    CUTOFF_COLUMNS,
+    CUTOFF_TABLES,
+    QuerySource,
+    compare,
+    has_cutoff,
+    read_by,
+    sides,
+)
 
 if TYPE_CHECKING:
     from relselect.database.task_spec import TaskSpec
@@ -27,9 +36,6 @@ __all__ = ["check_queries", "check_query", "spec_of", "why_no_queries"]
 
 Role = Literal["population", "label", "reference"]
 
-#: Names of the relation of cutoffs in queries, ours and RelBench's; then the names of its column.
-_CUTOFF_TABLES = frozenset({"cutoffs", "population", "timestamp_df", "timestamps"})
-_CUTOFFS = frozenset({"cutoff", "timestamp"})
 #: Functions that read the clock of the machine, beside those that the parser knows.
 _CLOCK_FUNCTIONS = frozenset(
     {"now", "today", "ago", "get_current_timestamp", "get_current_time", "transaction_timestamp"}
@@ -102,36 +108,14 @@ def check_query(text: str, times: Mapping[str, str], role: Role) -> list[Finding
 
 
 @dataclass
-class _Source:
-    """A relation in a FROM clause.
-
-    Attributes:
-        tables: Timed tables that it reads and that no comparison has bounded yet.
-        cutoffs: Its columns that hold the cutoff.
-        lower: Whether one of its columns has the cutoff, or an expression of it, as a lower bound.
-        upper: Whether one of its columns has the cutoff, or an expression of it, as an upper bound.
-        ahead: Whether the upper bound is later than the cutoff.
-    """
-
-    tables: tuple[str, ...] = ()
-    cutoffs: frozenset[str] = frozenset()
-    lower: bool = False
-    upper: bool = False
-    ahead: bool = False
-
-    def bound(self, *, lower: bool = False, upper: bool = False, ahead: bool = False) -> None:
-        self.lower, self.upper, self.ahead = self.lower or lower, self.upper or upper, self.ahead or ahead
-
-
-@dataclass
 class _Reader:
     times: Mapping[str, str]
     role: Role
     findings: list[Finding] = field(default_factory=list)
 
     def read(
-        self, tree: Any, known: Mapping[str, _Source], *, selects_entities: bool, outermost: bool = False
-    ) -> _Source:
+        self, tree: Any, known: Mapping[str, QuerySource], *, selects_entities: bool, outermost: bool = False
+    ) -> QuerySource:
         """Read a query and return its result as a source of the enclosing query.
 
         Args:
@@ -149,14 +133,16 @@ class _Reader:
         if isinstance(tree, exp.Subquery):
             return self.read(tree.this, named, selects_entities=selects_entities, outermost=outermost)
         if isinstance(tree, exp.SetOperation):
-            sides = [
+            halves = [
                 self.read(side, named, selects_entities=selects_entities, outermost=outermost)
                 for side in (tree.left, tree.right)
             ]
-            return _Source((*sides[0].tables, *sides[1].tables), sides[0].cutoffs | sides[1].cutoffs)
-        return self._select(tree, named, selects_entities, outermost) if isinstance(tree, exp.Select) else _Source()
+            return QuerySource((*halves[0].tables, *halves[1].tables), halves[0].cutoffs | halves[1].cutoffs)
+        return self._select(tree, named, selects_entities, outermost) if isinstance(tree, exp.Select) else QuerySource()
 
-    def _select(self, tree: Any, named: Mapping[str, _Source], selects_entities: bool, outermost: bool) -> _Source:
+    def _select(
+        self, tree: Any, named: Mapping[str, QuerySource], selects_entities: bool, outermost: bool
+    ) -> QuerySource:
         from sqlglot import exp
 
         sources = self._sources(tree, named, selects_entities)
@@ -166,7 +152,7 @@ class _Reader:
                 if not _is_source(node):
                     self.read(node, {**named, **_outer(sources)}, selects_entities=self.role != "label", outermost=True)
             elif isinstance(node, exp.GT | exp.GTE | exp.LT | exp.LTE | exp.EQ | exp.Between):
-                _compare(node, sources)
+                compare(node, sources)
                 self._note_elsewhere(node, sources)
                 linked |= _link(node, sources)
         linked |= {frozenset(pair) for pair in zip(sources, list(sources)[1:], strict=False) if _uses_key(tree)}
@@ -178,12 +164,12 @@ class _Reader:
                 self._judge(alias, sources, linked, selects_entities)
             else:
                 open_tables += source.tables
-        return _Source(tuple(open_tables), _shown_cutoffs(tree, sources))
+        return QuerySource(tuple(open_tables), _shown_cutoffs(tree, sources))
 
-    def _sources(self, tree: Any, named: Mapping[str, _Source], selects_entities: bool) -> dict[str, _Source]:
+    def _sources(self, tree: Any, named: Mapping[str, QuerySource], selects_entities: bool) -> dict[str, QuerySource]:
         from sqlglot import exp
 
-        sources: dict[str, _Source] = {}
+        sources: dict[str, QuerySource] = {}
         clause = tree.args.get("from_") or tree.args.get("from")
         for part in [clause, *(tree.args.get("joins") or [])]:
             relation = None if part is None else part.this
@@ -195,26 +181,26 @@ class _Reader:
                 sources[relation.alias_or_name.lower()] = self._relation(relation.name, named)
         return sources
 
-    def _relation(self, name: str, named: Mapping[str, _Source]) -> _Source:
+    def _relation(self, name: str, named: Mapping[str, QuerySource]) -> QuerySource:
         if name.lower() in named:
             found = named[name.lower()]
-            return _Source(found.tables, found.cutoffs)
-        if name.lower() in _CUTOFF_TABLES:
-            return _Source(cutoffs=_CUTOFFS)
-        return _Source((name,) if name.lower() in self.times else ())
+            return QuerySource(found.tables, found.cutoffs)
+        if name.lower() in CUTOFF_TABLES:
+            return QuerySource(cutoffs=CUTOFF_COLUMNS)
+        return QuerySource((name,) if name.lower() in self.times else ())
 
-    def _note_elsewhere(self, node: Any, sources: Mapping[str, _Source]) -> None:
+    def _note_elsewhere(self, node: Any, sources: Mapping[str, QuerySource]) -> None:
         """Note a time that is compared with a fixed date or with a subquery, neither of which holds the cutoff."""
         from sqlglot import exp
 
-        for column, other, upper in _sides(node):
-            if not isinstance(column, exp.Column) or _has_cutoff(other, sources):
+        for column, other, upper in sides(node):
+            if not isinstance(column, exp.Column) or has_cutoff(other, sources):
                 continue
             fixed = other.find(exp.Column) is None and not _clock(other)
             query = other.find(exp.Query)
             if not (fixed or query is not None) or (query is not None and _mentions_cutoff(query)):
                 continue
-            for source in _read(column, sources):
+            for source in read_by(column, sources):
                 for table in source.tables:
                     if self.times[table.lower()].lower() == column.name.lower():
                         what = f"compares {column.name} with {other.sql(dialect='duckdb')[:60]}, not with the cutoff"
@@ -222,7 +208,7 @@ class _Reader:
                         self._add("query_bound_elsewhere", severity, f"{self.role}: {table}", what)
 
     def _judge(
-        self, alias: str, sources: Mapping[str, _Source], linked: set[frozenset[str]], selects_entities: bool
+        self, alias: str, sources: Mapping[str, QuerySource], linked: set[frozenset[str]], selects_entities: bool
     ) -> None:
         source = sources[alias]
         bounded = {name for name, each in sources.items() if each.lower or each.upper or each.cutoffs}
@@ -258,48 +244,15 @@ class _Reader:
         self.findings.append(Finding(check, severity, subject, evidence, fix))
 
 
-def _compare(node: Any, sources: Mapping[str, _Source]) -> None:
-    """Note the bounds that one comparison with the cutoff gives."""
-    from sqlglot import exp
-
-    if isinstance(node, exp.Between):
-        low, high = node.args["low"], node.args["high"]
-        for source in _read(node.this, sources):
-            if _has_cutoff(low, sources) and _has_cutoff(high, sources):
-                source.bound(lower=True, upper=True, ahead=_is_ahead(high))
-        return
-    for mine, other, turned in ((node.left, node.right, False), (node.right, node.left, True)):
-        if not _has_cutoff(other, sources) or _has_cutoff(mine, sources):
-            continue
-        for source in _read(mine, sources):
-            if isinstance(node, exp.EQ):
-                source.bound(lower=True, upper=True)
-            elif isinstance(node, exp.GT | exp.GTE) != turned:
-                source.bound(lower=True)
-            else:
-                source.bound(upper=True, ahead=_is_ahead(other) or _is_behind(mine))
-
-
-def _sides(node: Any) -> Iterator[tuple[Any, Any, bool]]:
-    """Yield the two sides of a comparison both ways round, and whether the second bounds the first from above."""
-    from sqlglot import exp
-
-    if isinstance(node, exp.Between):
-        yield node.this, node.args["low"], False
-        yield node.this, node.args["high"], True
-    elif isinstance(node, exp.GT | exp.GTE | exp.LT | exp.LTE):
-        greater = isinstance(node, exp.GT | exp.GTE)
-        yield node.left, node.right, not greater
-        yield node.right, node.left, greater
-
-
 def _clock(tree: Any) -> str:
     """Return the first function in an expression that reads the clock of the machine, as SQL; empty without one."""
     from sqlglot import exp
 
     kinds = (exp.CurrentTimestamp, exp.CurrentDate, exp.CurrentTime, exp.CurrentDatetime)
     for node in tree.find_all(*kinds, exp.Anonymous):
-        if isinstance(node, kinds) or str(node.this).lower() in _CLOCK_FUNCTIONS:
+        name = "" if isinstance(node, kinds) else str(node.this).lower()
+        from_today = name == "age" and len(node.expressions) == 1
+        if isinstance(node, kinds) or name in _CLOCK_FUNCTIONS or from_today:
             return str(node.sql(dialect="duckdb"))
     return ""
 
@@ -307,17 +260,17 @@ def _clock(tree: Any) -> str:
 def _mentions_cutoff(query: Any) -> bool:
     from sqlglot import exp
 
-    return any(column.name.lower() in _CUTOFFS for column in query.find_all(exp.Column))
+    return any(column.name.lower() in CUTOFF_COLUMNS for column in query.find_all(exp.Column))
 
 
-def _link(node: Any, sources: Mapping[str, _Source]) -> set[frozenset[str]]:
+def _link(node: Any, sources: Mapping[str, QuerySource]) -> set[frozenset[str]]:
     """Return the pair of relations that an equality of columns joins."""
     from sqlglot import exp
 
     if not isinstance(node, exp.EQ):
         return set()
-    sides = [{c.table.lower() for c in side.find_all(exp.Column)} & set(sources) for side in (node.left, node.right)]
-    return {frozenset((one, other)) for one in sides[0] for other in sides[1] if one != other}
+    named = [{c.table.lower() for c in side.find_all(exp.Column)} & set(sources) for side in (node.left, node.right)]
+    return {frozenset((one, other)) for one in named[0] for other in named[1] if one != other}
 
 
 def _reached(alias: str, linked: set[frozenset[str]]) -> set[str]:
@@ -332,12 +285,14 @@ def _uses_key(tree: Any) -> bool:
     return any(join.args.get("using") for join in tree.args.get("joins") or [])
 
 
-def _outer(sources: Mapping[str, _Source]) -> dict[str, _Source]:
+def _outer(sources: Mapping[str, QuerySource]) -> dict[str, QuerySource]:
     """Return the enclosing relations as a correlated subquery sees them: their cutoff columns only."""
-    return {f"outer {alias}": _Source(cutoffs=source.cutoffs) for alias, source in sources.items() if source.cutoffs}
+    return {
+        f"outer {alias}": QuerySource(cutoffs=source.cutoffs) for alias, source in sources.items() if source.cutoffs
+    }
 
 
-def _shown_cutoffs(tree: Any, sources: Mapping[str, _Source]) -> frozenset[str]:
+def _shown_cutoffs(tree: Any, sources: Mapping[str, QuerySource]) -> frozenset[str]:
     """Return the columns of a query's result that hold the cutoff."""
     from sqlglot import exp
 
@@ -346,7 +301,7 @@ def _shown_cutoffs(tree: Any, sources: Mapping[str, _Source]) -> frozenset[str]:
         value = projection.unalias()
         if isinstance(projection, exp.Star):
             shown |= {name for source in sources.values() for name in source.cutoffs}
-        elif isinstance(value, exp.Column) and _has_cutoff(value, sources):
+        elif isinstance(value, exp.Column) and has_cutoff(value, sources):
             shown.add(projection.alias_or_name.lower())
     return frozenset(shown)
 
@@ -376,40 +331,3 @@ def _is_source(node: Any) -> bool:
     from sqlglot import exp
 
     return isinstance(node.parent, exp.From | exp.Join) and node.arg_key == "this"
-
-
-def _read(node: Any, sources: Mapping[str, _Source]) -> list[_Source]:
-    """Return the relations whose columns an expression reads; an unqualified column may be of any of them."""
-    from sqlglot import exp
-
-    aliases = {column.table.lower() for column in node.find_all(exp.Column)}
-    return [source for alias, source in sources.items() if source.tables and aliases & {alias, ""}]
-
-
-def _has_cutoff(node: Any, sources: Mapping[str, _Source]) -> bool:
-    from sqlglot import exp
-
-    for column in node.find_all(exp.Column):
-        name, qualifier = column.name.lower(), column.table.lower()
-        if qualifier and qualifier not in sources:
-            if name in _CUTOFFS:  # a relation around this subquery
-                return True
-            continue
-        near = [sources[qualifier]] if qualifier else list(sources.values())
-        if any(name in source.cutoffs for source in near):
-            return True
-    return False
-
-
-def _is_ahead(node: Any) -> bool:
-    """Whether an expression of the cutoff is later than the cutoff: something is added to it."""
-    from sqlglot import exp
-
-    return node.find(exp.Add, exp.DateAdd) is not None
-
-
-def _is_behind(node: Any) -> bool:
-    """Whether something is subtracted from the compared time, which moves the bound past the cutoff."""
-    from sqlglot import exp
-
-    return node.find(exp.Sub, exp.DateSub) is not None

@@ -6,14 +6,12 @@ means for the run is decided by the reader.
 
 from __future__ import annotations
 
-import sys
 import time
 import warnings
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from relselect.budget import Budget
-from relselect.errors import LeakWarning
+from relselect.errors import LeakWarning, caller_depth
 from relselect.events import Emit, Notice, StageFinished, StageStarted, silent
 from relselect.leaks.checks import find_leaks
 from relselect.leaks.report import LeakReport
@@ -24,7 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["announce", "check_leaks", "leak_budget"]
 
 _STAGE = "leaks"
-_PACKAGE = str(Path(__file__).parents[1])
 #: The share of what is left that the checks may use; where that is little, the least seconds up to the largest share.
 _SHARE, _LEAST_SECONDS, _LARGEST_SHARE = 0.15, 15.0, 0.35
 
@@ -67,7 +64,7 @@ def announce(report: LeakReport, emit: Emit) -> None:
         texts.append(f"No time was left for these leak checks: {', '.join(report.out_of_time)}.")
     for text in texts:
         emit(Notice(_STAGE, text, "warning"))
-        warnings.warn(f"Possible leak: {text}", LeakWarning, stacklevel=_depth_of_caller())
+        warnings.warn(f"Possible leak: {text}", LeakWarning, stacklevel=caller_depth())
 
 
 def _detail(report: LeakReport) -> str:
@@ -75,11 +72,3 @@ def _detail(report: LeakReport) -> str:
         return "no finding"
     shown = ", ".join(f"{each.check} {each.subject}" for each in report.findings)
     return f"{len(report.findings)} {'finding' if len(report.findings) == 1 else 'findings'}: {shown}"
-
-
-def _depth_of_caller() -> int:
-    """Return the stack level of the first frame outside the package, as seen from `announce`."""
-    level, frame = 1, sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
-        level, frame = level + 1, frame.f_back
-    return level

@@ -43,12 +43,12 @@ def unusable(table: InspectedTable) -> Iterator[ProposedLine]:
 
 
 def clocks(table: InspectedTable, time: str | None, taken: set[str]) -> Iterator[ProposedLine]:
-    """Yield clocks (times later than the row's own) with the columns that they mask, and drops of other later times.
+    """Yield clocks (times later than the row's own) with the columns that they mask.
 
-    Every later date is a clock of its own and is never masked by another one. A column goes with a clock if it is NULL exactly
-    where the clock is, or if its values in those rows do not occur in any other. It hangs on the latest clock that it goes
-    with; a state with several values in the rows of its clock hangs on the latest clock that follows it, because the state was
-    overwritten again.
+    Every later date is a clock of its own, also where no column hangs on it, and is never masked by another one. A column
+    goes with a clock if it is NULL exactly where the clock is, or if its values in those rows do not occur in any other. It
+    hangs on the latest clock that it goes with; a state with several values in the rows of its clock hangs on the latest clock
+    that follows it, because the state was overwritten again.
 
     Args:
         table: A table.
@@ -69,12 +69,13 @@ def clocks(table: InspectedTable, time: str | None, taken: set[str]) -> Iterator
         later = "" if time is None else f" never before {time}"
         if masked[clock.name]:
             why = f"comes{later or ' later'} and they go with it: they are known only from then on"
-            value = ", ".join(masked[clock.name])
-            yield ProposedLine(table.name, (clock.name,), "known_at", value, 0.85, why, evidence)
+            sure = 0.85
         else:
             missing = f", missing in {clock.null_share:.0%} of the rows" if clock.nulls else ""
-            why = f"becomes known after its row:{later or ' named like an end'}{missing}"
-            yield _drop(clock, 0.75 if clock.nulls else 0.6, why, evidence)
+            why = f"is known only from itself on:{later or ' named like an end'}{missing}"
+            sure = 0.75 if clock.nulls else 0.6
+        value = ", ".join(masked[clock.name])
+        yield ProposedLine(table.name, (clock.name,), "known_at", value, sure, why, evidence)
 
 
 def _is_clock(column: ColumnFacts, table: InspectedTable, time: str | None, taken: set[str]) -> bool:

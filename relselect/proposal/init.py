@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 
 from relselect.database import Database
+from relselect.database.confined import PATHS_VARIABLE, allowed_outside
 from relselect.database.manifest import MANIFEST_NAME, load_manifest
 from relselect.database.sources.uri import HIDDEN
 from relselect.errors import ConfigError, UserError
 from relselect.events import Emit, silent
-from relselect.files import replacing, unwritable
+from relselect.files import check_writable, replacing, unwritable
 from relselect.proposal import Origin, Proposal, propose, read_facts
 from relselect.proposal.examples import Example, completion_examples, timed_examples
 from relselect.tasks import Task
@@ -27,6 +28,7 @@ __all__ = ["InitResult", "default_place", "init_manifest"]
 
 #: The number of candidates that are tried for each example.
 _TRIES = 6
+_OTHER_PLACE = "Give another file with --out"
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ def init_manifest(
     proposal = proposal.with_tasks(dict(examples))
     text = proposal.to_manifest(origin, place.parent)
     _write(place, text)
-    return InitResult(proposal, tuple(tasks), (*facts.notes, *_needed(origin), *notes), place, text)
+    return InitResult(proposal, tuple(tasks), (*facts.notes, *_needed(origin, place), *notes), place, text)
 
 
 def default_place(uri: str | Path) -> Path:
@@ -121,6 +123,7 @@ def _refuse(place: Path, force: bool) -> None:
         raise ConfigError("--out", str(place), "is there already", "Give another file, or --force to replace it")
     if not place.parent.is_dir():
         raise ConfigError("--out", str(place), "lies in a folder that does not exist", "Make the folder first")
+    check_writable("--out", place, fix=_OTHER_PLACE)
 
 
 def _examples(database: Database) -> tuple[list[Example], list[Task], list[str]]:
@@ -160,14 +163,17 @@ def _built(database: Database, example: Example, notes: list[str]) -> Task | Non
     return task
 
 
-def _needed(origin: Origin) -> Iterable[str]:
-    """Yield a note on the environment variable that replaces a password of the address."""
+def _needed(origin: Origin, place: Path) -> Iterable[str]:
+    """Yield notes on the environment variables that replace a password, and that allow data outside the manifest's folder."""
     if HIDDEN in origin.address.shown:
         yield "The password is not in the manifest: set PGPASSWORD before it is opened."
+    path = origin.folder or origin.address.path
+    if path is not None and not allowed_outside() and not path.resolve().is_relative_to(place.parent.resolve()):
+        yield f"The data lie outside the manifest's folder: `export {PATHS_VARIABLE}=1` before it is opened, or move it there."
 
 
 def _write(place: Path, text: str) -> None:
     """Check the text and write the file atomically."""
-    with unwritable("--out", place, "Give another file with --out"), replacing(place) as draft:
+    with unwritable("--out", place, _OTHER_PLACE), replacing(place) as draft:
         draft.write_text(text, encoding="utf-8")
         load_manifest(draft)

@@ -4,7 +4,8 @@ orders.customer_id -> customers          a foreign key; `-> nothing` removes one
 orders: key=id, time=created_at          `key=none` and `time=none` for a table that has none
 orders: drop=status+notes, keep=total    columns that are not read, and columns about which nothing is proposed
 orders: zip=categorical                  the semantic type of a column
-orders: known_at=closed_at:status+fee    columns known only from the time in `closed_at` on
+orders: known_at=closed_at:status+fee    columns known only from the time in `closed_at` on, as it is itself; without
+                                         `:columns` for a date on which nothing else hangs
 
 Overrides are checked against the tables and columns that exist, not against their values.
 """
@@ -138,10 +139,8 @@ class _Parser:
         elif word == "known_at":
             clock, _, masked = value.partition(":")
             found = self._columns(line, table, clock)
-            if not masked:
-                self._wrong(line, table.name, "names no columns that the clock masks", _HOW)
-            elif found:
-                override.known_at[found[0]] = self._columns(line, table, masked)
+            if found:
+                override.known_at[found[0]] = self._columns(line, table, masked) if masked.strip() else ()
         else:
             self._type(line, table, word.removeprefix("type."), value)
 

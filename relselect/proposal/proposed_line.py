@@ -31,7 +31,8 @@ class ProposedLine:
         columns: The columns; those of a foreign key in the order of the primary key that they refer to.
         what: "primary_key", "foreign_key", "time", "type", "drop", "known_at", or "note", a remark that declares
             nothing.
-        value: The table referred to, the semantic type, or the columns that a clock masks, joined by ", ".
+        value: The table referred to, the semantic type, or the columns that a clock masks, joined by ", " (empty for
+            none).
         confidence: From 0 to 1, by rules, not a probability; 1 for declared lines and overrides.
         reason: Why the line is proposed, as the predicate of a sentence about the columns.
         evidence: Name -> number that the reason rests on, such as rows, distinct values, share of missing values.
@@ -55,7 +56,7 @@ class ProposedLine:
     @property
     def masked(self) -> tuple[str, ...]:
         """The columns that a clock masks; empty for other lines."""
-        return tuple(self.value.split(", ")) if self.what == "known_at" else ()
+        return tuple(self.value.split(", ")) if self.what == "known_at" and self.value else ()
 
     def to_json(self) -> dict[str, object]:
         """Return the line as a JSON-able dictionary."""

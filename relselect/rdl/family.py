@@ -26,8 +26,8 @@ from relselect.rdl.training.precision import restore_eager
 from relselect.rdl.training.probe import NetworkProbe
 from relselect.rdl.training.refit import train_again
 from relselect.rdl.training.saving import load_network, save_network
-from relselect.rdl.training.trainer import StateFile, Trainer
-from relselect.rdl.training.training_state import training_identity
+from relselect.rdl.training.trainer import Trainer
+from relselect.rdl.training.training_state import StateFile, training_identity
 from relselect.tasks.metrics import interval_of
 
 if TYPE_CHECKING:

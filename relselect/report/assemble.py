@@ -144,6 +144,7 @@ def _recommendation(result: RunResult) -> RecommendationRecord:
         margins={name: {"value": m.value, "low": m.low, "high": m.high} for name, m in advice.margins.items()},
         evidence=list(advice.evidence),
         taught_by=advice.taught_by,
+        basis=advice.basis,
         neighbours=list(advice.neighbours),
     )
 

@@ -46,7 +46,7 @@ __all__ = [
 ]
 
 #: The record version that this code writes and reads.
-RECORD_VERSION = 2
+RECORD_VERSION = 3
 
 #: Why the training of a candidate ended: its own stopping rule, its limit of steps, the time budget, or nothing to train.
 EndedBy = Literal["converged", "limit", "budget", "constant"]
@@ -207,6 +207,7 @@ class RecommendationRecord(TypedDict):
     margins: dict[str, MarginRecord]
     evidence: list[str]
     taught_by: str
+    basis: Literal["rule", "bank"]
     neighbours: list[dict[str, Any]]
 
 

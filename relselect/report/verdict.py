@@ -144,7 +144,7 @@ def _advice(record: RunRecord) -> Verdict:
     low = None if leading is None else leading[1]["low"]
     if len(names) != 1:
         badge, tone = "Undecided", "fair"
-    elif low is None or "rule" in advice["taught_by"]:
+    elif low is None or advice["basis"] == "rule":
         badge, tone = "A rule of thumb", "fair"
     else:
         badge, tone = ("Confident", "good") if low > 0 else ("Leaning", "fair")

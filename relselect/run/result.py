@@ -6,12 +6,14 @@ Everything in it but the models is JSON-able: `to_json` and `from_json` keep all
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
 
+from relselect.errors import BundleError
 from relselect.events import Notice
 from relselect.families.candidate import Candidate
 from relselect.landscape.ties import NearTie
@@ -21,11 +23,16 @@ from relselect.run.settings import Settings
 from relselect.selector import Recommendation
 from relselect.serialization import jsonable, number_of
 from relselect.tuning import Failure
+from relselect.untrusted import brief, check_fields
 
 if TYPE_CHECKING:
     from relselect.leaks import Finding
 
 __all__ = ["BudgetUse", "Decision", "RunResult", "Score", "StageTime", "Unfinished", "ValidationUse"]
+
+#: The version of the JSON; the first had no number yet.
+_FORMAT = 1
+_AGAIN = "Save the predictor again, or correct the path"
 
 
 @dataclass(frozen=True)
@@ -127,13 +134,13 @@ class Decision:
         return cls(
             candidate=candidate,
             deployed=candidate,
-            refitted=bool(stored["refitted"]),
-            refit_note=str(stored["refit_note"]),
-            why=str(stored["why"]),
+            refitted=stored["refitted"],
+            refit_note=stored["refit_note"],
+            why=stored["why"],
             near_ties=tuple(NearTie.from_json(each) for each in stored["near_ties"]),
             without_flatness=(family, number, checkpoint),
             standard_error=number_of(stored["standard_error"]),
-            skipped=str(stored["skipped"]),
+            skipped=stored["skipped"],
         )
 
 
@@ -201,6 +208,7 @@ class RunResult:
         plain = {name: adapter.dump_python(getattr(self, name), mode="json") for name, adapter in _ADAPTERS.items()}
         return {
             **plain,
+            "format": _FORMAT,
             "version": self.version,
             "profile": None if self.profile is None else self.profile.to_json(),
             "recommendation": self.recommendation.to_json(),
@@ -220,23 +228,51 @@ class RunResult:
         """Return the result that `to_json` wrote, its candidates without models and predictions.
 
         Raises:
-            KeyError: A key is missing.
-            TypeError: A value is of another type.
-            ValueError: A value is none of those known.
+            BundleError: It is of an unknown format, a key is missing, or a value is of another type or none of those known.
         """
-        plain: dict[str, Any] = {name: adapter.validate_python(stored[name]) for name, adapter in _ADAPTERS.items()}
-        return cls(
-            **plain,
-            version=str(stored["version"]),
-            profile=None if stored["profile"] is None else Profile.from_json(stored["profile"]),
-            recommendation=Recommendation.from_json(stored["recommendation"]),
-            candidates=tuple(Candidate.from_json(each) for each in stored["candidates"]),
-            decision=None if stored["decision"] is None else Decision.from_json(stored["decision"]),
-            scores={
-                split: {name: Score(*(number_of(number) for number in each)) for name, each in scores.items()}
-                for split, scores in stored["scores"].items()
-            },
-        )
+        _check_format(stored)
+        with _faults_named():
+            plain: dict[str, Any] = {name: adapter.validate_python(stored[name]) for name, adapter in _ADAPTERS.items()}
+            found = cls(
+                **plain,
+                version=stored["version"],
+                profile=None if stored["profile"] is None else Profile.from_json(stored["profile"]),
+                recommendation=Recommendation.from_json(stored["recommendation"]),
+                candidates=tuple(Candidate.from_json(each) for each in stored["candidates"]),
+                decision=None if stored["decision"] is None else Decision.from_json(stored["decision"]),
+                scores={
+                    split: {name: Score(*(number_of(number) for number in each)) for name, each in scores.items()}
+                    for split, scores in stored["scores"].items()
+                },
+            )
+            check_fields(found, "result")
+        return found
+
+
+def _check_format(stored: object) -> None:
+    """Check that a value is a result in the format that this version reads.
+
+    Raises:
+        BundleError: It is not.
+    """
+    if not isinstance(stored, Mapping):
+        raise BundleError("result", type(stored).__name__, "is no mapping, and so no result of a run", _AGAIN)
+    found = stored.get("format", _FORMAT)
+    if isinstance(found, bool) or found != _FORMAT:
+        rule = f"is no format that this version of relselect reads; it reads {_FORMAT}"
+        raise BundleError("result.format", found, rule, "Read it with the version of relselect that wrote it")
+
+
+@contextmanager
+def _faults_named() -> Iterator[None]:
+    """Turn what the reading of other JSON raises into a BundleError."""
+    try:
+        yield
+    except KeyError as error:
+        raise BundleError("result", brief(error), "is missing", _AGAIN) from error
+    except (TypeError, ValueError, AttributeError, OverflowError) as error:
+        rule = f"holds something else than the result of a run ({type(error).__name__}: {brief(error)})"
+        raise BundleError("result", "JSON", rule, _AGAIN) from error
 
 
 _ADAPTERS: dict[str, TypeAdapter[Any]] = {

@@ -24,7 +24,7 @@ from relselect.landscape import choose_checkpoint, load_choice
 from relselect.leaks import LeakReport, check_leaks, leak_budget, with_gain
 from relselect.problem import Problem
 from relselect.problem.rows import fit_rows
-from relselect.profile import Profile, profile_task
+from relselect.profile import Profile, ProfileCache, profile_task
 from relselect.run.facts import database_facts, environment_facts, task_facts
 from relselect.run.log import RunLog
 from relselect.run.result import BudgetUse, Decision, RunResult, Score, Unfinished, ValidationUse
@@ -42,7 +42,13 @@ __all__ = ["measure", "run"]
 _PROFILE_SHARE = 0.15
 
 
-def run(problem: Problem, settings: Settings, budget: Budget, listener: Emit | None = None) -> RunResult:
+def run(
+    problem: Problem,
+    settings: Settings,
+    budget: Budget,
+    listener: Emit | None = None,
+    profiles: ProfileCache | None = None,
+) -> RunResult:
     """Measure, recommend, tune, decide, refit and score.
 
     Args:
@@ -50,6 +56,7 @@ def run(problem: Problem, settings: Settings, budget: Budget, listener: Emit | N
         settings: What is asked for.
         budget: The clock of everything, already running.
         listener: Called with every event.
+        profiles: Profiles of earlier runs, one of which may spare the measuring; None for none.
 
     Returns:
         The result; the models of its decision are kept, those of the other candidates are not.
@@ -59,12 +66,18 @@ def run(problem: Problem, settings: Settings, budget: Budget, listener: Emit | N
         RelSelectError: Every trial failed.
         KeyboardInterrupt: The user interrupted before any was finished; afterwards the run ends with what there is.
     """
-    return _Run(problem, settings, budget, listener).result()
+    return _Run(problem, settings, budget, listener, profiles).result()
 
 
-def measure(problem: Problem, settings: Settings, budget: Budget, listener: Emit | None = None) -> RunResult:
+def measure(
+    problem: Problem,
+    settings: Settings,
+    budget: Budget,
+    listener: Emit | None = None,
+    profiles: ProfileCache | None = None,
+) -> RunResult:
     """Measure the task and recommend, without training anything but the baselines; arguments as for `run`."""
-    return _Run(problem, settings, budget, listener).measured()
+    return _Run(problem, settings, budget, listener, profiles).measured()
 
 
 @dataclass(frozen=True)
@@ -89,8 +102,15 @@ class _Tuned:
 class _Run:
     """The inputs of one run, and its stages, each of which returns what it found."""
 
-    def __init__(self, problem: Problem, settings: Settings, budget: Budget, listener: Emit | None) -> None:
-        self.problem, self.settings, self.budget = problem, settings, budget
+    def __init__(
+        self,
+        problem: Problem,
+        settings: Settings,
+        budget: Budget,
+        listener: Emit | None,
+        profiles: ProfileCache | None,
+    ) -> None:
+        self.problem, self.settings, self.budget, self.profiles = problem, settings, budget, profiles
         self.log = RunLog(listener)
         self.rows = fit_rows(problem, settings.validation, score_test=settings.evaluate_test)
         self.validation = self.rows.validation
@@ -157,6 +177,7 @@ class _Run:
             budget=self.budget.share(_PROFILE_SHARE),
             emit=self.log.emit,
             seed=self.settings.seed,
+            cache=self.profiles,
             leaks=leaks,
             network=self.settings.families is None,
         )
@@ -201,7 +222,9 @@ class _Run:
     def _nothing_finished(self, failures: Sequence[Failure], unfinished: Sequence[Unfinished]) -> RelSelectError:
         if failures:
             errors = "; ".join(f"{each.family} trial {each.number}: {each.error}" for each in failures[:3])
-            return RelSelectError(f"every trial failed: {errors}")
+            kept = self.settings.workdir
+            again = "" if kept is None else f", then delete {kept}, which keeps these failures, and run again"
+            return RelSelectError(f"every trial failed: {errors}. Correct what the errors name{again}.")
         reasons = "; ".join(f"{each.family}: {each.why}" for each in unfinished)
         return BudgetError(
             "time_budget",

@@ -21,10 +21,8 @@ if TYPE_CHECKING:
     from relselect.run.log import RunLog
     from relselect.tasks import Rows
 
-__all__ = ["TOLERANCE", "TOLERANCE_SECONDS", "TestScorer"]
+__all__ = ["TestScorer"]
 
-#: A run may outlast its budget by this part or these seconds, whichever is longer.
-TOLERANCE, TOLERANCE_SECONDS = 0.05, 5.0
 #: Test rows from which the time of predicting all of them is judged.
 _SAMPLE = 1_000
 
@@ -95,18 +93,18 @@ class TestScorer:
     def _too_slow(self, candidate: Candidate, *, optional: bool) -> bool:
         """Whether predicting the test rows would outlast the budget, judged by a few of them.
 
-        The deployed model may use the tolerance too, and is trusted while more than that is left: every family keeps time for
-        the test rows. What another family kept may have been spent since.
+        The deployed model may use the budget's allowance too, and is trusted while more than that is left: every family keeps
+        time for the test rows. What another family kept may have been spent since.
         """
         rows, left = self.problem.rows("test"), self.budget.left()
-        tolerance = max(TOLERANCE_SECONDS, TOLERANCE * self.budget.seconds)
-        if len(rows) < 4 * _SAMPLE or np.isinf(left) or (not optional and left > tolerance):
+        allowance = self.budget.allowance
+        if len(rows) < 4 * _SAMPLE or np.isinf(left) or (not optional and left > allowance):
             return False
         # the first prediction also sorts what the others find sorted; every one reads the database once, whatever its rows
         sizes = (_SAMPLE // 10, _SAMPLE // 10, _SAMPLE)
         _, few, more = (self._seconds_for(candidate, rows.take(slice(size))) for size in sizes)
         needed = more + max(0.0, more - few) / (_SAMPLE - _SAMPLE // 10) * (len(rows) - _SAMPLE)
-        if needed <= self.budget.left() + (0.0 if optional else tolerance / 2):
+        if needed <= self.budget.left() + (0.0 if optional else allowance / 2):
             return False
         if not optional:
             text = f"The test rows were not scored: that would take about {needed:.0f} s. predict(split='test') predicts them."

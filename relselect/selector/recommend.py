@@ -47,7 +47,7 @@ class _BySize:
         families = families_to_train(margins, known)
         evidence = (_size_sentence(families, rows, margins), *_readings(profile), _NO_BANK)
         return Recommendation(
-            families, margins, evidence, self.rule.taught_by, first_configs={name: [] for name in known}
+            families, margins, evidence, self.rule.taught_by, "rule", first_configs={name: [] for name in known}
         )
 
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from relselect.errors import ConfigError
+from relselect.untrusted import as_list
 
-__all__ = ["Margin", "Recommendation"]
+__all__ = ["Basis", "Margin", "Recommendation"]
+
+#: What an expectation rests on: a fixed rule, or a performance bank.
+Basis = Literal["rule", "bank"]
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,8 @@ class Recommendation:
         families: The families to train: one where the evidence separates it from the others, else several.
         margins: Family -> its expected margin; empty when nothing is expected.
         evidence: Sentences, the weightiest first.
-        taught_by: What the expectation was learnt from.
+        taught_by: What the expectation was learnt from, in words.
+        basis: "rule" where a fixed rule answers, "bank" where a performance bank was learnt from.
         first_configs: Family -> configurations to try first, best first.
         neighbours: The most similar known tasks, JSON-able, nearest first.
         record: The record of the measurement, from which reports are rendered; not part of the JSON.
@@ -46,6 +51,7 @@ class Recommendation:
     margins: Mapping[str, Margin]
     evidence: tuple[str, ...]
     taught_by: str
+    basis: Basis = "bank"
     first_configs: Mapping[str, list[dict[str, Any]]] = field(default_factory=dict)
     neighbours: tuple[dict[str, Any], ...] = ()
     record: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
@@ -103,19 +109,26 @@ class Recommendation:
             "margins": {name: asdict(margin) for name, margin in self.margins.items()},
             "evidence": list(self.evidence),
             "taught_by": self.taught_by,
+            "basis": self.basis,
             "first_configs": {family: list(configs) for family, configs in self.first_configs.items()},
             "neighbours": list(self.neighbours),
         }
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Recommendation:
-        """Return the recommendation that `to_json` wrote."""
+        """Return the recommendation that `to_json` wrote.
+
+        Raises:
+            KeyError: A key is missing.
+            TypeError: A value is no list.
+        """
         margins = {name: Margin(each["value"], each["low"], each["high"]) for name, each in stored["margins"].items()}
         return cls(
-            families=tuple(stored["families"]),
+            families=tuple(as_list(stored["families"])),
             margins=margins,
-            evidence=tuple(stored["evidence"]),
+            evidence=tuple(as_list(stored["evidence"])),
             taught_by=stored["taught_by"],
+            basis=stored.get("basis", "rule"),  # predictors without it were advised by the rule
             first_configs=stored["first_configs"],
-            neighbours=tuple(stored["neighbours"]),
+            neighbours=tuple(as_list(stored["neighbours"])),
         )

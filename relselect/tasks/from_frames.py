@@ -124,7 +124,7 @@ def _split(
             val_start, test_start = _declared_starts(options, database)
             if val_start is None:
                 val_start, test_start = default_starts(whole.cutoff, options.delay_ticks() or 0)
-            parts = by_time(whole, val_start, test_start)
+            parts = by_time(whole, val_start, test_start, database.time_kind)
         elif options.fold_column is not None:
             parts = by_fold(whole, _folds(tables["all"], options.target, options.fold_column))
         else:

@@ -8,7 +8,9 @@ from typing import TypeVar
 
 import pyarrow as pa
 
+from relselect.budget import Budget
 from relselect.database import Database
+from relselect.database.confined import check_confined
 from relselect.database.task_spec import TaskSpec
 from relselect.errors import ConfigError, DataNotFound, SchemaError, TaskError
 from relselect.tasks.fields import TaskFields
@@ -23,9 +25,16 @@ __all__ = ["task_from_relbench", "task_from_spec"]
 TaskT = TypeVar("TaskT", bound=TaskFields)
 
 
-def task_from_spec(build: type[TaskT], database: Database, spec: TaskSpec, name: str, folder: Path | None) -> TaskT:
+def task_from_spec(
+    build: type[TaskT],
+    database: Database,
+    spec: TaskSpec,
+    name: str,
+    folder: Path | None,
+    budget: Budget | None = None,
+) -> TaskT:
     """Build a task from its declaration; see `Task.from_spec`."""
-    task = _built(build, database, spec, name, folder)
+    task = _built(build, database, spec, name, folder, budget)
     return _hiding(database, task, tuple(spec.hide)) if spec.hide else task
 
 
@@ -60,12 +69,14 @@ def task_from_relbench(
     return task_from_spec(build, database, database.tasks[name], name, database.data_folder).in_regime(regime)
 
 
-def _built(build: type[TaskT], database: Database, spec: TaskSpec, name: str, folder: Path | None) -> TaskT:
+def _built(
+    build: type[TaskT], database: Database, spec: TaskSpec, name: str, folder: Path | None, budget: Budget | None
+) -> TaskT:
     options = TaskOptions.of_spec(spec, name)
     if spec.completes is not None:
         return task_completing(build, database, options)
     if spec.label is not None:
-        return task_from_sql(build, database, options)
+        return task_from_sql(build, database, options, budget)
     if spec.folds is not None:
         return task_from_labels(build, database, _read(spec.folds, folder, name), options)
     if spec.files is None:
@@ -92,6 +103,7 @@ def _read(path: str, folder: Path | None, name: str) -> pa.Table:
         raise DataNotFound(f"tasks.{name}.files", str(full), "does not exist", "Correct the path in the manifest")
     if not full.is_file():
         raise ConfigError(f"tasks.{name}.files", str(full), "is no regular file", "Name a Parquet or CSV file")
+    check_confined(f"tasks.{name}.files", path, full, folder)
     table = read_file(full, f"tasks.{name}")
     if isinstance(table, list):
         raise SchemaError(table)

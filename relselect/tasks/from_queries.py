@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TypeVar
 
+from relselect.budget import Budget
 from relselect.database import Database
 from relselect.database.clock import format_time, parse_duration, parse_time
 from relselect.errors import TaskError
@@ -20,7 +21,7 @@ __all__ = ["task_from_sql"]
 TaskT = TypeVar("TaskT", bound=TaskFields)
 
 
-def task_from_sql(build: type[TaskT], database: Database, options: TaskOptions) -> TaskT:
+def task_from_sql(build: type[TaskT], database: Database, options: TaskOptions, budget: Budget | None = None) -> TaskT:
     """Build a task from population and label queries; see `Task.from_sql`."""
     keys = options.check(database)
     if database.time_kind is None:
@@ -37,7 +38,7 @@ def task_from_sql(build: type[TaskT], database: Database, options: TaskOptions) 
     cutoffs = _cutoffs(database, options, horizon)
     population = Query("population", options.population or "", ("cutoff", *keys))
     label = Query("label", options.label or "", ("cutoff", *keys, options.target))
-    found, unlabelled = ask_labels(database, population, label, cutoffs, window)
+    found, unlabelled = ask_labels(database, population, label, cutoffs, window, budget)
     if found.num_rows == 0:
         raise TaskError(
             "population",

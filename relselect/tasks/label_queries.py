@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 
+from relselect.budget import Budget
 from relselect.database import Database
 from relselect.errors import TaskError
 from relselect.tasks.fields import TaskFields
@@ -25,7 +26,12 @@ MOST_CUTOFFS = 2_000
 
 
 def ask_labels(
-    database: Database, population: Query, label: Query, cutoffs: Sequence[int], window: int
+    database: Database,
+    population: Query,
+    label: Query,
+    cutoffs: Sequence[int],
+    window: int,
+    budget: Budget | None = None,
 ) -> tuple[pa.Table, int]:
     """Return labelled rows at each cutoff.
 
@@ -35,13 +41,18 @@ def ask_labels(
         label: Returns `cutoff`, the key columns and the target (its last column); may read the relation `population`.
         cutoffs: Ticks.
         window: Ticks after the cutoff that the label may read.
+        budget: The clock of all queries, which end with it; None for ten minutes a query.
 
     Returns:
         The labelled rows, and how many of the population had no label.
+
+    Raises:
+        BudgetError: The budget ended.
+        TaskError: A query fails, or returns two labels for one row.
     """
     keys = list(population.columns)
     parts, asked = [], 0
-    with open_session(database) as session:
+    with open_session(database, budget) as session:
         for cutoff in cutoffs:
             people = population_at(session, population, cutoff)
             asked += people.num_rows

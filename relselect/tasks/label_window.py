@@ -80,12 +80,12 @@ def _bounds(text: str) -> Iterator[tuple[str, str]]:
     for node in tree.walk():
         if isinstance(node, exp.Add):
             for one, other in ((node.left, node.right), (node.right, node.left)):
-                if _is_cutoff(one) and not list(other.find_all(exp.Column)):
+                if _is_cutoff(one) and _is_constant(other):
                     yield node.sql("duckdb"), other.sql("duckdb")
         elif isinstance(node, exp.LT | exp.LTE | exp.GT | exp.GTE):
             for one, other in ((node.left, node.right), (node.right, node.left)):
                 plain = other.unnest()
-                if _is_cutoff(one) and isinstance(plain, exp.Sub) and not list(plain.right.find_all(exp.Column)):
+                if _is_cutoff(one) and isinstance(plain, exp.Sub) and _is_constant(plain.right):
                     yield node.sql("duckdb"), plain.right.sql("duckdb")
 
 
@@ -97,6 +97,16 @@ def _is_cutoff(node: Any) -> bool:
     while isinstance(plain, exp.Cast):
         plain = plain.this.unnest()
     return isinstance(plain, exp.Column) and plain.name.lower() == _CUTOFF
+
+
+def _is_constant(node: Any) -> bool:
+    """Whether an expression is made of literals, casts and lengths of time alone: a query could run for ever."""
+    from sqlglot import exp
+
+    calls = (each for each in node.find_all(exp.Func) if not isinstance(each, exp.Cast))
+    return not list(node.find_all(exp.Column, exp.Query)) and all(
+        each.sql("duckdb").lower().startswith("to_") for each in calls
+    )
 
 
 def _lengths(connection: duckdb.DuckDBPyConnection, constant: str, kind: TimeKind | None) -> list[int]:

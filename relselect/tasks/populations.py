@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from relselect.budget import Budget
 from relselect.database import Database
 from relselect.errors import TaskError
 from relselect.tasks.sessions import AsofSession, Query, cast_like, open_session
@@ -17,18 +18,22 @@ from relselect.tasks.sessions import AsofSession, Query, cast_like, open_session
 __all__ = ["ask_population", "population_at"]
 
 
-def ask_population(database: Database, population: Query, cutoffs: Sequence[int]) -> pa.Table:
+def ask_population(
+    database: Database, population: Query, cutoffs: Sequence[int], budget: Budget | None = None
+) -> pa.Table:
     """Return who is asked about at each cutoff.
 
     Args:
         database: Read only as of each cutoff.
         population: Returns `cutoff` and the entity key columns; duplicates are merged.
         cutoffs: Ticks.
+        budget: The clock of all questions; None for ten minutes each.
 
     Raises:
+        BudgetError: The budget ended.
         TaskError: The query fails or returns other columns.
     """
-    with open_session(database) as session:
+    with open_session(database, budget) as session:
         parts = [population_at(session, population, cutoff) for cutoff in cutoffs]
     return pa.concat_tables(parts) if parts else pa.table({})
 

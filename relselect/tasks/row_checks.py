@@ -1,11 +1,13 @@
 """Checks of labelled rows: whether they name entities of the database and hold something to learn, and notes on the rest.
 
-What cannot be learnt from is refused; what readers should know is a note of the task. Whether a column of the entity is
+What cannot be learnt from is refused; what readers should know is a note of the task. Rows to predict
+are checked alike. Whether a column of the entity is
 the label is checked in `relselect.problem`.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
@@ -15,7 +17,8 @@ import pyarrow as pa
 from relselect.database import Database
 from relselect.database.clock import DAY, NEVER, format_time
 from relselect.database.schema import type_name
-from relselect.errors import TaskError
+from relselect.dates import with_dates
+from relselect.errors import TaskError, UnknownEntityWarning, caller_depth
 from relselect.tasks.kinds import TaskKind
 from relselect.tasks.labels import LabelFrame
 from relselect.tasks.options import TaskOptions
@@ -24,7 +27,7 @@ from relselect.tasks.splits import Split
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["check_entities", "check_labels", "row_notes"]
+__all__ = ["check_asked", "check_entities", "check_labels", "row_notes"]
 
 _EXAMPLES = 3
 
@@ -44,20 +47,51 @@ def check_entities(database: Database, entity: str, keys: Mapping[str, pa.Table]
     if any(known.values()) and known.get("train", True):
         return
     name = "train" if "train" in known else next(iter(known))
+    raise _strangers(database, entity, keys[name], "labels", "labelled rows")
+
+
+def check_asked(database: Database, entity: str, keys: pa.Table) -> None:
+    """Refuse rows to predict none of which names a row of the entity table, and warn where some do not.
+
+    Args:
+        database: The database.
+        entity: The entity table.
+        keys: The entity's key, one column per key column, n rows.
+
+    Raises:
+        TaskError: No row names an entity; shows both forms of the key.
+
+    Warns:
+        UnknownEntityWarning: Some rows name none; says how many.
+    """
+    unknown = int((database.rows_of(entity, keys) < 0).sum())
+    if not unknown:
+        return
+    if unknown == keys.num_rows:
+        raise _strangers(database, entity, keys, "rows", "rows")
+    text = (
+        f"{unknown} of {keys.num_rows} rows ({unknown / keys.num_rows:.1%}) ask about a {entity} that is not in the table: "
+        "their predictions know nothing of it."
+    )
+    warnings.warn(text, UnknownEntityWarning, stacklevel=caller_depth())
+
+
+def _strangers(database: Database, entity: str, keys: pa.Table, argument: str, what: str) -> TaskError:
+    """Return the error for rows none of which names an entity, with both forms of the key."""
     table = database[entity]
     theirs = " and ".join(_form(table.data[column], f"{entity}.{column}") for column in table.primary_key)
-    ours = " and ".join(_form(keys[name][column], column) for column in keys[name].column_names)
-    raise TaskError(
-        "labels",
+    ours = " and ".join(_form(keys[column], column) for column in keys.column_names)
+    return TaskError(
+        argument,
         ours,
-        f"none of the {keys[name].num_rows} labelled rows names a row of {entity}, where {theirs}",
-        "Write the keys of the labels as the table writes them, with the same type, zeros and spaces",
+        f"none of the {keys.num_rows} {what} names a row of {entity}, where {theirs}",
+        f"Write the keys of the {argument} as the table writes them, with the same type, zeros and spaces",
     )
 
 
 def _form(values: pa.ChunkedArray, name: str) -> str:
     """Return a column's name, type and first values as text."""
-    shown = ", ".join(repr(value) for value in values.drop_null().slice(0, _EXAMPLES).to_pylist())
+    shown = ", ".join(repr(with_dates(value)) for value in values.drop_null().slice(0, _EXAMPLES).to_pylist())
     return f"{name} ({type_name(values.type)}) holds {shown or 'nothing'}"
 
 

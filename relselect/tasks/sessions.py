@@ -7,7 +7,6 @@ is written. Every question has a connection of its own. What the queries ask is 
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,11 +16,13 @@ from uuid import uuid4
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from relselect.budget import Budget
 from relselect.database import Database, Table
 from relselect.database.clock import NEVER, ticks_of
 from relselect.database.quoting import quote_name
+from relselect.database.sources.limits import TimeLimit, TookTooLong
 from relselect.database.sources.spool import free_memory
-from relselect.errors import TaskError
+from relselect.errors import BudgetError, TaskError
 from relselect.tasks.single_select import check_select
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ _LOCKED: dict[str, str | bool | int | float | list[str]] = {
 #: The longest time of one question, and what its intermediate results may fill: a share of the free memory, no disk.
 _LONGEST_SECONDS = 600.0
 _MEMORY_SHARE, _LEAST_MEMORY = 0.5, 256 * 1024**2
+#: What a question may let the process grow by, as a multiple of that: DuckDB counts neither lists nor long texts.
+_GROWTH = 1.5
 
 
 @dataclass(frozen=True)
@@ -71,15 +74,19 @@ class AsofSession:
         connection: The locked instance; every question opens a further connection to it.
         database: The database.
         tables: Table -> its rows as DuckDB reads them.
-        seconds: The longest time of one question.
+        budget: The clock of all questions; each also ends after ten minutes.
+        memory: Bytes that the intermediate results of a question may fill.
         checked: The texts that have been found to be one SELECT over the tables.
+        given_up: Whether a question did not stop in time: its connection, and so the instance, is left alone.
     """
 
     connection: duckdb.DuckDBPyConnection
     database: Database
     tables: dict[str, pa.Table]
-    seconds: float
+    budget: Budget
+    memory: int
     checked: set[str] = field(default_factory=set)
+    given_up: bool = False
 
     def moment(self, ticks: int) -> str:
         """Return a point in time as SQL."""
@@ -98,22 +105,39 @@ class AsofSession:
             The columns of the query, with times as microseconds.
 
         Raises:
-            TaskError: The query is not one SELECT over the tables, fails, runs too long, or returns other columns.
+            BudgetError: The budget ended.
+            TaskError: The query is not one SELECT over the tables, fails, runs too long, needs too much memory, or returns
+                other columns.
         """
         relations = (*self.database.tables, "cutoffs", *(() if population is None else ("population",)))
         if query.text not in self.checked:
             check_select(self.connection, query.argument, query.text, relations)
             self.checked.add(query.text)
         connection = self.connection.cursor()
+        limit = TimeLimit(
+            min(_LONGEST_SECONDS, self.budget.left()), connection.interrupt, memory=int(_GROWTH * self.memory)
+        )
         try:
             connection.execute(f"CREATE TEMP TABLE cutoffs AS SELECT {self.moment(cutoff)} AS cutoff")
             self._show(connection, asof)
             if population is not None:
                 connection.register("population", population)
-            with _interrupted(connection, query, self.seconds):
-                return _fetch(connection, query)
+            return limit.run(lambda: _fetch(connection, query))
+        except TookTooLong:
+            raise self._late(query, limit.seconds) from None
         finally:
-            connection.close()
+            self.given_up = self.given_up or limit.given_up
+            if not limit.given_up:
+                connection.close()
+
+    def _late(self, query: Query, seconds: float) -> BudgetError | TaskError:
+        if self.budget.spent:
+            rule = f"ended while the {query.argument} query was asked, which then took {seconds:.1f} s at one cutoff"
+            fix = "Give a longer one, ask at fewer cutoffs, or bound what the query reads"
+            return BudgetError("time_budget", f"{self.budget.seconds:g} s", rule, fix)
+        rule = f"ran longer than {seconds:g} s at one cutoff"
+        fix = "Bound what it reads, or compute the labels elsewhere and use Task.from_labels"
+        return TaskError(query.argument, query.text.strip(), rule, fix)
 
     def cutoffs(self, cutoff: int) -> pa.Table:
         """Return the relation `cutoffs` as a query sees it."""
@@ -136,41 +160,18 @@ class AsofSession:
             )
 
 
-@contextmanager
-def _interrupted(connection: duckdb.DuckDBPyConnection, query: Query, seconds: float) -> Iterator[None]:
-    """Interrupt what runs on the connection within the block after `seconds`."""
-    late = threading.Event()
-
-    def stop() -> None:
-        late.set()
-        connection.interrupt()
-
-    timer = threading.Timer(seconds, stop)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    except TaskError:
-        if not late.is_set():
-            raise
-        rule = f"ran longer than {seconds:g} s at one cutoff"
-        fix = "Bound what it reads, or compute the labels elsewhere and use Task.from_labels"
-        raise TaskError(query.argument, query.text.strip(), rule, fix) from None
-    finally:
-        timer.cancel()
-
-
 def _fetch(connection: duckdb.DuckDBPyConnection, query: Query) -> pa.Table:
     import duckdb
 
     try:
         relation = connection.sql(query.text)
         table = None if relation is None else relation.to_arrow_table()
+    except (duckdb.OutOfMemoryException, MemoryError, pa.ArrowMemoryError) as error:
+        rule, fix = f"needs more memory than it may use ({_reason(error)})", "Bound what it reads and returns"
+        raise TaskError(query.argument, query.text.strip(), rule, fix) from None
     except duckdb.Error as error:
-        reason = str(error).strip().splitlines()[0]
-        raise TaskError(
-            query.argument, query.text.strip(), f"DuckDB refused the query: {reason}", "Correct the SQL"
-        ) from None
+        rule = f"DuckDB refused the query: {_reason(error)}"
+        raise TaskError(query.argument, query.text.strip(), rule, "Correct the SQL") from None
     names = [] if table is None else list(table.column_names)
     missing = [column for column in query.columns if column not in names]
     if table is None or missing:
@@ -188,38 +189,44 @@ def _fetch(connection: duckdb.DuckDBPyConnection, query: Query) -> pa.Table:
     return _plain(table.select(list(query.columns)))
 
 
+def _reason(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 def _register(connection: duckdb.DuckDBPyConnection, prefix: str, name: str, table: pa.Table) -> None:
     import duckdb
 
     try:
         connection.register(prefix + name, table)
     except duckdb.Error as error:
-        reason = str(error).strip().splitlines()[0]
-        raise TaskError("table", name, f"DuckDB cannot read it: {reason}", "Convert or drop the column") from None
+        rule = f"DuckDB cannot read it: {_reason(error)}"
+        raise TaskError("table", name, rule, "Convert or drop the column") from None
 
 
 @contextmanager
-def open_session(database: Database, seconds: float | None = None) -> Iterator[AsofSession]:
+def open_session(database: Database, budget: Budget | None = None) -> Iterator[AsofSession]:
     """Open a session over a database, locked against files, Python's variables and settings, and close it at the end.
 
     Times without a zone are UTC, whatever the zone of the machine.
 
     Args:
         database: The database.
-        seconds: The longest time of one question; 10 minutes if None.
+        budget: The clock of all questions, each of which also ends after ten minutes; None for these alone.
     """
     import duckdb
 
     _check_names(database)
-    memory = {"memory_limit": f"{max(_LEAST_MEMORY, int(_MEMORY_SHARE * free_memory()))}B"}
-    connection = duckdb.connect(":memory:", config={**_LOCKED, **memory})
+    memory = max(_LEAST_MEMORY, int(_MEMORY_SHARE * free_memory()))
+    connection = duckdb.connect(":memory:", config={**_LOCKED, "memory_limit": f"{memory}B"})
+    session = AsofSession(connection, database, {}, budget or Budget(None), memory)
     try:
         connection.execute("SET GLOBAL TimeZone = 'UTC'")
         connection.execute("SET lock_configuration = true")
-        tables = {name: _readable(table) for name, table in database.tables.items()}
-        yield AsofSession(connection, database, tables, _LONGEST_SECONDS if seconds is None else seconds)
+        session.tables.update((name, _readable(table)) for name, table in database.tables.items())
+        yield session
     finally:
-        connection.close()
+        if not session.given_up:
+            connection.close()
 
 
 def _check_names(database: Database) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 
-from relselect.database.clock import NEVER
+from relselect.database.clock import NEVER, TimeKind, format_time
 from relselect.errors import TaskError
 from relselect.tasks.labels import LabelFrame
 
@@ -59,15 +59,22 @@ def default_starts(cutoff: NDArray[np.int64], delay: int = 0) -> tuple[int, int]
     return int(known[-n_val]), test_start
 
 
-def by_time(frame: LabelFrame, val_start: int, test_start: int | None) -> dict[Split, LabelFrame]:
-    """Split by cutoff: before `val_start`, from there, and from `test_start` (ticks) on.
+def by_time(
+    frame: LabelFrame, val_start: int, test_start: int | None, kind: TimeKind | None = "timestamp"
+) -> dict[Split, LabelFrame]:
+    """Split by cutoff: before `val_start`, from there, and from `test_start` (ticks of the `kind` of time) on.
 
     Raises:
         TaskError: The dates are out of order or a split is empty.
     """
     end = test_start if test_start is not None else NEVER
     if end <= val_start:
-        raise TaskError("test_start", end, "must lie after val_start", "Give a later test_start")
+        raise TaskError(
+            "test_start",
+            format_time(end, kind),
+            f"must lie after val_start, {format_time(val_start, kind)}",
+            "Give a later test_start",
+        )
     parts: dict[Split, LabelFrame] = {
         "train": frame.take(frame.cutoff < val_start),
         "val": frame.take((frame.cutoff >= val_start) & (frame.cutoff < end)),

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
 
+from relselect.budget import Budget, budget_of
 from relselect.database import Database
 from relselect.database.task_spec import TaskSpec
 from relselect.tasks.fields import TaskFields
@@ -120,6 +122,7 @@ class Task(TaskFields):
         classes: Sequence[str] | None = None,
         embargo: str | int = 0,
         description: str = "",
+        time_budget: float | str | timedelta | Budget | None = None,
     ) -> Self:
         """Build a task from two DuckDB queries, asked on the database as it was at each cutoff.
 
@@ -146,11 +149,13 @@ class Task(TaskFields):
             classes: See `from_labels`.
             embargo: See `from_labels`.
             description: The question in words.
+            time_budget: Wall-clock of all queries together, or the `Budget` of a run; one query takes ten minutes at most.
 
         Raises:
+            BudgetError: The budget ended while a query was asked, or is no duration.
             TaskError: A query fails, a label window ends after the last row, or nobody is found.
         """
-        return task_from_sql(cls, database, TaskOptions.of(locals(), time="cutoff"))
+        return task_from_sql(cls, database, TaskOptions.of(locals(), time="cutoff"), budget_of(time_budget))
 
     @classmethod
     def completing(
@@ -195,7 +200,15 @@ class Task(TaskFields):
         return task_completing(cls, database, TaskOptions.of(locals(), **more))
 
     @classmethod
-    def from_spec(cls, database: Database, spec: TaskSpec, name: str, folder: Path | None = None) -> Self:
+    def from_spec(
+        cls,
+        database: Database,
+        spec: TaskSpec,
+        name: str,
+        folder: Path | None = None,
+        *,
+        time_budget: float | str | timedelta | Budget | None = None,
+    ) -> Self:
         """Build a task from its declaration in a manifest.
 
         Args:
@@ -203,12 +216,14 @@ class Task(TaskFields):
             spec: The declaration.
             name: The task's name in the manifest.
             folder: The folder that relative paths start from; the database's own if None.
+            time_budget: Wall-clock of its queries; see `from_sql`.
 
         Raises:
+            BudgetError: The budget ended while a query was asked, or is no duration.
             TaskError: The declaration does not fit the database.
             DataNotFound: A file is missing.
         """
-        return task_from_spec(cls, database, spec, name, folder or database.data_folder)
+        return task_from_spec(cls, database, spec, name, folder or database.data_folder, budget_of(time_budget))
 
     @classmethod
     def from_relbench(

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,9 +18,10 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from relselect import api
+from relselect.cli.clock import CommandClock
 from relselect.cli.main import app
 from relselect.cli.train import predictor_folder
-from relselect.errors import BudgetError, ConfigError
+from relselect.errors import BudgetError, ConfigError, UnknownEntityWarning
 from relselect.events import Notice
 from relselect.report import write_report
 from tests.report.records import advice_record, run_record
@@ -142,7 +144,7 @@ def test_the_budget_counts_from_the_start_of_the_command(shop: Path, trained: di
         assert run(*words).exit_code == 0
         assert trained["time_budget"].elapsed() <= time.monotonic() - began
     past = time.monotonic() - 5.0  # what the entry point hands over: when the process started
-    assert CliRunner().invoke(app, [str(word) for word in words], obj=past).exit_code == 0
+    assert CliRunner().invoke(app, [str(word) for word in words], obj=CommandClock(past)).exit_code == 0
     assert trained["time_budget"].elapsed() >= 5.0
 
 
@@ -340,13 +342,53 @@ def test_profile_and_recommend_tell(shop: Path, monkeypatch: pytest.MonkeyPatch,
     told = run("recommend", shop, "--task", "churn", "--out", tmp_path / "advice.html")
     assert "Start with feature synthesis" in told.stdout
     assert (tmp_path / "advice.json").exists()
-    assert only_json(run("recommend", shop, "--task", "churn", "--json"))["recommendation"]["families"] == ["dfs"]
+    found = only_json(run("recommend", shop, "--task", "churn", "--json"))
+    assert found["recommendation"]["families"] == ["dfs"]
+    assert (found["findings"], found["unrun_checks"]) == ([], [])
+
+
+def test_findings_and_unrun_checks_stand_in_the_json(
+    shop: Path, trained: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    finding = {
+        "check": "overwritten_column", "severity": "warning", "subject": "customers.spend", "evidence": "equals a sum",
+        "fix": "Drop it", "accepted": None,
+    }  # fmt: skip
+    unrun = {"check": "query_unbounded", "why": "The task has no query."}
+    record = run_record()
+    record["profile"] |= {"findings": [finding], "unrun_checks": [unrun]}
+    monkeypatch.setattr(StandIn, "record", record)
+    told = only_json(run("train", shop, "--task", "churn", "--out", tmp_path / "out", "--json"))
+    assert (told["findings"], told["unrun_checks"]) == ([finding], [unrun])
+    monkeypatch.setattr(StandIn, "record", {**record, "profile": None})
+    told = only_json(run("train", shop, "--task", "churn", "--out", tmp_path / "out", "--json", "--force"))
+    assert told["findings"] == []
+    assert {each["why"] for each in told["unrun_checks"]} == {"The leak checks did not run."}
+
+
+def test_recommend_in_json_says_what_the_leak_checks_found(shop: Path) -> None:
+    found = only_json(run("recommend", shop, "--task", "churn", "--json"))
+    assert {each["check"] for each in found["unrun_checks"]} >= {"query_unbounded"}
+    assert isinstance(found["findings"], list)
 
 
 @pytest.fixture
 def bundle(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setattr(api, "load", lambda _: StandIn())
     return StandIn().save(tmp_path / "bundle")
+
+
+def test_predict_tells_of_unknown_entities(bundle: Path, shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def predict(self: StandIn, **asked: Any) -> pd.DataFrame:
+        warnings.warn(
+            "1 of 2 rows (50.0%) ask about a users that is not in the table", UnknownEntityWarning, stacklevel=1
+        )
+        return pd.DataFrame({"id": [1, 2], "prediction": [1.0, 2.0]})
+
+    monkeypatch.setattr(StandIn, "predict", predict)
+    result = run("predict", bundle, "--database", shop)
+    assert "warning: 1 of 2 rows (50.0%)" in result.stderr
+    assert result.stdout.splitlines()[0] == "id,prediction"
 
 
 def test_predict_gives_csv_files_and_json(bundle: Path, shop: Path, tmp_path: Path) -> None:

@@ -73,13 +73,18 @@ def test_folder_with_manifest(shop: Path) -> None:
     assert database.parents("orders")[0].tolist() == [0, 0, 1]
 
 
-def test_manifest_file_and_manifest_apart_from_the_data(shop: Path, tmp_path: Path) -> None:
+def test_manifest_file_and_manifest_apart_from_the_data(
+    shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert Database.from_folder(shop / "database.yaml").num_rows == 6
     apart = tmp_path / "apart" / "shop.yaml"
     apart.parent.mkdir()
     (shop / "database.yaml").rename(apart)
     assert Database.from_folder(shop, apart).num_rows == 6
     apart.write_text(MANIFEST.replace("description", "root: ..\ndescription", 1))
+    with pytest.raises(ConfigError, match=r"leads out of .*RELSELECT_ALLOW_PATHS=1"):
+        Database.from_folder(apart)
+    monkeypatch.setenv("RELSELECT_ALLOW_PATHS", "1")
     assert Database.from_folder(apart).num_rows == 6
 
 

@@ -14,10 +14,11 @@ import pytest
 import relselect as rs
 from relselect.database import Database, Table
 from relselect.database.inference import infer_types
-from relselect.database.missing import null_if_missing, without_missing
+from relselect.database.missing import batches_without_missing, null_if_missing, without_missing
 from relselect.errors import SchemaError, TaskError
 
 NAN, INF = float("nan"), float("inf")
+HUGE = 1.7e308
 USERS = 12
 #: Ratings of the users' orders: NaN is missing, so there are two distinct values of each user but for the last.
 ROWS = [(user, day, value) for user in range(USERS) for day, value in enumerate([4.0, NAN, 2.5, NAN, 4.0])]
@@ -194,6 +195,24 @@ def test_an_infinite_label_is_refused(kind: str) -> None:
 def test_columns_without_missing_values_are_shared() -> None:
     table = pa.table({"a": [1.0, None], "b": ["nan", ""], "c": pa.array(["x", None]).dictionary_encode()})
     assert without_missing(table) is table
+
+
+@pytest.mark.parametrize("dtype", [pa.float64(), pa.float32(), pa.float16()])
+@pytest.mark.parametrize(
+    ("values", "nulls"), [([1.0, None], 1), ([INF, -INF], 2), ([NAN, None, 1.0], 2), ([], 0), ([None], 1), ([-INF], 1)]
+)
+def test_every_width_of_float(dtype: pa.DataType, values: list[float | None], nulls: int) -> None:
+    column = pa.chunked_array([pa.array(values, pa.float64(), from_pandas=False).cast(dtype)])
+    found = without_missing(pa.table({"x": column, "y": column}))
+    assert [found[name].null_count for name in "xy"] == [nulls, nulls]
+    batches = list(batches_without_missing(pa.table({"x": column}).to_batches()))
+    assert sum(batch.column(0).null_count for batch in batches) == nulls
+
+
+def test_finite_values_whose_sum_is_infinite_stay() -> None:
+    table = pa.table({"x": [HUGE, HUGE, -3.0]})
+    assert without_missing(table) is table
+    assert null_if_missing(table["x"]).to_pylist() == [HUGE, HUGE, -3.0]
 
 
 def test_a_null_in_a_dictionary_is_null() -> None:

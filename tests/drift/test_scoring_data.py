@@ -5,12 +5,14 @@ from __future__ import annotations
 import datetime as dt
 from types import SimpleNamespace
 
+import duckdb
 import pandas as pd
 import pyarrow as pa
 import pytest
 
 import relselect as rs
-from relselect.drift import needs_of
+from relselect.database.contents import SourceFacts
+from relselect.drift import TrainingSnapshot, needs_of, read_scoring_data
 from relselect.drift.needs import _mentioned
 from relselect.errors import BundleError, SchemaError, TaskError
 from relselect.fitted import Fitted, _moment
@@ -126,7 +128,8 @@ def test_a_manifest_says_where_to_read(saved, places, tmp_path):
     assert few == saved.read(places["postgresql"], where={"orders": "total > 10"}).database["orders"].num_rows
 
 
-def test_what_a_manifest_drops_is_no_news(saved, places, tmp_path):
+def test_what_a_manifest_drops_is_no_news(saved, places, tmp_path, monkeypatch):
+    monkeypatch.setenv("RELSELECT_ALLOW_PATHS", "1")  # the file lies outside the folder of the manifest
     manifest = tmp_path / "shop.yaml"
     manifest.write_text(
         f"name: shop\nuri: {places['sqlite']}\ntables: {{users: {{drop: [remark]}}, orders: {{drop: [total]}}}}\n"
@@ -146,3 +149,64 @@ def test_an_old_predictor_is_told(saved, database):
 def arguments(fit):
     names = ("task", "types", "schema", "family", "result", "source", "declared")
     return {name: getattr(fit, name) for name in names}
+
+
+@pytest.fixture
+def two_schemas(tmp_path):
+    place = tmp_path / "two.duckdb"
+    with duckdb.connect(str(place)) as connection:
+        connection.execute("CREATE SCHEMA crm; CREATE SCHEMA sales")
+        connection.execute("CREATE TABLE crm.users (id INTEGER PRIMARY KEY)")
+        connection.execute("INSERT INTO crm.users SELECT range FROM range(9)")
+        connection.execute("CREATE TABLE sales.orders AS SELECT range % 9 AS user_id, range AS day FROM range(40)")
+        connection.execute("CREATE TABLE sales.returns AS SELECT 1 AS x")
+        connection.execute("CREATE VIEW sales.late AS SELECT * FROM sales.orders WHERE day > 20")
+    return place
+
+
+def test_the_schemas_of_training_are_read_again_and_what_was_there_before_is_no_drift(two_schemas):
+    trained = rs.Database.from_uri(
+        two_schemas, schema=["crm", "sales"], tables=["crm.users", "sales.orders"], times={"sales.orders": "day"},
+        foreign_keys={"sales.orders": {"user_id": "crm.users"}},
+    )  # fmt: skip
+    assert trained.facts == SourceFacts(("crm", "sales"), ("sales.late", "sales.returns"))
+    snapshot = TrainingSnapshot.of(trained, {})
+    found = read_scoring_data(snapshot, snapshot.tables, {}, two_schemas, facts=trained.facts)
+    assert list(found.database.tables) == ["crm.users", "sales.orders"]
+    assert found.drift.findings == ()
+    with duckdb.connect(str(two_schemas)) as connection:
+        connection.execute("CREATE VIEW sales.early AS SELECT 1 AS x")
+        connection.execute("CREATE TABLE sales.more AS SELECT 1 AS x")
+    later = read_scoring_data(snapshot, snapshot.tables, {}, two_schemas, facts=trained.facts).drift
+    assert [(each.table, each.what, each.severity) for each in later.findings] == [("sales.more", "table", "note")]
+
+
+def test_one_schema_that_is_not_the_default_is_read_again(two_schemas):
+    trained = rs.Database.from_uri(two_schemas, schema="crm")
+    snapshot = TrainingSnapshot.of(trained, {})
+    found = read_scoring_data(snapshot, snapshot.tables, {}, f"duckdb:///{two_schemas}", facts=trained.facts)
+    assert list(found.database.tables) == ["users"]
+    with pytest.raises(SchemaError, match="users"):
+        read_scoring_data(snapshot, snapshot.tables, {}, two_schemas, facts=trained.facts, schema="sales")
+
+
+def test_label_files_in_the_folder_of_the_data_are_no_tables(tmp_path):
+    pd.DataFrame({"id": range(9)}).to_parquet(tmp_path / "users.parquet")
+    for name in ("train", "val"):
+        pd.DataFrame({"id": range(9), "cutoff": 3, "y": 1}).to_parquet(tmp_path / f"{name}.parquet")
+    task = "{entity: users, kind: binary, target: y, time: cutoff, files: {train: ./train.parquet, val: val.parquet}}"
+    (tmp_path / "database.yaml").write_text(f"name: shop\nuri: .\ntables: {{}}\ntasks:\n  churn: {task}\n")
+    trained = rs.Database.from_uri(tmp_path)
+    assert list(trained.tables) == ["users"]
+    snapshot = TrainingSnapshot.of(trained, {})
+    found = read_scoring_data(snapshot, snapshot.tables, {}, tmp_path, facts=trained.facts)
+    assert found.drift.findings == ()
+
+
+def test_a_saved_predictor_keeps_what_training_read_of_the_source(trained, tmp_path):
+    fit = trained("dfs")[0]
+    fit.facts = SourceFacts(("crm", "sales"), ("sales.late",))
+    try:
+        assert rs.load(fit.save(tmp_path / "saved")).facts == fit.facts
+    finally:
+        fit.facts = SourceFacts()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import time
 from pathlib import Path
 
@@ -164,6 +165,72 @@ def test_the_caller_may_allow_paths_outside(tmp_path, monkeypatch):
     with pytest.raises(UserError, match="RELSELECT_ALLOW_PATHS=1"):
         open_database(path)
     monkeypatch.setenv("RELSELECT_ALLOW_PATHS", "1")
+    assert open_database(path)["t"].num_rows == 2
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "root: ../secret\ntables: {t: {primary_key: id}}\n",
+        "root: %s/secret\ntables: {t: {primary_key: id}}\n",
+        "root: linked\ntables: {t: {primary_key: id}}\n",
+        "root: ${RELSELECT_DATA}/../secret\ntables: {t: {primary_key: id}}\n",
+        "tables: {t: {file: linked/t.csv, primary_key: id}}\n",
+        "tables: {t: {file: 'linked/*.csv', primary_key: id}}\n",
+        "tables: {link: {primary_key: id}}\n",
+        "uri: ../secret\ntables: {t: {primary_key: id}}\n",
+        "uri: %s/secret/t.csv\ntables: {t: {primary_key: id}}\n",
+        "uri: file://%s/secret\ntables: {t: {primary_key: id}}\n",
+        "uri: sqlite:///%s/secret/t.sqlite\n",
+        "uri: linked\ntables: {t: {primary_key: id}}\n",
+        "uri: .\ntables: {link: {primary_key: id}}\n",
+        "uri: .\ntables: {t: {file: linked/t.csv, primary_key: id}}\n",
+    ],
+)
+def test_no_path_and_no_link_leads_out_of_the_folder(tmp_path, monkeypatch, lines):
+    secret, data = tmp_path / "secret", tmp_path / "data"
+    for folder in (secret, data, tmp_path / "shared"):
+        folder.mkdir()
+    (secret / "t.csv").write_text("id,x\n1,2\n2,3\n")
+    with sqlite3.connect(secret / "t.sqlite") as connection:
+        connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY)")
+    connection.close()
+    (data / "linked").symlink_to(secret)
+    (data / "link.csv").symlink_to(secret / "t.csv")
+    monkeypatch.setenv("RELSELECT_DATA", str(tmp_path / "shared"))
+    path = written(data, HEAD + lines.replace("%s", str(tmp_path)))
+    with pytest.raises(UserError, match="RELSELECT_ALLOW_PATHS=1"):
+        open_database(path)
+    monkeypatch.setenv("RELSELECT_ALLOW_PATHS", "1")
+    assert len(open_database(path).tables) == 1
+
+
+def test_a_link_to_labels_outside_is_refused(tmp_path, monkeypatch):
+    from relselect.api import open_task
+
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "t.csv").write_text("id,x\n1,2\n2,3\n")
+    for name in ("train", "val"):
+        (tmp_path / f"{name}.csv").write_text("id,y\n1,0\n2,1\n")
+        (data / f"{name}.csv").symlink_to(tmp_path / f"{name}.csv")
+    written(data, TASK % "files: {train: train.csv, val: val.csv}")
+    with pytest.raises(UserError, match="RELSELECT_ALLOW_PATHS=1"):
+        open_task(open_database(data), "y")
+
+
+def test_links_in_a_folder_that_the_environment_names_are_the_callers(tmp_path, monkeypatch):
+    elsewhere, data = tmp_path / "elsewhere", tmp_path / "data"
+    elsewhere.mkdir()
+    data.mkdir()
+    (elsewhere / "t.csv").write_text("id,x\n1,2\n2,3\n")
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared" / "shop").symlink_to(elsewhere)
+    monkeypatch.setenv("RELSELECT_DATA", str(tmp_path / "shared"))
+    path = written(data, HEAD + "root: ${RELSELECT_DATA}/shop\ntables: {t: {primary_key: id}}\n")
+    assert open_database(path)["t"].num_rows == 2
+    monkeypatch.setenv("RELSELECT_PLACE", str(elsewhere))
+    path = written(data, HEAD + "uri: ${RELSELECT_PLACE}\ntables: {t: {primary_key: id}}\n")
     assert open_database(path)["t"].num_rows == 2
 
 

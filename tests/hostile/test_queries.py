@@ -11,11 +11,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from relselect.budget import Budget
 from relselect.database import Database
 from relselect.database.clock import DAY
-from relselect.errors import TaskError
+from relselect.errors import BudgetError, TaskError
 from relselect.tasks import sessions
 from relselect.tasks.label_queries import ask_labels
+from relselect.tasks.label_window import check_label_window
 from relselect.tasks.populations import ask_population
 from relselect.tasks.sessions import Query
 
@@ -171,6 +173,63 @@ def test_endless_queries_end(monkeypatch: pytest.MonkeyPatch, text: str) -> None
     with pytest.raises(TaskError, match=r"ran longer than|Out of Memory|Invalid Input|Out of Range"):
         ask(text)
     assert time.perf_counter() - begun < 60
+
+
+#: Queries whose lists and texts DuckDB does not count among its memory, some of which notice no interrupt.
+GREEDY = [
+    "SELECT cutoff, sum(list_sum(range(i)))::BIGINT AS id FROM cutoffs, range(10000000) r(i) GROUP BY 1",
+    "SELECT cutoff, len(list_transform(range(20000), lambda x: range(20000))) AS id FROM cutoffs, range(3000) r(i)",
+    "SELECT cutoff, len(list_reduce(list_transform(range(40), lambda x: 'xy'), lambda a, b: a || a)) AS id FROM cutoffs",
+    "SELECT cutoff, len(list_reduce(list_transform(range(40), lambda x: [1]), lambda a, b: a || a)) AS id FROM cutoffs",
+    "SELECT cutoff, len(repeat('x', 3000000000)) AS id FROM cutoffs, range(30) r(i)",
+    "SELECT cutoff, len(string_agg(i::VARCHAR, ',')) AS id FROM cutoffs, range(100000000000) r(i) GROUP BY 1",
+    "SELECT cutoff, cardinality(map_from_entries(list_transform(range(100000000), lambda x: (x, x))))::INT AS id FROM cutoffs",
+    "WITH RECURSIVE n AS (SELECT 'x' AS t UNION ALL SELECT t || t FROM n) SELECT cutoff, max(len(t)) AS id FROM cutoffs, n "
+    "GROUP BY 1",
+]
+MEASURED = """
+import time
+from relselect.memory import peak_memory_mb
+from relselect.errors import TaskError
+from relselect.tasks import sessions
+from tests.hostile import test_queries as here
+sessions.free_memory, sessions._LEAST_MEMORY, sessions._LONGEST_SECONDS = (lambda: 0), 64 << 20, 60.0
+here.ask(here.PLAIN)
+before = peak_memory_mb()
+for text in here.GREEDY:
+    try:
+        here.ask(text)
+        print("answered", text)
+    except TaskError as error:
+        print("refused" if "needs more memory than it may use" in str(error) else error)
+print(peak_memory_mb() - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux bounds the memory of a process")
+def test_greedy_queries_are_refused_before_they_fill_the_machine() -> None:
+    ran = subprocess.run([sys.executable, "-c", MEASURED], capture_output=True, text=True, check=True, timeout=300)
+    *outcomes, growth = ran.stdout.splitlines()
+    assert outcomes == ["refused"] * len(GREEDY)
+    assert float(growth) < 3 * 64
+
+
+def test_a_query_ends_with_the_budget_of_its_run() -> None:
+    budget, begun = Budget(0.5), time.monotonic()
+    with pytest.raises(BudgetError, match=r"time_budget=0\.5 s: ended while the population query was asked"):
+        ask_population(base(), Query("population", BOMBS[0], ("cutoff", "id")), CUTOFFS, budget)
+    assert time.monotonic() - begun < 20
+    with pytest.raises(BudgetError, match="ended while the population query"):
+        ask_population(base(), Query("population", PLAIN, ("cutoff", "id")), CUTOFFS, budget)
+
+
+@pytest.mark.parametrize("length", ["INTERVAL 1 DAY * (SELECT count(*) FROM range(1000000000), range(1000000000))",
+                                    "to_days(len(repeat('x', 2000000000)))"])  # fmt: skip
+def test_the_length_of_a_label_window_runs_no_query(length: str) -> None:
+    text = f"SELECT p.cutoff, id, 1 AS label FROM population p, orders o WHERE seen <= cutoff + {length}"
+    begun = time.monotonic()
+    assert check_label_window(text, 30 * DAY, "30d", "timestamp") == []
+    assert time.monotonic() - begun < 10
 
 
 def test_many_questions_are_answered_quickly() -> None:

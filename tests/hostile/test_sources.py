@@ -6,9 +6,10 @@ import sqlite3
 import time
 
 import duckdb
+import pandas as pd
 import pytest
 
-from relselect.database.sources import duckdb_file
+from relselect.database.sources import duckdb_file, file_source
 from relselect.database.sources.open import open_source
 from relselect.errors import ConfigError, SourceError, UserError
 
@@ -164,3 +165,31 @@ def test_a_query_that_does_not_end_is_left_alone(tmp_path, monkeypatch, kind, bo
     ):
         source.read("v")
     assert time.monotonic() - begun < 20
+
+
+PREDICATES = (
+    "x < (SELECT count(*) FROM range(1000000000), range(1000000000))",
+    "x < list_sum(range(4000000000))",
+    "x < len(list_reduce(list_transform(range(40), lambda x: 'xy'), lambda a, b: a || a))",
+)
+
+
+@pytest.mark.parametrize("predicate", PREDICATES)
+def test_a_predicate_on_files_ends_in_time_and_memory(tmp_path, monkeypatch, predicate):
+    monkeypatch.setattr(file_source, "memory_limit", lambda: 256 << 20)
+    (tmp_path / "t.csv").write_text("x\n1\n2\n")
+    begun = time.monotonic()
+    with (
+        open_source(tmp_path, statement_timeout=1.0) as source,
+        pytest.raises(UserError, match=r"took longer than|Out of Memory"),
+    ):
+        source.read("t", where=predicate)
+    assert time.monotonic() - begun < 20
+
+
+def test_a_predicate_on_files_reads_no_variable_of_python(tmp_path):
+    (tmp_path / "t.csv").write_text("x\n1\n2\n")
+    secret_frame = pd.DataFrame({"x": [1]})
+    with open_source(tmp_path) as source, pytest.raises(ConfigError, match="secret_frame"):
+        source.read("t", where="x IN (SELECT x FROM secret_frame)")
+    assert len(secret_frame) == 1

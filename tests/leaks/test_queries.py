@@ -34,6 +34,18 @@ def asked(join: str) -> str:
         asked("CROSS JOIN customers o"),
         asked("JOIN (SELECT customer, min(at) AS first FROM orders GROUP BY 1) o ON o.first <= c.cutoff"),
         asked("JOIN orders o ON date_trunc('month', o.at) < c.cutoff"),
+        asked("JOIN orders o ON date_diff('day', o.at, c.cutoff) BETWEEN 0 AND 30"),
+        asked("JOIN orders o ON datediff('day', c.cutoff, o.at) <= 0"),
+        asked("JOIN orders o ON date_sub('day', o.at, c.cutoff) >= 0"),
+        asked("JOIN orders o ON age(c.cutoff, o.at) > INTERVAL 0 DAY"),
+        asked("JOIN orders o ON INTERVAL 0 DAY < c.cutoff - o.at"),
+        asked("JOIN orders o ON -date_diff('day', c.cutoff, o.at) / 7 >= 1"),
+        asked("JOIN orders o ON epoch(o.at) - epoch(c.cutoff) < -3600 * 24"),
+        asked("JOIN orders o ON extract(day FROM c.cutoff - o.at) > 2"),
+        asked("JOIN orders o ON o.at + INTERVAL 3 DAY <= c.cutoff"),
+        asked("JOIN orders o ON o.at <= c.cutoff + INTERVAL '-3' DAY"),
+        asked("JOIN orders o ON o.at - INTERVAL (-3) DAY <= c.cutoff"),
+        asked("JOIN orders o ON c.cutoff BETWEEN o.at AND o.at + INTERVAL 30 DAY"),
     ],
 )
 def test_populations_that_end_at_the_cutoff(text: str) -> None:
@@ -50,6 +62,15 @@ PAST = "population_reads_past_cutoff"
         (asked("CROSS JOIN orders o"), "query_unbounded"),
         (asked("JOIN orders o ON o.at <= c.cutoff + INTERVAL 3 DAY"), PAST),
         (asked("JOIN orders o ON o.at - INTERVAL 3 DAY <= c.cutoff"), PAST),
+        (asked("JOIN orders o ON o.at <= c.cutoff - INTERVAL (-3) DAY"), PAST),
+        (asked("JOIN orders o ON o.at + INTERVAL '-3' DAY <= c.cutoff"), PAST),
+        (asked("JOIN orders o ON date_diff('day', c.cutoff, o.at) <= 3"), PAST),
+        (asked("JOIN orders o ON date_diff('day', o.at, c.cutoff) >= -3"), PAST),
+        (asked("JOIN orders o ON date_diff('day', o.at, c.cutoff) < 30"), PAST),
+        (asked("JOIN orders o ON abs(o.at::date - c.cutoff::date) < 3"), PAST),
+        (asked("JOIN orders o ON age(o.at, c.cutoff) < INTERVAL 1 MONTH"), PAST),
+        (asked("JOIN orders o ON o.at - c.cutoff > INTERVAL '-30 days'"), PAST),
+        (asked("JOIN orders o ON abs(o.at::date - c.cutoff::date) > 3"), "query_unbounded"),
         ("WITH late AS (SELECT customer, at FROM orders) " + asked("JOIN late o ON o.at > c.cutoff"), PAST),
         (asked("JOIN visits o ON o.seen <= c.cutoff UNION ALL ") + asked(", orders o"), "query_unbounded"),
     ],
@@ -77,6 +98,41 @@ def test_labels_need_both_ends() -> None:
     assert checks(f"{join} GROUP BY 1, 2", "label") == [("label_window_open", "label: orders")]
     visited = "o.at > p.cutoff AND o.at <= p.cutoff + INTERVAL 3 DAY JOIN visits v ON v.id = o.visit"
     assert checks(f"{join} AND {visited} GROUP BY 1, 2", "label") == [("query_bounded_by_key", "label: visits")]
+
+
+@pytest.mark.parametrize(
+    ("bounds", "found"),
+    [
+        ("date_diff('day', p.cutoff, o.at) BETWEEN 1 AND 30", []),
+        ("date_diff('day', p.cutoff, o.at) > 0 AND datediff('day', p.cutoff, o.at) <= 30", []),
+        ("age(o.at, p.cutoff) > INTERVAL 0 DAY AND age(o.at, p.cutoff) <= INTERVAL 1 MONTH", []),
+        ("o.at - p.cutoff > INTERVAL 0 DAY AND INTERVAL 30 DAY >= o.at - p.cutoff", []),
+        ("p.cutoff - o.at < INTERVAL 0 DAY AND p.cutoff - o.at >= INTERVAL '-30 days'", []),
+        ("o.at > p.cutoff AND o.at - INTERVAL 30 DAY <= p.cutoff", []),
+        ("p.cutoff BETWEEN o.at - INTERVAL 30 DAY AND o.at", []),
+        ("date_diff('day', p.cutoff, o.at) > 0", ["label_window_open"]),
+        ("date_diff('day', p.cutoff, o.at) <= 30", ["label_window_open"]),
+        ("o.at - INTERVAL 30 DAY <= p.cutoff", ["label_window_open"]),
+        ("age(o.at, p.cutoff) > INTERVAL 0 DAY", ["label_window_open"]),
+        ("p.cutoff - INTERVAL 30 DAY < o.at", ["label_window_open"]),
+    ],
+)
+def test_windows_written_as_differences(bounds: str, found: list[str]) -> None:
+    text = (
+        "SELECT p.cutoff, p.customer, count(o.at) AS label FROM population p "
+        f"JOIN orders o ON o.customer = p.customer AND {bounds} GROUP BY 1, 2"
+    )
+    assert [check for check, _ in checks(text, "label")] == found
+    bare = (
+        "SELECT cutoff, p.customer, count(*) AS label FROM population p JOIN orders o USING (customer) "
+        f"WHERE {bounds.replace('o.at', 'at').replace('p.cutoff', 'cutoff')} GROUP BY 1, 2"
+    )
+    assert [check for check, _ in checks(bare, "label")] == found
+
+
+def test_an_age_without_a_date_reads_the_clock() -> None:
+    text = asked("JOIN orders o ON o.at <= c.cutoff WHERE age(o.at) < INTERVAL 1 YEAR")
+    assert [check for check, _ in checks(text)] == ["query_bound_elsewhere"]
 
 
 ELSEWHERE = "query_bound_elsewhere"

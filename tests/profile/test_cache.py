@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+import relselect as rs
 from relselect.budget import Budget
-from relselect.events import Event, Notice
+from relselect.events import Event, Notice, StageStarted
 from relselect.problem import Problem
 from relselect.profile import profile_task
 from relselect.profile.cache import ProfileCache
@@ -41,6 +42,19 @@ def test_equal_content_is_measured_once(cache: ProfileCache) -> None:
     assert again.to_json() == first.to_json()
     assert [type(event) for event in heard] == [Notice]
     assert len(list(cache.folder.iterdir())) == 1
+
+
+def test_every_way_in_shares_the_profile() -> None:
+    problem, heard = made(), []
+    database, task = problem.user_database, problem.task
+    first = rs.profile(database, task, on_event=heard.append)
+    assert isinstance(first, rs.profile.Profile)
+    rs.recommend(database, task, on_event=heard.append)
+    fit = rs.select_and_train(database, task, "60s", families="dfs", max_trials=1, on_event=heard.append)
+    assert [event.stage for event in heard if isinstance(event, StageStarted)].count("profile") == 1
+    assert fit.result.profile.to_json()["measures"] == first.to_json()["measures"]
+    rs.recommend(database, task, on_event=heard.append, cache=False)
+    assert [event.stage for event in heard if isinstance(event, StageStarted)].count("profile") == 2
 
 
 def test_another_label_row_seed_or_option_is_another_profile(cache: ProfileCache) -> None:

@@ -90,13 +90,17 @@ def test_types_names_and_keys_as_people_have_them(postgres, tmp_path) -> None:
     assert not found.proposal.of("note", "primary_key")
 
 
-def test_sqlite_file(lahman_sqlite, tmp_path) -> None:
+def test_sqlite_file(lahman_sqlite, tmp_path, monkeypatch) -> None:
     done = run("init", lahman_sqlite, "--out", tmp_path / "db.yaml", "--json")
     assert done.exit_code == 0, done.output
     told = json.loads(done.stdout)
     assert {each["origin"] for each in told["proposals"]} == {"inferred"}
     assert [task["kind"] for task in told["tasks"]] == ["binary", "regression"]
+    assert "RELSELECT_ALLOW_PATHS=1" in " ".join(told["notes"])
+    monkeypatch.setenv("RELSELECT_ALLOW_PATHS", "1")
     check(tmp_path / "db.yaml", "sqlite")
+    again = run("init", lahman_sqlite, "--out", tmp_path / "again.yaml", "--json")
+    assert "RELSELECT_ALLOW_PATHS" not in " ".join(json.loads(again.stdout)["notes"])
 
 
 def test_csv_folder_beside_its_manifest(lahman_csv) -> None:
@@ -142,6 +146,26 @@ def test_nothing_is_replaced_or_left_behind(lahman_sqlite, tmp_path) -> None:
     assert run("init", lahman_sqlite, "--out", out, "--force").exit_code == 0
     assert load_manifest(out).name == "lahman"
     assert [path.name for path in tmp_path.iterdir()] == ["db.yaml"]
+
+
+def test_a_folder_that_lets_nobody_write_is_refused_before_anything_is_read(monkeypatch, tmp_path) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("relselect.files._probe", full)
+    done = run("init", tmp_path / "no such database", "--out", tmp_path / "db.yaml")
+    assert done.exit_code == 2
+    assert "--out" in done.stderr
+    assert "No space left" in done.stderr
+
+
+def test_databases_that_are_not_read_say_which_are_and_how_to_export(tmp_path) -> None:
+    done = run("init", "mysql://ann:secret@host/shop", "--out", tmp_path / "db.yaml")
+    assert done.exit_code == 2
+    told = " ".join(done.stderr.split())
+    for word in ("postgresql://", "sqlite:///", "duckdb:///", "file:///", "COPY FROM DATABASE source TO shop"):
+        assert word in told
+    assert "secret" not in told
 
 
 @pytest.mark.parametrize("out", ["nowhere/db.yaml", "db.txt", "."])

@@ -36,9 +36,11 @@ def test_none_takes_away(proposal) -> None:
 def test_masks_and_what_is_kept(proposal) -> None:
     masked = proposal.override("orders: known_at=closed:state+total")
     assert masked.spec("orders").known_at == {"closed": ["state", "total"]}
+    alone = proposal.override("orders: known_at=closed")
+    assert alone.spec("orders").known_at == {"closed": []}
     masked.to_database()
-    assert proposal.spec("orders").drop == ["closed"]
-    assert proposal.override("orders: keep=closed").spec("orders").drop == []
+    assert proposal.spec("orders").known_at == {"closed": []}
+    assert proposal.override("orders: keep=closed").spec("orders").known_at == {}
 
 
 def test_overrides_add_up(proposal) -> None:
@@ -54,7 +56,7 @@ def test_all_that_is_wrong_is_reported_at_once(proposal) -> None:
         "orders.user_id -> people",
         "orders: state=colour",
         "what",
-        "orders: known_at=closed",
+        "orders: known_at=closedd",
     ]
     with pytest.raises(SchemaError) as caught:
         proposal.override(*lines)

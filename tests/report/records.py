@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from relselect.report.record import RECORD_VERSION
+
 __all__ = ["advice_record", "families", "row", "run_record", "small_run", "three_families"]
 
 
 def run_record() -> dict[str, Any]:
     """A full record of a run in which feature synthesis wins."""
     return {
-        "version": 2,
+        "version": RECORD_VERSION,
         "relselect": "0.1.0",
         "kind": "run",
         "settings": _settings(),
@@ -253,6 +255,7 @@ def _advice() -> dict[str, Any]:
             "rdl": {"value": -0.031, "low": -0.062, "high": 0.004},
         },
         "taught_by": "size rule; no bank taught it",
+        "basis": "rule",
         "neighbours": [],
         "evidence": [
             "One-hop features explain most of the label: skill 0.63 at depth 1, 0.64 at depth 2.",

@@ -6,13 +6,14 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from relselect.budget import Budget
-from relselect.errors import ConfigError
+from relselect.errors import ConfigError, RelSelectError
 from relselect.families.registry import info_of, registered
 from relselect.fitted import Fitted
 from relselect.problem import Problem
@@ -111,3 +112,13 @@ def test_a_run_of_feature_synthesis_needs_no_pytorch(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "False"
+
+
+def test_a_folder_of_failed_trials_is_to_be_deleted(problem, tmp_path):
+    failing = partial(Bowl, fail=range(100))
+    with registered(replace(info_of("dfs"), name="bowl", make=failing)):
+        for workdir, way_out in ((None, "Correct what the errors name."), (tmp_path, f"then delete {tmp_path}, ")):
+            settings = Settings(families=("bowl",), max_trials=2, workdir=workdir)
+            with pytest.raises(RelSelectError, match="every trial failed: bowl trial 0: RuntimeError") as caught:
+                run(problem, settings, Budget(60))
+            assert way_out in str(caught.value)

@@ -5,6 +5,7 @@ No source is chosen or opened here; see `relselect.database.sources.open`.
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -121,6 +122,8 @@ class Source(ABC):
         self._catalog: Catalog | None = None
         self._named: dict[str, str] = {}
         self._codes: dict[str, Collection[str]] = {}
+        self._labels: frozenset[str] = frozenset()
+        self._confined = False
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.address.shown!r})"
@@ -136,14 +139,24 @@ class Source(ABC):
         """The address without its password."""
         return self.address.shown
 
-    def prepare(self, files: Mapping[str, str], codes: Mapping[str, Collection[str]]) -> None:
+    def prepare(
+        self,
+        files: Mapping[str, str],
+        codes: Mapping[str, Collection[str]],
+        labels: Collection[str] = (),
+        *,
+        confined: bool = False,
+    ) -> None:
         """Set what a source of files needs before its catalog is read; databases ignore it.
 
         Args:
             files: Table -> its file or glob, where it is not `<table>.parquet` or `<table>.csv`.
             codes: Table -> columns that are read as text even where every value is a number.
+            labels: Files of labels, which are no tables; paths from the folder of the data.
+            confined: Whether links to files outside the folder are refused.
         """
-        self._named, self._codes = dict(files), dict(codes)
+        self._confined = confined
+        self._named, self._codes, self._labels = dict(files), dict(codes), frozenset(map(os.path.normpath, labels))
 
     def catalog(self) -> Catalog:
         """Return the catalog; it is read once."""

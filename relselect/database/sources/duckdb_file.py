@@ -108,11 +108,13 @@ class DuckDBSource(Source):
         self._schemas = schemas or ("main",)
         self._places: dict[str, tuple[str, str]] = {}
         self._queries: dict[str, dict[str, tuple[str, pa.DataType]]] = {}
-        config = {**_CONFIG, "memory_limit": f"{memory_limit() >> 20}MiB"}
+        memory = memory_limit()
+        config = {**_CONFIG, "memory_limit": f"{memory >> 20}MiB"}
         try:
             self._connection = duckdb.connect(str(address.path), read_only=True, config=config)
             self._connection.execute("BEGIN TRANSACTION READ ONLY")
-            self._limit = TimeLimit(timeout, self._connection.interrupt)
+            # DuckDB counts neither lists nor long texts
+            self._limit = TimeLimit(timeout, self._connection.interrupt, memory=2 * memory)
         except duckdb.Error as error:
             raise self._failure(error) from None
 

@@ -50,14 +50,8 @@ def read_entityset(entityset: Any) -> DatabaseContents:
         times={name: frame.ww.time_index for name, frame in frames.items() if frame.ww.time_index},
         foreign_keys=references,
         types={name: _types(frame) for name, frame in frames.items()},
-        # a secondary time index that masks no other column would only reveal the future
-        drop={
-            name: [clock for clock, masked in _clocks(frame).items() if not masked] for name, frame in frames.items()
-        },
-        known_at={
-            name: {clock: masked for clock, masked in _clocks(frame).items() if masked}
-            for name, frame in frames.items()
-        },
+        drop={},
+        known_at={name: _clocks(frame) for name, frame in frames.items()},
     )
     return DatabaseContents(tables, str(entityset.id or "entityset"))
 

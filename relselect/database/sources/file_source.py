@@ -13,17 +13,27 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from relselect.database.confined import check_confined
 from relselect.database.schema import repeated
 from relselect.database.sources.catalog import Catalog, CatalogColumn, CatalogTable, Source, Stream, TableScan
 from relselect.database.sources.files import SUFFIXES, find_files, read_files, table_name
 from relselect.database.sources.frames import plain
 from relselect.database.sources.hive import partition_of, partition_types, with_partition
+from relselect.database.sources.limits import TimeLimit, TookTooLong, check_predicate, memory_limit
 from relselect.database.sources.uri import Address
-from relselect.errors import ConfigError, DataNotFound, SchemaError, SchemaProblem
+from relselect.errors import ConfigError, DataNotFound, SchemaError, SchemaProblem, SourceError
 
 __all__ = ["FileSource"]
 
 _ROWS = 1 << 17
+#: A predicate reads no file and no variable of the calling Python code, and changes no setting.
+_LOCKED: dict[str, str | bool | int | float | list[str]] = {
+    "enable_external_access": "false",
+    "python_enable_replacements": "false",
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "max_temp_directory_size": "0B",
+}
 
 
 class FileSource(Source):
@@ -31,10 +41,12 @@ class FileSource(Source):
 
     Args:
         address: Where it is.
+        timeout: Seconds that one predicate may take.
     """
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, timeout: float = 600.0) -> None:
         super().__init__(address)
+        self._timeout = timeout
         assert address.path is not None
         self.data_folder = _root(address.path)
         self._files: dict[str, list[Path]] = {}
@@ -53,7 +65,7 @@ class FileSource(Source):
         if isinstance(data, list):
             raise SchemaError(data)
         _same(scan, data.column_names, paths)
-        data = data.select(list(scan.columns)) if scan.where is None else _filtered(data, scan)
+        data = data.select(list(scan.columns)) if scan.where is None else _filtered(data, scan, self._timeout)
         data = data if scan.limit is None else data.slice(0, scan.limit)
         return Stream(data.schema, iter(data.to_batches(_ROWS)))
 
@@ -84,6 +96,9 @@ class FileSource(Source):
         self._files = self._found()
         for table, file in self._named.items():
             self._files[table] = find_files(self._above, table, file)
+        for table, paths in self._files.items() if self._confined else ():
+            for path in paths:
+                check_confined(f"tables.{table}", path.name, path, self._above)
         problems: list[SchemaProblem] = []
         tables = {}
         for table, paths in self._files.items():
@@ -116,7 +131,8 @@ class FileSource(Source):
             candidates = [file for file in root.glob(pattern) if table_name(file) and file.is_file()]
         tables: dict[str, list[Path]] = {}
         for file in sorted(candidates):
-            name = _table_of(file.relative_to(root))
+            relative = file.relative_to(root)
+            name = None if str(relative) in self._labels else _table_of(relative)
             if name is not None:
                 tables.setdefault(name, []).append(file)
         return {name: _one_format(root, name, files) for name, files in tables.items()}
@@ -195,19 +211,30 @@ def _rows(paths: Sequence[Path]) -> int | None:
     return sum(pq.read_metadata(path, memory_map=True).num_rows for path in paths)
 
 
-def _filtered(data: pa.Table, scan: TableScan) -> pa.Table:
+def _filtered(data: pa.Table, scan: TableScan, seconds: float) -> pa.Table:
     """Return the rows that satisfy the predicate, which is in DuckDB's dialect."""
     import duckdb
 
-    with duckdb.connect(config={"enable_external_access": "false"}) as connection:
-        try:
-            connection.execute("SET TimeZone = 'UTC'")  # times without a zone are UTC on every machine
-            connection.register("rows_", data.append_column("__row", pa.array(range(data.num_rows))))
-            kept = connection.sql(f"SELECT __row FROM rows_ WHERE ({scan.where}\n) ORDER BY __row").to_arrow_table()
-        except duckdb.Error as error:
-            message = str(error).splitlines()[0]
-            fix = "Correct the predicate; files are asked in DuckDB's dialect"
-            raise ConfigError(f"where[{scan.table!r}]", scan.where, f"DuckDB refuses it: {message}", fix) from None
+    argument, where, memory = f"where[{scan.table!r}]", scan.where or "", memory_limit()
+    check_predicate(argument, where, "DuckDB")
+    connection = duckdb.connect(config={**_LOCKED, "memory_limit": f"{memory >> 20}MiB"})
+    limit = TimeLimit(seconds, connection.interrupt, memory=2 * memory)
+    try:
+        connection.execute("SET TimeZone = 'UTC'")  # times without a zone are UTC on every machine
+        connection.execute("SET lock_configuration = true")
+        connection.register("rows_", data.append_column("__row", pa.array(range(data.num_rows))))
+        query = f"SELECT __row FROM rows_ WHERE ({where}\n) ORDER BY __row"
+        kept = limit.run(lambda: connection.sql(query).to_arrow_table())
+    except TookTooLong:
+        fix = "Raise statement_timeout=, or write a predicate over the table's own columns"
+        raise SourceError(argument, where, f"took longer than {seconds:g} s", fix) from None
+    except (duckdb.Error, MemoryError, pa.ArrowMemoryError) as error:
+        message = (str(error) or type(error).__name__).splitlines()[0]
+        fix = "Correct the predicate; files are asked in DuckDB's dialect"
+        raise ConfigError(argument, where, f"DuckDB refuses it: {message}", fix) from None
+    finally:
+        if not limit.given_up:
+            connection.close()
     return data.select(list(scan.columns)).take(kept["__row"])
 
 

@@ -9,8 +9,17 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from relselect.database.confined import check_confined
 from relselect.database.contents import DatabaseContents
-from relselect.database.manifest import MANIFEST_NAME, Manifest, TableSpec, load_manifest, resolve_root, schema_of
+from relselect.database.manifest import (
+    MANIFEST_NAME,
+    Manifest,
+    TableSpec,
+    is_confined,
+    load_manifest,
+    resolve_root,
+    schema_of,
+)
 from relselect.database.schema import column_types
 from relselect.database.sources.files import SUFFIXES, find_files, read_files
 from relselect.database.sources.frames import unknown_drops
@@ -41,7 +50,7 @@ def read_folder(
         ConfigError: There is no manifest; the message holds one to start from.
         SchemaError: With every problem of manifest and files.
     """
-    path = Path(path)
+    path, confined = Path(path), True
     if path.is_file():
         found = load_manifest(path)
         if found.uri is not None:
@@ -51,7 +60,7 @@ def read_folder(
         raise DataNotFound("path", str(path), "there is no such folder", f"Pass a folder with {MANIFEST_NAME} in it")
     elif manifest is not None:
         found = manifest if isinstance(manifest, Manifest) else load_manifest(manifest)
-        root = path
+        root, confined = path, False
     elif (path / MANIFEST_NAME).is_file():
         found = load_manifest(path / MANIFEST_NAME)
         if found.uri is not None:
@@ -59,14 +68,14 @@ def read_folder(
         root = resolve_root(found, path)
     else:
         raise undeclared(path)
-    return _read(found, root, source or str(path))
+    return _read(found, root, source or str(path), confined=confined and is_confined(found))
 
 
-def _read(manifest: Manifest, root: Path, source: str) -> DatabaseContents:
+def _read(manifest: Manifest, root: Path, source: str, *, confined: bool) -> DatabaseContents:
     tables: list[Table] = []
     problems: list[SchemaProblem] = []
     for name, spec in manifest.tables.items():
-        data = _read_table(root, name, spec)
+        data = _read_table(root, name, spec, confined=confined)
         if isinstance(data, pa.Table):
             schema = schema_of(manifest.tables, name, column_types(data.schema))
             tables.append(schema.with_rows(data, spec.description))
@@ -79,7 +88,7 @@ def _read(manifest: Manifest, root: Path, source: str) -> DatabaseContents:
     return DatabaseContents(tables, manifest.name, source, manifest.tasks, root, manifest.description)
 
 
-def _read_table(root: Path, name: str, spec: TableSpec) -> pa.Table | list[SchemaProblem]:
+def _read_table(root: Path, name: str, spec: TableSpec, *, confined: bool) -> pa.Table | list[SchemaProblem]:
     paths = find_files(root, name, spec.file)
     if not paths:
         wanted = spec.file or " or ".join(f"{name}{suffix}" for suffix in SUFFIXES[:2])
@@ -88,6 +97,8 @@ def _read_table(root: Path, name: str, spec: TableSpec) -> pa.Table | list[Schem
                 name, None, wanted, f"is not in {root}", "Put the file there or correct `file` in the manifest"
             )
         ]
+    for path in paths if confined else ():
+        check_confined(f"tables.{name}", path.name, path, root)
     text = [column for column, semantic in spec.types.items() if semantic in ("categorical", "text")]
     data = read_files(paths, name, text, root)
     if isinstance(data, list):

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from relselect.database.schema import as_columns, declared_types, repeated
 from relselect.database.table import ForeignKey, SemanticType, Table
-from relselect.database.validation import find_problems
+from relselect.database.validation import LISTED_CLOCK, find_problems
 from relselect.errors import SchemaError, SchemaProblem
 
 __all__ = ["plain", "tables_from_frames", "to_arrow", "unknown_drops", "unknown_types"]
@@ -105,7 +105,7 @@ def tables_from_frames(
     }
     problems = list(_unknown_tables(frames, declared))
     problems += [problem for table in types for problem in unknown_types(table, types[table])]
-    problems += [problem for table in known_at for problem in _idle_clocks(table, known_at[table])]
+    problems += [problem for table in known_at for problem in _listed_clocks(table, known_at[table])]
     data: dict[str, pa.Table] = {}
     for name, frame in frames.items():
         converted = to_arrow(name, frame)
@@ -235,16 +235,10 @@ def unknown_types(table: str, types: Mapping[str, str]) -> Iterable[SchemaProble
             )
 
 
-def _idle_clocks(table: str, known_at: Mapping[str, Sequence[str]]) -> Iterable[SchemaProblem]:
+def _listed_clocks(table: str, known_at: Mapping[str, Sequence[str]]) -> Iterable[SchemaProblem]:
     for clock, masked in known_at.items():
-        if not as_columns(masked) or clock in as_columns(masked):
-            yield SchemaProblem(
-                table,
-                clock,
-                "known_at",
-                "a clock masks other columns, and itself without being listed",
-                "List the other columns that become known then",
-            )
+        if clock in as_columns(masked):
+            yield SchemaProblem(table, clock, "known_at", *LISTED_CLOCK)
 
 
 def _from_pandas(name: str, frame: Any) -> pa.Table | list[SchemaProblem]:

@@ -12,9 +12,11 @@ import re
 import threading
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import TypeVar
 
 from relselect.errors import ConfigError
+from relselect.memory import memory_ceiling
 
 __all__ = ["TimeLimit", "TookTooLong", "check_predicate", "memory_limit"]
 
@@ -40,13 +42,16 @@ class TimeLimit:
     Args:
         seconds: The time of one query.
         interrupt: Asks the engine to stop; called from another thread than the query's.
+        memory: Bytes by which a call may let the process grow, what the engine does not count among its own included; None
+            for no bound.
 
     Attributes:
         given_up: Whether a query did not stop: its connection must be neither used nor closed.
     """
 
-    def __init__(self, seconds: float, interrupt: Callable[[], object]) -> None:
+    def __init__(self, seconds: float, interrupt: Callable[[], object], memory: int | None = None) -> None:
         self.seconds = min(seconds, _LONGEST)
+        self._memory = memory
         self.given_up = False
         self._interrupt = interrupt
 
@@ -65,7 +70,9 @@ class TimeLimit:
 
         def called() -> None:
             try:
-                found.append(work())
+                # a query that is left alone stays under its ceiling
+                with nullcontext() if self._memory is None else memory_ceiling(self._memory):
+                    found.append(work())
             except BaseException as error:
                 failed.append(error)
 

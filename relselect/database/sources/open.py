@@ -57,7 +57,7 @@ def open_source(
         return SQLiteSource(address, seconds)
     from relselect.database.sources.file_source import FileSource
 
-    return FileSource(address)
+    return FileSource(address, seconds)
 
 
 def _seconds(value: float | str) -> float:

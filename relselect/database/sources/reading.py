@@ -12,19 +12,22 @@ from typing import Any
 
 import pyarrow as pa
 
-from relselect.database.contents import DatabaseContents
-from relselect.database.manifest import MANIFEST_NAME, Manifest, load_manifest, resolve_root
+from relselect.database.confined import check_confined
+from relselect.database.contents import DatabaseContents, SourceFacts
+from relselect.database.manifest import MANIFEST_NAME, Manifest, is_confined, load_manifest, resolve_root
 from relselect.database.missing import batches_without_missing
+from relselect.database.schema import as_columns
 from relselect.database.sources.catalog import Source
 from relselect.database.sources.declarations import Declared, Declaring, ReadOptions, declare
+from relselect.database.sources.files import table_name
 from relselect.database.sources.open import open_source
 from relselect.database.sources.skeleton import undeclared
 from relselect.database.sources.spool import Spool
-from relselect.database.sources.uri import check_variables, is_uri, literal_password, parse_uri, redact
+from relselect.database.sources.uri import Address, check_variables, is_uri, literal_password, parse_uri, redact
 from relselect.errors import ConfigError, SchemaError, SchemaProblem
 from relselect.events import Emit, Notice, StageFinished, StageStarted, silent
 
-__all__ = ["read_manifest_uri", "read_tables", "read_uri"]
+__all__ = ["parse_manifest_uri", "read_manifest_uri", "read_tables", "read_uri"]
 
 
 def read_uri(
@@ -41,6 +44,8 @@ def read_uri(
     source: str | None = None,
     on_event: Emit = silent,
     declaring: Declaring = declare,
+    usual_schemas: Sequence[str] = (),
+    confined: bool = False,
 ) -> DatabaseContents:
     """Read the tables at an address; see `Database.from_uri`, also for the errors.
 
@@ -57,23 +62,29 @@ def read_uri(
         source: The origin to record; the path, or the address without its password, if None.
         on_event: Called with every event.
         declaring: Merges catalog, manifest and options; `declare` unless the caller knows what is needed.
+        usual_schemas: The schemas to read where neither the caller nor a manifest names any, and the source has schemas.
+        confined: Whether links to files outside the folder are refused, because a manifest names the folder.
     """
     options = options or ReadOptions()
     beside = _manifest_beside(uri) if manifest is None else None
     if beside is not None:
         further: dict[str, Any] = {"cache": cache, "memory_limit": memory_limit, "statement_timeout": statement_timeout,
-                   "name": name, "on_event": on_event, "options": options, "declaring": declaring}  # fmt: skip
+                   "name": name, "on_event": on_event, "options": options, "declaring": declaring,
+                   "usual_schemas": usual_schemas}  # fmt: skip
         found = load_manifest(beside)
         if found.uri is not None:
             return read_manifest_uri(found, beside, source, schema=schema, **further)
-        return read_uri(resolve_root(found, beside.parent), manifest=found, source=source or str(uri), **further)
+        return read_uri(resolve_root(found, beside.parent), manifest=found, source=source or str(uri),
+                        confined=is_confined(found), **further)  # fmt: skip
     loaded = manifest if isinstance(manifest, Manifest) or manifest is None else load_manifest(manifest)
     schemas = schema if schema is not None or loaded is None else loaded.schemas
+    if schemas is None and usual_schemas and parse_uri(uri, base).has_schemas:
+        schemas = usual_schemas
     spool = Spool(memory_limit, cache)
     with open_source(uri, schema=schemas, statement_timeout=statement_timeout, base=base) as opened:
         if loaded is None and not options.declares and declaring is declare and opened.data_folder is not None:
             raise undeclared(opened.data_folder)
-        opened.prepare(*_hints(loaded, options))
+        opened.prepare(*_hints(loaded, options), confined=confined)
         declared, problems, notes = declaring(opened.catalog(), loaded, options)
         if problems:
             raise SchemaError(problems)
@@ -90,6 +101,7 @@ def read_uri(
         description=loaded.description if loaded else "",
         notes=notes,
         spooled=spool.sizes,
+        facts=SourceFacts(as_columns(schemas or ()), tuple(sorted(set(opened.catalog().tables) - set(rows)))),
     )
 
 
@@ -114,8 +126,28 @@ def read_manifest_uri(manifest: Manifest, path: Path, source: str | None = None,
             "a manifest holds no password",
             "Write ${PGPASSWORD} or another ${VARIABLE} in its place, or leave it out and set PGPASSWORD",
         )
+    base = path.resolve().parent
+    address = parse_manifest_uri(manifest.uri, base)
+    confined = address.path is not None and "${" not in manifest.uri  # what the environment names is the caller's
     uri = manifest.uri if is_uri(manifest.uri) else Path(manifest.uri)
-    return read_uri(uri, manifest=manifest, base=path.resolve().parent, source=source or str(path), **options)
+    return read_uri(uri, manifest=manifest, base=base, source=source or str(path), confined=confined, **options)
+
+
+def parse_manifest_uri(uri: str, folder: Path) -> Address:
+    """Parse the address that a manifest names; a local one lies in the manifest's folder.
+
+    Args:
+        uri: The address or path.
+        folder: The folder of the manifest.
+
+    Raises:
+        ConfigError: It is not understood, or leads out of the folder and the caller does not allow that.
+        DataNotFound: A variable is not set, or a file does not exist.
+    """
+    address = parse_uri(uri if is_uri(uri) else Path(uri), folder)
+    if address.path is not None and "${" not in uri:
+        check_confined("uri", address.shown, address.path, folder)
+    return address
 
 
 def _manifest_beside(uri: str | Path) -> Path | None:
@@ -128,14 +160,16 @@ def _manifest_beside(uri: str | Path) -> Path | None:
     return path / MANIFEST_NAME if path is not None and (path / MANIFEST_NAME).is_file() else None
 
 
-def _hints(manifest: Manifest | None, options: ReadOptions) -> tuple[dict[str, str], dict[str, set[str]]]:
-    """Return table -> file and table -> columns read as text, which a source of files needs; see `Source.prepare`."""
+def _hints(manifest: Manifest | None, options: ReadOptions) -> tuple[dict[str, str], dict[str, set[str]], set[str]]:
+    """Return table -> file, table -> columns read as text, and files of labels, as a source of files needs them."""
     specs = {} if manifest is None else manifest.tables
     types = [(name, spec.types) for name, spec in specs.items()] + list(options.types.items())
     codes: dict[str, set[str]] = {}
     for name, kinds in types:
         codes.setdefault(name, set()).update(c for c, kind in kinds.items() if kind in ("categorical", "text"))
-    return {name: spec.file for name, spec in specs.items() if spec.file is not None}, codes
+    tasks = [] if manifest is None else manifest.tasks.values()
+    labels = {path for task in tasks for path in task.label_files if not specs.keys() & {table_name(Path(path))}}
+    return {name: spec.file for name, spec in specs.items() if spec.file is not None}, codes, labels
 
 
 def read_tables(source: Source, declared: Sequence[Declared], spool: Spool, emit: Emit) -> dict[str, pa.Table]:

@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from relselect.database.byte_sizes import parse_bytes
 from relselect.errors import SourceError
+from relselect.files import cache_path
 
 __all__ = ["Spool", "free_memory"]
 
@@ -81,7 +82,7 @@ class Spool:
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
                 raise
-            raise _unwritable(self._given or _default_folder(), f"has no room left for {name}") from None
+            raise _unwritable(self._given or cache_path(), f"has no room left for {name}") from None
         self.sizes[name] = len(mapped)
         return pa.ipc.open_file(pa.BufferReader(pa.py_buffer(mapped))).read_all()
 
@@ -111,15 +112,10 @@ def _of_container() -> int | None:
         return None
 
 
-def _default_folder() -> Path:
-    named, shared = os.environ.get("RELSELECT_CACHE"), os.environ.get("XDG_CACHE_HOME")
-    return Path(named) if named else (Path(shared) if shared else Path.home() / ".cache") / "relselect"
-
-
 def _opened(given: Path | None) -> IO[bytes]:
     """Open a file without a name in the given folder, else in the default one or the system's."""
     try:
-        folder = given or _default_folder()
+        folder = given or cache_path()
         folder.mkdir(parents=True, exist_ok=True)
         return _temporary(folder)
     except OSError as error:

@@ -87,6 +87,11 @@ class Address:
     secrets: tuple[str, ...] = field(default=(), repr=False)
 
     @property
+    def has_schemas(self) -> bool:
+        """Whether databases of this kind have schemas."""
+        return self.kind in ("postgresql", "duckdb")
+
+    @property
     def origin(self) -> str:
         """The text that opens the database again: its path, or the address without its password."""
         return self.shown if self.path is None else str(self.path)
@@ -212,13 +217,24 @@ def parse_uri(uri: str | Path, base: Path | None = None) -> Address:
     if scheme.split("+")[0] in _POSTGRES_SCHEMES:
         return _of_postgres(found[2], shown)
     if scheme not in _FILE_SCHEMES:
-        raise ConfigError(
-            "uri",
-            shown,
-            f"{found[1]} databases are not read",
-            "Use postgresql://, sqlite:///, duckdb:/// or file:///, or export the tables to a folder of Parquet files",
-        )
+        raise ConfigError("uri", shown, f"{found[1]} databases are not read", _export(scheme))
     return _of_path(_path_of(scheme, found[2], shown), shown, base, None if scheme == "file" else scheme)
+
+
+def _export(scheme: str) -> str:
+    """Return which addresses are read, and how to bring the tables of another database into one of them."""
+    supported = (
+        "Use postgresql://user@host/database, sqlite:///file, duckdb:///file, file:///folder or the path of a folder of "
+        "Parquet or CSV files"
+    )
+    if scheme.split("+")[0] in ("mysql", "mariadb"):
+        return (
+            f"{supported}. To export: duckdb shop.duckdb \"INSTALL mysql; LOAD mysql; ATTACH 'host=HOST user=USER "
+            "database=NAME' AS source (TYPE mysql, READ_ONLY); COPY FROM DATABASE source TO shop\", then duckdb:///shop.duckdb"
+        )
+    return (
+        f"{supported}. To export: write each table as TABLE.parquet or TABLE.csv into one folder, and pass the folder"
+    )
 
 
 def _resolve(uri: str, shown: str) -> str:

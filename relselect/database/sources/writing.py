@@ -15,7 +15,8 @@ import pyarrow as pa
 
 from relselect.database.manifest import load_manifest
 from relselect.database.quoting import split_name
-from relselect.database.sources.uri import Address, is_uri, parse_uri
+from relselect.database.sources.reading import parse_manifest_uri
+from relselect.database.sources.uri import Address, parse_uri
 from relselect.database.sources.writers import DuckDBWriter, PostgresWriter, SQLiteWriter, TargetColumn, Writer
 from relselect.errors import ConfigError, SchemaError, SchemaProblem
 
@@ -93,8 +94,7 @@ def writable(uri: str | Path) -> Address:
     if path is not None and path.suffix in (".yaml", ".yml"):
         manifest = load_manifest(path)
         if manifest.uri is not None:
-            place = manifest.uri if is_uri(manifest.uri) else Path(manifest.uri)
-            address = parse_uri(place, path.resolve().parent)
+            address = parse_manifest_uri(manifest.uri, path.resolve().parent)
     if address.kind not in _WRITERS:
         rule = "is a place of files, in which no table is written"
         raise ConfigError(

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from relselect.families.protocol import RowSource
     from relselect.problem import Problem
     from relselect.rdl.training.fitted import FittedNetwork
-    from relselect.rdl.training.trainer import StateFile
+    from relselect.rdl.training.training_state import StateFile
 
 __all__ = ["train_again"]
 

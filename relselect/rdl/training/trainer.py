@@ -19,11 +19,14 @@ from relselect.families.candidate import Checkpoint, CurvePoint, FitEnd, Learnin
 from relselect.rdl.training.fitted import batcher_of, outputs_of, row_tensors
 from relselect.rdl.training.precision import PrecisionPlan, choose_precision
 from relselect.rdl.training.stepping import ShuffledBatches, Stepper
-from relselect.rdl.training.training_state import TrainingState, read_training_state, write_training_state
+from relselect.rdl.training.training_state import (
+    StateFile,
+    TrainingState,
+    read_training_state,
+    write_training_state,
+)
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
     from torch import Tensor
 
@@ -36,7 +39,7 @@ if TYPE_CHECKING:
     from relselect.rdl.network.model import Blueprint
     from relselect.tasks import Rows
 
-__all__ = ["SAVE_SECONDS", "STOPPING_ROWS", "StateFile", "Trainer", "sampler_seed", "stopping_rows"]
+__all__ = ["SAVE_SECONDS", "STOPPING_ROWS", "Trainer", "sampler_seed", "stopping_rows"]
 
 #: Most stop rows looked at after every epoch.
 STOPPING_ROWS = 5000
@@ -56,19 +59,6 @@ def stopping_rows(rows: Rows) -> Rows:
 def sampler_seed(seed: int, epoch: int) -> int:
     """Return the seed of the trees of one epoch: each epoch draws others."""
     return 1 + seed + 1_000_003 * epoch
-
-
-@dataclass(frozen=True)
-class StateFile:
-    """Where the state of a training is written.
-
-    Attributes:
-        path: The file.
-        identity: Identity of the training; the state of another training is ignored.
-    """
-
-    path: Path
-    identity: str
 
 
 @dataclass

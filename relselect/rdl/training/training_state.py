@@ -24,7 +24,20 @@ if TYPE_CHECKING:
     from relselect.problem import Problem
     from relselect.rdl.network.model import Blueprint
 
-__all__ = ["TrainingState", "training_identity", "read_training_state", "write_training_state"]
+__all__ = ["StateFile", "TrainingState", "training_identity", "read_training_state", "write_training_state"]
+
+
+@dataclass(frozen=True)
+class StateFile:
+    """Where the state of a training is written.
+
+    Attributes:
+        path: The file.
+        identity: Identity of the training; the state of another training is ignored.
+    """
+
+    path: Path
+    identity: str
 
 
 @dataclass(frozen=True)

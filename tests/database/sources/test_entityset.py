@@ -56,8 +56,8 @@ def test_indexes_times_and_relationships(entityset):
     assert database["orders"].primary_key == ("number",)
     assert database["orders"].time == "placed"
     assert database.parents("orders")[0].tolist() == [0, 0, 1]
-    assert dict(database["orders"].known_at) == {"cancelled": ("why",)}
-    assert database["orders"].columns == ["number", "customer", "placed", "cancelled", "why"]
+    assert dict(database["orders"].known_at) == {"cancelled": ("why",), "checked": ()}
+    assert database["orders"].columns == ["number", "customer", "placed", "cancelled", "why", "checked"]
     assert dict(database["customers"].types) == {"zip": SemanticType.CATEGORICAL, "about": SemanticType.TEXT}
     assert database["loose"].primary_key == ("made",)
 

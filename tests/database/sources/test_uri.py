@@ -100,7 +100,12 @@ def test_paths_and_addresses_of_files(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("uri", "error", "rule"),
     [
-        ("mysql://db/shop", ConfigError, "mysql databases are not read"),
+        (
+            "mysql://db/shop",
+            ConfigError,
+            "mysql databases are not read.*postgresql://.*sqlite:///.*duckdb:///.*TYPE mysql",
+        ),
+        ("snowflake://db/shop", ConfigError, "snowflake databases are not read.*TABLE.parquet"),
         ("sqlite://shop.db", ConfigError, "Write sqlite:///shop.sqlite"),
         ("file://server/share", ConfigError, "Write file:///data/shop"),
         ("sqlite:///no-such.db", DataNotFound, "no such file"),
