@@ -32,7 +32,7 @@ def candidate(problem, rows) -> Candidate:
     family = DFS()
     learner = learner_of("tabm").default(problem)
     features = {name: value for name, value in family.default(problem).items() if name in _FEATURES}
-    config = {"learner": "tabm", **features, **learner, **SMALL["tabm"], "steps": 40}
+    config = {"learner": "tabm", **features, **learner, **SMALL["tabm"], "steps": 100}
     return family.fit(problem, rows, config, seed=0, number=1, budget=Budget(None), emit=silent)
 
 

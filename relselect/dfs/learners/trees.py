@@ -36,7 +36,7 @@ class Trees:
         constant: What is predicted without a booster: a number, or one probability per class.
         scale: The scale of regression labels, which are standardised before LightGBM rounds them to single precision; None for
             classes.
-        shift: Subtracted from the columns before the boosters read them, shape (k,); empty for nothing.
+        shift: Subtracted from the columns before the boosters read them, shape (k,); None without boosters.
     """
 
     def __init__(
@@ -104,6 +104,8 @@ class Trees:
         if constant.ndim > 1 or shift.ndim != 1:
             raise ValueError("constant or shift of trees.json has another shape")
         texts = [read_bounded_bytes(folder / f"trees_{n}.txt", _LARGEST_TEXT).decode() for n in range(count)]
+        if texts and not len(shift):
+            raise ValueError("shift of trees.json lacks the columns of the boosters")
         objectives = {check_tree_text(text) for text in texts}
         standardised = any(objective.startswith("regression") for objective in objectives)
         if len(objectives) > 1 or (objectives and not standardised and scale != LabelScale()):

@@ -29,8 +29,8 @@ __all__ = ["NetworkTraining", "TrainingRows"]
 
 Floats = NDArray[np.float64]
 
-#: Steps between two evaluations on the stop rows at most; stop rows evaluated at most.
-_EVERY, _STOP_ROWS = 200, 8192
+#: Steps between two evaluations on the stop rows, one pass over the rows within these bounds; stop rows evaluated at most.
+_OFTEN, _SELDOM, _STOP_ROWS = 25, 200, 8192
 #: The running mean of the weights after t steps keeps the share min(_MEAN, (1 + t) / (10 + t)) of itself.
 _MEAN = 0.99
 #: Largest norm of the gradient.
@@ -131,14 +131,15 @@ class NetworkTraining:
         """
         watched = _Watched.of(self.model, stop)
         first = self.budget.left() * (1 - _FIRST)
-        every = max(1, min(_EVERY, -(-len(self.rows) // self._batch_size)))
-        best, stale, measured = -np.inf, 0, 0.0
-        while self.steps < int(self.config["steps"]):
+        every = max(_OFTEN, min(_SELDOM, -(-len(self.rows) // self._batch_size)))
+        best, stale, measured, last = -np.inf, 0, 0.0, int(self.config["steps"])
+        while self.steps < last:
             if self.budget.left() <= 2 * measured:
                 self.ended = "budget"
                 break
             self._step()
-            if self.steps % every and (self._ranked or self.budget.left() > first):
+            early = not self._ranked and self.budget.left() <= first
+            if self.steps % every and self.steps < last and not early:
                 continue
             begun = time.monotonic()
             value = self._evaluate(watched, progress)

@@ -25,7 +25,7 @@ def fit(kind: str = "binary", **options) -> LearnerFit:
 
 @pytest.fixture(scope="module")
 def fitted() -> LearnerFit:
-    return fit(steps=40)
+    return fit(steps=100)
 
 
 def test_the_best_states_are_kept_and_can_be_loaded(fitted):
@@ -41,7 +41,7 @@ def test_the_best_states_are_kept_and_can_be_loaded(fitted):
 
 @pytest.mark.parametrize("kind", ["binary", "regression", "multiclass"])
 def test_the_probe_has_a_gradient_at_every_checkpoint(kind):
-    found = fit(kind, steps=8)
+    found = fit(kind, steps=60)
     probe = found.model.probe(data(kind, 50, 2), [each.state for each in found.checkpoints])
     losses = []
     for place in range(len(found.checkpoints)):
