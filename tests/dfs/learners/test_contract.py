@@ -23,7 +23,15 @@ SMALL: dict[str, Config] = {
     "lightgbm": {"rounds": 60, "bags": 2, "min_child_samples": 5, "learning_rate": 0.1},
     "catboost": {"rounds": 60, "learning_rate": 0.2, "depth_of_trees": 4},
     "tabpfn": {"rounds": 60, "bags": 1, "min_child_samples": 5, "learning_rate": 0.1},
-    "tabm": {"members": 4, "width": 32, "batch_size": 64, "steps": 120, "learning_rate": 0.01, "embedding": 4},
+    "tabm": {
+        "members": 4,
+        "width": 32,
+        "batch_size": 64,
+        "steps": 200,
+        "learning_rate": 0.01,
+        "embedding": 4,
+        "stop_on": "loss",
+    },
 }
 
 
