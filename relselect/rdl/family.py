@@ -11,6 +11,7 @@ import torch
 
 from relselect.database import Table
 from relselect.database.inference import infer_types
+from relselect.errors import ConfigError
 from relselect.families.candidate import Candidate, Config
 from relselect.memory import peak_memory_mb
 from relselect.rdl.graph.graph import problem_graph
@@ -31,6 +32,7 @@ from relselect.rdl.training.training_state import StateFile, training_identity
 from relselect.tasks.metrics import interval_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     import optuna
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from relselect.events import Emit
     from relselect.families.protocol import Probe, RowSource
     from relselect.problem import Problem
+    from relselect.rdl.graph.adjacency import EdgeType
     from relselect.tasks import Rows
 
 __all__ = ["RDL", "blueprint_of"]
@@ -76,7 +79,8 @@ class RDL:
 
     def space(self, trial: optuna.Trial, problem: Problem) -> Config:
         """Return a configuration suggested by a study; the heavier encoder is tried where there is a GPU."""
-        return suggest(trial, tuple(ENCODERS) if self.device.type == "cuda" else ("stacked",))
+        encoders = tuple(ENCODERS) if self.device.type == "cuda" else ("stacked",)
+        return suggest(trial, encoders, sorted(set(problem.database.tables) - {problem.entity}))
 
     def fit(
         self,
@@ -158,10 +162,11 @@ class RDL:
 
     def reads(self, candidate: Candidate) -> dict[str, set[str]]:
         """Return the columns of every table of the graph that the network encodes."""
-        specs = candidate.model.blueprint.encodings
+        blueprint: Blueprint = candidate.model.blueprint
         return {
             name: {each.name for each in (*spec.numeric, *spec.categories, *spec.moments, *spec.texts)}
-            for name, spec in specs.items()
+            for name, spec in blueprint.encodings.items()
+            if name not in blueprint.settings.without
         }
 
     def choose(self, candidate: Candidate, checkpoint: int) -> Candidate:
@@ -197,9 +202,24 @@ def blueprint_of(problem: Problem, settings: NetworkSettings, features: pa.Table
         features: The columns of the training rows themselves; None without any.
     """
     graph = problem_graph(problem, torch.device("cpu"), shortcuts=settings.edges == "shortcuts")
+    edge_types = _without(graph.edge_types, settings.without, problem)
     tables = {name: readable(encoding, settings) for name, encoding in fit_tables(problem).items()}
     task_row = readable(_task_encoding(features), settings)
-    return Blueprint(problem.entity, graph.edge_types, tables, task_row, Target.of(problem), settings)
+    return Blueprint(problem.entity, edge_types, tables, task_row, Target.of(problem), settings)
+
+
+def _without(edge_types: Sequence[EdgeType], left_out: Sequence[str], problem: Problem) -> tuple[EdgeType, ...]:
+    """Return the edge types between the tables that are not left out.
+
+    Raises:
+        ConfigError: The entity table is left out, or a table that does not exist.
+    """
+    for name in left_out:
+        if name == problem.entity or name not in problem.database.tables:
+            rule = "must name tables of the graph, and not the entity table"
+            known = ", ".join(sorted(set(problem.database.tables) - {problem.entity}))
+            raise ConfigError("without", list(left_out), rule, f"Use some of {known}")
+    return tuple(each for each in edge_types if each[0] not in left_out and each[2] not in left_out)
 
 
 def readable(encoding: TableEncoding, settings: NetworkSettings) -> TableEncoding:

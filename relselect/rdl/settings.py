@@ -6,11 +6,11 @@ from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from relselect.errors import ConfigError
-from relselect.rdl.network.convolution import CONVOLUTIONS
+from relselect.rdl.network.convolutions import CONVOLUTIONS
 from relselect.rdl.network.encoders import ENCODERS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import optuna
 
@@ -44,8 +44,11 @@ class NetworkSettings:
         edges: "keys" for edges along foreign keys alone, "shortcuts" also across bridge tables, from one parent to another.
         encoder: Name of the row encoder.
         encoder_blocks: Number of residual blocks of the row encoder.
+        without: Tables whose rows stay out of the trees; never the entity table.
+        mark: Whether a learnt vector marks the root among other rows of its table (the labelling trick).
+        jumping: Whether the head reads the root's vectors after every layer (jumping knowledge), not only after the last.
         convolution: Name of the message passing layer.
-        aggregation: "mean", "sum" or "max" over the neighbours of one relation; attention does not read it.
+        aggregation: "mean", "sum" or "max" over the neighbours of one relation; only "sage" reads it.
         members: Number of networks of different initial weights whose outputs are averaged.
         dropout: Share of activations dropped in training.
         learning_rate: Learning rate of AdamW.
@@ -75,7 +78,10 @@ class NetworkSettings:
     edges: str = "keys"
     encoder: str = "stacked"
     encoder_blocks: int = 0
-    convolution: str = "sage"
+    without: tuple[str, ...] = ()
+    mark: bool = True
+    jumping: bool = False
+    convolution: str = "multi"
     aggregation: str = "sum"
     members: int = 1
     dropout: float = 0.2
@@ -83,7 +89,7 @@ class NetworkSettings:
     weight_decay: float = 1e-4
     averaging: float = 0.98
     batch_size: int = 512
-    epochs: int = 12
+    epochs: int = 40
     steps_per_epoch: int = 30
     fewest_steps: int = 20
     patience: int = 3
@@ -113,7 +119,7 @@ class NetworkSettings:
 
     def to_config(self) -> dict[str, Any]:
         """Return all options as JSON-able data."""
-        return asdict(self)
+        return asdict(self) | {"without": list(self.without)}
 
     @property
     def fan_outs(self) -> tuple[int, ...]:
@@ -127,6 +133,10 @@ def _checked(name: str, value: Any, kind: type) -> Any:
         if value not in _CHOICES[name]:
             raise ConfigError(name, value, "is not among the choices", f"Use one of {', '.join(_CHOICES[name])}")
         return value
+    if kind is tuple:
+        if not isinstance(value, list | tuple) or not all(isinstance(each, str) for each in value):
+            raise ConfigError(name, value, "must be a list of table names", 'Write e.g. ["reviews"], or [] for none')
+        return tuple(value)
     if kind is bool:
         if not isinstance(value, bool):
             raise ConfigError(name, value, "must be true or false", "Write true or false, without quotes")
@@ -146,23 +156,28 @@ def _checked(name: str, value: Any, kind: type) -> Any:
     return kind(value)
 
 
-def suggest(trial: optuna.Trial, encoders: tuple[str, ...] = tuple(ENCODERS)) -> dict[str, Any]:
+def suggest(
+    trial: optuna.Trial, encoders: tuple[str, ...] = tuple(ENCODERS), further: Sequence[str] = ()
+) -> dict[str, Any]:
     """Suggest a configuration from the search space.
 
     Args:
         trial: The Optuna trial.
         encoders: The names of the row encoders in the search space.
+        further: The tables of which one may be left out of the graph.
 
     Returns:
         The options in the search space; all others stay at their defaults.
     """
     return {
         "channels": trial.suggest_categorical("channels", [32, 64, 128]),
-        "layers": trial.suggest_int("layers", 1, 3),
+        "layers": trial.suggest_int("layers", 1, 4),
         "fan_out": trial.suggest_categorical("fan_out", [8, 16, 32, 64]),
         "strategy": trial.suggest_categorical("strategy", ["last", "uniform"]),
         "encoder": trial.suggest_categorical("encoder", list(encoders)),
         "encoder_blocks": trial.suggest_int("encoder_blocks", 0, 2),
+        "jumping": trial.suggest_categorical("jumping", [False, True]),
+        "without": [table for table in [trial.suggest_categorical("without", ["", *further])] if table],
         "convolution": trial.suggest_categorical("convolution", list(CONVOLUTIONS)),
         "aggregation": trial.suggest_categorical("aggregation", ["mean", "sum", "max"]),
         "dropout": trial.suggest_float("dropout", 0.0, 0.4),

@@ -14,6 +14,7 @@ from relselect.errors import BudgetExhausted, BundleError, ConfigError
 from relselect.events import EpochDone, silent
 from relselect.families.protocol import Family
 from relselect.rdl import RDL
+from relselect.rdl.network.convolutions import CONVOLUTIONS
 from relselect.rdl.network.target import Target
 from relselect.tuning.nearest import nearest_point
 from tests.rows import shared_rows
@@ -219,3 +220,32 @@ def test_what_changes_the_weights_is_another_architecture(make_problem, small, c
         family.probe(plain, problem, shared_rows(problem)).architecture
         != family.probe(other, problem, shared_rows(problem)).architecture
     )
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        *({"convolution": name} for name in CONVOLUTIONS),
+        {"jumping": True},
+        {"mark": False, "layers": 4},
+        {"without": ["shops"]},
+    ],
+    ids=str,
+)
+def test_the_design_space_is_reached_by_configuration(problem, small, options, tmp_path):
+    candidate = fit(problem, {**small, **options})
+    assert candidate.score > 0.7
+    rows = problem.rows("val").unlabelled()
+    family, half = RDL("cpu"), len(rows) // 2
+    parts = [family.predict(candidate, problem, rows.take(part)) for part in (slice(0, half), slice(half, None))]
+    assert np.allclose(np.concatenate(parts), family.predict(candidate, problem, rows), atol=1e-5, rtol=0)
+    family.save(candidate, tmp_path)
+    loaded = family.load(tmp_path, dataclasses.replace(candidate, model=None, checkpoints=()))
+    assert family.predict(loaded, problem, rows).tobytes() == family.predict(candidate, problem, rows).tobytes()
+    assert set(options.get("without", ())).isdisjoint(family.reads(candidate))
+
+
+@pytest.mark.parametrize("left_out", [["users"], ["nowhere"], "shops", [3]])
+def test_only_tables_beside_the_entitys_are_left_out(problem, small, left_out):
+    with pytest.raises(ConfigError, match="without"):
+        fit(problem, {**small, "without": left_out})

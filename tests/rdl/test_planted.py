@@ -18,7 +18,7 @@ def test_a_sign_that_flips_is_found_by_the_network_and_not_by_aggregates():
     problem = Problem(made.example.database, made.example.task("planted"))
     rows = problem.rows("test")
     changes = {
-        "rdl": {"channels": 16, "layers": 2, "batch_size": 128, "learning_rate": 1e-2, "refit": "none"},
+        "rdl": {"layers": 2, "batch_size": 256, "refit": "none"},
         "dfs": {"bags": 1, "refit": False, "rounds": 200},
     }
     found = {}

@@ -34,6 +34,7 @@ __all__ = [
     "child_relation",
     "parent_edge_type",
     "parent_relation",
+    "leads_to_child",
     "shortcut_edge_type",
 ]
 
@@ -63,6 +64,16 @@ def parent_edge_type(source: str, name: str, target: str) -> EdgeType:
         ('users', 'rev_user', 'orders')
     """
     return target, f"{_TO_CHILD}{name}", source
+
+
+def leads_to_child(edge_type: EdgeType) -> bool:
+    """Return whether the edges lead from parents to children, each of which has at most one parent there.
+
+    Example:
+        >>> leads_to_child(("users", "rev_user", "orders")), leads_to_child(("orders", "user", "users"))
+        (True, False)
+    """
+    return edge_type[1].startswith(_TO_CHILD)
 
 
 def shortcut_edge_type(bridge: str, near: str, target: str, far: str, far_target: str) -> EdgeType:

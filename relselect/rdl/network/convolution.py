@@ -1,17 +1,17 @@
-"""Message passing layers (convolutions) by name.
+"""Message passing layers (convolutions): what they have in common, GraphSAGE and attention.
 
 A convolution maps the vectors of the senders, those of the receivers and the edges between them to one message per receiver.
 `relselect.rdl.network.model.NodeUpdate` adds the receiver's own part, norm, activation and dropout. A new convolution implements
-`Convolution.relation` and is registered in `CONVOLUTIONS`. The tests check every registered one: its result must not depend on
-the order of the edges, and nothing may pass from one receiver to another.
+`Convolution.relation` and is registered in `relselect.rdl.network.convolutions`. The tests check every registered one: its result
+must not depend on the order of the edges, and nothing may pass from one receiver to another.
 """
 
 from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import nn
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from relselect.rdl.graph.adjacency import EdgeType
 
-__all__ = ["CONVOLUTIONS", "Convolution", "GATv2", "SAGE"]
+__all__ = ["SAGE", "Convolution", "GATv2"]
 
 
 class Convolution(nn.Module):
@@ -46,6 +46,9 @@ class Convolution(nn.Module):
         torch.Size([2, 8])
     """
 
+    #: Whether `relation` takes the ranks of the edges, int64 (edges,), as a fourth argument.
+    reads_ranks: ClassVar[bool] = False
+
     def __init__(self, edge_types: Sequence[EdgeType], channels: int, aggregation: str) -> None:
         super().__init__()
         self.edge_types = tuple(edge_types)
@@ -62,7 +65,11 @@ class Convolution(nn.Module):
         """
 
     def forward(
-        self, senders: dict[str, Tensor], receivers: dict[str, Tensor], edges: dict[EdgeType, Tensor]
+        self,
+        senders: dict[str, Tensor],
+        receivers: dict[str, Tensor],
+        edges: dict[EdgeType, Tensor],
+        ranks: Mapping[EdgeType, Tensor] | None = None,
     ) -> dict[str, Tensor]:
         """Compute the messages of one layer.
 
@@ -70,6 +77,8 @@ class Convolution(nn.Module):
             senders: Per table (nodes, channels).
             receivers: Per table (fewer nodes, channels).
             edges: Per edge type int64 (2, edges), sender and receiver.
+            ranks: Per edge type int64 (edges,), the sender's rank among the receiver's neighbours, 0 for the latest; None
+                where neighbours have no order. Only layers that tell neighbours apart by it read it.
 
         Returns:
             Per receiving table (receivers, channels).
@@ -77,7 +86,8 @@ class Convolution(nn.Module):
         reached: dict[str, Tensor] = {}
         for edge_type, relation in zip(self.edge_types, self.relations, strict=True):
             sender, _, receiver = edge_type
-            message = relation(senders[sender], receivers[receiver], edges[edge_type])
+            rank = () if ranks is None or not self.reads_ranks else (ranks[edge_type],)
+            message = relation(senders[sender], receivers[receiver], edges[edge_type], *rank)
             reached[receiver] = reached[receiver] + message if receiver in reached else message
         return reached
 
@@ -168,7 +178,3 @@ class _Attention(nn.Module):
         total = torch.where(total > 0, total, 1.0).repeat_interleave(sent.shape[1] // self.heads, dim=1)
         out: Tensor = scatter_sum(weighted, target, len(receivers)) / total + self.bias
         return out
-
-
-#: The registered convolutions; each is called with (edge types, channels, aggregation).
-CONVOLUTIONS: dict[str, Callable[[Sequence[EdgeType], int, str], nn.Module]] = {"sage": SAGE, "gatv2": GATv2}

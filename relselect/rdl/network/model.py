@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from relselect.rdl.network.convolution import CONVOLUTIONS
+from relselect.rdl.network.convolutions import CONVOLUTIONS
 from relselect.rdl.network.dropout import Dropout
 from relselect.rdl.network.encoders import ENCODERS
 from relselect.rdl.network.scatter import gather
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from relselect.rdl.network.target import Target
     from relselect.rdl.settings import NetworkSettings
 
-__all__ = ["Blueprint", "RelationalNetwork", "edges_by_layer"]
+__all__ = ["Blueprint", "RelationalNetwork", "edges_by_layer", "ranks_of"]
 
 #: Entries of the context that every task row has: four for the calendar and one for the delay.
 _CONTEXT = 5
@@ -80,6 +80,19 @@ def edges_by_layer(entity: str, edge_types: Sequence[EdgeType], layers: int) -> 
     return wanted[::-1]
 
 
+def ranks_of(target: Tensor) -> Tensor:
+    """Return each edge's rank among the edges of its receiver, int64 (edges,), 0 for the first.
+
+    Args:
+        target: int64 (edges,), the receivers, ascending; the sampler lists the latest neighbour of each first.
+
+    Example:
+        >>> ranks_of(torch.tensor([0, 0, 2, 2, 2])).tolist()
+        [0, 1, 0, 1, 2]
+    """
+    return torch.arange(len(target), device=target.device) - torch.searchsorted(target, target)
+
+
 class NodeUpdate(nn.Module):
     """The update of a receiver x by its message m: x + dropout(relu(layernorm(W x + b + m))), with W and b per table.
 
@@ -110,7 +123,8 @@ class RelationalNetwork(nn.Module):
     Rows start at x = (1 + s(t)) * encode(row) + z(t), where s(t) and z(t) are the two halves of a `TimeEncoder` of the elapsed
     times t (FiLM: Perez et al., AAAI 2018). A learnt vector marks the roots among other rows of their table (the labelling
     trick: Zhang et al., NeurIPS 2021). Each layer applies a convolution and a `NodeUpdate`; layer l of L reads the hops up to L
-    - l + 1. The head, a network with one hidden layer, reads the root's vector and the encoded task row side by side.
+    - l + 1. The head, a network with one hidden layer, reads the root's vector and the encoded task row side by side. With
+    jumping knowledge (Xu et al., ICML 2018) the root's vector is a linear map of its vectors after all layers.
 
     Args:
         blueprint: What to build. Modules are kept in lists ordered by table name, because a table name may not be a valid module
@@ -134,10 +148,13 @@ class RelationalNetwork(nn.Module):
         moments = [len(encoding.moments) for encoding in encodings]
         self.times = nn.ModuleList(TimeEncoder(count, 2 * channels) if count else nn.Identity() for count in moments)
         self.layer_tables = [sorted({each[2] for each in edges}) for edges in self.layer_edges]
+        # children that were drawn at random have no order
+        self.ordered = options.strategy == "last"
         convolve = CONVOLUTIONS[options.convolution]
         self.convolutions = nn.ModuleList(convolve(edges, channels, options.aggregation) for edges in self.layer_edges)
         self.updates = nn.ModuleList(NodeUpdate(self.layer_tables[layer], options) for layer in range(options.layers))
-        self.seed = nn.Parameter(torch.zeros(channels))
+        self.seed = nn.Parameter(torch.zeros(channels)) if options.mark else None
+        self.jump = nn.Linear(options.layers * channels, channels) if options.jumping else None
         self._build_head(blueprint)
 
     def _build_head(self, blueprint: Blueprint) -> None:
@@ -169,6 +186,8 @@ class RelationalNetwork(nn.Module):
     def embed(self, batch: Batch) -> Tensor:
         """Return the head's input of b task rows: root vector and encoded task row, (b, 2 * channels)."""
         x, trees = self._encode(batch.nodes), batch.trees
+        ranks = {name: ranks_of(pair[1]) for name, pair in trees.edge_index.items()} if self.ordered else None
+        after: list[Tensor] = []
         for layer in range(self.layers):
             hops = self.layers - layer
             sent = {name: sum(trees.nodes_per_hop[name][: hops + 1]) for name in x}
@@ -189,8 +208,10 @@ class RelationalNetwork(nn.Module):
             else:
                 senders = {name: each[: sent[name]] for name, each in x.items()}
                 receivers = {name: each[: kept[name]] for name, each in x.items()}
-            x = self._step(layer, senders, receivers, edges)
-        return torch.cat([x[self.entity], self._context(batch)], dim=1)
+            x = self._step(layer, senders, receivers, edges, ranks)
+            after.append(x[self.entity][: len(batch.index)])
+        root = x[self.entity] if self.jump is None else self.jump(torch.cat(after, dim=1))
+        return torch.cat([root, self._context(batch)], dim=1)
 
     def _encode(self, nodes: Mapping[str, NodeBatch]) -> dict[str, Tensor]:
         """Encode the distinct pairs of row and cutoff of each table, (pairs, channels)."""
@@ -207,12 +228,22 @@ class RelationalNetwork(nn.Module):
 
     def _marked(self, x: Tensor, roots: int) -> Tensor:
         """Add the learnt mark to the roots, which are the first nodes."""
+        if self.seed is None:
+            return x
         return torch.cat([x[:roots] + self.seed, x[roots:]])
 
     def _step(
-        self, layer: int, senders: dict[str, Tensor], receivers: dict[str, Tensor], edges: dict[EdgeType, Tensor]
+        self,
+        layer: int,
+        senders: dict[str, Tensor],
+        receivers: dict[str, Tensor],
+        edges: dict[EdgeType, Tensor],
+        ranks: dict[EdgeType, Tensor] | None,
     ) -> dict[str, Tensor]:
-        out: dict[str, Tensor] = self.updates[layer](receivers, self.convolutions[layer](senders, receivers, edges))
+        if ranks is not None:
+            ranks = {name: ranks[name][: pair.shape[1]] for name, pair in edges.items()}
+        messages = self.convolutions[layer](senders, receivers, edges, ranks)
+        out: dict[str, Tensor] = self.updates[layer](receivers, messages)
         if self.entity not in out:
             out[self.entity] = receivers[self.entity]
         return out

@@ -14,7 +14,7 @@ import torch
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["gather", "gather_scatter_sum", "scatter_max", "scatter_sum"]
+__all__ = ["gather", "gather_scatter_sum", "scatter_max", "scatter_sum", "segment_max"]
 
 _COMPILED = (torch.float32, torch.float64)
 
@@ -56,6 +56,29 @@ def scatter_max(x: Tensor, target: Tensor, size: int) -> Tensor:
     """Return out, (size, channels), with out[i] = largest x[e] per channel over the edges e with target[e] = i, 0 for none."""
     index = target.unsqueeze(1).expand_as(x)
     return x.new_zeros(size, x.shape[1]).scatter_reduce(0, index, x, "amax", include_self=False)
+
+
+def segment_max(x: Tensor, segment: Tensor, size: int) -> Tensor:
+    """Return out, (size, channels), with out[i] = largest x[e] per channel over the edges e with segment[e] = i.
+
+    The slope of a maximum goes to the first edge that reaches it.
+
+    Args:
+        x: (edges, channels).
+        segment: int64 (edges,), ascending from 0 without gaps.
+        size: Number of segments.
+
+    Example:
+        >>> segment_max(torch.tensor([[1.0], [3.0], [2.0]]), torch.tensor([0, 0, 1]), 2).tolist()
+        [[3.0], [2.0]]
+    """
+    if not _compiled(x):
+        return scatter_max(x, segment, size)
+    from relselect.rdl.sampling import kernels
+
+    places = torch.empty(size, x.shape[1], dtype=torch.int64)
+    kernels.segment_argmax(x.detach().contiguous().numpy(), segment.contiguous().numpy(), places.numpy())
+    return torch.gather(x, 0, places)
 
 
 def _compiled(x: Tensor) -> bool:

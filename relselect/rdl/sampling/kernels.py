@@ -18,7 +18,15 @@ from relselect.hashing import FIRST, GOLDEN, SECOND
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["count_children", "dropout", "gather_scatter_sum", "scatter_sum", "take_children", "take_parents"]
+__all__ = [
+    "count_children",
+    "dropout",
+    "gather_scatter_sum",
+    "scatter_sum",
+    "segment_argmax",
+    "take_children",
+    "take_parents",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -254,6 +262,22 @@ def scatter_sum(x: NDArray[np.floating[Any]], target: NDArray[np.int64], out: ND
         near = target[edge]
         for channel in range(x.shape[1]):
             out[near, channel] += x[edge, channel]
+
+
+@_jit
+def segment_argmax(x: NDArray[np.floating[Any]], segment: NDArray[np.int64], out: NDArray[np.int64]) -> None:
+    """Write, per segment and channel, the first row of x with the largest value; segments ascend from 0 without gaps."""
+    before = -1
+    for edge in range(len(segment)):
+        here = segment[edge]
+        if here != before:
+            before = here
+            for channel in range(x.shape[1]):
+                out[here, channel] = edge
+        else:
+            for channel in range(x.shape[1]):
+                if x[edge, channel] > x[out[here, channel], channel]:
+                    out[here, channel] = edge
 
 
 @_jit

@@ -47,6 +47,9 @@ STOPPING_ROWS = 5000
 SAVE_SECONDS = 20.0
 #: Share of the budget after which the first epoch is cut short, so that something has been validated early.
 _FIRST_EPOCH = 0.4
+#: A network has begun to learn when its loss is below this part of the first epoch's, or after this many steps; before, neither
+#: the learning rate falls nor training ends. A signal of several columns together shows no slope at first.
+_BEGUN, _LONGEST_PLATEAU = 0.98, 300
 #: A step's time is measured on these parts of a batch first, and may take at most this share of what is left.
 _PARTS, _LONGEST_STEP = (32, 8), 0.5
 
@@ -186,7 +189,8 @@ class Trainer:
         # a first epoch that was cut only so that something is validated early goes on with the next
         time_left = finished or (self._epoch == 0 and self._reserve() < self.budget.left())
         self._epoch += 1
-        stale, last = self._stale() > settings.patience, self._epoch >= settings.epochs
+        stale = self._stale() > settings.patience and self._has_begun()
+        last = self._epoch >= settings.epochs
         self.ended = "converged" if stale else "limit" if last else "budget"
         self._done = not time_left or stale or last
         self._losses.clear()
@@ -244,7 +248,7 @@ class Trainer:
         facts = {"epoch": self._epoch, "steps": steps, "loss": loss, "score": score, "seconds": seconds}
         self.curve.append({**facts, "rate": self._stepper.rate})
         self._keep(score)
-        if self._stale():
+        if self._stale() and self._has_begun():
             self._stepper.rate *= settings.decay
         self.emit(EpochDone("rdl", self.number, self._epoch, loss, score, seconds))
 
@@ -263,6 +267,10 @@ class Trainer:
         """Validations since the best score."""
         scores = [-np.inf if np.isnan(each["score"]) else each["score"] for each in self.curve]
         return len(scores) - 1 - int(np.argmax(scores))
+
+    def _has_begun(self) -> bool:
+        """Whether the training loss has left its first plateau, or has been on it for too long."""
+        return self.curve[-1]["loss"] < _BEGUN * self.curve[0]["loss"] or self._stepper.steps >= _LONGEST_PLATEAU
 
     def _store(self) -> None:
         if self.storage is None:

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch_geometric.nn import GATv2Conv, SAGEConv
 
-from relselect.rdl.network.convolution import CONVOLUTIONS
+from relselect.rdl.network.convolutions import CONVOLUTIONS
 from relselect.rdl.network.scatter import gather, gather_scatter_sum, scatter_max, scatter_sum
 from relselect.rdl.sampling.sampler import TemporalSampler
 
@@ -24,7 +24,11 @@ def build(request):
 
     def make(edge_types=(OF, IN, AFTER), channels=WIDTH):
         torch.manual_seed(3)
-        return CONVOLUTIONS[name](edge_types, channels, aggregation).double()
+        made = CONVOLUTIONS[name](edge_types, channels, aggregation).double()
+        with torch.no_grad():
+            for weight in made.parameters():  # as if trained a little: some weights begin at zero
+                weight += 0.1 * torch.randn_like(weight)
+        return made
 
     return make
 
