@@ -34,7 +34,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "lightgbm, one booster": {"bags": 1},
     "lightgbm, values as they are": {},
     "tabm": {"learner": "tabm"},
-    "tabm, no embedding": {"learner": "tabm", "embedding": 0},
+    "tabm, embedded numbers": {"learner": "tabm", "embedding": "auto"},
     "catboost": {"learner": "catboost"},
 }
 BEGIN, END = "<!-- table -->", "<!-- end of table -->"

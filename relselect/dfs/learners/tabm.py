@@ -64,7 +64,7 @@ class TabM:
             "width": 128,
             "blocks": 2,
             "dropout": 0.1,
-            "embedding": "auto",
+            "embedding": 0,
             "learning_rate": 0.002,
             "weight_decay": 3e-4,
             "batch_size": 256,
@@ -81,7 +81,7 @@ class TabM:
             "width": trial.suggest_categorical("tabm_width", [128, 64, 256]),
             "blocks": trial.suggest_int("tabm_blocks", 1, 3),
             "dropout": trial.suggest_float("tabm_dropout", 0.0, 0.5),
-            "embedding": trial.suggest_categorical("tabm_embedding", ["auto", 0]),
+            "embedding": trial.suggest_categorical("tabm_embedding", [0, "auto"]),
             "learning_rate": trial.suggest_float("tabm_learning_rate", 3e-4, 5e-3, log=True),
             "weight_decay": trial.suggest_float("tabm_weight_decay", 1e-5, 1e-1, log=True),
         }

@@ -114,13 +114,15 @@ class Trees:
 
 
 def shifted(values: Floats, shift: Floats) -> Floats:
-    """Return values of shape (n, k) less a shift of shape (k,), as a copy in the same memory order.
+    """Return values of shape (n, k) less a shift of shape (k,): a copy in the same memory order, themselves without a shift.
 
     Raises:
         ValueError: They have another number of columns.
     """
     if len(shift) != values.shape[1]:
         raise ValueError(f"a shift of {len(shift)} columns for {values.shape[1]}")
+    if not shift.any():
+        return values
     found = values.copy(order="K")
     for place in np.flatnonzero(shift):
         found[:, place] -= shift[place]
