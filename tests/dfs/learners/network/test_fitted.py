@@ -25,7 +25,7 @@ def fit(kind: str = "binary", **options) -> LearnerFit:
 
 @pytest.fixture(scope="module")
 def fitted() -> LearnerFit:
-    return fit(steps=100)
+    return fit(steps=100, stop_on="metric")
 
 
 def test_the_best_states_are_kept_and_can_be_loaded(fitted):
