@@ -14,6 +14,7 @@ from pathlib import Path
 from relselect.dates import with_dates
 
 __all__ = [
+    "BankError",
     "BudgetError",
     "BudgetExhausted",
     "BundleError",
@@ -68,6 +69,10 @@ class UnwritableError(ConfigError):
 
 class BudgetError(UserError):
     """Raised when the time budget ends before any candidate is finished."""
+
+
+class BankError(UserError):
+    """Raised when a performance bank is missing, damaged, of another format, or too small for what is asked of it."""
 
 
 class BundleError(UserError):

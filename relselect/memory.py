@@ -11,10 +11,10 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["memory_ceiling", "peak_memory_mb"]
+__all__ = ["forget_peak_memory", "memory_ceiling", "peak_memory_mb"]
 
 _STATM = Path("/proc/self/statm")
 #: The field of /proc/self/statm that holds the pages of data and stack (proc(5)).
@@ -34,6 +34,12 @@ def peak_memory_mb() -> float:
         return math.nan
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
+
+
+def forget_peak_memory() -> None:
+    """Let the peak of this process begin anew from what is resident now, where the platform can (Linux)."""
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # see proc(5)
 
 
 @contextmanager

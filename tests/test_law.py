@@ -23,6 +23,7 @@ from relselect.dfs import DFS
 from relselect.dfs.plan.enumeration import default_plan
 from relselect.dfs.prefix.encoding import Vocabulary
 from relselect.dfs.prefix.matrix import compute
+from relselect.dfs.search.pool import PoolOptions, candidate_pool
 from relselect.errors import UserError
 from relselect.events import silent
 from relselect.families.constants import Constants
@@ -38,6 +39,8 @@ from tests.shop import LABEL, POPULATION, shop, shop_tables
 from tests.strategies import Shape, TableShape, World, build, distinct_asofs, dressed, shuffled, worlds
 
 SPLITS = ("train", "val", "test")
+#: The default plan, and as many features of up to four steps, ratios and past labels of neighbours.
+CANDIDATES = PoolOptions(most=1_200)
 #: Set LAW_FACTOR to search longer than CI does.
 FACTOR = int(os.environ.get("LAW_FACTOR", "1"))
 
@@ -87,7 +90,7 @@ def test_no_feature_of_the_synthesis_changes_a_bit(world, data):
     problem = problem_of(world)
     asof = some_asof(problem, data)
     other = rebound(world, problem, dressed(world.tables, asof, world.seed))
-    plan = default_plan(problem)
+    plan = candidate_pool(problem, CANDIDATES)
     vocabulary = Vocabulary.fit(problem, plan)
     before = compute(problem, plan, seen_at(problem, asof), vocabulary)
     after = compute(other, plan, seen_at(other, asof), vocabulary)
@@ -156,8 +159,8 @@ def test_what_is_fitted_ignores_what_training_cannot_see(world):
     problem = problem_of(world)
     other = problem_of(world, dressed(world.tables, problem.fit_asof, world.seed))
     assert other.types == problem.types
-    plan = default_plan(problem)
-    assert default_plan(other) == plan
+    plan = candidate_pool(problem, CANDIDATES)
+    assert candidate_pool(other, CANDIDATES) == plan
     assert Vocabulary.fit(other, plan) == Vocabulary.fit(problem, plan)
     assert fit_tables(other) == fit_tables(problem)
     fitted = [

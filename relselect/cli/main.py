@@ -1,4 +1,4 @@
-"""The command line: `relselect demo | init | profile | recommend | train | predict | report | features`, each with `--json`.
+"""The command line: `relselect demo | init | profile | recommend | train | predict | report | features | bank`, with `--json`.
 
 Thin over `relselect.api`; everything heavy is imported inside the commands, so that `--help` is fast. Exit codes:
 0 good, 1 a failure inside, 2 bad input, 3 the budget was too small, 130 interrupted (what was finished is kept).
@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from relselect.cli.bank import bank
 from relselect.cli.clock import CommandClock, process_start
 from relselect.cli.features import features
 from relselect.cli.init import init
@@ -31,6 +32,7 @@ app = typer.Typer(
 )
 for command in (demo, init, profile, recommend, train, predict, features, report):
     app.command()(command)
+app.add_typer(bank, name="bank")
 
 
 def main() -> None:

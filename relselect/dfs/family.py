@@ -106,9 +106,11 @@ class DFS:
         learner = learner_of(config.get("learner"))
         _check_options(config, {**_FEATURES, **learner.default(problem)})
         budget.check()
-        prepared = _prepared(problem, rows, config, budget, emit)
-        if number == 0 and prepared.drifted:
-            emit(Notice("features", _about_drift(prepared)))
+        search_seconds = float(config.get("search_share", 1.0)) * budget.left()
+        prepared = _prepared(problem, rows, config, budget, emit, search_seconds)
+        if number == 0:
+            for note in _about_features(prepared):
+                emit(Notice("features", note))
         sparse = about_median(problem.task, config, prepared.train.label)
         if number == 0 and sparse is not None:
             emit(Notice("label", sparse, "warning"))
@@ -148,7 +150,11 @@ class DFS:
         if not config["refit"] or budget.left() < facts["seconds_per_booster"] * facts["boosters"]:
             return None
         try:
-            prepared = _prepared(problem, rows, config, budget, emit)
+            # A search finds the same features again; one that had no time is not begun.
+            late = bool((facts.get("search") or {}).get("fallback"))
+            prepared = _prepared(problem, rows, config, budget, emit, 0.0 if late else float("inf"))
+            if prepared.plan.names != candidate.model.plan.names:
+                return None
             later = added_rows(problem, rows, prepared, budget.check, FeatureSpace.of(config))
         except BudgetExhausted:
             return None
@@ -228,6 +234,14 @@ _FEATURES: Config = {
     "nested": True,
     "conditions": False,
     "rich": False,
+    "search": False,
+    "search_share": 0.3,
+    "search_keep": 600,
+    "search_depth": 4,
+    "search_conditions": True,
+    "search_ratios": True,
+    "search_neighbours": True,
+    "search_rich": True,
     "drift": DRIFT,
     "copies": 3,
     "statistic": "auto",
@@ -264,6 +278,10 @@ def _loaded(folder: Path, header: Candidate) -> FeatureModel:
 
 def _note_reads(feature: Feature, start: str, found: dict[str, set[str]]) -> None:
     """Note what a feature reads when its path starts at a table; conditions stand where the steps down end."""
+    if feature.operands:
+        for each in feature.operands:
+            _note_reads(each, start, found)
+        return
     for hop in feature.path:
         found.setdefault(hop.table, set())
     up, down, _ = feature.parts
@@ -311,7 +329,9 @@ def _before_awaiting(rows: RowSource, prepared: PreparedFeatures, budget: Budget
     return budget.until(max(budget.left() - needed, budget.left() / 2))
 
 
-def _prepared(problem: Problem, rows: RowSource, config: Config, budget: Budget, emit: Emit) -> PreparedFeatures:
+def _prepared(
+    problem: Problem, rows: RowSource, config: Config, budget: Budget, emit: Emit, search_seconds: float
+) -> PreparedFeatures:
     from relselect.dfs.search.prepared import FeatureFilter, FeatureSpace, prepare
 
     begun = time.monotonic()
@@ -323,7 +343,8 @@ def _prepared(problem: Problem, rows: RowSource, config: Config, budget: Budget,
             found.append(True)
             emit(StageStarted("features"))
 
-    prepared = prepare(problem, rows, check, FeatureSpace.of(config), FeatureFilter.of(config))
+    space, wanted = FeatureSpace.of(config), FeatureFilter.of(config)
+    prepared = prepare(problem, rows, check, space, wanted, search_seconds=search_seconds)
     if found:
         emit(StageFinished("features", time.monotonic() - begun, f"{len(prepared.plan)} features"))
     return prepared
@@ -380,15 +401,18 @@ def _notes(prepared: PreparedFeatures, fitted: LearnerFit) -> tuple[str, ...]:
         notes.append(f"The budget ended training; the best of the finished rounds is {fitted.rounds}.")
     if prepared.sampled:
         notes.append(f"Training rows were sampled to {len(prepared.train.label):,} to bound memory.")
-    if prepared.drifted:
-        notes.append(_about_drift(prepared))
-    return tuple(notes)
+    return (*notes, *_about_features(prepared))
 
 
-def _about_drift(prepared: PreparedFeatures) -> str:
+def _about_features(prepared: PreparedFeatures) -> list[str]:
+    """Return what the search did, and which features moved too far, each as a sentence."""
+    notes = [] if prepared.search is None else [prepared.search.describe()]
     count = len(prepared.drifted)
-    which = "1 feature that moves" if count == 1 else f"{count} features that move"
-    return f"Left out: {which} too far between early and late training rows: {describe_drift(prepared.drifted)}."
+    if count:
+        which = "1 feature that moves" if count == 1 else f"{count} features that move"
+        moved = describe_drift(prepared.drifted)
+        notes.append(f"Left out: {which} too far between early and late training rows: {moved}.")
+    return notes
 
 
 def _importances(prepared: PreparedFeatures, fitted: LearnerFit) -> Importances | None:
@@ -413,6 +437,7 @@ def _facts(prepared: PreparedFeatures, fitted: LearnerFit) -> dict[str, Any]:
         "drifted": [{"feature": each.feature, "statistic": each.statistic} for each in prepared.drifted[:_NAMED]],
         "n_train_rows": len(prepared.train.label),
         "feature_seconds": round(prepared.seconds, 3),
+        "search": None if prepared.search is None else prepared.search.facts(),
         "rounds": fitted.rounds,
         "boosters": fitted.members,
         "seconds_per_booster": fitted.seconds,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
@@ -24,6 +24,7 @@ from relselect.database.columns import as_strings
 from relselect.dfs.plan.enumeration import MAX_FEATURES, default_plan
 from relselect.dfs.plan.plan import Plan
 from relselect.dfs.prefix.encoding import Vocabulary, column_codes
+from relselect.dfs.search.pool import KEPT, PoolOptions
 from relselect.errors import ConfigError, TaskError
 from relselect.events import Emit, FeatureProgress, Notice, StageFinished, StageStarted, silent
 from relselect.files import replacing, unwritable
@@ -37,9 +38,10 @@ if TYPE_CHECKING:
 
     from relselect.database import Database
     from relselect.dfs.prefix.matrix import FeatureMatrix
+    from relselect.dfs.search.screen import SearchResult
     from relselect.tasks import Task
 
-__all__ = ["Engine", "Features", "features", "make_plan"]
+__all__ = ["Engine", "Features", "MadePlan", "features", "made_plan", "make_plan"]
 
 Engine = Literal["prefix", "sql", "featuretools"]
 
@@ -51,6 +53,13 @@ _COPIES = 3
 _EVERY = 0.2
 
 
+class MadePlan(NamedTuple):
+    """A plan, and what the search for it offered and kept where there was one."""
+
+    plan: Plan
+    search: SearchResult | None = None
+
+
 class Features(NamedTuple):
     """Features of task rows.
 
@@ -59,11 +68,13 @@ class Features(NamedTuple):
             feature: float64, or text for categories. None where the result was written to a file.
         plan: The features, with the schema they were read from: apply it again with `features(..., plan=plan)`.
         path: The Parquet file, where the result was written to one.
+        search: What a search offered and kept, and why; None without one.
     """
 
     table: pa.Table | None
     plan: Plan
     path: Path | None = None
+    search: SearchResult | None = None
 
     def to_pandas(self) -> pd.DataFrame:
         """Return the table as a pandas frame, read from its file if it was written to one."""
@@ -76,8 +87,9 @@ def features(
     task: Task,
     *,
     plan: Plan | str | Path | None = None,
-    depth: int = 2,
-    max_features: int = MAX_FEATURES,
+    search: bool | PoolOptions = False,
+    depth: int | None = None,
+    max_features: int | None = None,
     windows: Sequence[int | str] | None = None,
     rich: bool = False,
     split: str | None = None,
@@ -94,10 +106,12 @@ def features(
     Args:
         database: The database, the one the task was made for or a newer one.
         task: The task; its cutoffs decide what every row may see.
-        plan: A plan, or the file of a saved one, to apply; None to make the default plan.
-        depth: Steps of a path at most, 1 to 3, for the default plan.
-        max_features: Features at most, for the default plan.
-        windows: Window lengths such as "60d" (units in integer-time databases), for the default plan; None to choose
+        plan: A plan, or the file of a saved one, to apply; None to make one.
+        search: Whether the plan is searched for among thousands of candidates (`relselect.dfs.search.screen`) by their worth on
+            training rows, instead of the default plan. `PoolOptions` say which candidates are offered.
+        depth: Steps of a path at most, 1 to 4; None for 2 in the default plan and for 4 in the search.
+        max_features: Features at most; None for 600.
+        windows: Window lengths such as "60d" (units in integer-time databases), for the plan that is made; None to choose
             them from the data.
         rich: Whether the default plan also includes medians, quantiles, skewness, trends, entropies, times between rows, and
             aggregates of rows under a condition.
@@ -130,9 +144,11 @@ def features(
     asked = _task_rows(problem, split=split, rows=rows, at=at)
 
     def blocks() -> _Blocks:
-        used = _bound_or_default(problem, given, depth, max_features, windows, rich)
-        compute, custom = _engine(problem, used, engine, limit, emit), _custom(problem, primitives or (), depth, emit)
-        return _Blocks(problem, used, asked, compute=compute, custom=custom, limit=limit, emit=emit)
+        made = _made(problem, given, search, depth, max_features, windows, rich)
+        used = made.plan
+        custom = _custom(problem, primitives or (), 2 if depth is None else depth, emit)
+        compute = _engine(problem, used, engine, limit, emit)
+        return _Blocks(problem, used, asked, compute=compute, custom=custom, limit=limit, emit=emit, search=made.search)
 
     return _computed(blocks, None if out is None else Path(out), emit)
 
@@ -142,8 +158,9 @@ def make_plan(
     task: Task,
     *,
     plan: Plan | str | Path | None = None,
-    depth: int = 2,
-    max_features: int = MAX_FEATURES,
+    search: bool | PoolOptions = False,
+    depth: int | None = None,
+    max_features: int | None = None,
     windows: Sequence[int | str] | None = None,
     rich: bool = False,
 ) -> Plan:
@@ -153,20 +170,67 @@ def make_plan(
         PlanError: The given plan reads tables, keys or columns that the database lacks; all are named.
         ConfigError: An option is not understood.
     """
+    return made_plan(
+        database, task, plan=plan, search=search, depth=depth, max_features=max_features, windows=windows, rich=rich
+    ).plan
+
+
+def made_plan(
+    database: Database,
+    task: Task,
+    *,
+    plan: Plan | str | Path | None = None,
+    search: bool | PoolOptions = False,
+    depth: int | None = None,
+    max_features: int | None = None,
+    windows: Sequence[int | str] | None = None,
+    rich: bool = False,
+) -> MadePlan:
+    """Return the plan that `features` would compute, and what a search for it found; arguments as there.
+
+    Raises:
+        PlanError: The given plan reads tables, keys or columns that the database lacks; all are named.
+        ConfigError: An option is not understood.
+    """
     given = _read(plan)
-    return _bound_or_default(_problem(database, task, given, fresh=False), given, depth, max_features, windows, rich)
+    problem = _problem(database, task, given, fresh=False)
+    return _made(problem, given, search, depth, max_features, windows, rich)
 
 
 def _read(plan: Plan | str | Path | None) -> Plan | None:
     return Plan.load(plan) if isinstance(plan, str | Path) else plan
 
 
-def _bound_or_default(
-    problem: Problem, given: Plan | None, depth: int, cap: int, windows: Sequence[int | str] | None, rich: bool
-) -> Plan:
+def _made(
+    problem: Problem,
+    given: Plan | None,
+    search: bool | PoolOptions,
+    depth: int | None,
+    cap: int | None,
+    windows: Sequence[int | str] | None,
+    rich: bool,
+) -> MadePlan:
     if given is not None:
-        return given.bound(problem)
-    return default_plan(problem, depth=depth, cap=cap, windows=windows, rich=rich, where=rich)
+        return MadePlan(given.bound(problem))
+    if search is False:
+        most = MAX_FEATURES if cap is None else cap
+        found = default_plan(
+            problem, depth=2 if depth is None else depth, cap=most, windows=windows, rich=rich, where=rich
+        )
+        return MadePlan(found)
+    options = search if isinstance(search, PoolOptions) else PoolOptions()
+    options = replace(
+        options,
+        depth=options.depth if depth is None else depth,
+        windows=options.windows if windows is None else tuple(windows),
+    )
+    keep = KEPT if cap is None else cap
+    if keep < 1:
+        raise ConfigError("max_features", cap, "must be one or more", "Allow more features")
+    from relselect.dfs.search.screen import search_features
+
+    result = search_features(problem, problem.rows("train"), options, keep=keep)
+    return MadePlan(result.plan, result)
 
 
 @dataclass(frozen=True)
@@ -258,7 +322,9 @@ class _Blocks:
         custom: _Custom | None,
         limit: int | None,
         emit: Emit,
+        search: SearchResult | None,
     ) -> None:
+        self.search = search
         self.plan, self.asked, self.limit, self.emit = plan, asked, limit, emit
         self.compute, self.custom = compute, custom
         self.vocabulary = _all_values(problem, plan, asked.rows)
@@ -396,7 +462,7 @@ def _in_memory(blocks: _Blocks) -> Features:
     if blocks.limit is not None and size > blocks.limit:
         rule = f"is less than the {size:,} bytes of {len(blocks):,} rows with {len(blocks.plan)} features"
         raise ConfigError("memory_limit", blocks.limit, rule, "Write to a file with out=, or ask for fewer features")
-    return Features(blocks.block(0, len(blocks)), blocks.plan)
+    return Features(blocks.block(0, len(blocks)), blocks.plan, search=blocks.search)
 
 
 def _to_file(blocks: _Blocks, path: Path) -> Features:
@@ -409,4 +475,4 @@ def _to_file(blocks: _Blocks, path: Path) -> Features:
             writer.write_table(first)
             for start in range(step, len(blocks), step):
                 writer.write_table(blocks.block(start, min(start + step, len(blocks))))
-    return Features(None, blocks.plan, path)
+    return Features(None, blocks.plan, path, blocks.search)

@@ -26,6 +26,8 @@ class FamilyInfo:
         description: One or two sentences that explain it to a newcomer; in the glossary of the report.
         baseline: Whether it is a baseline: always fitted, never tuned, deployed only where nothing beats it.
         combines: Whether its candidates are made from candidates of other families: never fitted, never tuned.
+        generation: Raised when the family's defaults or its training change so much that earlier trials no longer describe it;
+            performance banks compare trials of one generation only.
     """
 
     name: str
@@ -37,10 +39,11 @@ class FamilyInfo:
     description: str = ""
     baseline: bool = False
     combines: bool = False
+    generation: int = 1
 
     def to_json(self) -> dict[str, Any]:
-        """Return the description as JSON-able values, without the code."""
+        """Return the description for readers as JSON-able values, without the code and its generation."""
         plain = asdict(self)
         light, dark = plain.pop("colours")
-        del plain["make"]
+        del plain["make"], plain["generation"]
         return plain | {"colour_light": light, "colour_dark": dark}

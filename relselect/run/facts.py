@@ -5,7 +5,6 @@ from __future__ import annotations
 import platform
 from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ import numpy as np
 
 from relselect.database.clock import DAY, format_time
 from relselect.database.sources.uri import is_uri
+from relselect.packages import package_versions
 
 if TYPE_CHECKING:
     from relselect.problem import Problem
@@ -29,8 +29,6 @@ __all__ = [
     "environment_facts",
     "task_facts",
 ]
-
-_PACKAGES = ("relselect", "torch", "torch-geometric", "pytorch-frame", "lightgbm", "optuna", "numpy", "pyarrow")
 
 
 @dataclass(frozen=True)
@@ -165,16 +163,9 @@ def environment_facts(devices: Iterable[str]) -> EnvironmentFacts:
     """
     return EnvironmentFacts(
         python=platform.python_version(),
-        packages={package: _version(package) for package in _PACKAGES},
+        packages=package_versions(),
         device=", ".join(sorted(set(devices))) or "cpu",
     )
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def _split(problem: Problem, split: Split) -> SplitFacts:

@@ -476,6 +476,12 @@ def test_features_are_written_told_and_applied_again(shop: Path, tmp_path: Path)
     assert [feature["name"] for feature in told["features"]] == list(frame.columns[3:])
 
 
+def test_a_search_that_has_too_few_rows_says_so(shop: Path) -> None:
+    words = ("features", shop, "--task", "churn", "--search", "--without", "ratios", "--describe")
+    assert "The fixed plan of" in run(*words).stdout
+    assert "too few training rows" in only_json(run(*words, "--json"))["search"]["fallback"]
+
+
 def test_a_plan_is_told_in_english_and_sql_without_computing(shop: Path, tmp_path: Path) -> None:
     words = ("features", shop, "--task", "churn", "--window", "60d")
     english = run(*words, "--describe").stdout
@@ -496,7 +502,9 @@ def test_a_plan_is_told_in_english_and_sql_without_computing(shop: Path, tmp_pat
         (("--split", "val", "--at", "2024-01-01"), "exclude each other"),
         (("--out", "features.csv"), "must end in .parquet"),
         (("--plan", "no/plan.json"), "cannot be read"),
-        (("--depth", "9"), "1 to 3"),
+        (("--depth", "9"), "1 to 4"),
+        (("--without", "ratios"), "Add --search"),
+        (("--search", "--without", "ranks"), "Use some of: conditions, ratios"),
         (("--sql", "klingon"), "dialect"),
         (("--save-plan", "/dev/null/plan.json"), "cannot be written"),
     ],

@@ -18,11 +18,12 @@ from relselect.dfs.plan.feature import Aggregate, Feature, Hop
 from relselect.dfs.plan.plan import Plan
 from relselect.dfs.prefix.encoding import Vocabulary
 from relselect.dfs.prefix.matrix import compute
-from relselect.dfs.synthesis import make_plan
+from relselect.dfs.search.pool import PoolOptions
+from relselect.dfs.synthesis import features, make_plan
 from relselect.errors import ConfigError, PlanError, TaskError
 from relselect.events import Event, FeatureProgress, Notice, StageFinished, StageStarted
 from relselect.problem import Problem
-from tests.shop import days, labels, shop, shop_tables, shop_task
+from tests.shop import days, labels, shop, shop_problem, shop_tables, shop_task
 
 A, T = Aggregate, SemanticType
 ORDERS = Hop("orders", "user_id", True)
@@ -273,7 +274,7 @@ def test_everything_is_told_by_events(found, database, task):
         ({"memory_limit": "10kB"}, "Write to a file with out="),
         ({"memory_limit": "much"}, "positive size"),
         ({"rows": pd.DataFrame({"id": [3]})}, "Add cutoff"),
-        ({"depth": 7}, "1 to 3"),
+        ({"depth": 7}, "1 to 4"),
         ({"max_features": 0}, "one or more"),
     ],
 )
@@ -291,6 +292,20 @@ def test_a_plan_is_made_and_printed_without_computing(database, task, found):
     own = Plan("users", (Feature(A.COUNT, (ORDERS,)), Feature(A.MODE, (ORDERS,), "state", T.CATEGORICAL)))
     table = rs.features(database, task, plan=own, split="val").table
     assert set(table["MODE(orders[user_id].state)"].to_pylist()) <= {"kept", "returned", None}
+
+
+def test_a_search_finds_a_plan_and_says_why():
+    problem = shop_problem()
+    options = PoolOptions(depth=2, conditions=False, rich=False, most=250)
+    found = features(problem.user_database, problem.task, search=options, max_features=30, split="train")
+    assert found.search is not None
+    assert found.plan == found.search.plan
+    assert len(found.plan) <= 30
+    assert found.table.column_names[-len(found.plan) :] == list(found.plan.names)
+    again = make_plan(problem.user_database, problem.task, search=options, max_features=30)
+    assert again == found.plan
+    with pytest.raises(ConfigError, match="one or more"):
+        make_plan(problem.user_database, problem.task, search=True, max_features=0)
 
 
 def test_features_never_import_torch():

@@ -157,6 +157,13 @@ class Naive:
         }
 
     def value(self, feature: Feature, entity: int, cutoff: int, asof: int, start: str | None = None) -> Any:
+        if feature.operands:
+            first, second = (self.value(each, entity, cutoff, asof) for each in feature.operands)
+            if first is None or second is None:
+                return None
+            if feature.aggregate == Aggregate.DIFFERENCE:
+                return first - second
+            return first / second if second != 0 else None
         up, down, then = split_path(feature.path)
         owner, table = self._climb(start or self.problem.entity, entity, up, asof)
         if not down:

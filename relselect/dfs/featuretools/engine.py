@@ -39,7 +39,8 @@ def compute_plan(
         vocabulary: The categories.
         check: Called often; may raise to stop.
     """
-    depth = min(3, max((feature.depth for feature in plan), default=1) or 1)
+    steps = (len(feature.tables) for feature in plan if not feature.operands)
+    depth = min(3, max(steps, default=1) or 1)
     definitions = to_featuretools(plan.bound(problem), entityset(problem, depth))
     expressible = [place for place, definition in enumerate(definitions) if definition is not None]
     others = [place for place, definition in enumerate(definitions) if definition is None]

@@ -87,7 +87,7 @@ class _Writer:
 
     def write(self, feature: Feature) -> Any:
         """Return the definition of a feature of the entity, None if there is none."""
-        if not self.nearest and self._differs(feature) == Difference.CLOCK:
+        if feature.operands or (not self.nearest and self._differs(feature) == Difference.CLOCK):
             return None
         try:
             return self._made(feature, self.layout.entity)

@@ -7,7 +7,6 @@ variance, which is what is left to lower.
 
 from __future__ import annotations
 
-import os
 import time
 import warnings
 from collections.abc import Sequence
@@ -23,7 +22,7 @@ from relselect.dfs.learners.protocol import LearnerFit, TabularData
 from relselect.dfs.learners.trees import Trees
 from relselect.errors import BudgetExhausted
 from relselect.families.candidate import CurvePoint, LearningCurve
-from relselect.threads import openmp_threads
+from relselect.threads import idle_cores
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -192,19 +191,6 @@ def _boost(params: dict[str, Any], binned: Binned, rounds: int, watch: Any) -> A
         return lightgbm.train(params, binned.train, num_boost_round=rounds, valid_sets=valid, callbacks=[watch])
 
 
-def _threads() -> int:
-    """Return how many threads to train with: the cores that nobody uses now.
-
-    LightGBM's threads wait for one another after every split; on a core that is shared, two threads were measured to be
-    ten to twenty times slower than one. The number of threads changes no bit of the model.
-    """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if os.environ.get("OMP_WAIT_POLICY", "").upper() == "PASSIVE":
-        return min(cores, _MAX_THREADS)  # threads that sleep while they wait do not mind company
-    busy = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
-    return max(1, min(cores, _MAX_THREADS, round(cores - busy)))
-
-
 def _params(task: Task, config: Config, seed: int, number: int) -> dict[str, Any]:
     """Return LightGBM's parameters: the loss suits the metric, the rest is the configuration."""
     params: dict[str, Any] = {
@@ -221,7 +207,7 @@ def _params(task: Task, config: Config, seed: int, number: int) -> dict[str, Any
         "seed": (seed + _NEXT_SEED * number) % (2**31 - 1),
         "deterministic": True,
         "force_col_wise": True,  # trees read few of many features: half the time of rows
-        "num_threads": openmp_threads(_threads()),
+        "num_threads": idle_cores(_MAX_THREADS),
     }
     known = _METRICS.get(task.metric.name, (None, 1.0))[0]
     if task.kind == "regression":

@@ -18,6 +18,7 @@ __all__ = ["declaration_problems", "definition_problems", "plan_problems", "sche
 A, T = Aggregate, SemanticType
 
 _OF_ROWS = frozenset({A.COUNT, A.SINCE_LAST, A.SINCE_FIRST, A.TIME_BETWEEN})
+_OF_TWO = (A.RATIO, A.DIFFERENCE)
 _CODED = frozenset({A.NUM_UNIQUE, A.MODE, A.ENTROPY, A.SHARE})
 _NUMBERS = frozenset({T.NUMERICAL, T.BOOLEAN, T.TEXT})
 _VALUES = _NUMBERS | {T.TIMESTAMP, T.CATEGORICAL}
@@ -50,7 +51,9 @@ def definition_problems(feature: Feature) -> list[str]:
     except ValueError:
         name = f"{feature.aggregate.upper()}({'.'.join(hop.table for hop in feature.path)})"
         found = ["the path goes down again after going up. Nest a feature (base) in its place."]
-    inside = definition_problems(feature.base) if feature.base is not None else []
+    inside = [
+        problem for each in (feature.base, feature.other) if each is not None for problem in definition_problems(each)
+    ]
     return [*(f"{name}: {problem}" for problem in found), *inside]
 
 
@@ -59,6 +62,11 @@ def _problems(feature: Feature) -> Iterator[str]:
     if feature.of_task_row:
         yield from _of_task_row(feature)
         return
+    if feature.aggregate in _OF_TWO:
+        yield from _of_two(feature)
+        return
+    if feature.other is not None:
+        yield "has a second operand, which only RATIO and DIFFERENCE have. Leave out other."
     if feature.aggregate == A.DIRECT:
         if down:
             yield "reads many rows. Choose an aggregate, or a path without steps down."
@@ -80,6 +88,17 @@ def _of_task_row(feature: Feature) -> Iterator[str]:
         yield "needs a column. Name a declared feature of the task's rows."
     if feature.aggregate == A.DELAY and feature.column:
         yield "reads no column. Leave out column."
+
+
+def _of_two(feature: Feature) -> Iterator[str]:
+    plain = Feature(feature.aggregate, base=feature.base, other=feature.other)
+    if feature != plain:
+        yield "combines two features of the entity. Leave out path, column, type, category, window, level and where."
+    if len(feature.operands) < 2:
+        yield "needs two operands. Give base and other."
+    for each in feature.operands:
+        if each.of_task_row or each.categorical or each.aggregate in _OF_TWO:
+            yield f"combines {each.name}. Combine numbers that are read from tables."
 
 
 def _of_reading(feature: Feature) -> Iterator[str]:
@@ -125,6 +144,8 @@ def _of_base(feature: Feature) -> Iterator[str]:
         yield "nests a feature, so its path must end with its only step down. Put further steps into the nested feature."
     if feature.base.of_task_row:
         yield "nests a feature of the task row, which no other row has. Nest a feature of rows."
+    if feature.base.operands:
+        yield "nests a ratio or difference. Combine two nested features instead."
     if feature.base.categorical != (feature.type == T.CATEGORICAL):
         wanted = T.CATEGORICAL if feature.base.categorical else T.NUMERICAL
         yield f"has type {feature.type}, the nested feature gives {wanted} values. Set type to {wanted}."
@@ -146,6 +167,8 @@ def schema_problems(feature: Feature, entity: str, schema: Schema) -> list[str]:
         return [f"{feature.name}: the task's cutoffs are no dates. Leave the feature out."]
     if feature.of_task_row:
         return []
+    if feature.operands:
+        return [problem for each in feature.operands for problem in schema_problems(each, entity, schema)]
     here = entity
     for hop in feature.path:
         problem = _hop_problem(here, hop, schema)

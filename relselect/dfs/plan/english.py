@@ -9,7 +9,7 @@ from __future__ import annotations
 from relselect.database.clock import DAY
 from relselect.problem import LABELS
 
-__all__ = ["OF_ROWS", "OF_TASK_ROW", "OF_VALUES", "children", "length", "parent", "window"]
+__all__ = ["OF_ROWS", "OF_TASK_ROW", "OF_TWO", "OF_VALUES", "children", "length", "parent", "window"]
 
 _HOUR, _MINUTE, _SECOND = DAY // 24, DAY // 1440, DAY // 86_400
 #: Aggregate -> sentence, with a place for the column.
@@ -25,6 +25,8 @@ OF_ROWS = {
     "time_since_first": "time since the first of the {}",
     "avg_time_between": "mean time from one to the next of the {}",
 }
+#: Aggregate -> what stands between its two operands.
+OF_TWO = {"ratio": "divided by", "difference": "minus"}
 #: Aggregate -> noun.
 OF_VALUES = {
     "sum": "sum",

@@ -12,9 +12,10 @@ first, so that no wide table crowds out the others.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -25,6 +26,7 @@ from relselect.dfs.plan.column_facts import columns_of, conditions_of, looks_lik
 from relselect.dfs.plan.feature import CALENDAR_PARTS, Aggregate, Condition, Feature, Route
 from relselect.dfs.plan.nesting import nested_features
 from relselect.dfs.plan.plan import Plan
+from relselect.dfs.plan.ratios import ratio_features
 from relselect.dfs.plan.relations import EnumerationOptions, Relation, ValueSource, by_priority, relations_of
 from relselect.dfs.plan.routes import check_depth, routes
 from relselect.dfs.plan.schema import Schema
@@ -35,7 +37,7 @@ from relselect.problem import LABELS
 if TYPE_CHECKING:
     from relselect.problem import Problem
 
-__all__ = ["DEFAULT", "MAX_FEATURES", "RICH", "default_plan", "routes"]
+__all__ = ["DEFAULT", "MAX_FEATURES", "RICH", "default_plan", "features_by_priority", "routes"]
 
 #: Features of the default plan at most.
 MAX_FEATURES = 600
@@ -110,17 +112,24 @@ _RICH_OF_ROWS = frozenset({A.TIME_BETWEEN})
 #: The aggregates of the default plan, and of a rich one.
 DEFAULT = _OF_ROWS.union(*_OF_TYPE.values())
 RICH = DEFAULT.union(_RICH_OF_ROWS, *_RICH_OF_TYPE.values())
-#: Streams of plain aggregates, and of others, with their shares of the plan.
+#: Kinds of relations, each a stream of plain aggregates.
+_KINDS = (
+    "labels",
+    "children",
+    "labels of siblings",
+    "other children of parents",
+    "descendants",
+    "parents of children",
+    "three steps",
+)
+#: Streams with their shares of the plan.
 _SHARES_OF = {
-    "labels": 3.0,
-    "children": 12.0,
-    "labels of siblings": 1.5,
-    "other children of parents": 2.5,
-    "descendants": 2.0,
-    "parents of children": 2.0,
-    "three steps": 1.0,
+    **dict(zip(_KINDS, (3.0, 12.0, 1.5, 2.5, 2.0, 2.0, 1.0), strict=True)),
+    "columns": 3.0,
+    "conditions": 1.5,
+    "nested": 1.5,
+    "ratios": 3.0,
 }
-_OF_COLUMNS, _OF_CONDITIONS, _OF_NESTED = 3.0, 1.5, 1.5
 #: Not used for parents of children: their values repeat, so totals mean little.
 _NOT_OF_PARENTS = frozenset({A.SUM, A.FIRST, A.SINCE_FIRST})
 #: Aggregates under a condition: aggregate, number of the numerical column (None for rows), number of the window.
@@ -143,12 +152,13 @@ def default_plan(
     where: bool = False,
     nested: bool = True,
     rich: bool = False,
+    ratios: bool = False,
 ) -> Plan:
     """Return the default features of a task, in order of priority.
 
     Args:
         problem: The problem; only what is visible at the end of training is looked at.
-        depth: Steps of a path at most, 1 to 3 (labels of siblings count as 2).
+        depth: Steps of a path at most, 1 to 4 (labels of siblings count as 2).
         cap: Features at most.
         aggregates: Aggregates of related rows, instead of `DEFAULT`.
         windows: Lengths such as "60d" (units in integer-time databases) instead of those chosen from the data; an empty list
@@ -156,6 +166,7 @@ def default_plan(
         where: Whether rows are also aggregated under conditions.
         nested: Whether aggregates are aggregated.
         rich: Whether medians, quantiles, skewness, trends, entropies and times between rows are included as well.
+        ratios: Whether ratios and differences of features are included as well.
 
     Raises:
         ConfigError: An option is not understood.
@@ -164,9 +175,28 @@ def default_plan(
     if cap < 1:
         raise ConfigError("max_features", cap, "must be one or more", "Allow more features")
     chosen = _aggregates(aggregates) if aggregates is not None else RICH if rich else DEFAULT
-    options = EnumerationOptions(chosen, given_windows(windows), _WINDOWS, where, nested)
-    features = islice(_unique(_merged(_streams(problem, depth, options))), cap)
-    return Plan(problem.entity, tuple(features), Schema.of(problem))
+    options = EnumerationOptions(
+        chosen, given_windows(windows), _WINDOWS, ("children",) if where else (), nested, ratios
+    )
+    return Plan(problem.entity, tuple(islice(features_by_priority(problem, depth, options), cap)), Schema.of(problem))
+
+
+def features_by_priority(
+    problem: Problem, depth: int, options: EnumerationOptions, shares: Mapping[str, float] = MappingProxyType({})
+) -> Iterator[Feature]:
+    """Yield each feature once, by priority.
+
+    Args:
+        problem: The problem; only what is visible at the end of training is looked at.
+        depth: Steps of a path at most.
+        options: What is enumerated.
+        shares: Streams by name, with their shares of the plan where these differ from the default plan's.
+    """
+    seen: set[Feature] = set()
+    for feature in _merged(_streams(problem, depth, options, {**_SHARES_OF, **shares})):
+        if feature not in seen:
+            seen.add(feature)
+            yield feature
 
 
 def _aggregates(names: Collection[str]) -> frozenset[Aggregate]:
@@ -178,20 +208,24 @@ def _aggregates(names: Collection[str]) -> frozenset[Aggregate]:
     return frozenset(Aggregate(str(name).lower()) for name in names)
 
 
-def _streams(problem: Problem, depth: int, options: EnumerationOptions) -> list[tuple[float, Iterator[Feature]]]:
+def _streams(
+    problem: Problem, depth: int, options: EnumerationOptions, shares: Mapping[str, float]
+) -> list[tuple[float, Iterator[Feature]]]:
     """Return streams of features with the shares at which they are merged; features of the task row come first."""
     found = routes(problem, depth)
     relations = relations_of(problem, found, options)
-    by_kind: dict[str, list[Relation]] = {kind: [] for kind in _SHARES_OF}
+    by_kind: dict[str, list[Relation]] = {kind: [] for kind in _KINDS}
     for relation in relations:
         by_kind[_kind(relation)].append(relation)
-    streams = [(share, _aggregated(by_kind[kind], options)) for kind, share in _SHARES_OF.items()]
-    streams.append((_OF_COLUMNS, _columns(problem, [route for route in found if not any(hop.down for hop in route)])))
-    if options.where:
-        streams.append((_OF_CONDITIONS, _conditional(problem, by_kind["children"], options)))
+    streams = {kind: _aggregated(by_kind[kind], options) for kind in _KINDS}
+    streams["columns"] = _columns(problem, [route for route in found if not any(hop.down for hop in route)])
+    if options.where_of:
+        streams["conditions"] = _conditional(problem, [r for kind in options.where_of for r in by_kind[kind]], options)
     if options.nested and depth > 1:
-        streams.append((_OF_NESTED, nested_features(problem, relations, depth, options)))
-    return [(float("inf"), _own(problem)), *streams]
+        streams["nested"] = nested_features(problem, relations, depth, options)
+    if options.ratios:
+        streams["ratios"] = ratio_features(problem, relations)
+    return [(float("inf"), _own(problem)), *((shares[name], stream) for name, stream in streams.items())]
 
 
 def _kind(relation: Relation) -> str:
@@ -217,14 +251,6 @@ def _merged(streams: Sequence[tuple[float, Iterator[Feature]]]) -> Iterator[Feat
             heapq.heappop(due)
         else:
             heapq.heapreplace(due, (moment + 1 / share, number))
-            yield feature
-
-
-def _unique(features: Iterator[Feature]) -> Iterator[Feature]:
-    seen: set[Feature] = set()
-    for feature in features:
-        if feature not in seen:
-            seen.add(feature)
             yield feature
 
 
@@ -312,7 +338,7 @@ def _conditional(problem: Problem, relations: Sequence[Relation], options: Enume
             window = None if role is None else relation.windows[role]
             yield Feature(aggregate, relation.route, column, kind, window=window, where=Condition(*found))
 
-    several = [relation for relation in relations if relation.counts.most > 1]
+    several = [relation for relation in relations if relation.counts.most > 1 and not relation.parts[2]]
     order = [step for step in _WHERE if step[0] in options.aggregates]
     lanes = {relation.route: conditions_of(problem, relation.table, _CONDITIONS) for relation in several}
     return by_priority(several, lambda relation: lanes[relation.route], order, make)

@@ -1,7 +1,7 @@
 """The definition of a feature: a frozen dataclass with a stable name, an English description and a JSON form.
 
 The vocabulary is featuretools' (`MEAN(orders[customer].total)`) and more: windows of any length, shares of a category,
-quantiles, calendar parts. Features are neither computed nor chosen here.
+quantiles, calendar parts, ratios and differences of two features. Features are neither computed nor chosen here.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 
 from relselect.database.table import SemanticType
 from relselect.dfs.plan import english
+from relselect.problem import LABELS
 
 __all__ = ["CALENDAR_PARTS", "Aggregate", "Condition", "Feature", "Hop", "Route", "split_path"]
 
@@ -47,6 +48,8 @@ class Aggregate(StrEnum):
     CALENDAR = "calendar"
     DELAY = "delay"
     ROW = "row"
+    RATIO = "ratio"
+    DIFFERENCE = "difference"
 
 
 #: Aggregates whose result is one of the column's own values, and so as categorical as the column.
@@ -54,6 +57,7 @@ _KEEPS_VALUE = (Aggregate.DIRECT, Aggregate.FIRST, Aggregate.LAST, Aggregate.MOD
 
 
 _OF_TASK_ROW = (Aggregate.CALENDAR, Aggregate.DELAY, Aggregate.ROW)
+_OF_TWO = (Aggregate.RATIO, Aggregate.DIFFERENCE)
 
 
 @dataclass(frozen=True)
@@ -116,6 +120,8 @@ class Feature:
         where: Aggregate only the rows that meet this condition; None for all rows.
         base: A nested feature, aggregated instead of a column. It is computed for each row at the end of the path as if that
             row were the entity, at the task row's own cutoff and asof. The path then has exactly one step down, its last.
+            Of RATIO and DIFFERENCE, which have no path, the first operand: a feature of the same entity.
+        other: The second operand of RATIO (the divisor) and DIFFERENCE (what is subtracted); None for other aggregates.
     """
 
     aggregate: Aggregate
@@ -127,6 +133,7 @@ class Feature:
     level: float | None = None
     where: Condition | None = None
     base: Feature | None = None
+    other: Feature | None = None
 
     @property
     def categorical(self) -> bool:
@@ -139,9 +146,31 @@ class Feature:
         return self.aggregate in _OF_TASK_ROW
 
     @property
+    def operands(self) -> tuple[Feature, ...]:
+        """The two features that a ratio or difference combines; none of other features."""
+        return (self.base, self.other) if self.aggregate in _OF_TWO and self.base and self.other else ()
+
+    @property
+    def leaves(self) -> tuple[Feature, ...]:
+        """The features that are read from tables: the operands of a ratio or difference, else the feature itself."""
+        return self.operands or (self,)
+
+    @property
+    def chain(self) -> tuple[Feature, ...]:
+        """The feature, what it nests or combines, and so on."""
+        inside = self.operands or ((self.base,) if self.base is not None else ())
+        return (self, *(each for feature in inside for each in feature.chain))
+
+    @property
     def depth(self) -> int:
-        """Steps of the path, those of a nested feature included."""
-        return len(self.path) + (self.base.depth if self.base else 0)
+        """Steps of the path, those of a nested feature included; of two operands, the steps of the deeper one.
+
+        The past labels of a row count as its own: the step to them is none, except from the entity itself.
+        """
+        if self.operands:
+            return max(each.depth for each in self.operands)
+        steps = [hop for feature in self.chain for hop in feature.path]
+        return len(steps) - (len(steps) > 1 and steps[-1].table == LABELS)
 
     @property
     def name(self) -> str:
@@ -157,6 +186,8 @@ class Feature:
         """
         if self.of_task_row:
             return f"{self.aggregate.upper()}({self.column})" if self.column else self.aggregate.upper()
+        if self.operands:
+            return f"{self.aggregate.upper()}({', '.join(each.name for each in self.operands)})"
         steps = ".".join(f"{hop.table}[{hop.key}]" if hop.down else f"{hop.table}({hop.key})" for hop in self.path)
         inside = ".".join(filter(None, [steps, self._read_name]))
         if self.aggregate == Aggregate.DIRECT:
@@ -181,11 +212,12 @@ class Feature:
 
     @property
     def tables(self) -> tuple[str, ...]:
-        """The tables on the path, those of a nested feature included, in order."""
-        return (*(hop.table for hop in self.path), *(self.base.tables if self.base else ()))
+        """The tables on the path, those of a nested feature and of operands included, in order."""
+        inside = self.operands or ((self.base,) if self.base else ())
+        return (*(hop.table for hop in self.path), *(table for each in inside for table in each.tables))
 
     def source(self, entity: str) -> tuple[str, str]:
-        """Return the table and column read at the innermost level; the table of a task-row feature is "".
+        """Return the table and column read at the innermost level, by the first operand; the table of a task-row feature is "".
 
         Args:
             entity: The table the path starts at.
@@ -222,8 +254,9 @@ class Feature:
         """
         if not isinstance(data, Mapping):
             raise ValueError(f"must be an object, not {type(data).__name__}")
-        values = _fields(data, _PLAIN, (*_PLAIN, "aggregate", "path", "type", "where", "base"))
+        values = _fields(data, _PLAIN, (*_PLAIN, "aggregate", "path", "type", "where", *_FEATURES))
         where = _fields(data["where"], _CONDITION, _CONDITION, needed=True) if "where" in data else None
+        inside = {name: cls.from_json(data[name]) for name in _FEATURES if name in data}
         path = tuple(Hop(**_fields(hop, _HOP, _HOP, needed=True)) for hop in data.get("path", ()))
         if "aggregate" not in data:
             raise ValueError("lacks aggregate")
@@ -232,7 +265,8 @@ class Feature:
             path=path,
             type=SemanticType(data.get("type", SemanticType.NUMERICAL)),
             where=Condition(**where) if where is not None else None,
-            base=cls.from_json(data["base"]) if "base" in data else None,
+            base=inside.get("base"),
+            other=inside.get("other"),
             **values,
         )
 
@@ -242,6 +276,9 @@ def _sentence(feature: Feature, owner: str) -> str:
     own = english.OF_TASK_ROW.get(feature.aggregate)
     if own is not None:
         return own.format(feature.column)
+    if feature.operands:
+        first, second = (_sentence(each, owner) for each in feature.operands)
+        return f"{first}, {english.OF_TWO[feature.aggregate]} {second}"
     up, down, then = feature.parts
     for hop in up:
         owner = english.parent(hop.table, hop.key, owner)
@@ -302,6 +339,7 @@ def _noun(feature: Feature) -> str:
 _PLAIN: dict[str, Any] = {"column": str, "category": str, "window": int, "level": float | int}
 _HOP: dict[str, Any] = {"table": str, "key": str, "down": bool}
 _CONDITION: dict[str, Any] = {"column": str, "value": str}
+_FEATURES = ("base", "other")
 
 
 def _fields(data: Any, wanted: Mapping[str, Any], known: Iterable[str], *, needed: bool = False) -> dict[str, Any]:

@@ -19,6 +19,7 @@ GROUPS = (
     "descendants",
     "parents of children",
     "nested",
+    "ratios and differences",
 )
 
 
@@ -36,6 +37,8 @@ def group_of(feature: Feature) -> str:
 def _group(feature: Feature) -> str:
     if feature.of_task_row:
         return "task row"
+    if feature.operands:
+        return "ratios and differences"
     up, down, then = feature.parts
     if not down:
         return "columns of parents" if up else "own columns"

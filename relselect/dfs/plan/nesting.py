@@ -1,7 +1,8 @@
 """Enumerates nested features: aggregates of aggregates, such as the mean over a customer's orders of their number of lines.
 
 The inner feature is computed for each child row as if that row were the entity. Through a bridge table it reads the other
-side: the mean, over a user's ratings, of the mean rating of each rated film.
+side: the mean, over a user's ratings, of the mean rating of each rated film. From three steps on there are three levels: the
+mean, over a user's ratings, of the mean, over the ratings of each film, of the past labels of those who gave them.
 """
 
 from __future__ import annotations
@@ -52,24 +53,27 @@ _INNER = {
 }
 _INNER_OF_ROWS = frozenset({A.COUNT, A.SINCE_LAST})
 #: Columns read by inner features.
-_COLUMNS = 4
+_COLUMNS, _COLUMNS_OF_THREE = 4, 2
 #: A relation with more pairs of training rows and children is not nested.
 _MOST_PAIRS = 20_000_000
+#: Aggregates of three levels: (outer and middle, inner).
+_OF_THREE = ((A.MEAN, A.COUNT), (A.MEAN, A.MEAN), (A.MEAN, A.PERCENT_TRUE))
 
 
 @dataclass(frozen=True)
 class _Pair:
-    """An outer relation, whose only step down is its last, and a route from its rows."""
+    """An outer relation, whose only step down is its last, and a route from its rows, or from those of a middle route."""
 
     problem: Problem
     outer: Relation
     inner: Route
+    middle: Route = ()
 
     @cached_property
     def lanes(self) -> tuple[ValueSource, ...]:
         table = self.inner[-1].table
         columns = [ValueSource(*found) for found in columns_of(self.problem, table) if found[1] in _INNER]
-        return (ValueSource(None, T.NUMERICAL), *columns[:_COLUMNS])
+        return (ValueSource(None, T.NUMERICAL), *columns[: _COLUMNS_OF_THREE if self.middle else _COLUMNS])
 
     @cached_property
     def timed(self) -> bool:
@@ -95,9 +99,11 @@ def nested_features(
         _Pair(problem, relation, inner)
         for relation in outer
         if _is_outer(relation) and relation.counts.mean * rows <= _MOST_PAIRS
-        for inner in _inner_routes(problem, relation.route[-1], depth - len(relation.route))
+        for inner in _inner_routes(problem, relation.route[-1], depth - len(relation.route), near=depth > 2)
         if not inner[0].down or relations_of(problem, [(*relation.route, *inner)], options)
     ]
+    if depth > 2:
+        pairs += _of_three(problem, [pair.outer for pair in pairs], depth)
     order = [step for step in _ORDER if step[0] in options.aggregates and step[1] in options.aggregates]
     yield from by_priority(pairs, lambda pair: pair.lanes, order, _made)
 
@@ -107,20 +113,44 @@ def _is_outer(relation: Relation) -> bool:
     return len(down) == 1 and not then and relation.table != LABELS and relation.counts.most > 1
 
 
-def _inner_routes(problem: Problem, last: Hop, steps: int) -> Iterator[Route]:
-    """Yield the routes from the rows that `last` leads down to: to their children, and to other children of other parents."""
-    if steps < 1:
-        return
-    below = [(hop,) for hop in down_from(problem, last.table)]
-    yield from below
-    if steps < 2:
-        return
-    for (hop,) in below:
-        yield from ((hop, further) for further in down_from(problem, hop.table))
-    for key in problem.database[last.table].foreign_keys:
-        if key.name != last.key:
-            up = Hop(key.table, key.name, down=False)
-            yield from ((up, hop) for hop in down_from(problem, key.table))
+def _of_three(problem: Problem, outer: Sequence[Relation], depth: int) -> list[_Pair]:
+    """Return pairs with a route between: what others did with the things that the entity's rows refer to."""
+    rows, tables = len(problem.rows("train")), problem.database.tables
+    found = []
+    for relation in {relation.route: relation for relation in outer}.values():
+        last, left = relation.route[-1], depth - len(relation.route)
+        for middle in _inner_routes(problem, last, left, near=True):
+            parent = middle[-2].table if len(middle) > 1 else last.table
+            each = max(1.0, tables[middle[-1].table].num_rows / max(1, tables[parent].num_rows))
+            few = relation.counts.mean * rows * each <= _MOST_PAIRS
+            if few and sum(hop.down for hop in middle) == 1 and middle[-1].table != LABELS:
+                ends = _inner_routes(problem, middle[-1], left - len(middle), near=True)
+                found += [
+                    _Pair(problem, relation, inner, middle)
+                    for inner in ends
+                    if len(inner) == 1 or inner[-1].table == LABELS
+                ]
+    return found
+
+
+def _inner_routes(problem: Problem, last: Hop, steps: int, *, near: bool) -> Iterator[Route]:
+    """Yield the routes from the rows that `last` leads down to: to their descendants, and to those of other parents.
+
+    Args:
+        problem: The problem.
+        last: The step before.
+        steps: Steps at most.
+        near: Whether the step to a row's past labels is not counted.
+    """
+    keys = problem.database[last.table].foreign_keys
+    ups = [(Hop(key.table, key.name, down=False),) for key in keys if key.name != last.key]
+    starts: list[Route] = [(), *ups]
+    for start in starts:
+        level = [start]
+        while level:
+            further = ((*route, hop) for route in level for hop in down_from(problem, (last, *route)[-1].table))
+            level = [route for route in further if len(route) - (near and route[-1].table == LABELS) <= steps]
+            yield from level
 
 
 def _made(pair: _Pair, source: ValueSource, step: tuple[Aggregate, Aggregate, bool]) -> Iterator[Feature]:
@@ -129,5 +159,9 @@ def _made(pair: _Pair, source: ValueSource, step: tuple[Aggregate, Aggregate, bo
     role = 0 if windowed else None
     if inner not in allowed or not pair.outer.allows(outer, role) or (inner == A.SINCE_LAST and not pair.timed):
         return
+    if pair.middle and (outer, inner) not in _OF_THREE:
+        return
     base = Feature(inner, pair.inner, source.column, source.kind)
+    if pair.middle:
+        base = Feature(A.MEAN, pair.middle, base=base)
     yield Feature(outer, pair.outer.route, window=pair.outer.windows[0] if windowed else None, base=base)

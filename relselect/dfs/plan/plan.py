@@ -307,8 +307,7 @@ def _words(given: Iterable[str] | str | None) -> set[str] | None:
 
 
 def _columns_of(feature: Feature) -> set[str]:
-    found = set() if feature.base is None else _columns_of(feature.base)
-    return found | ({feature.column} if feature.column is not None else set())
+    return {each.column for each in feature.chain if each.column is not None}
 
 
 def _is_list(value: object) -> bool:

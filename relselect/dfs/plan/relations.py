@@ -37,15 +37,17 @@ class EnumerationOptions:
         aggregates: Aggregates of related rows.
         windows: Windows in ticks; None to choose them from the data.
         most_windows: Windows of a relation at most, where they are chosen.
-        where: Whether rows are also aggregated under a condition.
+        where_of: Kinds of relations whose rows are also aggregated under a condition.
         nested: Whether aggregates are aggregated.
+        ratios: Whether ratios and differences of features are offered.
     """
 
     aggregates: frozenset[Aggregate]
     windows: tuple[int, ...] | None
     most_windows: int
-    where: bool
+    where_of: tuple[str, ...]
     nested: bool
+    ratios: bool = False
 
 
 class ValueSource(NamedTuple):

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 __all__ = ["MAX_DEPTH", "check_depth", "down_from", "routes"]
 
 #: Steps of a path at most.
-MAX_DEPTH = 3
+MAX_DEPTH = 4
 
 
 def check_depth(depth: int) -> None:
     """Refuse a depth that is not supported.
 
     Raises:
-        ConfigError: It is not 1, 2 or 3.
+        ConfigError: It is not 1, 2, 3 or 4.
     """
     if depth not in range(1, MAX_DEPTH + 1) or isinstance(depth, bool):
         raise ConfigError("depth", depth, f"must be 1 to {MAX_DEPTH} steps", "Use depth=2")

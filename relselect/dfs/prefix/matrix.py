@@ -20,17 +20,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from relselect.dfs.plan.feature import Feature
+from relselect.dfs.plan.feature import Aggregate, Feature
 from relselect.dfs.plan.plan import Plan
 from relselect.dfs.plan.task_row import task_row_values
 from relselect.dfs.prefix.encoding import Vocabulary
 from relselect.dfs.prefix.reader import PrefixReader, at_a_time, families, grouped
+from relselect.threads import openmp_threads
 
 if TYPE_CHECKING:
     from relselect.problem import Problem
     from relselect.tasks import Rows
 
-__all__ = ["FeatureMatrix", "blocks", "compute"]
+__all__ = ["FeatureMatrix", "blocks", "combined", "compute"]
 
 Floats = NDArray[np.float64]
 
@@ -94,7 +95,22 @@ def compute(
     """
     work = _Computation(problem, plan, rows, vocabulary)
     work.run(_cores() if threads is None else max(1, threads), check, progress or (lambda done, cells: None))
-    return FeatureMatrix(work.values, plan.names, tuple(feature.categorical for feature in plan))
+    values = work.values[:, : len(plan)]
+    return FeatureMatrix(values, plan.names, tuple(feature.categorical for feature in plan))
+
+
+def combined(aggregate: Aggregate, first: Floats, second: Floats) -> Floats:
+    """Return the ratio or the difference of two features, shape (n,); missing where an operand is, or the divisor is 0.
+
+    >>> combined(Aggregate.RATIO, np.array([1.0, 1.0, np.nan]), np.array([4.0, 0.0, 2.0]))
+    array([0.25,  nan,  nan])
+    """
+    if aggregate == Aggregate.DIFFERENCE:
+        return np.asarray(first - second)
+    with np.errstate(over="ignore"):
+        found = np.divide(first, second, out=np.full(len(first), np.nan), where=second != 0)
+    found[np.isinf(found)] = np.nan
+    return found
 
 
 def blocks(
@@ -133,7 +149,7 @@ def _shifted(progress: Callable[[int, int], None], before: int, cells: int) -> C
 
 def _cores() -> int:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores, _MAX_THREADS)
+    return openmp_threads(min(cores, _MAX_THREADS))
 
 
 class _Stopped(Exception):
@@ -149,12 +165,19 @@ class _Piece:
 
 
 class _Computation:
-    """Fills a matrix piece by piece."""
+    """Fills a matrix piece by piece.
+
+    The matrix has a column per feature of the plan, and behind them one for each operand of a ratio or difference that is no
+    feature of the plan itself. Ratios and differences are taken from these columns at the end.
+    """
 
     def __init__(self, problem: Problem, plan: Plan, rows: Rows, vocabulary: Vocabulary) -> None:
         self.problem, self.rows, self.vocabulary = problem, rows, vocabulary
-        self.features = list(plan.features)
-        self.values: Floats = np.empty((len(rows), len(plan)), order="F")
+        self.wanted = len(plan)
+        operands = dict.fromkeys(each for feature in plan for each in feature.operands)
+        known = set(plan.features)
+        self.features = [*plan.features, *(each for each in operands if each not in known)]
+        self.values: Floats = np.empty((len(rows), len(self.features)), order="F")
         self.done = 0
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -162,7 +185,7 @@ class _Computation:
     def run(self, threads: int, check: Callable[[], None], progress: Callable[[int, int], None]) -> None:
         """Fill the whole matrix; `check` and `progress` are called from this thread."""
         check()
-        pieces = self._pieces(threads)
+        cells, pieces = len(self.rows) * self.wanted, self._pieces(threads)
         ended: SimpleQueue[Future[None]] = SimpleQueue()
         with ThreadPoolExecutor(threads, thread_name_prefix="relselect-dfs") as pool:
             try:
@@ -176,10 +199,21 @@ class _Computation:
                     except Empty:
                         pass
                     check()
-                    progress(self.done, self.values.size)
+                    progress(self.done * cells // max(1, self.values.size), cells)
             finally:
                 self._stop.set()
                 pool.shutdown(wait=False, cancel_futures=True)
+        self._combine(check)
+        progress(cells, cells)
+
+    def _combine(self, check: Callable[[], None]) -> None:
+        places = {feature: place for place, feature in enumerate(self.features)}
+        for feature, place in places.items():
+            if feature.operands:
+                check()
+                first, second = (self.values[:, places[each]] for each in feature.operands)
+                self.values[:, place] = combined(feature.aggregate, first, second)
+                self.done += len(first)
 
     def _halt(self) -> None:
         if self._stop.is_set():
@@ -188,7 +222,7 @@ class _Computation:
     def _pieces(self, threads: int) -> list[_Piece]:
         """Return the pieces, the longest first."""
         own = [place for place, feature in enumerate(self.features) if feature.of_task_row]
-        others = [place for place, feature in enumerate(self.features) if not feature.of_task_row]
+        others = [place for place, feature in enumerate(self.features) if not (feature.of_task_row or feature.operands)]
         found = [_Piece([own], slice(0, len(self.rows)))] if own else []
         for (_, _, nested), places in families([self.features[place] for place in others]).items():
             groups = grouped(self.features, [others[place] for place in places])

@@ -7,7 +7,9 @@ look the same. Nothing is aggregated here.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,7 +21,7 @@ from relselect.database.columns import as_float
 from relselect.database.table import SemanticType
 from relselect.dfs.prefix.encoding import column_codes
 from relselect.dfs.prefix.index import Index, Ties
-from relselect.dfs.prefix.ties import content_keys, value_ranks
+from relselect.dfs.prefix.ties import content_columns, value_ranks
 from relselect.problem.visibility import key_times, visible_or_none
 
 if TYPE_CHECKING:
@@ -166,11 +168,22 @@ class Paths:
 
     def _ties(self, table: str, then: Route = (), masked: str | None = None) -> Ties:
         """Return the sort keys of rows of one key and time: their content, and last the masked value that is read."""
-        steps = content_keys(self.database, table)
+        steps: list[Callable[[Ints], Ints]] = [
+            partial(self._ranks, table, column) for column in content_columns(self.database, table)
+        ]
         if masked is None:
             return steps
         end = then[-1].table if then else table
-        return [*steps, lambda rows: value_ranks(self.database, end, masked, self.ascend(table, then)[rows])]
+        return [*steps, lambda rows: self._ranks(end, masked, self.ascend(table, then)[rows])]
+
+    def _ranks(self, table: str, column: str, rows: Ints) -> Ints:
+        """Return numbers that order a column's values at `rows`; missing values, and rows of -1, share the last one."""
+        count = self.database[table].num_rows
+        every = self.problem.cached(
+            ("dfs", "ranks", table, column),
+            lambda: value_ranks(self.database, table, column, np.arange(count, dtype=np.int64)),
+        )
+        return _at(every, rows, count + 1)
 
     def ascend(self, table: str, then: Route) -> Ints:
         """Return the row each row of `table` reaches by steps up, shape (rows,), -1 for none."""

@@ -17,19 +17,22 @@ from numpy.typing import NDArray
 from relselect.database import Database
 from relselect.database.columns import as_numpy, is_nested
 
-__all__ = ["content_keys", "value_ranks"]
+__all__ = ["content_columns", "content_keys", "value_ranks"]
 
 Ints = NDArray[np.int64]
 
 
 def content_keys(database: Database, table: str) -> list[Callable[[Ints], Ints]]:
     """Return the sort keys of a table's rows, one function of row numbers per column, the most significant column first."""
+    return [partial(value_ranks, database, table, column) for column in content_columns(database, table)]
+
+
+def content_columns(database: Database, table: str) -> list[str]:
+    """Return the columns that order a table's rows by content, the most significant first."""
     declared = database[table]
     if declared.primary_key:
-        columns = list(declared.primary_key)
-    else:
-        columns = [c for c in declared.columns if declared.clock_of(c) is None and not is_nested(declared.data[c].type)]
-    return [partial(value_ranks, database, table, column) for column in columns]
+        return list(declared.primary_key)
+    return [c for c in declared.columns if declared.clock_of(c) is None and not is_nested(declared.data[c].type)]
 
 
 def value_ranks(database: Database, table: str, column: str, rows: Ints) -> Ints:

@@ -20,6 +20,8 @@ from relselect.dfs.plan.feature import Aggregate, Feature
 from relselect.dfs.plan.plan import Plan
 from relselect.dfs.prefix.encoding import MAX_CATEGORIES, Vocabulary
 from relselect.dfs.prefix.matrix import FeatureMatrix, compute
+from relselect.dfs.search.pool import KEPT, PoolOptions
+from relselect.dfs.search.screen import SearchResult, search_features
 from relselect.dfs.search.selection import FeatureDrift, drift_of, informative
 from relselect.problem import LABELS
 from relselect.tasks import Rows
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from relselect.families.protocol import RowSource
     from relselect.problem import Problem
 
-__all__ = ["FeatureFilter", "FeatureSpace", "PreparedFeatures", "added_rows", "prepare", "runs"]
+__all__ = ["SEARCHED", "FeatureFilter", "FeatureSpace", "PreparedFeatures", "added_rows", "prepare", "runs"]
 
 #: Cells of the training matrix at most; beyond it training rows are sampled. Of the stop and select matrices a quarter.
 MAX_CELLS = 120_000_000
@@ -37,6 +39,8 @@ MAX_CELLS = 120_000_000
 BLOCK_CELLS = 16_000_000
 #: The delayed copies are drawn once, not per trial, so that trials share one matrix and differ by their configuration only.
 _COPIES_SEED = 0
+#: Options of the candidates that a configuration sets, as `search_<name>`.
+SEARCHED = ("depth", "conditions", "ratios", "neighbours", "rich")
 
 Check = Callable[[], None]
 
@@ -47,25 +51,33 @@ class FeatureSpace:
 
     Attributes:
         copies: Delayed copies of each training row, where evaluation is delayed.
-        depth: Steps at most; two or three.
-        conditions: Whether rows are also aggregated under a condition.
-        rich: Whether medians, quantiles, skewness, trends, entropies and times between rows are computed as well.
+        depth: Steps at most in the fixed plan; two to four.
+        conditions: Whether the fixed plan also aggregates rows under a condition.
+        rich: Whether the fixed plan also holds medians, quantiles, skewness, trends, entropies and times between rows.
+        search: The candidates of the search that takes the fixed plan's place; None for the fixed plan.
+        keep: Features that the search keeps at most.
     """
 
     copies: int = 3
     depth: int = 2
     conditions: bool = False
     rich: bool = False
+    search: PoolOptions | None = None
+    keep: int = KEPT
 
     @classmethod
     def of(cls, config: Config) -> FeatureSpace:
         """Return what a family's configuration needs; what it does not say is as by default."""
-        known = {name: config[name] for name in cls.__dataclass_fields__ if name in config}
+        if config.get("search"):
+            named = {name: config[f"search_{name}"] for name in SEARCHED if f"search_{name}" in config}
+            keep = int(config.get("search_keep", KEPT))
+            return cls(int(config.get("copies", cls.copies)), search=PoolOptions(**named), keep=keep)
+        known = {name: config[name] for name in ("copies", "depth", "conditions", "rich") if name in config}
         found = cls(**known)
         return replace(found, depth=max(cls.depth, found.depth))
 
     def plan(self, problem: Problem) -> Plan:
-        """Return the default plan of a problem, from its cache if it is there."""
+        """Return the fixed plan of a problem, from its cache if it is there."""
 
         def build() -> Plan:
             return default_plan(problem, depth=self.depth, where=self.conditions, rich=self.rich)
@@ -97,16 +109,18 @@ class FeatureFilter:
     def of(cls, config: Config) -> FeatureFilter:
         """Return what a family's configuration asks for; what it does not say is read."""
         known = {name: config[name] for name in cls.__dataclass_fields__ if name in config}
+        if config.get("search"):  # what the search offers is said by its own options
+            known = {name: value for name, value in known.items() if name not in ("depth", "conditions")}
         return cls(**known)
 
     def reads(self, feature: Feature) -> bool:
         """Return whether a feature is read, its drift apart."""
-        chain = list(_chain(feature))
+        chain = feature.chain
         return (
             feature.depth <= self.depth
-            and (self.windows or not _windowed(feature))
+            and (self.windows or all(each.window is None for each in chain))
             and (self.history or not any(hop.table == LABELS for each in chain for hop in each.path))
-            and (self.nested or feature.base is None)
+            and (self.nested or all(each.base is None or each.operands for each in chain))
             and (self.conditions or all(each.where is None for each in chain))
         )
 
@@ -122,9 +136,10 @@ class PreparedFeatures:
         stop: The rows that training is stopped on, a sample of them where memory is bounded.
         select: Features of the select rows; None where they are too many to be held at once.
         moved: How far each feature moves between early and late training rows, shape (k,).
-        seconds: What computing them took.
+        seconds: What computing them took, without the search.
         sampled: Whether training rows were left out to bound memory.
         drifted: The features left out because they move too far, the furthest first.
+        search: What the search kept and why; None for the fixed plan.
     """
 
     plan: Plan
@@ -136,6 +151,7 @@ class PreparedFeatures:
     seconds: float
     sampled: bool
     drifted: tuple[FeatureDrift, ...] = ()
+    search: SearchResult | None = None
 
     def narrowed(self, wanted: FeatureFilter) -> PreparedFeatures:
         """Return the same with the features that are wanted; itself if all are."""
@@ -161,6 +177,8 @@ def prepare(
     check: Check = lambda: None,
     space: FeatureSpace = FeatureSpace(),
     wanted: FeatureFilter | None = None,
+    *,
+    search_seconds: float = float("inf"),
 ) -> PreparedFeatures:
     """Return features of the training, stop and select rows, from the problem's cache if they are there.
 
@@ -170,18 +188,25 @@ def prepare(
         check: Called often; may raise to stop, and then nothing is cached.
         space: Which features, and how many delayed copies of each training row.
         wanted: Which of them are read; None for all. The columns are copied once per filter, not per trial.
+        search_seconds: Time for the search of features, where there is one.
     """
     key = ("dfs", "prepared", space, rows.key)
-    whole: PreparedFeatures = problem.cached(key, lambda: _prepare(problem, rows, check, space))
+    whole: PreparedFeatures = problem.cached(key, lambda: _prepare(problem, rows, check, space, search_seconds))
     if wanted is None:
         return whole
     return problem.cached((*key, wanted), lambda: whole.narrowed(wanted))
 
 
-def _prepare(problem: Problem, source: RowSource, check: Check, space: FeatureSpace) -> PreparedFeatures:
+def _prepare(
+    problem: Problem, source: RowSource, check: Check, space: FeatureSpace, search_seconds: float
+) -> PreparedFeatures:
     begun = time.monotonic()
     rows = source.train(seed=_COPIES_SEED, copies=space.copies)
-    plan, vocabulary = _plan(problem, rows, space)
+    search = None
+    if space.search is not None:
+        search = search_features(problem, rows, space.search, keep=space.keep, seconds=search_seconds, check=check)
+    searched = 0.0 if search is None else search.seconds
+    plan, vocabulary = _plan(problem, rows, space, search)
     count = len(rows)
     rows = rows.drawn(MAX_CELLS // max(1, len(plan)), _COPIES_SEED)
     sampled = len(rows) < count
@@ -202,15 +227,16 @@ def _prepare(problem: Problem, source: RowSource, check: Check, space: FeatureSp
         TabularData(stop, _labels(stop_rows)),
         select,
         drift_of(train, rows.cutoff),
-        time.monotonic() - begun,
+        time.monotonic() - begun - searched,
         sampled,
+        search=search,
     )
 
 
-def _plan(problem: Problem, rows: Rows, space: FeatureSpace) -> tuple[Plan, Vocabulary]:
-    """Return the default plan, with the columns of the rows beyond the declared ones in front, and its vocabulary."""
-    plan = space.plan(problem)
-    vocabulary = problem.cached(("dfs", "vocabulary", replace(space, copies=0)), lambda: Vocabulary.fit(problem, plan))
+def _plan(problem: Problem, rows: Rows, space: FeatureSpace, search: SearchResult | None) -> tuple[Plan, Vocabulary]:
+    """Return the plan, with the columns of the rows beyond the declared ones in front, and its vocabulary."""
+    plan = space.plan(problem) if search is None else search.plan
+    vocabulary = problem.cached(("dfs", "vocabulary", plan.names), lambda: Vocabulary.fit(problem, plan))
     further = [] if rows.features is None else [*rows.features.column_names]
     further = [name for name in further if name not in problem.task.feature_columns]
     if not further or rows.features is None:
@@ -260,16 +286,6 @@ def runs(rows: Rows, features: int) -> Iterator[Rows]:
     size = max(1, BLOCK_CELLS // max(1, features))
     for start in range(0, max(1, len(rows)), size):
         yield rows if len(rows) <= size else rows.take(slice(start, start + size))
-
-
-def _chain(feature: Feature) -> Iterator[Feature]:
-    yield feature
-    if feature.base is not None:
-        yield from _chain(feature.base)
-
-
-def _windowed(feature: Feature) -> bool:
-    return any(each.window is not None for each in _chain(feature))
 
 
 def _labels(rows: Rows) -> NDArray[np.float64]:

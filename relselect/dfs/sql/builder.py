@@ -40,7 +40,7 @@ from relselect.dfs.sql.readings import ColumnReading, reading_of
 from relselect.dfs.sql.value_counts import value_counts
 from relselect.dfs.sql.visible_rows import ReadColumns, VisibleRows
 
-__all__ = ["Builder", "FeatureColumn", "Subjects", "unit_of"]
+__all__ = ["Builder", "FeatureColumn", "Subjects", "filled", "unit_of", "valued"]
 
 A = Aggregate
 _ORDERED = (A.FIRST, A.LAST)
@@ -304,6 +304,17 @@ class Builder:
         for name, select in parts:
             self.put(name, select)
         return parts[-1][0]
+
+
+def valued(feature: Feature, found: Mapping[Feature, FeatureColumn]) -> Node:
+    """Return a feature's value from where its leaves are found; a ratio or difference of missing operands is missing."""
+    values = [filled(leaf, found[leaf].value.copy()) for leaf in feature.leaves]
+    if not feature.operands:
+        return values[0]
+    first, second = map(double, values)
+    if feature.aggregate == A.DIFFERENCE:
+        return minus(first, second)
+    return divided(first, exp.Nullif(this=second, expression=real(0)))
 
 
 def filled(feature: Feature, value: Node) -> Node:

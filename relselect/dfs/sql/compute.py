@@ -94,10 +94,11 @@ def compute_sql(
 
 def _groups(plan: Plan) -> list[list[int]]:
     """Return the places of the features that one statement computes: those of one path, not too many."""
-    groups: dict[tuple[Route, bool] | None, list[int]] = {}
+    groups: dict[tuple[tuple[Route, bool], ...] | None, list[int]] = {}
     for place, feature in enumerate(plan):
-        many = any(hop.down for hop in feature.path)
-        groups.setdefault((feature.path, feature.base is not None) if many else None, []).append(place)
+        many = any(hop.down for leaf in feature.leaves for hop in leaf.path)
+        paths = tuple((leaf.path, leaf.base is not None) for leaf in feature.leaves)
+        groups.setdefault(tuple(dict.fromkeys(paths)) if many else None, []).append(place)
     return [
         members[start : start + _WIDEST] for members in groups.values() for start in range(0, len(members), _WIDEST)
     ]

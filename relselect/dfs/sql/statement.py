@@ -14,7 +14,7 @@ from sqlglot import exp
 
 from relselect.dfs.plan.feature import Aggregate, Feature
 from relselect.dfs.plan.schema import Schema
-from relselect.dfs.sql.builder import Builder, FeatureColumn, filled
+from relselect.dfs.sql.builder import Builder, FeatureColumn, valued
 from relselect.dfs.sql.catalog import SqlCatalog, WarehouseCatalog
 from relselect.dfs.sql.dialects import Dialect, dialect_of
 from relselect.dfs.sql.nodes import (
@@ -144,7 +144,7 @@ def statement(
     builder = Builder(catalog, [*catalog.schema.tables, targets.table])
     asked = builder.put(builder.names.new("asked"), task_rows(catalog, targets, features), "task rows")
     keys = tuple(KeyColumn(f"k{place}", kind) for place, (_, kind) in enumerate(targets.keys))
-    related = [feature for feature in features if not feature.of_task_row]
+    related = list(dict.fromkeys(leaf for feature in features if not feature.of_task_row for leaf in feature.leaves))
     found: dict[Feature, FeatureColumn] = {}
     select = exp.select(copy=False).from_(relation(asked), copy=False)
     if related:
@@ -158,7 +158,7 @@ def statement(
     columns: list[Node] = [alias(column(asked, "r"), targets.row)]
     for feature, name in zip(features, names, strict=True):
         own = feature.of_task_row
-        value = of_task_row(catalog, asked, feature, features) if own else filled(feature, found[feature].value.copy())
+        value = of_task_row(catalog, asked, feature, features) if own else valued(feature, found)
         columns.append(alias(value, name))
     select = select.select(*columns, copy=False)
     for name, expression in builder.expressions:

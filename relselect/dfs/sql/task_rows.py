@@ -103,8 +103,12 @@ def _moments(catalog: SqlCatalog, targets: TaskRowTable, features: Sequence[Feat
 
 
 def _counts_from_cutoff(feature: Feature) -> bool:
-    counts = feature.aggregate in (A.CALENDAR, A.SINCE_FIRST, A.SINCE_LAST) or feature.type == SemanticType.TIMESTAMP
-    return counts or feature.window is not None or (feature.base is not None and _counts_from_cutoff(feature.base))
+    return any(
+        each.aggregate in (A.CALENDAR, A.SINCE_FIRST, A.SINCE_LAST)
+        or each.type == SemanticType.TIMESTAMP
+        or each.window is not None
+        for each in feature.chain
+    )
 
 
 def _declared(features: Sequence[Feature]) -> dict[str, Feature]:

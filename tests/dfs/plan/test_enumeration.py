@@ -24,7 +24,7 @@ from tests.strategies import dressed
 from tests.strategies import worlds as random_worlds
 
 A = Aggregate
-ALL = {"where": True, "nested": True, "rich": True, "depth": 3, "cap": 3_000}
+ALL = {"where": True, "nested": True, "rich": True, "ratios": True, "depth": 3, "cap": 5_000}
 
 
 @pytest.fixture(scope="module")
@@ -73,13 +73,13 @@ def test_a_smaller_plan_is_the_beginning_of_a_larger_one(problem, cap):
         assert any(feature.path and feature.path[0].table == LABELS for feature in plan)
 
 
-@pytest.mark.parametrize("depth", [1, 2, 3])
+@pytest.mark.parametrize("depth", [1, 2, 3, 4])
 def test_features_are_as_deep_as_asked_and_no_deeper(problem, depth):
     plan = default_plan(problem, **{**ALL, "depth": depth})
     labels_of_siblings = [f for f in plan if len(f.path) == 3 and f.path[-1].table == LABELS]
-    assert max(feature.depth for feature in plan if feature not in labels_of_siblings) == depth
+    assert max(feature.depth for feature in plan) == depth
     assert bool(labels_of_siblings) == (depth > 1)
-    assert any(feature.base is not None for feature in plan) == (depth > 1)
+    assert any(feature.base is not None and not feature.operands for feature in plan) == (depth > 1)
 
 
 def test_a_plan_of_two_steps_knows_the_labels_of_siblings(problem):
@@ -93,6 +93,31 @@ def test_bridges_are_crossed_both_ways(problem):
     assert "MEAN(orders[shop].products(product).price)" in names
     assert "MEAN(orders[shop].MEAN(products(product).orders[product].amount))" in names
     assert "MEAN(orders[shop].COUNT(lines[order]))" in names
+
+
+def test_what_others_did_with_the_same_things_is_three_levels_away(problem):
+    names = set(default_plan(problem, **{**ALL, "depth": 4, "cap": 9_000}).names)
+    others = "MEAN(orders[shop].MEAN(products(product).orders[product]."
+    assert f"{others}MEAN(lines[order].units)))" in names
+    assert f"{others}PERCENT_TRUE(shops(shop).__labels__[entity_0].label)))" in names
+
+
+def test_ratios_compare_windows_gaps_and_siblings(problem):
+    plan = default_plan(problem, **ALL)
+    names = {feature.name for feature in plan if feature.operands}
+    assert "RATIO(TIME_SINCE_LAST(orders[shop]), AVG_TIME_BETWEEN(orders[shop]))" in names
+    assert "DIFFERENCE(LAST(orders[shop].amount), MEAN(orders[shop].amount))" in names
+    assert "DIFFERENCE(area, MEAN(regions(region).shops[region].area))" in names
+    assert "RATIO(COUNT(orders[shop]), COUNT(regions(region).shops[region].orders[shop]))" in names
+    assert "RATIO(NUM_UNIQUE(orders[shop].products(product)), COUNT(orders[shop]))" in names
+    windowed = [f for f in plan if f.operands and f.operands[0].window is not None and f.operands[1].window is None]
+    assert {f.aggregate for f in windowed} == {A.RATIO, A.DIFFERENCE}
+    assert all(f.operands[0].path == f.operands[1].path for f in windowed)
+    plan.check(plan.schema)
+
+
+def test_a_plan_without_ratios_has_none(problem):
+    assert not any(feature.operands for feature in default_plan(problem, **{**ALL, "ratios": False}))
 
 
 def test_routes_do_not_walk_a_key_down_and_up_again(problem):
@@ -179,8 +204,8 @@ def test_options_choose_the_aggregates(problem):
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({"depth": 0}, "1 to 3"),
-        ({"depth": 4}, "1 to 3"),
+        ({"depth": 0}, "1 to 4"),
+        ({"depth": 5}, "1 to 4"),
         ({"cap": 0}, "one or more"),
         ({"aggregates": ["mean", "average"]}, "Use a list of"),
         ({"aggregates": "mean"}, "Use a list of"),

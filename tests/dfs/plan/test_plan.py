@@ -39,6 +39,8 @@ EVERY_KIND = (
         A.STD, (ORDERS,), base=Feature(A.MEAN, (PRODUCT, Hop("orders", "product", True)), "amount", window=DAY // 2)
     ),
     Feature(A.LAST, (ORDERS,), type=T.CATEGORICAL, base=Feature(A.DIRECT, (PRODUCT,), "colour", T.CATEGORICAL)),
+    Feature(A.RATIO, base=Feature(A.COUNT, (ORDERS,), window=30 * DAY), other=Feature(A.COUNT, (ORDERS,))),
+    Feature(A.DIFFERENCE, base=Feature(A.DIRECT, (), "area"), other=Feature(A.MEAN, (BOSS, ORDERS), base=PER_ORDER)),
 )
 
 
@@ -104,11 +106,11 @@ def damage(text: str, how: str) -> str:
         ("list", "no feature plan"),
         ("format", "format is 9"),
         ("schema", "schema is damaged"),
-        ("aggregate", "feature 15: 'average' is not a valid Aggregate"),
-        ("field", "feature 15: has unknown fields windows"),
-        ("type", "feature 15: has column 7 of the wrong type"),
-        ("object", "feature 15: must be an object"),
-        ("hop", "feature 15: lacks key, down"),
+        ("aggregate", "feature 17: 'average' is not a valid Aggregate"),
+        ("field", "feature 17: has unknown fields windows"),
+        ("type", "feature 17: has column 7 of the wrong type"),
+        ("object", "feature 17: must be an object"),
+        ("hop", "feature 17: lacks key, down"),
     ],
 )
 def test_a_damaged_file_is_named_with_what_is_wrong(plan, tmp_path, how, told):
@@ -154,6 +156,16 @@ def test_a_missing_file_is_no_damaged_one(tmp_path):
         (Feature(A.CALENDAR, (BOSS,), "month"), "reads the task row"),
         (Feature(A.ROW), "Name a declared feature"),
         (Feature(A.COUNT, (ORDERS, PRODUCT, Hop("orders", "product", True))), "goes down again"),
+        (Feature(A.RATIO, base=PER_ORDER), "needs two operands"),
+        (Feature(A.RATIO, (ORDERS,), base=PER_ORDER, other=PER_ORDER), "Leave out path"),
+        (Feature(A.RATIO, base=PER_ORDER, other=Feature(A.DELAY)), "combines DELAY"),
+        (Feature(A.DIFFERENCE, base=EVERY_KIND[-1], other=PER_ORDER), "Combine numbers"),
+        (
+            Feature(A.DIFFERENCE, base=Feature(A.MODE, (ORDERS,), "status", T.CATEGORICAL), other=PER_ORDER),
+            "combines MODE",
+        ),
+        (Feature(A.MEAN, (ORDERS,), "amount", other=PER_ORDER), "Leave out other"),
+        (Feature(A.MEAN, (ORDERS,), base=EVERY_KIND[-2]), "nests a ratio"),
     ],
     ids=lambda value: value.aggregate if isinstance(value, Feature) else None,
 )
@@ -173,13 +185,14 @@ def test_every_problem_is_told_at_once(problem):
         Feature(A.MEAN, (ORDERS,), base=Feature(A.SUM, (LINES,), "prize")),
         Feature(A.MEAN, (ORDERS,), "status"),
         Feature(A.ROW, column="weather"),
+        Feature(A.RATIO, base=Feature(A.COUNT, (ORDERS,)), other=Feature(A.SUM, (LINES,), "units")),
     )
     with pytest.raises(PlanError) as caught:
         Plan("shops", (*EVERY_KIND, *wrong)).bound(problem)
     told = "\n".join(caught.value.problems)
     assert len(caught.value.problems) == len(wrong)
     for part in ("level", "table returns", "foreign key seller", "orders.weight", "orders.state", "lines.prize",
-                 "orders.status: holds text", "weather"):  # fmt: skip
+                 "orders.status: holds text", "weather", "lines: has no foreign key order to shops"):  # fmt: skip
         assert part in told
 
 
@@ -211,7 +224,7 @@ def test_times_that_are_declared_no_longer_are_refused(plan):
 
 
 def test_filters_keep_what_meets_everything(plan):
-    assert plan.filter(tables=["lines"]).features == (EVERY_KIND[4], EVERY_KIND[11])
+    assert plan.filter(tables=["lines"]).features == (EVERY_KIND[4], EVERY_KIND[11], EVERY_KIND[15])
     assert plan.filter(columns="amount", aggregates=["quantile"]).features == (EVERY_KIND[6],)
     assert plan.filter(lambda f: f.window is None, columns="amount").features == (EVERY_KIND[12],)
     assert plan.filter(tables="products").schema is plan.schema
@@ -257,6 +270,12 @@ def test_english_is_exact(plan):
             "(by product) of the products row (by product) of each in the 12 hours before the cutoff",
         "LAST(orders[shop].(products(product).colour))":
             "last value, over the orders (by shop) of the shops row, of the colour of the products row (by product) of each",
+        "RATIO(COUNT(orders[shop], 30d), COUNT(orders[shop]))":
+            "number of orders (by shop) of the shops row in the 30 days before the cutoff, "
+            "divided by number of orders (by shop) of the shops row",
+        "DIFFERENCE(area, MEAN(shops(boss).orders[shop].COUNT(lines[order] WHERE units = 1)))":
+            "area of the shops row, minus mean, over the orders (by shop) of the shops row (by boss) of the shops row, "
+            "of the number of lines (by order) with units = 1 of each",
     }  # fmt: skip
 
 
@@ -271,7 +290,7 @@ def test_past_labels_are_called_that():
 def test_the_summary_counts_groups(plan):
     assert plan.summary() == {
         "task row": 2, "columns of parents": 1, "own columns": 1, "descendants": 1, "children under a condition": 1,
-        "children": 3, "parents of children": 2, "nested": 3,
+        "children": 3, "parents of children": 2, "nested": 3, "ratios and differences": 2,
     }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Random plans: any aggregate of any path up to three steps, with windows, conditions and nested features."""
+"""Random plans: any aggregate of any path up to three steps, with windows, conditions, nested features, ratios, differences."""
 
 from __future__ import annotations
 
@@ -111,6 +111,28 @@ class _Drawn:
                     yield Hop(name, key.name, down=True)
 
 
+#: Divisors are whole numbers or times, which all engines compute exactly.
+DIVISORS = (A.COUNT, A.SINCE_LAST, A.SINCE_FIRST, A.TIME_BETWEEN, A.NUM_UNIQUE)
+#: Numbers whose difference keeps its digits in all engines: no aggregates that round.
+MINUENDS = (*DIVISORS, A.MIN, A.MAX, A.LAST, A.FIRST, A.DIRECT)
+
+
+def combined(found: list[Feature], rng: np.random.Generator, count: int) -> list[Feature]:
+    """Ratios and differences of features of the task row's entity."""
+    numbers = [f for f in found if not (f.of_task_row or f.categorical)]
+    divisors = [f for f in numbers if f.aggregate in DIVISORS]
+    minuends = [f for f in numbers if f.aggregate in MINUENDS and f.base is None]
+    made = []
+    for _ in range(count if divisors else 0):
+        made.append(
+            Feature(A.RATIO, base=numbers[rng.integers(len(numbers))], other=divisors[rng.integers(len(divisors))])
+        )
+    for _ in range(count if minuends else 0):
+        first, second = (minuends[rng.integers(len(minuends))] for _ in range(2))
+        made.append(Feature(A.DIFFERENCE, base=first, other=second))
+    return made
+
+
 def random_plan(problem: Problem, seed: int, count: int) -> Plan:
     """A plan of features that are right, with the problem's schema."""
     drawn = _Drawn(problem, np.random.default_rng(seed))
@@ -123,6 +145,7 @@ def random_plan(problem: Problem, seed: int, count: int) -> Plan:
             found.setdefault(feature.name, feature)
         if len(found) == count:
             break
+    found |= {feature.name: feature for feature in combined(list(found.values()), drawn.rng, count // 6)}
     return Plan(problem.entity, tuple(found.values()), drawn.schema)
 
 
