@@ -6,7 +6,8 @@ The features of a task are computed once and shared; seconds are CPU seconds of 
 included. Finished fits are appended to `<out>.jsonl`; the same call again goes on with what is missing. The table between the two
 marks in `<out>.md` is written anew, and the last line printed is one JSON object. Test rows are not read.
 
-Beside the learners stand two variants of LightGBM: one booster instead of three, and columns of few values as they are.
+A fit that its budget (`--seconds`, wall-clock) ended is marked "cut". Beside the learners stand two variants of LightGBM: one
+booster instead of three, and columns of few values as they are.
 """
 
 from __future__ import annotations
@@ -34,7 +35,6 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "lightgbm, one booster": {"bags": 1},
     "lightgbm, values as they are": {},
     "tabm": {"learner": "tabm"},
-    "tabm, embedded numbers": {"learner": "tabm", "embedding": "auto"},
     "catboost": {"learner": "catboost"},
 }
 BEGIN, END = "<!-- table -->", "<!-- end of table -->"
@@ -154,6 +154,11 @@ def means(fits: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
     return result
 
 
+def cell(fit: dict[str, Any]) -> str:
+    """Return skill and CPU seconds, marked where the budget ended the fit."""
+    return f"{fit['skill']:.3f} ({fit['seconds']:.1f} s{', cut' if fit['ended'] == 'budget' else ''})"
+
+
 def table(fits: list[dict[str, Any]]) -> str:
     """Return the table in Markdown."""
     tasks, found = shown(fits)
@@ -163,7 +168,7 @@ def table(fits: list[dict[str, Any]]) -> str:
     ]
     for task in tasks:
         first = found[task, "lightgbm"]
-        cells = [f"{found[task, name]['skill']:.3f} ({found[task, name]['seconds']:.1f} s)" for name in VARIANTS]
+        cells = [cell(found[task, name]) for name in VARIANTS]
         lines.append(f"| {task} | {first['train_rows']:,} | {first['features']} | {' | '.join(cells)} |")
     summary = means(fits) if tasks else {}
     if summary:
