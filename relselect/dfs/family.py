@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from relselect.budget import Budget
+from relselect.dfs.learners.labels import about_median
 from relselect.dfs.learners.registry import LEARNERS, learner_of
 from relselect.dfs.search.selection import DRIFT, describe_drift
 from relselect.errors import BudgetExhausted, BundleError, ConfigError
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     import optuna
     from numpy.typing import NDArray
 
-    from relselect.dfs.learners.protocol import LearnedModel, LearnerFit
+    from relselect.dfs.learners.protocol import LearnedModel, LearnerFit, ProbedModel
     from relselect.dfs.plan.feature import Feature
     from relselect.dfs.plan.plan import Plan
     from relselect.dfs.prefix.encoding import Vocabulary
@@ -42,6 +43,8 @@ __all__ = ["DFS", "FeatureModel"]
 _NAMED = 20
 #: Rounds between two progress events.
 _PROGRESS = 50
+#: Select rows that flatness is measured on at most.
+_PROBED = 256
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ class DFS:
 
     def space(self, trial: optuna.Trial, problem: Problem) -> Config:
         """Return a suggested configuration."""
-        names = list(LEARNERS)
+        names = [name for name in LEARNERS if learner_of(name).tuned(problem)]
         learner = names[0] if len(names) == 1 else trial.suggest_categorical("learner", names)
         return {
             "learner": learner,
@@ -108,6 +111,9 @@ class DFS:
         if number == 0:
             for note in _about_features(prepared):
                 emit(Notice("features", note))
+        sparse = about_median(problem.task, config, prepared.train.label)
+        if number == 0 and sparse is not None:
+            emit(Notice("label", sparse, "warning"))
 
         def progress(step: int, loss: float, score: float) -> None:
             if step % _PROGRESS == 1:
@@ -122,6 +128,8 @@ class DFS:
             budget=_before_awaiting(rows, prepared, budget),
             progress=progress,
         )
+        for note in fitted.notes:
+            emit(Notice("learner", note, "warning"))
         bare = Candidate(self.name, config, seed, number, None, np.empty(0), float("nan"), (float("nan"), float("nan")))
         return replace(_scored(bare, problem, rows, prepared, fitted), seconds=time.monotonic() - begun)
 
@@ -154,7 +162,7 @@ class DFS:
             problem.task,
             config,
             [prepared.train, later],
-            rounds=int(facts["rounds"]),
+            rounds=_rounds(candidate),
             members=int(facts["boosters"]),
             seed=candidate.seed,
             budget=budget,
@@ -174,15 +182,23 @@ class DFS:
         return found
 
     def choose(self, candidate: Candidate, checkpoint: int) -> Candidate:
-        """Return the candidate itself: it carries its best round only."""
-        return candidate
+        """Return the candidate with the state of one of its checkpoints; itself where the learner keeps no states."""
+        state = candidate.checkpoints[checkpoint].state
+        if state is None:
+            return candidate
+        learned: ProbedModel = candidate.model.learned
+        return replace(candidate, model=replace(candidate.model, learned=learned.at(state)), checkpoint=checkpoint)
 
     def save(self, candidate: Candidate, folder: Path) -> None:
-        """Write `plan.json`, `vocabulary.json` and the files of the learner's model."""
+        """Write `plan.json`, `vocabulary.json`, the files of the learner's model and the states of its checkpoints."""
+        from relselect.dfs.learners.protocol import ProbedModel
+
         model: FeatureModel = candidate.model
         model.plan.save(folder / "plan.json")
         model.vocabulary.save(folder / "vocabulary.json")
         model.learned.save(folder)
+        if isinstance(model.learned, ProbedModel):
+            model.learned.save_states(_states(candidate), folder)
 
     def load(self, folder: Path, header: Candidate) -> Candidate:
         """Return `header` with the model that `save` wrote.
@@ -191,7 +207,8 @@ class DFS:
             BundleError: A file is missing or damaged.
         """
         try:
-            return replace(header, model=_loaded(folder, header))
+            model = _loaded(folder, header)
+            return replace(header, model=model, checkpoints=_with_states(header.checkpoints, model.learned, folder))
         except Exception as error:  # whatever LightGBM raises, too
             rule = f"holds no readable feature synthesis model ({type(error).__name__}: {brief(error)})"
             raise BundleError("folder", str(folder), rule, "Save it again") from error
@@ -202,13 +219,14 @@ class DFS:
         from relselect.dfs.prefix.matrix import compute
 
         model: FeatureModel = candidate.model
-        if not isinstance(model.learned, ProbedModel) or rows.select.label is None:
+        states, some = _states(candidate), rows.select.drawn(_PROBED)
+        if not isinstance(model.learned, ProbedModel) or not states or some.label is None or not len(some):
             return None
-        features = compute(problem, model.plan, rows.select, model.vocabulary)
-        return model.learned.probe(TabularData(features, rows.select.label))
+        features = compute(problem, model.plan, some, model.vocabulary)
+        return model.learned.probe(TabularData(features, some.label), states)
 
 
-#: Features of the default configuration, and whether the decided model is refitted.
+#: Features of the default configuration, what of its label a regression predicts, and whether the decided model is refitted.
 _FEATURES: Config = {
     "depth": 2,
     "windows": True,
@@ -226,6 +244,7 @@ _FEATURES: Config = {
     "search_rich": True,
     "drift": DRIFT,
     "copies": 3,
+    "statistic": "auto",
     "refit": True,
 }
 
@@ -292,7 +311,7 @@ def _scored(
         stop_score=stop_score,
         peak_memory_mb=peak_memory_mb(),
         ended=fitted.ended,
-        checkpoints=(Checkpoint(fitted.rounds, stop_score),),
+        checkpoints=fitted.checkpoints or (Checkpoint(fitted.rounds, stop_score),),
         checkpoint=0,
         curve=fitted.curve,
         importances=_importances(prepared, fitted),
@@ -353,8 +372,29 @@ def _validated(
     return stop, stop if shared else model.learned.predict(prepared.select.values)
 
 
+def _rounds(candidate: Candidate) -> int:
+    """Return the rounds, or steps, of the state that was decided."""
+    if candidate.checkpoint is None or candidate.checkpoints[candidate.checkpoint].state is None:
+        return int(candidate.facts["rounds"])
+    return candidate.checkpoints[candidate.checkpoint].step
+
+
+def _states(candidate: Candidate) -> list[Any]:
+    """Return the states of the checkpoints; none where the learner keeps none."""
+    return [each.state for each in candidate.checkpoints if each.state is not None]
+
+
+def _with_states(checkpoints: tuple[Checkpoint, ...], learned: LearnedModel, folder: Path) -> tuple[Checkpoint, ...]:
+    from relselect.dfs.learners.protocol import ProbedModel
+
+    if not isinstance(learned, ProbedModel):
+        return checkpoints
+    states = learned.load_states(folder, len(checkpoints))
+    return tuple(replace(each, state=state) for each, state in zip(checkpoints, states, strict=True))
+
+
 def _notes(prepared: PreparedFeatures, fitted: LearnerFit) -> tuple[str, ...]:
-    notes = []
+    notes = list(fitted.notes)
     if fitted.ended == "constant":
         notes.append("Training showed one label or no feature: the model is a constant.")
     if fitted.ended == "budget":

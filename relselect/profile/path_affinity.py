@@ -113,7 +113,7 @@ def _embeddings(view: View, held: HeldOut, layers: int, budget: Budget) -> list[
         budget.check()
         batch = batcher.batch(rows, index)
         for kind, vector in zip(parts, (torch.zeros(_CHANNELS), mark), strict=True):
-            network.seed.copy_(vector)
+            network.mark_roots_by(vector)
             kind.append(network.embed(batch))
     return [torch.cat(kind).double().numpy() for kind in parts]
 

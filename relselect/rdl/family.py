@@ -162,11 +162,12 @@ class RDL:
 
     def reads(self, candidate: Candidate) -> dict[str, set[str]]:
         """Return the columns of every table of the graph that the network encodes."""
-        blueprint: Blueprint = candidate.model.blueprint
+        blueprint: Any = candidate.model.blueprint
+        left_out = blueprint.settings.without
+        specs = {name: spec for name, spec in blueprint.encodings.items() if name not in left_out}
         return {
             name: {each.name for each in (*spec.numeric, *spec.categories, *spec.moments, *spec.texts)}
-            for name, spec in blueprint.encodings.items()
-            if name not in blueprint.settings.without
+            for name, spec in specs.items()
         }
 
     def choose(self, candidate: Candidate, checkpoint: int) -> Candidate:

@@ -11,6 +11,7 @@ import pytest
 
 from relselect.budget import Budget
 from relselect.dfs import DFS
+from relselect.dfs.learners import learner_of
 from relselect.dfs.plan.enumeration import DEFAULT, RICH
 from relselect.dfs.search.prepared import FeatureFilter, prepare
 from relselect.errors import BudgetExhausted, BundleError
@@ -118,11 +119,16 @@ def test_every_suggested_configuration_fits():
     problem = worlds.problem(6)
     family = DFS()
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-    for number in range(3):
-        config = {**family.space(study.ask(), problem), "rounds": 5}
+    learners = set()
+    for number in range(6):
+        config = family.space(study.ask(), problem)
+        config["steps" if "steps" in config else "rounds"] = 5
         json.dumps(config)
-        assert set(config) == set(family.default(problem))
+        learners.add(config["learner"])
+        features = set(family.default(problem)) - set(learner_of("lightgbm").default(problem))
+        assert set(config) == features | set(learner_of(config["learner"]).default(problem))
         family.fit(problem, shared_rows(problem), config, seed=0, number=number, budget=Budget(60), emit=silent)
+    assert {"lightgbm", "tabm"} <= learners
 
 
 def test_one_label_or_no_feature_predicts_a_constant(tmp_path):

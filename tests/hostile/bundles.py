@@ -43,7 +43,7 @@ KEYS = {
 }  # fmt: skip
 OWN_KEYS = {
     "trees": {
-        "model/trees.json": ("boosters", "constant", "centre", "scale"),
+        "model/trees.json": ("boosters", "constant", "label", "shift"),
               "model/plan.json": ("format", "entity", "features", "schema")},
     "network": {"model/network.json": ("format", "entity", "edge_types", "tables", "task_row", "target", "settings",
                                        "checkpoints")},
@@ -255,8 +255,8 @@ TREES: dict[str, Damage] = {
     "trees: other characters": lines(lambda text: text.replace("Tree=0", "Tr\u00e9e=0")),
     "trees: another objective": field("objective", lambda values: ["lambdarank"]),
     "trees: too many": put("model/trees.json", ("boosters",), 10**9),
-    "trees: a constant that is nan": raw("model/trees.json", b'{"boosters": 1, "centre": NaN, "constant": 0.5, "scale": 1.0}'),
-    "trees: a key twice": raw("model/trees.json", b'{"boosters": 1, "boosters": 1, "centre": 0, "constant": 0.5, "scale": 1.0}'),
+    "trees: a constant that is nan": raw("model/trees.json", b'{"boosters": 1, "constant": NaN, "label": {}, "shift": []}'),
+    "trees: a key twice": raw("model/trees.json", b'{"boosters": 1, "boosters": 1, "constant": 0.5}'),
     "trees: a plan of fewer features": lambda folder: rewrite(
         folder / "model" / "plan.json", lambda plan: {**plan, "features": plan["features"][:-1]}),
     "trees: an empty vocabulary": lambda folder: rewrite(folder / "model" / "vocabulary.json", lambda found: []),

@@ -48,7 +48,7 @@ def sealed(trained, tmp_path_factory):
     def cut(candidate):
         learned = candidate.model.learned
         texts = [booster.model_to_string(num_iteration=3) for booster in learned.boosters[:1]]
-        small = Trees(texts, learned.constant, learned.centre, learned.scale)
+        small = Trees(texts, learned.constant, learned.scale, learned.shift)
         return replace(candidate, model=replace(candidate.model, learned=small))
 
     fit.result = replace(

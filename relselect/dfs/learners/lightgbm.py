@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from relselect.dfs.learners.binning import BINNING, Binned, binned_of
+from relselect.dfs.learners.labels import LabelScale, constant_of, fits_median
 from relselect.dfs.learners.protocol import LearnerFit, TabularData
 from relselect.dfs.learners.trees import Trees
 from relselect.errors import BudgetExhausted
@@ -47,8 +49,6 @@ _MARGIN = 1.2
 _LEAST_LEAF = 5
 #: Distance of the boosters' seeds.
 _NEXT_SEED = 1_000_003
-#: How values become bins; a data set that is used with other parameters again must not drop features for them.
-_DATA = {"max_cat_to_onehot": 8, "feature_pre_filter": False, "verbosity": -1}
 #: LightGBM's name and sign of the metrics it can follow.
 _METRICS = {
     "roc_auc": ("auc", 1.0),
@@ -67,6 +67,10 @@ class LightGBM:
     """
 
     name = "lightgbm"
+
+    def tuned(self, problem: Problem) -> bool:
+        """Return True."""
+        return True
 
     def default(self, problem: Problem) -> Config:
         """Return options for many correlated features and few rows: small random trees on a few of the features each."""
@@ -118,13 +122,11 @@ class LightGBM:
         Raises:
             BudgetExhausted: No round was finished.
         """
-        constant = _constant(task, train.label)
+        constant, scale = constant_of(task, config, train.label), LabelScale.of(task, train.label)
         if not train.features.values.shape[1] or len(np.unique(train.label)) < 2:
             return LearnerFit(Trees((), constant), 0, _curve([]), "constant", 0.0, 0)
         budget.check()
-        centre, scale = _standard(task, train.label)
-        main = _dataset([train], centre, scale)
-        held = main.create_valid(stop.features.values, (stop.label - centre) / scale, stop.weights, params=_DATA)
+        binned = binned_of(train, stop, scale)
         watches: list[_Watch] = []
         texts: list[str] = []
         slowest = 0.0
@@ -132,8 +134,8 @@ class LightGBM:
             if number and budget.left() < _MARGIN * slowest:
                 break
             begun = time.monotonic()
-            watch = _Watch(task, config, budget, scale, progress if number == 0 else _quiet)
-            booster = _boost(_params(task, config, seed, number), main, int(config["rounds"]), held, watch)
+            watch = _Watch(task, config, budget, scale.scale, progress if number == 0 else _quiet)
+            booster = _boost(_params(task, config, seed, number), binned, int(config["rounds"]), watch)
             if watch.ended == "budget" and number:
                 break
             if watch.rounds == 0:
@@ -142,7 +144,7 @@ class LightGBM:
             watches.append(watch)
             slowest = max(slowest, time.monotonic() - begun)
         rounds = round(float(np.mean([watch.best for watch in watches])))
-        model = Trees(texts, constant, centre, scale)
+        model = Trees(texts, constant, scale, binned.shift)
         return LearnerFit(model, rounds, _curve(watches[0].points), watches[0].ended, slowest, len(texts))
 
     def refit(
@@ -160,16 +162,16 @@ class LightGBM:
         if not members or rounds < 1:
             return None
         label = np.concatenate([part.label for part in parts])
-        centre, scale = _standard(task, label)
-        main = _dataset(parts, centre, scale)
+        scale = LabelScale.of(task, label)
+        binned = Binned.of_rows(parts, scale)
         texts = []
         for number in range(members):
             watch = _Limit(budget)
-            booster = _boost(_params(task, config, seed, number), main, rounds, None, watch)
+            booster = _boost(_params(task, config, seed, number), binned, rounds, watch)
             if watch.spent:
                 return None
             texts.append(booster.model_to_string())
-        return Trees(texts, _constant(task, label), centre, scale)
+        return Trees(texts, constant_of(task, config, label), scale, binned.shift)
 
     def load(self, folder: Path) -> Trees:
         """Return the trees that `Trees.save` wrote."""
@@ -180,42 +182,19 @@ def _curve(points: Sequence[CurvePoint]) -> LearningCurve:
     return LearningCurve("round", "stop", tuple(points))
 
 
-def _dataset(parts: Sequence[TabularData], centre: float, scale: float) -> Any:
-    import lightgbm
-
-    first = parts[0].features
-    categories = [place for place, flag in enumerate(first.categorical) if flag]
-    values: Any = first.values if len(parts) == 1 else [part.features.values for part in parts]
-    label = (np.concatenate([part.label for part in parts]) - centre) / scale
-    weights = None
-    if any(part.weights is not None for part in parts):
-        weights = np.concatenate([np.ones(len(p.label)) if p.weights is None else p.weights for p in parts])
-    return lightgbm.Dataset(
-        values, label, weight=weights, categorical_feature=categories, params=_DATA, free_raw_data=False
-    )
-
-
-def _boost(params: dict[str, Any], main: Any, rounds: int, held: Any, watch: Any) -> Any:
+def _boost(params: dict[str, Any], binned: Binned, rounds: int, watch: Any) -> Any:
     import lightgbm
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        valid = [] if held is None else [held]
-        return lightgbm.train(params, main, num_boost_round=rounds, valid_sets=valid, callbacks=[watch])
-
-
-def _standard(task: Task, label: Floats) -> tuple[float, float]:
-    """Return the middle and the spread of regression labels, 0 and 1 for classes."""
-    if task.kind != "regression":
-        return 0.0, 1.0
-    spread = float(label.std())
-    return float(np.median(label)), spread if np.isfinite(spread) and spread > 0 else 1.0
+        valid = [] if binned.stop is None else [binned.stop]
+        return lightgbm.train(params, binned.train, num_boost_round=rounds, valid_sets=valid, callbacks=[watch])
 
 
 def _params(task: Task, config: Config, seed: int, number: int) -> dict[str, Any]:
     """Return LightGBM's parameters: the loss suits the metric, the rest is the configuration."""
     params: dict[str, Any] = {
-        **_DATA,
+        **BINNING,
         "learning_rate": config["learning_rate"],
         "num_leaves": config["num_leaves"],
         "min_data_in_leaf": config["min_child_samples"],
@@ -232,20 +211,11 @@ def _params(task: Task, config: Config, seed: int, number: int) -> dict[str, Any
     }
     known = _METRICS.get(task.metric.name, (None, 1.0))[0]
     if task.kind == "regression":
-        loss = "l1" if known == "l1" else "l2"
+        loss = "l1" if fits_median(task, config) else "l2"
         return {**params, "objective": loss, "metric": list(dict.fromkeys([loss, *([known] if known else [])]))}
     if task.kind == "binary":
         return {**params, "objective": "binary", "metric": ["binary_logloss", *([known] if known else [])]}
     return {**params, "objective": "multiclass", "num_class": len(task.classes or ()), "metric": ["multi_logloss"]}
-
-
-def _constant(task: Task, label: Floats) -> Floats:
-    """Return what is predicted without a model: class shares, the median under absolute error, else the mean."""
-    if task.kind == "multiclass":
-        counts = np.bincount(label.astype(np.int64), minlength=len(task.classes or ()))
-        return np.asarray(counts / max(1, counts.sum()), dtype=np.float64)
-    median = task.metric.name == "neg_mean_absolute_error"
-    return np.asarray((np.median(label) if median else label.mean()) if len(label) else 0.0, dtype=np.float64)
 
 
 @dataclass(eq=False)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from relselect.families.candidate import Config, FitEnd, LearningCurve
+from relselect.families.candidate import Checkpoint, Config, FitEnd, LearningCurve
 
 if TYPE_CHECKING:
     import optuna
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LearnedModel", "Learner", "LearnerFit", "LearnerProgress", "ProbedModel", "TabularData"]
 
+T = TypeVar("T")
 Floats = NDArray[np.float64]
 
 #: Called with the round, the loss and the score on the stop rows.
@@ -42,6 +43,14 @@ class TabularData:
     features: FeatureMatrix
     label: Floats
     weights: Floats | None = None
+    _derived: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def derived(self, name: str, build: Callable[[], T]) -> T:
+        """Return what a learner derives from these rows alone, built once and shared by every fit on them."""
+        if name not in self._derived:
+            self._derived[name] = build()
+        found: T = self._derived[name]
+        return found
 
 
 class LearnedModel(Protocol):
@@ -62,10 +71,22 @@ class LearnedModel(Protocol):
 
 @runtime_checkable
 class ProbedModel(Protocol):
-    """A trained model whose loss has a gradient in its weights."""
+    """A trained model whose loss has a gradient in its weights; the states are those of a fit's checkpoints."""
 
-    def probe(self, data: TabularData) -> Probe:
-        """Return what flatness is measured on, for these rows."""
+    def at(self, state: Any) -> LearnedModel:
+        """Return the model in another state."""
+        ...
+
+    def probe(self, data: TabularData, states: Sequence[Any]) -> Probe:
+        """Return what flatness is measured on, for these rows and states."""
+        ...
+
+    def save_states(self, states: Sequence[Any], folder: Path) -> None:
+        """Write states into an existing folder; never pickle."""
+        ...
+
+    def load_states(self, folder: Path, count: int) -> Sequence[Any]:
+        """Return the states that `save_states` wrote."""
         ...
 
 
@@ -80,6 +101,8 @@ class LearnerFit:
         ended: Why training ended.
         seconds: What one member of the model took, at most: about what a refit takes per member.
         members: How many members the model averages.
+        checkpoints: The best states, the best first, which is the model's; empty where the model keeps none.
+        notes: What a user should know, such as another learner that stood in.
     """
 
     model: LearnedModel
@@ -88,6 +111,8 @@ class LearnerFit:
     ended: FitEnd
     seconds: float
     members: int
+    checkpoints: tuple[Checkpoint, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class Learner(Protocol):
@@ -98,6 +123,10 @@ class Learner(Protocol):
     """
 
     name: str
+
+    def tuned(self, problem: Problem) -> bool:
+        """Return whether studies of the problem suggest it: what it needs is there, and it suits the kind of task."""
+        ...
 
     def default(self, problem: Problem) -> Config:
         """Return its options of the default configuration."""

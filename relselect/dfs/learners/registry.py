@@ -13,7 +13,12 @@ if TYPE_CHECKING:
 __all__ = ["LEARNERS", "learner_of"]
 
 #: Name -> module and class; imported when the learner is asked for. The first is the default.
-LEARNERS = {"lightgbm": ("relselect.dfs.learners.lightgbm", "LightGBM")}
+LEARNERS = {
+    "lightgbm": ("relselect.dfs.learners.lightgbm", "LightGBM"),
+    "catboost": ("relselect.dfs.learners.catboost", "CatBoost"),
+    "tabm": ("relselect.dfs.learners.tabm", "TabM"),
+    "tabpfn": ("relselect.dfs.learners.tabpfn", "TabPFN"),
+}
 
 
 def learner_of(name: object) -> Learner:

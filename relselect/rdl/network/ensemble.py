@@ -15,7 +15,7 @@ from torch import nn
 from relselect.rdl.network.draws import thread_generator
 from relselect.rdl.network.model import RelationalNetwork
 from relselect.rdl.network.stacked_encoder import StackedEncoder
-from relselect.rdl.network.thread_limit import set_threads_here
+from relselect.torch_threads import set_threads_here
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -226,6 +226,12 @@ class RelationalNetwork(nn.Module):
             x[name] = encoded
         return x
 
+    @torch.no_grad()
+    def mark_roots_by(self, vector: Tensor) -> None:
+        """Set the mark of the roots, (channels,); nothing happens where the network has none."""
+        if self.seed is not None:
+            self.seed.copy_(vector)
+
     def _marked(self, x: Tensor, roots: int) -> Tensor:
         """Add the learnt mark to the roots, which are the first nodes."""
         if self.seed is None:

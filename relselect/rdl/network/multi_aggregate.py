@@ -67,7 +67,7 @@ class MultiAggregate(Convolution):
                 self.relations[place] = _FromParent(channels)
         self.senders = tuple(sorted({each[0] for each in edge_types}))
         self.norms = nn.ModuleList(nn.LayerNorm(channels) for _ in self.senders)
-        self.linears = nn.ModuleList(nn.Linear(channels, channels, bias=False) for _ in edge_types)
+        self.linears = nn.ParameterList(nn.Linear(channels, channels, bias=False).weight for _ in edge_types)
 
     @staticmethod
     def relation(channels: int, aggregation: str) -> nn.Module:
@@ -84,10 +84,10 @@ class MultiAggregate(Convolution):
         """Compute the messages of one layer; see `Convolution.forward`."""
         active = {name: norm(senders[name]).relu() for name, norm in zip(self.senders, self.norms, strict=True)}
         out = super().forward(active, receivers, edges, ranks)
-        for edge_type, linear in zip(self.edge_types, self.linears, strict=True):
+        for edge_type, weight in zip(self.edge_types, self.linears, strict=True):
             sender, _, receiver = edge_type
             source, target = edges[edge_type]
-            total = _sum_of_linear(senders[sender], linear.weight, source, target, len(receivers[receiver]))
+            total = _sum_of_linear(senders[sender], weight, source, target, len(receivers[receiver]))
             out[receiver] = out[receiver] + total
         return out
 

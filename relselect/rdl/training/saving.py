@@ -10,12 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from pydantic import TypeAdapter
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
 
 from relselect.errors import BundleError
 from relselect.families.candidate import Checkpoint
-from relselect.files import replacing, write_json
+from relselect.files import write_json
 from relselect.rdl.graph.table_encoding import TableEncoding
 from relselect.rdl.graph.text import BUCKETS, MOST_CHARACTERS
 from relselect.rdl.network.ensemble import NetworkEnsemble
@@ -24,7 +22,8 @@ from relselect.rdl.network.target import Target
 from relselect.rdl.settings import NetworkSettings
 from relselect.rdl.training.fitted import FittedNetwork
 from relselect.serialization import number_of
-from relselect.untrusted import brief, read_strict_json, regular_size
+from relselect.tensor_files import load_state, save_state, shapes_of
+from relselect.untrusted import brief, read_strict_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -55,9 +54,9 @@ def save_network(fitted: FittedNetwork, checkpoints: Sequence[Checkpoint], folde
         "checkpoints": [{"step": each.step, "score": each.score} for each in checkpoints],
     }
     write_json(folder / "network.json", header)
-    _save_state(fitted.network.state_dict(), folder / "network.safetensors")
+    save_state(fitted.network.state_dict(), folder / "network.safetensors")
     for place, each in enumerate(checkpoints):
-        _save_state(each.state, folder / f"checkpoint-{place}.safetensors")
+        save_state(each.state, folder / f"checkpoint-{place}.safetensors")
 
 
 def load_network(folder: Path, device: torch.device) -> tuple[FittedNetwork, tuple[Checkpoint, ...]]:
@@ -74,17 +73,15 @@ def load_network(folder: Path, device: torch.device) -> tuple[FittedNetwork, tup
             )
         blueprint = _blueprint(header)
         with torch.device("meta"):  # shapes alone: nothing is allocated before the files are known to hold as much
-            shapes = {
-                name: (tensor.shape, tensor.dtype) for name, tensor in NetworkEnsemble(blueprint).state_dict().items()
-            }
-        state = _load_state(folder / "network.safetensors", shapes)
+            shapes = shapes_of(NetworkEnsemble(blueprint).state_dict())
+        state = load_state(folder / "network.safetensors", shapes)
         network = NetworkEnsemble(blueprint)
         network.load_state_dict(state)
         checkpoints = tuple(
             Checkpoint(
                 int(each["step"]),
                 number_of(each["score"]),
-                _load_state(folder / f"checkpoint-{place}.safetensors", shapes),
+                load_state(folder / f"checkpoint-{place}.safetensors", shapes),
             )
             for place, each in enumerate(header["checkpoints"][:_MOST_CHECKPOINTS])
         )
@@ -145,27 +142,3 @@ def _target(data: Any) -> Target:
 def _typed(adapter: TypeAdapter[Any], value: Any) -> Any:
     """Return a value of JSON in its type, without conversions such as text to number."""
     return adapter.validate_json(json.dumps(value), strict=True)
-
-
-def _load_state(path: Path, shapes: Mapping[str, tuple[torch.Size, torch.dtype]]) -> dict[str, torch.Tensor]:
-    """Return the weights in a file.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: They are of other shapes than the network's, or not finite.
-    """
-    regular_size(path)
-    with safe_open(path, framework="pt") as file:
-        found = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
-    if found != {name: tuple(shape) for name, (shape, _) in shapes.items()}:
-        raise ValueError(f"{path.name} holds weights of other shapes than the network's")
-    state: dict[str, torch.Tensor] = load_file(path)
-    for name, tensor in state.items():
-        if tensor.dtype != shapes[name][1] or not bool(torch.isfinite(tensor).all()):
-            raise ValueError(f"{path.name} holds weights that are not finite or of another type")
-    return state
-
-
-def _save_state(state: dict[str, torch.Tensor], path: Path) -> None:
-    with replacing(path, sole_writer=True) as draft:
-        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}, draft)

@@ -39,7 +39,7 @@ def plain(layer, x, edges, ranks):
     norms = dict(zip(layer.senders, layer.norms, strict=True))
     active = {name: norms[name](each).relu() for name, each in x.items()}
     children, parents = layer.relations
-    rising, falling = (each.weight for each in layer.linears)
+    rising, falling = layer.linears
     users = []
     for user in range(len(x["users"])):
         of = [place for place in range(edges[UP].shape[1]) if edges[UP][1, place] == user]

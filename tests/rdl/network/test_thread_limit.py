@@ -14,8 +14,9 @@ from relselect.events import silent
 from relselect.rdl import RDL
 from relselect.rdl.family import blueprint_of
 from relselect.rdl.network.ensemble import NetworkEnsemble, ParallelMembers
-from relselect.rdl.network.thread_limit import one_thread, one_thread_if_small
+from relselect.rdl.network.thread_limit import one_thread_if_small
 from relselect.rdl.settings import NetworkSettings
+from relselect.torch_threads import one_thread
 from tests.rows import shared_rows
 
 
