@@ -25,14 +25,15 @@ from relselect.leaks import LeakReport, check_leaks, leak_budget, with_gain
 from relselect.problem import Problem
 from relselect.problem.rows import fit_rows
 from relselect.profile import Profile, ProfileCache, profile_task
-from relselect.run.deciding import FamilyOdds, MarginModel, family_odds, final_weights
+from relselect.run.deciding import FamilyOdds, family_odds, final_weights
 from relselect.run.facts import database_facts, environment_facts, task_facts
 from relselect.run.log import RunLog
 from relselect.run.result import BudgetUse, Decision, RunResult, Score, ValidationUse
 from relselect.run.scoring import TestScorer
 from relselect.run.settings import Settings
 from relselect.run.studies import RunStudies, Tuned
-from relselect.selector import Recommendation, recommend_from_profile
+from relselect.selector import Recommendation, TaughtSelector, recommend_from_profile
+from relselect.selector.prior import numbers_of
 from relselect.selector.shipped import shipped_selector
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ class _Run:
         self.log = RunLog(listener)
         self.rows = fit_rows(problem, settings.validation, score_test=settings.evaluate_test)
         self.validation = self.rows.validation
-        self.margin_model: MarginModel | None = shipped_selector()
+        self.selector = shipped_selector()
         self._families: dict[str, Family] = {}
 
     def measured(self) -> RunResult:
@@ -130,7 +131,8 @@ class _Run:
         with self.log.stage("baselines"):
             fitted = tuple(self._baselines())
         profile = self._profile(leaks)
-        return _Measured(fitted, profile, recommend_from_profile(profile, self.problem))
+        taught = None if self.selector is None else TaughtSelector(self.selector)
+        return _Measured(fitted, profile, recommend_from_profile(profile, self.problem, taught))
 
     def _note_inputs(self) -> None:
         """Emit what the user should know of the task, of purged rows, of rows without a time and of the validation rows."""
@@ -188,14 +190,11 @@ class _Run:
         return sorted(wanted, key=lambda name: -margins[name].value if name in margins else 0.0)
 
     def _odds(self, found: _Measured, best: Mapping[str, Candidate]) -> FamilyOdds | None:
-        model = self.margin_model
-        if model is None:
+        if self.selector is None:
             return None
-        from relselect.selector.prior import numbers_of
-
         values = {measure.name: measure.value for measure in found.profile.measures}
         numbers = numbers_of(values, regression=self.problem.task.kind == "regression")
-        return family_odds(model, numbers, self.problem, self.rows, best, found.baselines[0].score)
+        return family_odds(self.selector, numbers, self.problem, self.rows, best, found.baselines[0].score)
 
     def _decide(self, found: _Measured, tuned: Tuned, home: Path) -> Decision:
         """Choose what predicts: a baseline that no model beats on the select rows, one family, or a blend; and refit it."""

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from relselect.selector.advice import TaughtSelector
 from relselect.selector.meta import MetaSelector
-from relselect.selector.recommend import Bank, Selector, recommend_from_profile
+from relselect.selector.recommend import Selector, recommend_from_profile
 from relselect.selector.recommendation import Margin, Recommendation
 from relselect.selector.size_rule import SizeRule
 
 __all__ = [
-    "Bank",
     "Margin",
     "MetaSelector",
     "Recommendation",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from relselect.problem import Problem
     from relselect.profile import Profile
 
-__all__ = ["Bank", "Selector", "families_to_train", "recommend_from_profile"]
+__all__ = ["Selector", "families_to_train", "recommend_from_profile"]
 
 _NO_BANK = "No performance bank taught this suggestion, so the readings of the profile do not enter it yet."
 #: Measures whose readings are shown beside the rule; what they mean for the margin is for a bank to learn.
@@ -26,13 +26,6 @@ class Selector(Protocol):
 
     def recommend(self, profile: Profile, problem: Problem) -> Recommendation:
         """Return a recommendation."""
-
-
-class Bank(Protocol):
-    """A performance bank that can teach a selector."""
-
-    def selector(self) -> Selector:
-        """Return the selector that the bank teaches."""
 
 
 class _BySize:
@@ -51,19 +44,19 @@ class _BySize:
         )
 
 
-def recommend_from_profile(profile: Profile, problem: Problem, bank: Bank | None = None) -> Recommendation:
+def recommend_from_profile(profile: Profile, problem: Problem, selector: Selector | None = None) -> Recommendation:
     """Return which families to train.
 
     Args:
         profile: The task's profile; may be empty when there was no time for it.
         problem: The task and its database.
-        bank: Teaches the selector; without one the size rule answers, and says so.
+        selector: Expects the margins; without one the size rule answers, and says so.
 
     Returns:
         The recommendation; several families where the intervals of their margins cover zero.
     """
-    selector: Selector = _BySize(SizeRule.shipped()) if bank is None else bank.selector()
-    return selector.recommend(profile, problem)
+    asked: Selector = _BySize(SizeRule.shipped()) if selector is None else selector
+    return asked.recommend(profile, problem)
 
 
 def families_to_train(margins: Mapping[str, Margin], known: Sequence[str]) -> tuple[str, ...]:
