@@ -155,7 +155,7 @@ def test_every_family_gets_its_default_before_any_gets_a_second_trial(database, 
 
     task = shop_task(database, tables)
     rs.select_and_train(
-        database, task, "120s", families=("dfs", "ridge"), max_trials=3, on_event=listener, evaluate_test=False
+        database, task, "120s", families=("dfs", "ridge"), max_trials=2, on_event=listener, evaluate_test=False
     )
     assert sorted(order[:2]) == [("dfs", 0), ("ridge", 0)]
-    assert sorted(order) == [(name, number) for name in ("dfs", "ridge") for number in range(3)]
+    assert sorted(order) == [(name, number) for name in ("dfs", "ridge") for number in range(2)]

@@ -71,7 +71,7 @@ def test_json_and_report(tmp_path: Path) -> None:
     assert reported.report(tmp_path / "page.html") == tmp_path / "page.html"
 
 
-def test_a_bank_takes_over() -> None:
+def test_a_taught_selector_takes_over() -> None:
     said = Recommendation(("rdl",), {"rdl": Margin(0.1, 0.05, 0.15)}, ("neighbours agree",), "a bank")
-    bank = SimpleNamespace(selector=lambda: SimpleNamespace(recommend=lambda profile, problem: said))
-    assert ask(1_000, bank=bank) is said
+    taught = SimpleNamespace(recommend=lambda profile, problem: said)
+    assert ask(1_000, selector=taught) is said
