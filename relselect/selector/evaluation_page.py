@@ -48,8 +48,8 @@ def _facts(each: Evaluation) -> str:
     direction = "better" if beta >= 0 else "worse"
     return (
         f"The {second} is better than {first} on {each.second_wins} tasks; {each.judged} margins are beyond noise. On select "
-        f"rows it looks {direction} than on test rows by {abs(beta):.4f} of skill (beta); the margin moves by {omega:.4f} (omega) "
-        f"beyond the sampling errors, which are {each.sampling_error:.4f} on select rows on average. The prior's 90 % "
+        f"rows it looks {direction} than on test rows by {abs(beta):.4f} of skill (beta); the margin moves by "
+        f"{omega:.4f} (omega) beyond the sampling errors, which are {each.sampling_error:.4f} on select rows on average. The prior's 90 % "
         f"interval covers zero on {each.abstained:.0%} of the fits."
     )
 
