@@ -1,4 +1,4 @@
-"""`relselect bank build | show | merge | import`: make, look at and put together performance banks."""
+"""`relselect bank build | show | merge | evaluate | import`: make, look at, judge and put together performance banks."""
 
 from __future__ import annotations
 
@@ -107,6 +107,35 @@ def merge(
         first, *others = [PerformanceBank.open(folder) for folder in folders]
         written = first.merge(*others).save(out, shareable=shareable, most_rows=most_rows)
         _finish(session, "bank merge", out, written)
+    exit_with(session)
+
+
+@bank.command()
+def evaluate(
+    folder: Folder,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Write the page there, as Markdown.")
+    ] = None,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Replay every policy of choosing on a bank, with a selector that never saw the task's database."""
+    session = CommandSession(as_json, verbose)
+    with session.work():
+        from relselect.bank import PerformanceBank
+        from relselect.files import check_writable, unwritable, write_text
+        from relselect.selector.evaluation import evaluate_parts
+        from relselect.selector.evaluation_page import evaluation_page
+
+        if out is not None:
+            check_writable("--out", out)
+        found, correlations = evaluate_parts(PerformanceBank.open(folder))
+        page = evaluation_page(found, correlations)
+        if out is not None:
+            with unwritable("--out", out):
+                write_text(out, page)
+        parts = {name: each.to_json() for name, each in found.items()}
+        session.result({"command": "bank evaluate", "parts": parts, "rank_correlations": correlations}, page)
     exit_with(session)
 
 

@@ -42,3 +42,16 @@ def test_unknown_databases_and_missing_banks_are_bad_input(tmp_path):
     for words in (["build", str(place), str(tmp_path / "b"), "--only", "c"], ["show", str(tmp_path)]):
         done = CliRunner().invoke(app, ["bank", *words])
         assert done.exit_code == 2
+
+
+def test_policies_are_replayed(tmp_path):
+    from tests.selector.banks import planted_bank
+
+    planted_bank(0.15, databases=6, tasks=2).save(tmp_path / "bank")
+    found = run("evaluate", str(tmp_path / "bank"), "--out", str(tmp_path / "page.md"))
+    scores = found["parts"]["real tasks"]["policies"]["none"]
+    assert scores["oracle family"]["skill"] >= scores["prior"]["skill"] > scores["always first"]["skill"]
+    page = (tmp_path / "page.md").read_text()
+    assert "| always DFS |" in page
+    assert "| oracle family |" in page
+    assert "## Real tasks: 12 of 6 databases" in page

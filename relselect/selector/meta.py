@@ -1,0 +1,209 @@
+"""The selector that learnt from a performance bank: prior margins from profiles, posterior margins from validation.
+
+Each trained family is compared with the first one; nothing else is assumed about how many there are. What is fitted depends on
+the bank's content alone and is fitted when it is first needed; the costly part, the comparisons, is stored with the bank.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from relselect.errors import BankError
+from relselect.families.registry import info_of, trained
+from relselect.selector.normal import NormalMargin
+from relselect.selector.prior import MarginPrior, fit_prior, numbers_of
+from relselect.selector.shift import ValidationShift, fit_shift
+
+if TYPE_CHECKING:
+    from relselect.bank import BankTask, PerformanceBank
+    from relselect.bank.pairs import PairEvidence
+
+__all__ = ["FamilyComparison", "MetaSelector", "compare_families", "profile_numbers"]
+
+_FEWEST_DATABASES = 3
+
+
+@dataclass(frozen=True)
+class FamilyComparison:
+    """What a bank says about one family against the first one.
+
+    Attributes:
+        first: The family that the margin is counted from.
+        second: The family whose margin it is.
+        tasks: Ids of the known tasks, in the order of the prior's residuals.
+        margins: Their margins on test rows, means over seeds.
+        minutes: Minutes of both default fits on each of them.
+        prior: The fitted prior.
+        shift: The fitted shift from validation to test.
+    """
+
+    first: str
+    second: str
+    tasks: tuple[str, ...]
+    margins: tuple[float, ...]
+    minutes: tuple[float, ...]
+    prior: MarginPrior
+    shift: ValidationShift
+
+    def nearest(self, numbers: Mapping[str, float], most: int) -> list[int]:
+        """Return the places of the most similar known tasks, nearest first."""
+        return [int(place) for place in np.argsort(self.prior.distances(numbers), kind="stable")[:most]]
+
+
+def compare_families(
+    tasks: Mapping[str, BankTask], pairs: Sequence[PairEvidence], first: str, second: str
+) -> FamilyComparison:
+    """Fit prior and shift of one family against another.
+
+    Args:
+        tasks: Task id -> task, with profiles.
+        pairs: Comparisons of the two families' defaults.
+        first: The family that the margin is counted from.
+        second: The other one.
+
+    Raises:
+        BankError: Fewer than three databases have finished trials of both.
+    """
+    usable = [
+        pair
+        for pair in pairs
+        if (pair.first, pair.second) == (first, second) and math.isfinite(pair.margin) and pair.task in tasks
+    ]
+    by_task: dict[str, list[PairEvidence]] = {}
+    for pair in usable:
+        by_task.setdefault(pair.task, []).append(pair)
+    databases = {tasks[task].database for task in by_task}
+    if len(databases) < _FEWEST_DATABASES:
+        rule = (
+            f"has finished trials of both {info_of(first).title} and {info_of(second).title} on {len(databases)} "
+            f"databases, and {_FEWEST_DATABASES} are needed"
+        )
+        raise BankError("bank", f"{len(tasks)} tasks", rule, "Build trials of both families on more databases")
+    known = sorted(by_task)
+    numbers = [profile_numbers(tasks[task]) for task in known]
+    margins = [float(np.mean([pair.margin for pair in by_task[task]])) for task in known]
+    minutes = [
+        float(np.mean([pair.first_seconds + pair.second_seconds for pair in by_task[task]])) / 60 for task in known
+    ]
+    return FamilyComparison(
+        first=first,
+        second=second,
+        tasks=tuple(known),
+        margins=tuple(margins),
+        minutes=tuple(minutes),
+        prior=fit_prior(numbers, margins, [tasks[task].database for task in known]),
+        shift=fit_shift(usable),
+    )
+
+
+def profile_numbers(task: BankTask) -> dict[str, float]:
+    """Return the numbers of a bank's task that the prior reads."""
+    measures = {each["name"]: each["value"] for each in task.profile.get("measures", ())}
+    values = {name: math.nan if value is None else float(value) for name, value in measures.items()}
+    return numbers_of(values, regression=task.kind == "regression")
+
+
+class MetaSelector:
+    """Expects margins between families from a task's profile and from validation.
+
+    Args:
+        bank: What teaches it.
+        origins: Origins of the tasks that teach it; imported tasks have no profile and teach nothing.
+
+    Example:
+        >>> from relselect.bank import PerformanceBank
+        >>> selector = MetaSelector(PerformanceBank([], []))
+        >>> selector.bank
+        PerformanceBank(0 tasks of 0 databases, 0 trials)
+    """
+
+    def __init__(self, bank: PerformanceBank, origins: Sequence[str] = ("real", "synthetic")) -> None:
+        self.bank = bank.filter(task=lambda task: task.origin in origins).current()
+
+    @property
+    def taught_by(self) -> str:
+        """What the expectations were learnt from, as a phrase."""
+        known = next(iter(self.comparisons.values()), None)
+        count = 0 if known is None else len(known.tasks)
+        return (
+            f"a performance bank of {count} tasks of {len(self.bank.databases)} databases ({self.bank.fingerprint[:8]})"
+        )
+
+    @cached_property
+    def comparisons(self) -> Mapping[str, FamilyComparison]:
+        """Family -> its comparison with the first one.
+
+        Raises:
+            BankError: The bank is too small for any.
+        """
+        first, *others = trained()
+        return {other: compare_families(self.bank.task_of, self.bank.evidence, first, other) for other in others}
+
+    def prior(self, numbers: Mapping[str, float]) -> dict[str, NormalMargin]:
+        """Return the margin of each other family over the first one, before training.
+
+        Args:
+            numbers: What `numbers_of` returned.
+        """
+        return {name: each.prior.margin(numbers) for name, each in self.comparisons.items()}
+
+    def posterior(
+        self, prior: Mapping[str, NormalMargin], observed: Mapping[str, tuple[float, float]], kind: str
+    ) -> dict[str, NormalMargin]:
+        """Return the margins after validation.
+
+        Args:
+            prior: What `prior` returned.
+            observed: Family -> difference in skill from the first family on the select rows, and its standard error (see
+                `relselect.tasks.paired`). A family that is left out, because its fit was cut off or failed, keeps its prior.
+            kind: Kind of the task.
+        """
+        return {
+            name: margin
+            if name not in observed
+            else self.comparisons[name].shift.posterior(margin, *observed[name], kind)
+            for name, margin in prior.items()
+        }
+
+    def blend_weights(self, margins: Mapping[str, NormalMargin], *, draws: int = 4_000) -> dict[str, float]:
+        """Return a weight per family: the probability that it is the best, which sums to 1.
+
+        For two families this is the probability that the margin has their sign; for more it is counted over seeded draws.
+
+        Args:
+            margins: Margin of each family but the first over the first.
+            draws: Draws for three families and more.
+        """
+        first = trained()[0]
+        if len(margins) == 1:
+            ((name, margin),) = margins.items()
+            above = margin.probability_above_zero
+            return {first: 1.0 - above, name: above}
+        generator = np.random.default_rng(0)
+        columns = [np.zeros(draws), *(generator.normal(m.mean, m.sd, draws) for m in margins.values())]
+        counts = np.bincount(np.argmax(np.column_stack(columns), axis=1), minlength=len(columns)) / draws
+        return dict(zip([first, *margins], counts.tolist(), strict=True))
+
+    def nearest(self, numbers: Mapping[str, float], most: int = 5) -> tuple[dict[str, Any], ...]:
+        """Return the most similar known tasks, nearest first: name, margins in skill over the first family, and who won."""
+        found: list[dict[str, Any]] = []
+        for name, each in self.comparisons.items():
+            for place in each.nearest(numbers, most):
+                margin = each.margins[place]
+                found.append(
+                    {
+                        "task": self.bank.task_of[each.tasks[place]].title,
+                        "family": name,
+                        "margin": margin,
+                        "better": name if margin > 0 else each.first,
+                        "minutes": each.minutes[place],
+                        "distance": float(each.prior.distances(numbers)[place]),
+                    }
+                )
+        return tuple(sorted(found, key=lambda row: row["distance"])[:most])
