@@ -91,6 +91,8 @@ def shop(scale: float) -> Any:
             }
         ),
     }
+    for table, width in (("orders", 30), ("lines", 30), ("products", 20)):
+        frames[table] = frames[table].assign(**{f"x{n}": draw.normal(size=len(frames[table])) for n in range(width)})
     database = Database.from_dataframes(
         frames,
         keys={"users": "user", "categories": "category", "products": "product", "orders": "order", "lines": "line"},

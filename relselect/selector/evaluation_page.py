@@ -47,10 +47,10 @@ def _facts(each: Evaluation) -> str:
     second, first = info_of(each.second).title, info_of(each.first).title
     direction = "better" if beta >= 0 else "worse"
     return (
-        f"The {second} is better than {first} on {each.second_wins} tasks; {each.judged} margins are beyond noise. On select "
-        f"rows it looks {direction} than on test rows by {abs(beta):.4f} of skill (beta); the margin moves by {omega:.4f} (omega) "
-        f"beyond the sampling errors, which are {each.sampling_error:.4f} on select rows on average. The prior's 90 % "
-        f"interval covers zero on {each.abstained:.0%} of the fits."
+        f"The {second} is better than {first} on {each.second_wins} tasks; {each.judged} margins are beyond noise. "
+        f"On select rows it looks {direction} than on test rows by {abs(beta):.4f} of skill (beta); "
+        f"the margin moves by {omega:.4f} (omega) beyond the sampling errors, which are {each.sampling_error:.4f} "
+        f"on select rows on average. The prior's 90 % interval covers zero on {each.abstained:.0%} of the fits."
     )
 
 

@@ -44,7 +44,7 @@ _PARAMETERS = {
     "verbosity": -1,
 }
 #: Rounds of every fold.
-_ROUNDS = 150
+_ROUNDS = 100
 _MAX_THREADS = 8
 
 
