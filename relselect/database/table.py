@@ -62,11 +62,11 @@ class Declarations:
         return names | ({self.time} if self.time else set())
 
     def describe(self) -> list[str]:
-        """Return one line of text per declaration: primary key, time, foreign keys, masked columns."""
+        """Return one line of text per declaration: primary key, time, foreign keys, clocks, the columns under them."""
         lines = [f"primary key {'+'.join(self.primary_key)}"] if self.primary_key else []
         lines += [f"time {self.time}"] if self.time else []
         lines += [f"foreign key {key.name} to {key.table}" for key in self.foreign_keys]
-        lines += [f"known_at {clock}" for clock, masked in self.known_at.items() if not masked]
+        lines += [f"known_at {clock}" for clock in self.known_at]  # whatever columns are read, a clock hides its own
         return lines + [f"known_at {clock} of {column}" for clock, masked in self.known_at.items() for column in masked]
 
 

@@ -81,8 +81,13 @@ class DFS:
             **_FEATURES,
             "depth": trial.suggest_categorical("depth", [2, 1]),
             "windows": trial.suggest_categorical("windows", [True, False]),
+            "search": trial.suggest_categorical("search", [False, True]),
             **learner_of(learner).space(trial, problem),
         }
+
+    def alternatives(self, problem: Problem) -> tuple[Config, ...]:
+        """Return the default with a search for further features, which some tasks gain much by and most do not need."""
+        return ({**self.default(problem), "search": True},)
 
     def fit(
         self,

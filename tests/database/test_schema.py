@@ -60,7 +60,8 @@ def test_rows_make_it_the_table_again():
 
 
 def test_declarations_read_as_lines():
-    lines = ["primary key id", "time placed", "foreign key user to users", "known_at closed of outcome"]
+    lines = ["primary key id", "time placed", "foreign key user to users", "known_at closed",
+             "known_at closed of outcome"]  # fmt: skip
     assert TableSchema.of(ORDERS).describe() == ORDERS.describe() == lines
 
 
