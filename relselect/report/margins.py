@@ -6,7 +6,7 @@ from relselect.report.families import family_info
 from relselect.report.record import MarginRecord, RunRecord
 from relselect.report.words import listed, percent
 
-__all__ = ["leading_margin", "margin_text", "suggestion_text"]
+__all__ = ["leading_margin", "margin_text", "margin_unit", "suggestion_text"]
 
 
 def leading_margin(record: RunRecord) -> tuple[str, MarginRecord] | None:
@@ -18,7 +18,7 @@ def leading_margin(record: RunRecord) -> tuple[str, MarginRecord] | None:
 def margin_text(record: RunRecord) -> str:
     """The leading margin in words.
 
-    Such as "feature synthesis is expected to be better by 1.2 % (interval: 0.3 % worse to 2.7 % better)".
+    Such as "feature synthesis is expected to be better by 1.2 % of skill (interval: 0.3 % worse to 2.7 % better)".
     """
     leading = leading_margin(record)
     if leading is None:
@@ -28,7 +28,12 @@ def margin_text(record: RunRecord) -> str:
     if margin["value"] <= 0:
         return f"no family is expected to be better{interval}"
     phrase = family_info(record, family)["phrase"]
-    return f"{phrase} is expected to be better by {percent(margin['value'])}{interval}"
+    return f"{phrase} is expected to be better by {percent(margin['value'])}{margin_unit(record)}{interval}"
+
+
+def margin_unit(record: RunRecord) -> str:
+    """What margins are per cent of: of skill where a bank taught them, of the score where the size rule answered."""
+    return " of skill" if record["recommendation"]["basis"] == "bank" else ""
 
 
 def suggestion_text(record: RunRecord) -> str:

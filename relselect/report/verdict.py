@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from relselect.leaks import DOMINANT, NO_TIME
 from relselect.report.families import baselines, family_info, is_baseline, trained
-from relselect.report.margins import leading_margin, margin_text
+from relselect.report.margins import leading_margin, margin_text, margin_unit
 from relselect.report.record import FindingRecord, LeaderboardRecord, ProfileRecord, RunRecord
 from relselect.report.words import (
     capital,
@@ -308,7 +308,8 @@ def _figures(record: RunRecord, chosen: LeaderboardRecord | None) -> tuple[KeyFi
     if record["kind"] == "recommendation":
         leading = leading_margin(record)
         value = None if leading is None else max(leading[1]["value"], 0.0)
-        note = "no estimate" if leading is None else f"for {family_info(record, leading[0])['short']}"
+        unit = f"{margin_unit(record).strip()}, " if margin_unit(record) else ""
+        note = "no estimate" if leading is None else f"{unit}for {family_info(record, leading[0])['short']}"
         rows = KeyFigure("Rows", count(record["database"]["rows"]), "in the database")
         return (KeyFigure("Expected margin", percent(value), note), rows, _time_figure(record))
     return (_time_figure(record),)

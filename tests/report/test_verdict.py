@@ -10,6 +10,7 @@ import pytest
 from relselect.display.terminal import verdict_lines
 from relselect.leaks import DOMINANT, NO_TIME
 from relselect.report.margins import margin_text
+from relselect.report.words import percent
 from relselect.report.schema import check_record
 from relselect.report.verdict import Verdict, verdict
 
@@ -187,6 +188,9 @@ def test_margin_names_its_family(value: float, low: float | None, high: float | 
     if value == 0:
         del record["recommendation"]["margins"]["rdl"]
     assert margin_text(check_record(record)) == text
+    record["recommendation"]["basis"] = "bank"
+    if value:
+        assert f"{percent(value)} of skill" in margin_text(check_record(record))
     record["recommendation"]["margins"] = {}
     assert margin_text(check_record(record)) == "no margin was estimated"
 
