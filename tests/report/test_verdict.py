@@ -10,9 +10,9 @@ import pytest
 from relselect.display.terminal import verdict_lines
 from relselect.leaks import DOMINANT, NO_TIME
 from relselect.report.margins import margin_text
-from relselect.report.words import percent
 from relselect.report.schema import check_record
 from relselect.report.verdict import Verdict, verdict
+from relselect.report.words import percent
 
 from .records import advice_record, row, run_record, small_run, three_families
 
