@@ -1,0 +1,161 @@
+"""Compare configurations of the graph network on the select rows of known tasks; test rows are never read.
+
+    RELSELECT_DATA=... python benchmarks/network_variants.py [--variants default sage ...] [--only TASK ...] [--seeds 0]
+
+Every fit runs to its natural end on one thread, without a refit. Finished fits are appended to `<out>.jsonl`; the same call again
+goes on with what is missing. The table is written to `<out>.md`: mean skill on the select rows, and the paired difference from the
+default over the tasks that both have. The last line printed is one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+import time
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "default": {},
+    "sage": {"convolution": "sage"},
+    "gatv2": {"convolution": "gatv2"},
+    "pna": {"convolution": "pna"},
+    "hgt": {"convolution": "hgt"},
+    "jumping knowledge": {"jumping": True},
+    "no mark": {"mark": False},
+    "four hops": {"layers": 4},
+    "shortcuts": {"edges": "shortcuts"},
+    "wide": {"channels": 128},
+}
+TASKS = (
+    "internet-standards/spec-new-version", "un-votes/country-agrees-us", "trade-flows/pair-grows",
+    "movielens-small/rating-high", "scotus/case-liberal", "tour-de-france/entry-rank", "rel-f1/driver-position",
+    "rel-f1/driver-dnf", "easybuild-software/easyconfig-edited", "complete-journey/household-redeems",
+    "worldcup/squad-scores", "stackexchange-quantumcomputing/user-engagement", "enron-email/employee-messages",
+    "opam-packages/contributor-active", "lahman-baseball/player-salary",
+)  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--variants", nargs="*", choices=list(VARIANTS), default=["default", "sage"])
+    parser.add_argument("--only", nargs="*", default=list(TASKS), help="tasks as database/task")
+    parser.add_argument("--seeds", nargs="*", type=int, default=[0])
+    parser.add_argument("--out", type=Path, default=Path("docs/network_variants"))
+    arguments = parser.parse_args()
+    log = arguments.out.with_suffix(".jsonl")
+    for seed in arguments.seeds:
+        for task in arguments.only:
+            for variant in arguments.variants:
+                if (variant, task, seed) not in {(r["variant"], r["task"], r["seed"]) for r in rows_of(log)}:
+                    row = measured(variant, task, seed)
+                    with log.open("a", encoding="utf-8") as lines:
+                        lines.write(json.dumps(row) + "\n")
+                    print(row, file=sys.stderr, flush=True)
+    found = summary(rows_of(log))
+    arguments.out.with_suffix(".md").write_text(page(found, rows_of(log)), encoding="utf-8")
+    print(json.dumps(found))
+
+
+def measured(variant: str, task: str, seed: int) -> dict[str, Any]:
+    """Fit one variant and return its row."""
+    import numpy as np
+    import torch
+
+    from relselect.api import open_task
+    from relselect.budget import Budget
+    from relselect.configs import open_database
+    from relselect.events import silent
+    from relselect.families.registry import family_of
+    from relselect.problem import Problem
+    from relselect.problem.rows import fit_rows
+    from relselect.tasks.metrics import skill
+
+    torch.set_num_threads(1)
+    database = open_database(task.split("/")[0])
+    problem = Problem(database, open_task(database, task.split("/")[1]))
+    rows, metric = fit_rows(problem, "auto", score_test=False), problem.task.metric
+    family, begun = family_of("rdl"), time.process_time()
+    config = {**family.default(problem), **VARIANTS[variant]}
+    fitted = family.fit(problem, rows, config, seed=seed, number=0, budget=Budget(None), emit=silent)
+    label = rows.train(seed=0, copies=0).label
+    assert label is not None
+    assert rows.select.label is not None
+    constant = np.median(label) if metric.name == "neg_mean_absolute_error" else label.mean()
+    reference = metric.score(rows.select.label, np.full(len(rows.select), constant))
+    return {
+        "variant": variant,
+        "task": task,
+        "seed": seed,
+        "select_rows": len(rows.select),
+        "score": fitted.score,
+        "skill": skill(metric, fitted.score, reference),
+        "best_step": fitted.checkpoints[0].step,
+        "ended": fitted.ended,
+        "cpu_seconds": round(time.process_time() - begun, 1),
+    }
+
+
+def rows_of(log: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines() if line] if log.exists() else []
+
+
+def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return per variant the mean skill, the paired difference from the default and its standard error, and the seconds."""
+    by = {(row["variant"], row["task"], row["seed"]): row for row in rows}
+    found = {}
+    for variant in VARIANTS:
+        mine = {key[1:]: row for key, row in by.items() if key[0] == variant}
+        paired = defaultdict(list)
+        for key, row in mine.items():
+            if ("default", *key) in by:
+                paired[key[0]].append(row["skill"] - by["default", *key]["skill"])
+        differences = [sum(each) / len(each) for each in paired.values()]
+        if mine:
+            found[variant] = {
+                "tasks": len({task for task, _ in mine}),
+                "skill": round(sum(row["skill"] for row in mine.values()) / len(mine), 4),
+                "against_default": [round(each, 4) for each in spread(differences)],
+                "cpu_seconds": round(sum(row["cpu_seconds"] for row in mine.values()) / len(mine), 1),
+            }
+    return found
+
+
+def spread(values: list[float]) -> tuple[float, float]:
+    if len(values) < 2:
+        return (values[0] if values else math.nan), math.nan
+    mean = sum(values) / len(values)
+    return mean, math.sqrt(sum((each - mean) ** 2 for each in values) / (len(values) - 1) / len(values))
+
+
+def page(found: dict[str, Any], rows: list[dict[str, Any]]) -> str:
+    lines = [
+        "# Configurations of the graph network",
+        "",
+        "Written by `benchmarks/network_variants.py`: fits to their natural end on one thread, skill on the select rows of",
+        "validation, the paired difference from the default with its standard error over tasks. Test rows were not read.",
+        "",
+        "| variant | tasks | mean skill | against the default | CPU seconds of a fit |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for variant, each in found.items():
+        mean, error = each["against_default"]
+        lines.append(
+            f"| {variant} | {each['tasks']} | {each['skill']} | {mean:+.4f} ± {error:.4f} | {each['cpu_seconds']} |"
+        )
+    tasks = sorted({row["task"] for row in rows})
+    lines += ["", "| task | " + " | ".join(found) + " |", "|---|" + "---:|" * len(found)]
+    for task in tasks:
+        cells = []
+        for variant in found:
+            skills = [row["skill"] for row in rows if (row["task"], row["variant"]) == (task, variant)]
+            cells.append(f"{sum(skills) / len(skills):.3f}" if skills else "–")
+        lines.append(f"| {task} | " + " | ".join(cells) + " |")
+    return "\n".join([*lines, ""])
+
+
+if __name__ == "__main__":
+    main()
