@@ -2,10 +2,10 @@
 
     RELSELECT_DATA=... python benchmarks/network_variants.py [--variants default sage ...] [--only TASK ...] [--seeds 0]
 
-Every fit runs to its natural end on one thread, without a refit. Finished fits are appended to `<out>.jsonl`; the same call again
 Every fit runs to its natural end on one thread, without a refit. Finished fits are appended to `<out>.jsonl`; the same call
 again goes on with what is missing. The table is written to `<out>.md`: mean skill on the select rows, and the paired difference
 from the default over the tasks that both have. The last line printed is one JSON object.
+"""
 
 from __future__ import annotations
 
