@@ -435,7 +435,8 @@ class Fitted:
             bound, keys = problem.rows(split), self.task.splits[split].keys
         else:
             bound, keys, _ = bind_frame(problem, rows)
-        check_asked(problem.user_database, self.task.entity, keys)
+        # the rows of a split were looked at when the task was bound
+        check_asked(problem.user_database, self.task.entity, keys, refuse=split is None)
         return problem, bound, keys
 
     def _values(self, split: str | None, problem: Problem, bound: Rows) -> NDArray[np.float64]:

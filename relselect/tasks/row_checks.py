@@ -50,16 +50,17 @@ def check_entities(database: Database, entity: str, keys: Mapping[str, pa.Table]
     raise _strangers(database, entity, keys[name], "labels", "labelled rows")
 
 
-def check_asked(database: Database, entity: str, keys: pa.Table) -> None:
+def check_asked(database: Database, entity: str, keys: pa.Table, *, refuse: bool = True) -> None:
     """Refuse rows to predict none of which names a row of the entity table, and warn where some do not.
 
     Args:
         database: The database.
         entity: The entity table.
         keys: The entity's key, one column per key column, n rows.
+        refuse: Whether rows none of which names an entity are refused; otherwise they are warned of.
 
     Raises:
-        TaskError: No row names an entity; shows both forms of the key.
+        TaskError: No row names an entity, and `refuse` is set; shows both forms of the key.
 
     Warns:
         UnknownEntityWarning: Some rows name none; says how many.
@@ -67,7 +68,7 @@ def check_asked(database: Database, entity: str, keys: pa.Table) -> None:
     unknown = int((database.rows_of(entity, keys) < 0).sum())
     if not unknown:
         return
-    if unknown == keys.num_rows:
+    if refuse and unknown == keys.num_rows:
         raise _strangers(database, entity, keys, "rows", "rows")
     text = (
         f"{unknown} of {keys.num_rows} rows ({unknown / keys.num_rows:.1%}) ask about a {entity} that is not in the table: "

@@ -19,7 +19,7 @@ from relselect.tasks.options import TaskOptions
 from tests.shop import labels, shop_task
 
 #: Arguments of the constructors, and fields of a manifest's tasks, that are no options of a task.
-NOT_OPTIONS = {"cls", "database", "labels", "column"}
+NOT_OPTIONS = {"cls", "database", "labels", "column", "time_budget"}
 MANIFEST_ONLY = {"files", "folds", "completes", "drop_columns", "hide", "sql", "accept", "quality"}
 #: Of the same task in earlier versions: profiles, studies and bundles are stored under it.
 FINGERPRINT = "bbd982a55e53093d8570e8da9b89013bb6041f4b96efccc14a272f2e6dcbf676"

@@ -181,7 +181,7 @@ def test_enumeration_takes_names_classes_and_instances():
     with pytest.raises(ConfigError, match=r"\['biggest'\].*list_primitives"):
         enumerate_featuretools(problem, 1, ["count", "biggest"])
     with pytest.raises(ConfigError, match="depth"):
-        enumerate_featuretools(problem, 4, ["count"])
+        enumerate_featuretools(problem, 5, ["count"])
 
 
 def test_conditions_are_enumerated_on_request():
