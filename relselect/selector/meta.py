@@ -137,13 +137,22 @@ class MetaSelector:
 
     @cached_property
     def comparisons(self) -> Mapping[str, FamilyComparison]:
-        """Family -> its comparison with the first one.
+        """Family -> its comparison with the first one; families that the bank does not know well enough are left out.
 
         Raises:
             BankError: The bank is too small for any.
         """
         first, *others = trained()
-        return {other: compare_families(self.bank.task_of, self.bank.evidence, first, other) for other in others}
+        found: dict[str, FamilyComparison] = {}
+        unknown: BankError | None = None
+        for other in others:
+            try:
+                found[other] = compare_families(self.bank.task_of, self.bank.evidence, first, other)
+            except BankError as error:
+                unknown = error
+        if unknown is not None and not found:
+            raise unknown
+        return found
 
     def prior(self, numbers: Mapping[str, float]) -> dict[str, NormalMargin]:
         """Return the margin of each other family over the first one, before training.

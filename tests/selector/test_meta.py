@@ -9,6 +9,7 @@ import pytest
 from relselect.bank import PerformanceBank
 from relselect.bank.pairs import BLEND_WEIGHTS
 from relselect.errors import BankError
+from relselect.families import registered
 from relselect.profile import Measure, Profile
 from relselect.selector import Margin, MetaSelector, TaughtSelector
 from relselect.selector.advice import margin_sentence, margins_over_best
@@ -18,6 +19,7 @@ from relselect.selector.prior import fit_prior, numbers_of
 from relselect.selector.replay import POLICIES
 from relselect.tasks.metrics import metric_named
 from relselect.tasks.paired import paired_skill_error
+from tests.families.ridge import RIDGE
 from tests.selector.banks import FIRST, SECOND, planted_bank
 
 
@@ -220,3 +222,9 @@ def test_blends_are_kept_for_a_grid_of_weights():
     assert BLEND_WEIGHTS[0] == 0.0
     assert BLEND_WEIGHTS[-1] == 1.0
     assert len(BLEND_WEIGHTS) == 21
+
+
+def test_a_family_that_the_bank_does_not_know_is_left_out() -> None:
+    selector = MetaSelector(planted_bank(0.15))
+    with registered(RIDGE):
+        assert set(selector.comparisons) == {"rdl"}
