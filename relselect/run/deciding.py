@@ -80,10 +80,13 @@ def family_odds(
     rows: RowSource,
     best: Mapping[str, Candidate],
     reference: float,
+    *,
+    as_they_are: bool = False,
 ) -> FamilyOdds | None:
     """Return the odds of the trained families after validation.
 
-    A candidate that the budget cut off is not compared as if it had finished: its family keeps the prior.
+    A candidate that the budget cut off says little of what its family can reach: for that, its family keeps the prior. What is
+    deployed is the candidate as it is, cut off or not, and there its own score counts.
 
     Args:
         model: Expects the margins.
@@ -92,6 +95,7 @@ def family_odds(
         rows: The rows; the select rows are read.
         best: Family -> its candidate on the select rows.
         reference: Score of the constant baseline on the select rows.
+        as_they_are: Whether candidates that the budget cut off are compared as well.
 
     Returns:
         The odds; None where fewer than two families have a candidate, or the model was taught nothing of them.
@@ -109,6 +113,7 @@ def family_odds(
     observed = {
         name: difference
         for name in compared
+        if as_they_are or "budget" not in (best[first].ended, best[name].ended)
         if (difference := _difference(problem, rows, best[first], best[name], reference)) is not None
     }
     margins = model.posterior(prior, observed, problem.task.kind)
@@ -122,7 +127,7 @@ def _difference(
 ) -> tuple[float, float] | None:
     """Return the paired difference in skill on the select rows and its standard error; None where none may be taken."""
     label = rows.select.label
-    if label is None or "budget" in (first.ended, second.ended):
+    if label is None:
         return None
     metric = problem.task.metric
     found = skill(metric, second.score, reference) - skill(metric, first.score, reference)
@@ -154,16 +159,21 @@ def _lead(first: str, name: str, margin: float) -> str:
     return f"a lead of {abs(margin):.3f} of skill for {info_of(leader).phrase}"
 
 
-def shares_of_time(odds: FamilyOdds | None, names: Sequence[str]) -> dict[str, float]:
+def shares_of_time(
+    odds: FamilyOdds | None, names: Sequence[str], best: Mapping[str, Candidate] | None = None
+) -> dict[str, float]:
     """Return the share of the time left for each family, in the order in which they are tuned; the shares have the sum 1.
 
     A family that is the best one almost surely gets all of it; otherwise the shares are the probabilities. Without odds they are
-    equal.
+    equal. A family whose default the budget cut off gets nothing while another finished: its next trials would be cut off too.
 
     Args:
         odds: The odds after the first trials; None where there are none.
         names: The families.
+        best: Family -> its best candidate so far.
     """
+    finished = [name for name in names if best and name in best and best[name].ended != "budget"]
+    names = finished or names
     if odds is None or not set(names) <= set(odds.weights):
         return {name: 1.0 / len(names) for name in names}
     total = sum(odds.weights[name] for name in names)

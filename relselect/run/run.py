@@ -189,17 +189,18 @@ class _Run:
         margins = found.recommendation.margins
         return sorted(wanted, key=lambda name: -margins[name].value if name in margins else 0.0)
 
-    def _odds(self, found: _Measured, best: Mapping[str, Candidate]) -> FamilyOdds | None:
+    def _odds(self, found: _Measured, best: Mapping[str, Candidate], *, as_they_are: bool = False) -> FamilyOdds | None:
         if self.selector is None:
             return None
         values = {measure.name: measure.value for measure in found.profile.measures}
         numbers = numbers_of(values, regression=self.problem.task.kind == "regression")
-        return family_odds(self.selector, numbers, self.problem, self.rows, best, found.baselines[0].score)
+        reference = found.baselines[0].score
+        return family_odds(self.selector, numbers, self.problem, self.rows, best, reference, as_they_are=as_they_are)
 
     def _decide(self, found: _Measured, tuned: Tuned, home: Path) -> Decision:
         """Choose what predicts: a baseline that no model beats on the select rows, one family, or a blend; and refit it."""
         unbeaten = _best_score(found.baselines) > _best_score(tuned.candidates)
-        odds = None if unbeaten else self._odds(found, tuned.best)
+        odds = None if unbeaten else self._odds(found, tuned.best, as_they_are=True)
         weights = None if unbeaten else final_weights(self.settings.final, odds, tuned.best)
         asked: Sequence[Candidate] = [*found.baselines, *tuned.candidates] if unbeaten else tuned.candidates
         if weights is not None:

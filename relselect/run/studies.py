@@ -97,7 +97,8 @@ class RunStudies:
             if not self._tune(name, plan.tuning(name), trials):
                 return self._interrupted(plan, names[place + 1 :])
         if rounds == 2:
-            shares = shares_of_time(odds(self._tuned(plan).best), names)
+            best = self._tuned(plan).best
+            shares = shares_of_time(odds(best), names, best)
             for place, name in enumerate(shares):
                 # what a family leaves goes to those that follow, in proportion to their shares
                 left = sum(list(shares.values())[place:])

@@ -82,6 +82,23 @@ def test_a_fit_that_was_cut_off_is_not_compared(pair):
     assert "were not both finished" in odds.sentence
 
 
+def test_what_is_deployed_is_judged_as_it_is(pair):
+    problem, rows, best = pair
+    model = Known(0.05)
+    cut = {**best, "rdl": replace(best["rdl"], ended="budget", score=0.4)}
+    odds = family_odds(model, {}, problem, rows, cut, 0.5, as_they_are=True)
+    assert model.observed["rdl"][0] < 0
+    assert odds.weights["rdl"] < 0.2
+
+
+def test_a_family_that_was_cut_off_gets_no_more_time_while_another_finished(pair):
+    best = {**pair[2], "rdl": replace(pair[2]["rdl"], ended="budget")}
+    assert shares_of_time(None, ["dfs", "rdl"], best) == {"dfs": 1.0}
+    assert shares_of_time(odds_of(0.97), ["dfs", "rdl"], best) == {"dfs": 1.0}
+    both = {name: replace(each, ended="budget") for name, each in best.items()}
+    assert shares_of_time(None, ["dfs", "rdl"], both) == {"dfs": 0.5, "rdl": 0.5}
+
+
 def test_there_are_no_odds_without_two_families_or_a_bank(pair):
     problem, rows, best = pair
     assert family_odds(Known(0.0), {}, problem, rows, {"dfs": best["dfs"]}, 0.5) is None
