@@ -127,7 +127,7 @@ def test_the_recommendation_trains_it_while_nothing_is_known_of_it(database, tab
     advice = recommend(database, shop_task(database, tables))
     assert "ridge" in advice.families
     assert "ridge" not in advice.margins
-    assert RIDGE.title in render_html(advice.record)
+    assert RIDGE.short in render_html(advice.record)
 
 
 def test_the_commands_take_its_name(tmp_path):
