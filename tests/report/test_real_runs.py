@@ -24,7 +24,9 @@ def test_a_runs_record_is_complete(trained: Any) -> None:
     fit, _ = trained("dfs,rdl")
     jsonschema.validate(json.loads(json.dumps(fit.record)), SCHEMA)
     record = check_record(fit.record)
-    assert [family["name"] for family in record["families"]] == ["constants", "dfs", "rdl"]
+    names = [family["name"] for family in record["families"]]
+    assert names[:3] == ["constants", "dfs", "rdl"]
+    assert names[3:] in ([], ["blended"])
     assert all(family["description"] for family in record["families"])
     assert record["settings"] == {
         "seed": 0,
