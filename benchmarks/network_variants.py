@@ -118,7 +118,7 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
             found[variant] = {
                 "tasks": len({task for task, _ in mine}),
                 "skill": round(sum(row["skill"] for row in mine.values()) / len(mine), 4),
-                "against_default": [round(each, 4) for each in spread(differences)],
+                "against_default": [None if math.isnan(each) else round(each, 4) for each in spread(differences)],
                 "cpu_seconds": round(sum(row["cpu_seconds"] for row in mine.values()) / len(mine), 1),
             }
     return found
@@ -142,10 +142,8 @@ def page(found: dict[str, Any], rows: list[dict[str, Any]]) -> str:
         "|---|---:|---:|---:|---:|",
     ]
     for variant, each in found.items():
-        mean, error = each["against_default"]
-        lines.append(
-            f"| {variant} | {each['tasks']} | {each['skill']} | {mean:+.4f} ± {error:.4f} | {each['cpu_seconds']} |"
-        )
+        margin = " ± ".join("–" if part is None else f"{part:.4f}" for part in each["against_default"])
+        lines.append(f"| {variant} | {each['tasks']} | {each['skill']} | {margin} | {each['cpu_seconds']} |")
     tasks = sorted({row["task"] for row in rows})
     lines += ["", "| task | " + " | ".join(found) + " |", "|---|" + "---:|" * len(found)]
     for task in tasks:

@@ -289,11 +289,29 @@ def unrun_checks(profile: ProfileRecord) -> ReportTable:
 
 
 def neighbours(record: RunRecord) -> ReportTable:
-    """The most similar known tasks; one column per key of theirs."""
-    known = record["recommendation"]["neighbours"]
-    names = list(dict.fromkeys(name for row in known for name in row))
-    rows = tuple(ReportRow(tuple(_text(row.get(name)) for name in names)) for row in known)
-    return ReportTable("Most similar known tasks", tuple(ReportColumn(name.replace("_", " ")) for name in names), rows)
+    """The most similar known tasks, the nearest first: which family was better there, by how much, and what both cost."""
+    columns = (
+        ReportColumn("Task", "name"),
+        ReportColumn("Better", "family"),
+        ReportColumn("Lead in skill", "number"),
+        ReportColumn("Training both", "number"),
+    )
+    rows = []
+    for row in record["recommendation"]["neighbours"]:
+        better = str(row.get("better", MISSING))
+        lead, minutes = (_real(row.get(name)) for name in ("margin", "minutes"))
+        cells = (
+            _text(row.get("task")),
+            family_info(record, better)["short"],
+            MISSING if lead is None else percent(abs(lead)),
+            MISSING if minutes is None else seconds(60 * minutes),
+        )
+        rows.append(ReportRow(cells, css=family_class(record, better)))
+    return ReportTable("Most similar known tasks", columns, tuple(rows))
+
+
+def _real(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def stages(record: RunRecord) -> ReportTable:

@@ -18,10 +18,13 @@ Basis = Literal["rule", "bank"]
 
 @dataclass(frozen=True)
 class Margin:
-    """The expected relative advantage of one family over the best of the others; above zero it is expected to be better.
+    """The expected advantage of one family over the best of the others; above zero it is expected to be better.
+
+    It is in skill where a bank taught it (`Recommendation.basis`; see `relselect.tasks.metrics.skill`), and relative to the score
+    where the size rule answers.
 
     Attributes:
-        value: The expectation; 0.01 is one per cent of the score.
+        value: The expectation; 0.01 is one per cent of skill, or of the score.
         low: Lower end of its interval.
         high: Upper end of its interval.
     """

@@ -1,4 +1,7 @@
-"""How one budget is divided: a reserve for what follows the studies, the rest in equal shares."""
+"""How one budget is divided: a reserve for what follows the studies, then shares of the rest.
+
+The first studies get equal shares; whoever continues them says how what is left is shared.
+"""
 
 from __future__ import annotations
 

@@ -15,6 +15,7 @@ from relselect.errors import ConfigError
 from relselect.report import read_record, render_html, render_markdown, write_report
 from relselect.report.reproduction import reproduction_command
 from relselect.report.schema import check_record
+from relselect.report.tables import neighbours
 from relselect.serialization import dump_document, plain
 
 from .records import advice_record, run_record, three_families
@@ -227,3 +228,14 @@ def test_families_have_no_colours_of_their_own_in_the_page() -> None:
     html = render_html(record)
     assert "body { display: none" not in html
     assert "red;" not in html
+
+
+def test_similar_tasks_say_who_was_better_and_by_how_much() -> None:
+    record = run_record()
+    near = {"task": "shop/churn", "family": "rdl", "better": "dfs", "margin": -0.034, "minutes": 1.5, "distance": 0.2}
+    record["recommendation"]["neighbours"] = [near, {"task": "shop/spend", "better": "nobody", "margin": "much"}]
+    table = neighbours(check_record(record))
+    assert [column.name for column in table.columns] == ["Task", "Better", "Lead in skill", "Training both"]
+    assert table.rows[0].cells == ("shop/churn", "DFS", "3.4 %", "1 min 30 s")
+    assert table.rows[1].cells[:3] == ("shop/spend", "nobody", "–")
+    assert "shop/churn" in "".join(Page(render_html(record)).words)

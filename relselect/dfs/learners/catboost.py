@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from relselect.dfs.learners.labels import LabelScale, constant_of, fits_median
+from relselect.dfs.learners.constant import constant_fit
+from relselect.dfs.learners.labels import LabelScale, fits_median
 from relselect.dfs.learners.oblivious import ObliviousTrees, TreeColumns
 from relselect.dfs.learners.protocol import LearnerFit, TabularData
 from relselect.dfs.learners.trees import TREES_FILE, Trees
@@ -94,9 +95,9 @@ class CatBoost:
             BudgetExhausted: No round was finished.
             ConfigError: CatBoost is not installed.
         """
-        if not train.features.values.shape[1] or len(np.unique(train.label)) < 2:
-            constant = Trees((), constant_of(task, config, train.label))
-            return LearnerFit(constant, 0, LearningCurve("round", "stop", ()), "constant", 0.0, 0)
+        constant = constant_fit(task, config, train)
+        if constant is not None:
+            return constant
         budget.check()
         begun, scale = time.monotonic(), LabelScale.of(task, train.label)
         columns = TreeColumns.fit(train.features.values, train.features.categorical)

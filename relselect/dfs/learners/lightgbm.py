@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from relselect.dfs.learners.binning import BINNING, Binned, binned_of
+from relselect.dfs.learners.constant import constant_fit
 from relselect.dfs.learners.labels import LabelScale, constant_of, fits_median
 from relselect.dfs.learners.protocol import LearnerFit, TabularData
 from relselect.dfs.learners.trees import Trees
@@ -122,9 +123,10 @@ class LightGBM:
         Raises:
             BudgetExhausted: No round was finished.
         """
+        without = constant_fit(task, config, train)
+        if without is not None:
+            return without
         constant, scale = constant_of(task, config, train.label), LabelScale.of(task, train.label)
-        if not train.features.values.shape[1] or len(np.unique(train.label)) < 2:
-            return LearnerFit(Trees((), constant), 0, _curve([]), "constant", 0.0, 0)
         budget.check()
         binned = binned_of(train, stop, scale)
         watches: list[_Watch] = []

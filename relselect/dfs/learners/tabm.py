@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from relselect.dfs.learners.labels import constant_of
+from relselect.dfs.learners.constant import constant_fit
 from relselect.dfs.learners.protocol import LearnerFit, TabularData
 from relselect.dfs.learners.trees import TREES_FILE, Trees
 from relselect.families.candidate import LearningCurve
@@ -102,10 +102,9 @@ class TabM:
         Raises:
             BudgetExhausted: The network was not evaluated once.
         """
-        curve = LearningCurve("round", "stop", ())
-        if not train.features.values.shape[1] or len(np.unique(train.label)) < 2:
-            constant = Trees((), constant_of(task, config, train.label))
-            return LearnerFit(constant, 0, curve, "constant", 0.0, 0)
+        constant = constant_fit(task, config, train)
+        if constant is not None:
+            return constant
         budget.check()
         begun = time.monotonic()
         with _reproducible(seed, config, train):

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from relselect.dfs.learners.labels import LabelScale, constant_of, fits_median
+from relselect.dfs.learners.constant import constant_fit
+from relselect.dfs.learners.labels import LabelScale, fits_median
 from relselect.dfs.learners.lightgbm import LightGBM
 from relselect.dfs.learners.protocol import LearnerFit, TabularData
 from relselect.dfs.learners.trees import TREES_FILE, Trees
@@ -86,8 +87,9 @@ class TabPFN:
         """
         budget.check()
         begun, curve = time.monotonic(), LearningCurve("round", "stop", ())
-        if not train.features.values.shape[1] or len(np.unique(train.label)) < 2:
-            return LearnerFit(Trees((), constant_of(task, config, train.label)), 0, curve, "constant", 0.0, 0)
+        constant = constant_fit(task, config, train)
+        if constant is not None:
+            return constant
         model = _in_context(task, config, [train], seed)
         why = model if isinstance(model, str) else _unaffordable(model, stop, budget)
         if why or isinstance(model, str):
