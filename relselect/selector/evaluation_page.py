@@ -29,7 +29,7 @@ def evaluation_page(
     for name, each in found.items():
         lines += ["", f"## {name[0].upper()}{name[1:]}: {each.tasks} of {each.databases} databases", "", _facts(each)]
         for minutes, policies in each.policies.items():
-            limit = "No time limit" if math.isinf(minutes) else f"{minutes:g} minutes"
+            limit = "No time limit" if math.isinf(minutes) else f"{minutes:g} minute{'' if minutes == 1 else 's'}"
             lines += ["", f"### {limit}", "", *(head.format(first=info_of(each.first).short) for head in _HEAD)]
             lines += [_line(policy, score, each) for policy, score in policies.items()]
     lines += [
