@@ -5,8 +5,9 @@ The members share the sampled trees and use the cores that one small network lea
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, TypeVar
 
 import torch
@@ -71,6 +72,9 @@ class ParallelMembers:
         if workers > 1:
             each = max(1, torch.get_num_threads() // workers)
             self._pool = ThreadPoolExecutor(workers, "member", initializer=set_threads_here, initargs=(each,))
+            # every thread starts here: a limit that is set later could be read by a thread that starts at that moment
+            together = threading.Barrier(workers, timeout=60)
+            wait([self._pool.submit(together.wait) for _ in range(workers)])
 
     def map(self, work: Callable[[RelationalNetwork], T]) -> list[T]:
         """Return the results of `work` for every member, in the order of the members."""
