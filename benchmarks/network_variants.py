@@ -1,10 +1,10 @@
 """Compare configurations of the graph network on the select rows of known tasks; test rows are never read.
 
-    RELSELECT_DATA=... python benchmarks/network_variants.py [--variants default sage ...] [--only TASK ...] [--seeds 0]
+    RELSELECT_DATA=... python benchmarks/network_variants.py [--variants default sage ...] [--only TASK ...] [--jobs 1]
 
-Every fit runs to its natural end on one thread, without a refit. Finished fits are appended to `<out>.jsonl`; the same call
-again goes on with what is missing. The table is written to `<out>.md`: mean skill on the select rows, and the paired difference
-from the default over the tasks that both have. The last line printed is one JSON object.
+Every fit runs to its natural end on one thread, without a refit; on a GPU where there is one. Finished fits are appended to
+`<out>.jsonl`; the same call again goes on with what is missing. The table is written to `<out>.md`: mean skill on the select
+rows, and the paired difference from the default over the tasks that both have. The last line printed is one JSON object.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import multiprocessing
 import sys
 import time
 from collections import defaultdict
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,13 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "four hops": {"layers": 4},
     "shortcuts": {"edges": "shortcuts"},
     "wide": {"channels": 128},
+    "two hops, fan-out 32": {"layers": 2, "fan_out": 32},
+    "fan-out 16": {"fan_out": 16},
+    "slow": {"learning_rate": 1e-3},
+    "fast": {"learning_rate": 5e-3},
+    "no dropout": {"dropout": 0.0},
+    "more dropout": {"dropout": 0.4},
+    "two networks": {"members": 2},
 }
 TASKS = (
     "internet-standards/spec-new-version", "un-votes/country-agrees-us", "trade-flows/pair-grows",
@@ -44,20 +53,40 @@ def main() -> None:
     parser.add_argument("--variants", nargs="*", choices=list(VARIANTS), default=["default", "sage"])
     parser.add_argument("--only", nargs="*", default=list(TASKS), help="tasks as database/task")
     parser.add_argument("--seeds", nargs="*", type=int, default=[0])
+    parser.add_argument("--jobs", type=int, default=1, help="processes that fit at the same time")
+    parser.add_argument("--seconds", type=float, default=math.inf, help="begin no fit after this time")
     parser.add_argument("--out", type=Path, default=Path("docs/network_variants"))
     arguments = parser.parse_args()
-    log = arguments.out.with_suffix(".jsonl")
-    for seed in arguments.seeds:
-        for task in arguments.only:
-            for variant in arguments.variants:
-                if (variant, task, seed) not in {(r["variant"], r["task"], r["seed"]) for r in rows_of(log)}:
-                    row = measured(variant, task, seed)
-                    with log.open("a", encoding="utf-8") as lines:
-                        lines.write(json.dumps(row) + "\n")
-                    print(row, file=sys.stderr, flush=True)
+    log, ends = arguments.out.with_suffix(".jsonl"), time.monotonic() + arguments.seconds
+    there = {(row["variant"], row["task"], row["seed"]) for row in rows_of(log)}
+    wanted = [
+        (variant, task, seed)
+        for seed in arguments.seeds
+        for variant in arguments.variants
+        for task in arguments.only
+        if (variant, task, seed) not in there
+    ]
+    with ProcessPoolExecutor(arguments.jobs, multiprocessing.get_context("spawn")) as pool:
+        fits = [pool.submit(in_time, ends, *each) for each in wanted]
+        for done in as_completed(fits):
+            if (row := done.result()) is not None:
+                with log.open("a", encoding="utf-8") as lines:
+                    lines.write(json.dumps(row) + "\n")
+                print(row, file=sys.stderr, flush=True)
     found = summary(rows_of(log))
     arguments.out.with_suffix(".md").write_text(page(found, rows_of(log)), encoding="utf-8")
     print(json.dumps(found))
+
+
+def in_time(ends: float, variant: str, task: str, seed: int) -> dict[str, Any] | None:
+    """Return the row of a fit; None where it is too late to begin one, or where the fit failed, which is printed."""
+    if time.monotonic() > ends:
+        return None
+    try:
+        return measured(variant, task, seed)
+    except Exception as error:  # the other fits go on
+        print(f"{variant} on {task}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+        return None
 
 
 def measured(variant: str, task: str, seed: int) -> dict[str, Any]:
@@ -78,7 +107,7 @@ def measured(variant: str, task: str, seed: int) -> dict[str, Any]:
     database = open_database(task.split("/")[0])
     problem = Problem(database, open_task(database, task.split("/")[1]))
     rows, metric = fit_rows(problem, "auto", score_test=False), problem.task.metric
-    family, begun = family_of("rdl"), time.process_time()
+    family, begun, wall = family_of("rdl"), time.process_time(), time.monotonic()
     config = {**family.default(problem), **VARIANTS[variant]}
     fitted = family.fit(problem, rows, config, seed=seed, number=0, budget=Budget(None), emit=silent)
     label = rows.train(seed=0, copies=0).label
@@ -95,7 +124,9 @@ def measured(variant: str, task: str, seed: int) -> dict[str, Any]:
         "skill": skill(metric, fitted.score, reference),
         "best_step": fitted.checkpoints[0].step,
         "ended": fitted.ended,
+        "device": fitted.device,
         "cpu_seconds": round(time.process_time() - begun, 1),
+        "seconds": round(time.monotonic() - wall, 1),
     }
 
 

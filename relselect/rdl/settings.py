@@ -18,6 +18,7 @@ __all__ = ["NetworkSettings", "suggest"]
 
 _CHOICES = {
     "strategy": ("last", "uniform"),
+    "sampling": ("cpu", "gpu"),
     "edges": ("keys", "shortcuts"),
     "convolution": tuple(CONVOLUTIONS),
     "encoder": tuple(ENCODERS),
@@ -39,6 +40,8 @@ class NetworkSettings:
         fan_out: Most neighbours per node and relation at the first hop; a quarter of it at the second, half of the hop before at
             each further hop, at least one.
         strategy: "last" for the latest visible neighbours, "uniform" for random ones among all visible neighbours.
+        sampling: Where the trees of a network on a GPU are sampled: "cpu" for the CPU while the GPU computes, "gpu" for the GPU
+            itself, which pays for large fan-outs; both give the same trees. A network on a CPU has them from the CPU.
         window: Length of the time window before the as-of from which children are sampled, in days (in units where times are
             integers); 0 for all of the past.
         edges: "keys" for edges along foreign keys alone, "shortcuts" also across bridge tables, from one parent to another.
@@ -74,6 +77,7 @@ class NetworkSettings:
     layers: int = 3
     fan_out: int = 8
     strategy: str = "last"
+    sampling: str = "cpu"
     window: float = 0.0
     edges: str = "keys"
     encoder: str = "stacked"

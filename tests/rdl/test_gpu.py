@@ -91,12 +91,13 @@ def test_a_network_of_every_convolution_computes_what_the_cpu_computes(problem, 
     found, weights = {}, None
     for device in (torch.device("cpu"), torch.device(GPU)):
         torch.manual_seed(0)
-        tensors = row_tensors(blueprint, rows, device)
+        batcher = batcher_of(blueprint, problem, device)
+        tensors = row_tensors(blueprint, rows, batcher.device)
         network = NetworkEnsemble(blueprint).to(device)
         stepper = Stepper(network, blueprint, tensors)
         weights = weights or {name: each.clone() for name, each in network.state_dict().items()}
         network.load_state_dict(weights)
-        batch = batcher_of(blueprint, problem, device).batch(tensors, torch.arange(64, device=device))
+        batch = batcher.batch(tensors, torch.arange(64, device=batcher.device))
         loss = stepper.gradients(batch, stepper.plan)
         slopes = [each.grad for each in network.parameters() if each.grad is not None]
         found[device.type] = (loss, *slopes)
@@ -106,7 +107,14 @@ def test_a_network_of_every_convolution_computes_what_the_cpu_computes(problem, 
 
 @pytest.mark.parametrize(
     "options",
-    [{"precision": "fp32"}, {"precision": "bf16"}, {"precision": "auto"}, {"compile": "on"}, {"members": 2}],
+    [
+        {"precision": "fp32"},
+        {"precision": "bf16"},
+        {"precision": "auto"},
+        {"compile": "on"},
+        {"members": 2},
+        {"sampling": "gpu"},
+    ],
     ids=str,
 )
 @pytest.mark.parametrize("convolution", ["multi", "sage"])

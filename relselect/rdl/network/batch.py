@@ -6,7 +6,7 @@ values are not copied here: the encoders read them from the tables by row index.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -74,6 +74,11 @@ class NodeBatch:
     elapsed: Tensor
     place: Tensor
 
+    def to(self, device: torch.device, table: TableTensors) -> NodeBatch:
+        """Return the nodes on `device`, reading the columns of `table`, which are there."""
+        parts = (self.rows, self.known, self.row, self.elapsed, self.place)
+        return NodeBatch(table, *(each.to(device, non_blocking=True) for each in parts))
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -96,6 +101,33 @@ class Batch:
     elapsed: Tensor
     index: Tensor
 
+    def to(self, device: torch.device, tables: Mapping[str, TableTensors]) -> Batch:
+        """Return the batch on `device`, reading the columns of `tables`, which are there."""
+        return Batch(
+            self.trees.to(device),
+            {name: each.to(device, tables[name]) for name, each in self.nodes.items()},
+            self.context.to(device, non_blocking=True),
+            self.features.to(device),
+            self.elapsed.to(device, non_blocking=True),
+            self.index.to(device, non_blocking=True),
+        )
+
+    def tensors(self) -> Iterator[Tensor]:
+        """Yield the tensors of this batch alone, which are not shared with others as the tables' columns are."""
+        yield from (
+            *self.trees.rows.values(),
+            *self.trees.tree.values(),
+            *self.trees.edge_index.values(),
+            self.trees.degree,
+        )
+        for part in self.nodes.values():
+            yield from (part.rows, part.known, part.row, part.elapsed, part.place)
+        features = self.features
+        yield from (features.numeric, features.codes, features.moments, features.known)
+        for text in features.texts:
+            yield from (text.code, text.vectors)
+        yield from (self.context, self.elapsed, self.index)
+
 
 class Batcher:
     """Builds batches of task rows.
@@ -109,6 +141,7 @@ class Batcher:
         unit: Ticks of one unit of elapsed time.
         time_kind: "timestamp", "integer" or None; only timestamps have a calendar.
         level: The label level, on the device; None where the network does not read it.
+        delivered: The device of the batches and the columns of all tables there, where that is another device than the graph's.
     """
 
     def __init__(
@@ -121,6 +154,7 @@ class Batcher:
         unit: int,
         time_kind: str | None,
         level: LabelLevel | None = None,
+        delivered: tuple[torch.device, Mapping[str, TableTensors]] | None = None,
     ) -> None:
         self.sampler = sampler
         self.tables = tables
@@ -130,17 +164,18 @@ class Batcher:
         self.unit = unit
         self.time_kind = time_kind
         self.level = level
+        self.delivered = delivered
         self._slots: dict[str, np.ndarray[tuple[int], np.dtype[np.int64]]] = {}
 
     def batch(self, rows: RowTensors, index: Tensor) -> Batch:
-        """Build the batch of the task rows at the positions `index`, int64 (b,)."""
+        """Build the batch of the task rows at the positions `index`, int64 (b,); both are on the graph's device."""
         cutoff, asof = rows.cutoff[index], rows.asof[index]
         trees = self.sampler.sample(self.entity, rows.entity[index], cutoff, asof)
         dates, date = torch.unique(cutoff, return_inverse=True)
         # tables without a node are kept: what the network adds for "no neighbours" must not depend on the other trees
         nodes = {name: self._nodes(name, trees, dates, date, asof) for name in trees.rows}
         features = rows.features.take(index)
-        return Batch(
+        batch = Batch(
             trees,
             nodes,
             self._context(trees, cutoff, asof, rows.delay[index]),
@@ -148,6 +183,12 @@ class Batcher:
             elapsed(cutoff, features.moments, self.unit),
             index,
         )
+        return batch if self.delivered is None else batch.to(*self.delivered)
+
+    @property
+    def device(self) -> torch.device:
+        """The device of the graph, where the task rows must be."""
+        return self.sampler.graph.times.device
 
     def _context(self, trees: SampledTrees, cutoff: Tensor, asof: Tensor, delay: Tensor) -> Tensor:
         late = torch.log1p(delay.double() / self.unit).float()

@@ -11,7 +11,7 @@ followed back (driver -> result -> the same driver), because it leads to the nod
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 import torch
@@ -64,6 +64,15 @@ class SampledTrees:
     nodes_per_hop: dict[str, list[int]]
     edges_per_hop: dict[EdgeType, list[int]]
     degree: Tensor
+
+    def to(self, device: torch.device) -> SampledTrees:
+        """Return the trees on `device`."""
+        rows, tree = (
+            {name: each.to(device, non_blocking=True) for name, each in part.items()} for part in (self.rows, self.tree)
+        )
+        edges = {name: each.to(device, non_blocking=True) for name, each in self.edge_index.items()}
+        degree = self.degree.to(device, non_blocking=True)
+        return replace(self, rows=rows, tree=tree, edge_index=edges, degree=degree)
 
 
 @dataclass

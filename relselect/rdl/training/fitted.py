@@ -15,15 +15,13 @@ from relselect.rdl.network.label_level import LabelLevel, fit_label_level
 from relselect.rdl.network.thread_limit import one_thread_if_small
 from relselect.rdl.network.time_encoding import time_unit
 from relselect.rdl.sampling.sampler import TemporalSampler
+from relselect.rdl.training.prefetch import prefetched
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
     from relselect.budget import Budget
     from relselect.problem import Problem
-    from relselect.rdl.network.batch import Batch
     from relselect.rdl.network.ensemble import NetworkEnsemble
     from relselect.rdl.network.model import Blueprint
     from relselect.rdl.sampling.sampler import Strategy
@@ -44,7 +42,7 @@ class FittedNetwork:
         """Predict task rows, (n,) or (n, classes); draws of the sampler are fixed, dropout is off."""
         settings = self.blueprint.settings
         batcher = batcher_of(self.blueprint, problem, self.device)
-        tensors = row_tensors(self.blueprint, rows, self.device)
+        tensors = row_tensors(self.blueprint, rows, batcher.device)
         with one_thread_if_small(settings, self.device):
             output = outputs_of(self.network, batcher, tensors, settings.batch_size)
         return self.blueprint.target.predictions(output)
@@ -65,21 +63,31 @@ def row_tensors(blueprint: Blueprint, rows: Rows, device: torch.device) -> RowTe
 
 
 def batcher_of(blueprint: Blueprint, problem: Problem, device: torch.device, *, seed: int = 0) -> Batcher:
-    """Return what builds batches of a problem's rows for a network; `seed` is that of the sampler's draws."""
+    """Return what builds batches of a problem's rows for a network.
+
+    Args:
+        blueprint: What the network was built from.
+        problem: The problem.
+        device: The device of the network, and of the batches. Trees for a network on a GPU are sampled on the CPU, in compiled
+            loops, while the GPU computes (see `relselect.rdl.training.prefetch`), unless the option `sampling` says otherwise.
+        seed: Seed of the sampler's draws.
+    """
     settings = blueprint.settings
-    graph = problem_graph(problem, device, shortcuts=settings.edges == "shortcuts").only(blueprint.edge_types)
+    sampled_on = device if settings.sampling == "gpu" else torch.device("cpu")
+    graph = problem_graph(problem, sampled_on, shortcuts=settings.edges == "shortcuts").only(blueprint.edge_types)
     strategy: Strategy = "uniform" if settings.strategy == "uniform" else "last"
     kind = problem.database.time_kind
     window = max(1, round(settings.window * time_unit(kind))) if settings.window else None
     return Batcher(
         TemporalSampler(graph, settings.fan_outs, strategy, seed, window=window),
-        problem_features(problem, blueprint.encodings, device),
+        problem_features(problem, blueprint.encodings, sampled_on),
         blueprint.encodings,
         blueprint.task_encoding,
         blueprint.entity,
         time_unit(kind),
         kind,
-        _level(blueprint, problem, device),
+        _level(blueprint, problem, sampled_on),
+        None if sampled_on == device else (device, problem_features(problem, blueprint.encodings, device)),
     )
 
 
@@ -89,11 +97,6 @@ def _level(blueprint: Blueprint, problem: Problem, device: torch.device) -> Labe
     target = blueprint.target
     found: LabelLevel = problem.cached(("rdl", "level", target), lambda: fit_label_level(problem, target))
     return found.to(device)
-
-
-def _batches(batcher: Batcher, rows: RowTensors, size: int) -> Iterator[Batch]:
-    for index in torch.split(torch.arange(len(rows), device=rows.entity.device), size):
-        yield batcher.batch(rows, index)
 
 
 def outputs_of(
@@ -106,10 +109,12 @@ def outputs_of(
     """
     was_training = network.training
     network.eval()
-    parts = [torch.empty(0, network.outputs, device=rows.entity.device)]
+    device = next(network.parameters()).device
+    parts = [torch.empty(0, network.outputs, device=device)]
+    indices = torch.split(torch.arange(len(rows), device=batcher.device), size)
     try:
-        with torch.no_grad():
-            for batch in _batches(batcher, rows, size):
+        with torch.no_grad(), prefetched(batcher, rows, indices, device) as batches:
+            for batch in batches:
                 if budget is not None:
                     budget.check()
                 parts.append(network(batch))

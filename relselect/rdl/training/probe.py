@@ -49,9 +49,10 @@ class NetworkProbe:
         options = blueprint.settings.to_config()
         self.architecture = canonical_json({"family": "rdl", **{name: options[name] for name in _ARCHITECTURE}})
         rows = rows.drawn(PROBE_ROWS)
-        tensors = row_tensors(blueprint, rows, device)
-        self._batch = batcher_of(blueprint, problem, device).batch(tensors, torch.arange(len(rows), device=device))
-        self._label = tensors.label
+        batcher = batcher_of(blueprint, problem, device)
+        tensors = row_tensors(blueprint, rows, batcher.device)
+        self._batch = batcher.batch(tensors, torch.arange(len(rows), device=batcher.device))
+        self._label = None if tensors.label is None else tensors.label.to(device)
         self._fitted = fitted
         self._checkpoints = checkpoints
 

@@ -6,6 +6,7 @@ validation has used them already: for the choice and for the score.
 
 from __future__ import annotations
 
+import itertools
 import time
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from relselect.rdl.network.thread_limit import one_thread_if_small
 from relselect.rdl.training import trainer as training
 from relselect.rdl.training.fitted import batcher_of, row_tensors
 from relselect.rdl.training.precision import PrecisionPlan, compile_network, restore_eager
+from relselect.rdl.training.prefetch import prefetched
 from relselect.rdl.training.stepping import ShuffledBatches, Stepper
 from relselect.rdl.training.trainer import sampler_seed
 from relselect.rdl.training.training_state import read_training_state, write_training_state
@@ -77,7 +79,7 @@ class _Refit:
         settings = self.blueprint.settings
         train = rows.train(seed=self.seed, copies=settings.copies)
         every = Rows.concat([train, rows.added(seed=self.seed, copies=settings.copies)])
-        self.rows = row_tensors(self.blueprint, every, self.device)
+        self.rows = row_tensors(self.blueprint, every, batcher_of(self.blueprint, problem, self.device).device)
         self.best: Checkpoint = candidate.checkpoints[candidate.checkpoint or 0]
         self.curve: tuple[CurvePoint, ...] = () if candidate.curve is None else candidate.curve.points
         self.anew = settings.refit == "anew"
@@ -99,20 +101,22 @@ class _Refit:
         Raises:
             BudgetExhausted: The budget ended first.
         """
-        saved, batcher, drawn_for = time.monotonic(), None, -1
-        per_epoch = self.blueprint.settings.steps_per_epoch
+        saved, per_epoch = time.monotonic(), self.blueprint.settings.steps_per_epoch
         self.stepper.network.train()
         while self.stepper.steps < self.steps:
-            budget.check()
-            if batcher is None or self.stepper.steps // per_epoch != drawn_for:
-                drawn_for = self.stepper.steps // per_epoch
-                seed = sampler_seed(self.seed, _LATER + drawn_for)
-                batcher = batcher_of(self.blueprint, self.problem, self.device, seed=seed)
-            self.stepper.rate = self._rate()
-            self.stepper.step(batcher.batch(self.rows, self.order.next().to(self.device)))
-            if time.monotonic() - saved > training.SAVE_SECONDS:
-                self._store()
-                saved = time.monotonic()
+            drawn_for, into = divmod(self.stepper.steps, per_epoch)
+            seed = sampler_seed(self.seed, _LATER + drawn_for)
+            batcher = batcher_of(self.blueprint, self.problem, self.device, seed=seed)
+            left = itertools.islice(self.order.coming(), min(per_epoch - into, self.steps - self.stepper.steps))
+            with prefetched(batcher, self.rows, left, self.device) as batches:
+                for batch in batches:
+                    budget.check()
+                    self.order.next()
+                    self.stepper.rate = self._rate()
+                    self.stepper.step(batch)
+                    if time.monotonic() - saved > training.SAVE_SECONDS:
+                        self._store()
+                        saved = time.monotonic()
         restore_eager(self.stepper.network)
         return self.stepper.mean
 

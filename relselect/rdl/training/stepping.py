@@ -15,6 +15,8 @@ from relselect.rdl.network.ensemble import ParallelMembers
 from relselect.rdl.training.precision import PrecisionPlan, compile_network
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from torch import Tensor
 
     from relselect.rdl.network.batch import Batch, RowTensors
@@ -64,6 +66,12 @@ class ShuffledBatches:
         self.position += 1
         return torch.from_numpy(self._rows[step * self.size : (step + 1) * self.size])
 
+    def coming(self) -> Iterator[Tensor]:
+        """Yield the rows of the coming steps without end; only `next` moves on."""
+        ahead = ShuffledBatches(self.count, self.size, self.seed, self.position)
+        while True:
+            yield ahead.next()
+
 
 class Stepper:
     """Trains an ensemble step by step, in place, by AdamW (Loshchilov and Hutter, ICLR 2019).
@@ -75,7 +83,7 @@ class Stepper:
     Args:
         network: The ensemble, on its device.
         blueprint: What it was built from.
-        rows: The training rows, labelled.
+        rows: The training rows, labelled, on any device.
 
     Attributes:
         mean: The ensemble with the mean weights.
@@ -87,13 +95,14 @@ class Stepper:
     def __init__(self, network: NetworkEnsemble, blueprint: Blueprint, rows: RowTensors) -> None:
         if rows.label is None:
             raise ValueError("training rows have no labels")
-        self.network, self.blueprint, self.label = network, blueprint, rows.label
+        self.network, self.blueprint = network, blueprint
+        self.label = rows.label.to(next(network.parameters()).device)
         self.mean = copy.deepcopy(network).requires_grad_(False)
         settings = blueprint.settings
         self._optimizer = torch.optim.AdamW(
             network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
         )
-        self._members = ParallelMembers(network, rows.label.device)
+        self._members = ParallelMembers(network, self.label.device)
         self.steps, self.rate, self.plan = 0, 1.0, PrecisionPlan()
 
     def gradients(self, batch: Batch, plan: PrecisionPlan) -> Tensor:

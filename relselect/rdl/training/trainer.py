@@ -6,6 +6,7 @@ as if nothing had happened, on a CPU to the last bit.
 
 from __future__ import annotations
 
+import itertools
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from relselect.events import EpochDone
 from relselect.families.candidate import Checkpoint, CurvePoint, FitEnd, LearningCurve
 from relselect.rdl.training.fitted import batcher_of, outputs_of, row_tensors
 from relselect.rdl.training.precision import PrecisionPlan, choose_precision
+from relselect.rdl.training.prefetch import prefetched
 from relselect.rdl.training.stepping import ShuffledBatches, Stepper
 from relselect.rdl.training.training_state import (
     StateFile,
@@ -146,10 +148,11 @@ class Trainer:
 
     def _prepare(self) -> None:
         settings, device = self.blueprint.settings, next(self.network.parameters()).device
-        self._train = row_tensors(self.blueprint, self.rows.train(seed=self.seed, copies=settings.copies), device)
-        self._stop = stopping_rows(self.rows.stop)
-        self._stop_tensors = row_tensors(self.blueprint, self._stop, device)
         self._stop_batcher = batcher_of(self.blueprint, self.problem, device)
+        there = self._stop_batcher.device
+        self._train = row_tensors(self.blueprint, self.rows.train(seed=self.seed, copies=settings.copies), there)
+        self._stop = stopping_rows(self.rows.stop)
+        self._stop_tensors = row_tensors(self.blueprint, self._stop, there)
         self._stepper = Stepper(self.network, self.blueprint, self._train)
         self._order = ShuffledBatches(len(self._train), settings.batch_size, self.seed)
         self._epoch, self._done, self._spent = 0, False, 0.0
@@ -166,24 +169,25 @@ class Trainer:
     def _run_epoch(self) -> None:
         """Train one epoch, validate, and see whether to go on."""
         begun, settings = time.monotonic() - self._spent, self.blueprint.settings
-        batcher = batcher_of(
-            self.blueprint, self.problem, self._train.entity.device, seed=sampler_seed(self.seed, self._epoch)
-        )
+        device = self._stepper.label.device
+        batcher = batcher_of(self.blueprint, self.problem, device, seed=sampler_seed(self.seed, self._epoch))
         planned = self._planned()
         allowance = self.budget.left() * (_FIRST_EPOCH if self._epoch == 0 else 1.0) + self._spent
         self.network.train()
         if self._step_seconds == 0.0:
             self._measure_step(batcher)
-        while len(self._losses) < planned:
-            self.budget.check()
-            index = self._order.next().to(self._train.entity.device)
-            self._losses.append(self._stepper.step(batcher.batch(self._train, index)))
-            self._spent = time.monotonic() - begun
-            self._step_seconds = self._spent / len(self._losses)
-            if self._spent + self._reserve() > allowance:
-                break
-            if len(self._losses) < planned and time.monotonic() - self._saved > SAVE_SECONDS:
-                self._store()
+        left = itertools.islice(self._order.coming(), planned - len(self._losses))
+        with prefetched(batcher, self._train, left, device) as batches:
+            for batch in batches:
+                self.budget.check()
+                self._order.next()
+                self._losses.append(self._stepper.step(batch))
+                self._spent = time.monotonic() - begun
+                self._step_seconds = self._spent / len(self._losses)
+                if self._spent + self._reserve() > allowance:
+                    break
+                if len(self._losses) < planned and time.monotonic() - self._saved > SAVE_SECONDS:
+                    self._store()
         finished = len(self._losses) >= planned
         self._validate(float(torch.stack(self._losses).mean()), time.monotonic() - begun)
         # a first epoch that was cut only so that something is validated early goes on with the next
@@ -202,7 +206,7 @@ class Trainer:
         Raises:
             BudgetExhausted: A single step would take most of what is left.
         """
-        index = self._order.next().to(self._train.entity.device)
+        index = self._order.next().to(batcher.device)
         sizes = [max(1, len(index) // part) for part in _PARTS]
         few, more = (self._try_out(batcher, index[:size]) for size in sizes)
         slope = max(0.0, more - few) / max(1, sizes[1] - sizes[0])
@@ -215,7 +219,7 @@ class Trainer:
         batch = batcher.batch(self._train, index)
         self._stepper.plan = choose_precision(
             settings,
-            index.device,
+            self._stepper.label.device,
             self.network,
             lambda plan: self._stepper.gradients(batch, plan),
             settings.epochs * self._planned(),
@@ -310,7 +314,7 @@ class Trainer:
         self._step_seconds, self._pass_seconds = facts["step_seconds"], facts["pass_seconds"]
         self.curve, self.resumed = facts["curve"], facts["steps"]
         self._losses = (
-            list(stored.tensors["losses"].to(self._train.entity.device)) if "losses" in stored.tensors else []
+            list(stored.tensors["losses"].to(self._stepper.label.device)) if "losses" in stored.tensors else []
         )
         self.checkpoints = self._stored_checkpoints(stored)
 
