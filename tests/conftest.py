@@ -12,6 +12,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import pytest
 from hypothesis import HealthCheck, settings
 
+from relselect.memory import collect_seldom
 from tests.postgres import postgres
 from tests.shop import shop, shop_problem, shop_tables, shop_task
 
@@ -28,6 +29,7 @@ settings.register_profile(
 )
 settings.register_profile("search", parent=settings.get_profile("fixed"), derandomize=False, max_examples=500)
 _CACHES = itertools.count()
+collect_seldom()
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
 
 

@@ -10,7 +10,6 @@ import re
 import subprocess
 import sys
 import sysconfig
-import time
 import tomllib
 import venv
 import zipfile
@@ -189,7 +188,7 @@ def test_an_installed_wheel_finds_its_files_from_another_folder(tmp_path):
     """Builds the wheel, installs it beside the present libraries, and recommends from an empty folder."""
     pytest.importorskip("build")
     pytest.importorskip("hatchling")
-    begun = time.monotonic()
+    before = os.times()
     subprocess.run(
         [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(ROOT)],
         check=True, capture_output=True, timeout=120,
@@ -234,4 +233,5 @@ print(relselect.recommend(example.database, example.tasks["planted"]).family)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() in ("rdl", "dfs", "both")
     assert list(elsewhere.iterdir()) == []
-    assert time.monotonic() - begun < 60
+    after = os.times()  # of the processor: on a busy machine the clock says nothing about the package
+    assert after.children_user + after.children_system - before.children_user - before.children_system < 60

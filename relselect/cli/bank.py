@@ -139,6 +139,33 @@ def evaluate(
     exit_with(session)
 
 
+@bank.command()
+def report(
+    folder: Folder,
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Write the HTML page there.")],
+    minutes: Annotated[
+        float, typer.Option("--minutes", min=0.1, help="Time budget of a task's fits: 1, 3, 10 or 30.")
+    ] = 3.0,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Write one HTML page about a bank: coverage, policies, what more databases would bring, homophily against the margin."""
+    session = CommandSession(as_json, verbose)
+    with session.work():
+        from relselect.bank import PerformanceBank
+        from relselect.files import check_writable, unwritable, write_text
+        from relselect.report import bank_page
+
+        check_writable("--out", out)
+        known = PerformanceBank.open(folder)
+        page = bank_page(known, minutes=minutes)
+        with unwritable("--out", out):
+            write_text(out, page)
+        told = {"command": "bank report", "page": str(out), "fingerprint": known.fingerprint}
+        session.result(told, f"The page about {folder} is {out}.")
+    exit_with(session)
+
+
 @bank.command("import")
 def import_(
     table: Annotated[Path, typer.Argument(metavar="CSV", help="A results.csv as RelArena publishes it.")],

@@ -40,7 +40,10 @@ def main() -> None:
     import warnings
 
     from relselect.errors import LeakWarning
+    from relselect.memory import collect_seldom
     from relselect.threads import wait_passively
+
+    collect_seldom()
 
     warnings.simplefilter("ignore", LeakWarning)  # the commands show these as notices
 

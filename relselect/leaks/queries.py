@@ -36,6 +36,8 @@ __all__ = ["check_queries", "check_query", "spec_of", "why_no_queries"]
 
 Role = Literal["population", "label", "reference"]
 
+#: Begins the name of a relation of an enclosing query, which no relation of the query itself can have.
+_OUTER = "outer "
 #: Functions that read the clock of the machine, beside those that the parser knows.
 _CLOCK_FUNCTIONS = frozenset(
     {"now", "today", "ago", "get_current_timestamp", "get_current_time", "transaction_timestamp"}
@@ -145,7 +147,9 @@ class _Reader:
     ) -> QuerySource:
         from sqlglot import exp
 
-        sources = self._sources(tree, named, selects_entities)
+        own = self._sources(tree, named, selects_entities)
+        # an unqualified cutoff may be that of an enclosing query
+        sources = own | {name: each for name, each in named.items() if name.startswith(_OUTER)}
         linked: set[frozenset[str]] = set()
         for node in _own_nodes(tree):
             if isinstance(node, exp.Query):
@@ -155,16 +159,16 @@ class _Reader:
                 compare(node, sources)
                 self._note_elsewhere(node, sources)
                 linked |= _link(node, sources)
-        linked |= {frozenset(pair) for pair in zip(sources, list(sources)[1:], strict=False) if _uses_key(tree)}
+        linked |= {frozenset(pair) for pair in zip(own, list(own)[1:], strict=False) if _uses_key(tree)}
         open_tables: list[str] = []
-        for alias, source in sources.items():
+        for alias, source in own.items():
             if not source.tables:
                 continue
             if outermost or source.lower or source.upper:
                 self._judge(alias, sources, linked, selects_entities)
             else:
                 open_tables += source.tables
-        return QuerySource(tuple(open_tables), _shown_cutoffs(tree, sources))
+        return QuerySource(tuple(open_tables), _shown_cutoffs(tree, own))
 
     def _sources(self, tree: Any, named: Mapping[str, QuerySource], selects_entities: bool) -> dict[str, QuerySource]:
         from sqlglot import exp
@@ -288,7 +292,9 @@ def _uses_key(tree: Any) -> bool:
 def _outer(sources: Mapping[str, QuerySource]) -> dict[str, QuerySource]:
     """Return the enclosing relations as a correlated subquery sees them: their cutoff columns only."""
     return {
-        f"outer {alias}": QuerySource(cutoffs=source.cutoffs) for alias, source in sources.items() if source.cutoffs
+        alias if alias.startswith(_OUTER) else f"{_OUTER}{alias}": QuerySource(cutoffs=source.cutoffs)
+        for alias, source in sources.items()
+        if source.cutoffs
     }
 
 

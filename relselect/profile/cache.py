@@ -20,6 +20,8 @@ from relselect.profile.feature_affinity import tabpfn_weights
 from relselect.profile.measure import VERSION, Profile
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from relselect.problem import Problem
 
 __all__ = ["ProfileCache"]
@@ -35,8 +37,8 @@ class ProfileCache:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def place(self, problem: Problem, seed: int, hops: int) -> Path:
-        """Return the path of the file of a profile, whether it exists or not."""
+    def place(self, problem: Problem, seed: int, hops: int, only: Collection[str] | None = None) -> Path:
+        """Return the path of the file of a profile, or of those measures of it that `only` names, whether it exists or not."""
         weights = tabpfn_weights(problem.task.kind)
         spec = spec_of(problem)
         parts = {
@@ -50,6 +52,7 @@ class ProfileCache:
             "leak_checks": [name for check in LEAK_CHECKS for name in check.names],
             "accepted": {} if spec is None else dict(spec.accept),
             "tabpfn": None if weights is None else weights.name,
+            "only": None if only is None else sorted(only),
         }
         return self.folder / f"{fingerprint_json(parts)[:32]}.json"
 

@@ -20,6 +20,8 @@ from relselect.profile.skill import HeldOut, SkillScorer, hold_out
 from relselect.threads import openmp_threads
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from numpy.typing import NDArray
 
     from relselect.budget import Budget
@@ -29,10 +31,6 @@ __all__ = ["feature_affinity_measures", "tabpfn_weights"]
 
 _GROUP = "affinity"
 _DEPTHS = (1, 2)
-_NAMES = (
-    *(f"feature_affinity_depth{depth}" for depth in _DEPTHS),
-    *(f"tabpfn_affinity_depth{depth}" for depth in _DEPTHS),
-)
 #: Largest number of features by depth: the first of the default plan.
 _MOST_FEATURES = {1: 100, 2: 200}
 _MOST_FIT, _MOST_SCORED = 10_000, 5_000
@@ -53,7 +51,7 @@ _PARAMETERS = {
 _THREADS = 2
 
 
-def feature_affinity_measures(view: View, budget: Budget) -> list[Measure]:
+def feature_affinity_measures(view: View, budget: Budget, only: Collection[str] | None = None) -> list[Measure]:
     """Return the skill of a fixed learner on the default features of depth 1, and of depth up to 2.
 
     * `feature_affinity_depth1`, `2`: LightGBM (Ke et al. 2017) of 100 trees of 15 leaves at rate 0.05, on at most 100 and 200
@@ -67,24 +65,33 @@ def feature_affinity_measures(view: View, budget: Budget) -> list[Measure]:
     Args:
         view: The training rows; at most 10,000 are fitted on and 5,000 scored.
         budget: A depth whose turn comes after the budget is spent is undefined.
+        only: Depths of which no measure is named here are left out, and TabPFN where none of its is; None measures all.
     """
-    held = hold_out(view, _MOST_FIT, _MOST_SCORED)
+    named = [
+        (depth, f"feature_affinity_depth{depth}", f"tabpfn_affinity_depth{depth}")
+        for depth in _DEPTHS
+        if only is None or {f"feature_affinity_depth{depth}", f"tabpfn_affinity_depth{depth}"} & set(only)
+    ]
+    held = hold_out(view, _MOST_FIT, _MOST_SCORED) if named else ""
     if isinstance(held, str):
-        return [Measure.undefined(name, _GROUP, held) for name in _NAMES]
+        names = [first for _, first, _ in named] + [other for _, _, other in named if only is None or other in only]
+        return [Measure.undefined(name, _GROUP, held) for name in names]
     weights = tabpfn_weights(view.problem.task.kind)
     probes, second = [], []
-    for depth, name, other in zip(_DEPTHS, _NAMES[:2], _NAMES[2:], strict=True):
+    for depth, name, other in named:
         begun = time.monotonic()
         try:
             fit, score, categorical = _features(view, held, depth, budget)
         except BudgetExhausted:
             seconds = time.monotonic() - begun
             probes.append(Measure.undefined(name, _GROUP, readings.OUT_OF_TIME, seconds))
-            second.append(Measure.undefined(other, _GROUP, readings.OUT_OF_TIME))
+            if only is None or other in only:
+                second.append(Measure.undefined(other, _GROUP, readings.OUT_OF_TIME))
             continue
         prediction = _boosted(view, held, fit, score, categorical)
         probes.append(_measure(view, held, name, prediction, depth, begun))
-        second.append(_tabpfn(view, held, depth, fit, score, weights))
+        if only is None or other in only:
+            second.append(_tabpfn(view, held, depth, fit, score, weights))
     return [*probes, *second]
 
 

@@ -20,11 +20,12 @@ if TYPE_CHECKING:
 
     from relselect.profile.view import History, View
 
-__all__ = ["past_measures"]
+__all__ = ["PAST_NAMES", "past_measures"]
 
 _GROUP = "temporal"
 _GAPS = (1, 2, 4, 8)
-_NAMES = (*(f"gap{gap}_autocorrelation" for gap in _GAPS), "past_agreement", "same_label_ratio", "new_entity_share")
+#: The measures of `past_measures`, in their order.
+PAST_NAMES = (*(f"gap{gap}_autocorrelation" for gap in _GAPS), "past_agreement", "same_label_ratio", "new_entity_share")
 _LEAST = 30
 
 
@@ -47,12 +48,12 @@ def past_measures(view: View) -> list[Measure]:
         view: The training rows.
     """
     if view.problem.task.static:
-        return _undefined(_NAMES, readings.STATIC)
+        return _undefined(PAST_NAMES, readings.STATIC)
     if view.history is None:
-        return [*_undefined(_NAMES[:-1], readings.UNKNOWN_TIMES), _new_entities(view)]
+        return [*_undefined(PAST_NAMES[:-1], readings.UNKNOWN_TIMES), _new_entities(view)]
     unit, visible = _unit(view), view.visible_entities
     if unit is None:
-        gaps = _undefined(_NAMES[: len(_GAPS)], readings.ONE_CUTOFF)
+        gaps = _undefined(PAST_NAMES[: len(_GAPS)], readings.ONE_CUTOFF)
     else:
         gaps = [_by_gap(visible, view.history, gap, unit) for gap in _GAPS]
     return [*gaps, *_against_past(visible, view.history), _new_entities(view)]

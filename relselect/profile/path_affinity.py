@@ -19,6 +19,8 @@ from relselect.profile.temporal import last_fifth
 from relselect.tasks.ranking import average_ranks
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from numpy.typing import NDArray
 
     from relselect.budget import Budget
@@ -29,7 +31,6 @@ __all__ = ["path_affinity_measures", "ridge_predictions"]
 _GROUP = "affinity"
 _LAYERS = (1, 2, 3)
 _KINDS = ("sage", "seeded")
-_NAMES = tuple(f"path_affinity_{kind}{layers}" for layers in _LAYERS for kind in _KINDS)
 _MOST_FIT, _MOST_SCORED = 3_000, 2_000
 _CHANNELS, _BATCH = 48, 512
 #: Neighbours per relation at the first hop, by layers; each further hop takes half as many.
@@ -39,7 +40,7 @@ _PENALTIES = 10.0 ** np.array([-4.0, -3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 5.0])
 _STATIC_SHARE = 0.2
 
 
-def path_affinity_measures(view: View, budget: Budget) -> list[Measure]:
+def path_affinity_measures(view: View, budget: Budget, only: Collection[str] | None = None) -> list[Measure]:
     """Return the skill of ridge regressions on embeddings of untrained networks of one to three layers.
 
     * `path_affinity_sage1` to `3`: a GraphSAGE network (Hamilton, Ying and Leskovec 2017) with random weights embeds the task
@@ -57,13 +58,15 @@ def path_affinity_measures(view: View, budget: Budget) -> list[Measure]:
     Args:
         view: The training rows; at most 3,000 are fitted on and 2,000 scored.
         budget: A depth whose turn comes after the budget is spent is undefined.
+        only: Depths of which no measure is named here are left out; None measures all.
     """
-    held = hold_out(view, _MOST_FIT, _MOST_SCORED)
+    layers_of = {layers: [f"path_affinity_{kind}{layers}" for kind in _KINDS] for layers in _LAYERS}
+    wanted = {layers: names for layers, names in layers_of.items() if only is None or set(names) & set(only)}
+    held = hold_out(view, _MOST_FIT, _MOST_SCORED) if wanted else ""
     if isinstance(held, str):
-        return [Measure.undefined(name, _GROUP, held) for name in _NAMES]
+        return [Measure.undefined(name, _GROUP, held) for names in wanted.values() for name in names]
     measures = []
-    for layers in _LAYERS:
-        names = [f"path_affinity_{kind}{layers}" for kind in _KINDS]
+    for layers, names in wanted.items():
         begun = time.monotonic()
         try:
             embeddings = _embeddings(view, held, layers, budget)

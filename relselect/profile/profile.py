@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -15,10 +15,10 @@ from relselect.profile.cache import ProfileCache
 from relselect.profile.feature_affinity import feature_affinity_measures
 from relselect.profile.homophily import homophily_measures
 from relselect.profile.measure import Measure, Profile
-from relselect.profile.past import past_measures
+from relselect.profile.past import PAST_NAMES, past_measures
 from relselect.profile.path_affinity import path_affinity_measures
 from relselect.profile.scale import scale_measures
-from relselect.profile.temporal import temporal_measures
+from relselect.profile.temporal import TEMPORAL_NAMES, temporal_measures
 from relselect.profile.view import View, make_view
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def profile_task(
     hops: int = 2,
     cache: ProfileCache | None = None,
     leaks: LeakReport | None = None,
-    network: bool = True,
+    only: Collection[str] | None = None,
 ) -> Profile:
     """Measure the scale of a task, the skill of constants, its autocorrelations, homophily and affinities; check for leaks.
 
@@ -52,13 +52,17 @@ def profile_task(
         hops: Maximal length of the meta-paths of homophily: 2 or 4.
         cache: Profiles of earlier runs; a profile of equal inputs is read from it, and a complete new one is written to it.
         leaks: The report of leak checks that ran before; None runs them here, in half of the budget.
-        network: Whether path affinity is measured, which needs PyTorch for its untrained network.
+        only: Names of the measures that are wanted; None for all. Scale and the skill of constants, which cost next to nothing,
+            are always measured; of the others, groups and depths of the affinities that hold none of the names are left out.
+            Path affinity needs PyTorch for its untrained network, the others do not.
 
     Returns:
         The profile, with the leak checks that did not run in `Profile.unrun_checks`.
     """
-    place = None if cache is None else cache.place(problem, seed, hops)
+    place = None if cache is None else cache.place(problem, seed, hops, only)
     kept = None if cache is None or place is None else cache.read(place)
+    if kept is None and cache is not None and only is not None:
+        kept = cache.read(cache.place(problem, seed, hops))  # a whole profile has every measure
     if kept is not None:
         emit(Notice(_STAGE, f"The profile was measured before, in {kept.seconds:.1f} s; it is read from {place}."))
         if leaks is None:
@@ -67,28 +71,33 @@ def profile_task(
     limit = budget or Budget(None)
     if leaks is None:
         leaks = check_leaks(problem, budget=limit.share(_LEAK_SHARE), emit=emit, seed=seed)
-    measured = _measured(problem, limit, emit, seed, hops, leaks, network=network)
-    if cache is not None and place is not None and leaks.complete and network and not limit.spent:
+    measured = _measured(problem, limit, emit, seed, hops, leaks, only)
+    if cache is not None and place is not None and leaks.complete and not limit.spent:
         cache.write(place, measured)
     return measured
 
 
 def _measured(
-    problem: Problem, limit: Budget, emit: Emit, seed: int, hops: int, leaks: LeakReport, *, network: bool
+    problem: Problem,
+    limit: Budget,
+    emit: Emit,
+    seed: int,
+    hops: int,
+    leaks: LeakReport,
+    only: Collection[str] | None,
 ) -> Profile:
     begun = time.monotonic()
     emit(StageStarted(_STAGE))
     view = make_view(problem, seed)
-    groups: list[Callable[[View], list[Measure]]] = [
-        scale_measures,
-        baseline_measures,
-        temporal_measures,
-        past_measures,
-        lambda v: homophily_measures(v, limit, hops),
-        lambda v: feature_affinity_measures(v, limit),
-    ]
-    if network:
-        groups.append(lambda v: path_affinity_measures(v, limit))
+    groups: list[Callable[[View], list[Measure]]] = [scale_measures, baseline_measures]
+    if only is None or set(only) & set(TEMPORAL_NAMES):
+        groups.append(temporal_measures)
+    if only is None or set(only) & set(PAST_NAMES):
+        groups.append(past_measures)
+    if only is None or any("homophily" in name for name in only):
+        groups.append(lambda v: homophily_measures(v, limit, hops))
+    groups.append(lambda v: feature_affinity_measures(v, limit, only))
+    groups.append(lambda v: path_affinity_measures(v, limit, only))
     measures: list[Measure] = []
     for group in groups:
         if limit.spent:

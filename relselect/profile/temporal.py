@@ -19,10 +19,12 @@ if TYPE_CHECKING:
 
     from relselect.profile.view import View
 
-__all__ = ["last_fifth", "temporal_measures"]
+__all__ = ["TEMPORAL_NAMES", "last_fifth", "temporal_measures"]
 
 _GROUP = "temporal"
 _LAGS = (1, 2, 3)
+#: The measures of `temporal_measures`, in their order.
+TEMPORAL_NAMES = (*(f"lag{lag}_autocorrelation" for lag in _LAGS), "label_drift")
 
 
 def temporal_measures(view: View) -> list[Measure]:
@@ -38,8 +40,7 @@ def temporal_measures(view: View) -> list[Measure]:
         view: The training rows.
     """
     if view.problem.task.static:
-        names = [*(f"lag{k}_autocorrelation" for k in _LAGS), "label_drift"]
-        return [Measure.undefined(name, _GROUP, readings.STATIC) for name in names]
+        return [Measure.undefined(name, _GROUP, readings.STATIC) for name in TEMPORAL_NAMES]
     return [*(_autocorrelation(view, k) for k in _LAGS), _drift(view)]
 
 

@@ -7,6 +7,7 @@ machine renders as well.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from relselect.report.record import FamilyRecord, LeaderboardRecord, RunRecord
 
@@ -55,10 +56,10 @@ def family_class(record: RunRecord, name: str | None) -> str:
     return f"f{names.index(name)}" if name in names else "other"
 
 
-def colour_style(record: RunRecord) -> str:
+def colour_style(families: Sequence[FamilyRecord]) -> str:
     """Returns the style sheet that gives each family's class its colour as `--family`, for light, dark and print."""
-    light = [_colour(family["colour_light"], _GREY_LIGHT) for family in record["families"]]
-    dark = [_colour(family["colour_dark"], _GREY_DARK) for family in record["families"]]
+    light = [_colour(family["colour_light"], _GREY_LIGHT) for family in families]
+    dark = [_colour(family["colour_dark"], _GREY_DARK) for family in families]
     return "\n".join(
         (
             f".other {{ --family: {_OTHER_LIGHT}; }} {_rules(light)}",

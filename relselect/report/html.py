@@ -7,7 +7,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from jinja2 import Environment, FunctionLoader, StrictUndefined
+from jinja2 import Environment, FunctionLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from relselect.report import figures, verdict
@@ -18,7 +18,7 @@ from relselect.report.schema import check_record
 from relselect.report.sections import sections
 from relselect.report.svg import NARROW, WIDE, FigureLayout
 
-__all__ = ["render_html"]
+__all__ = ["finished", "page_template", "render_html", "style_sheet"]
 
 _CAPTIONS = {
     "board": "Bars start at the best baseline (dashed). Dot: validation score, with its interval. "
@@ -55,17 +55,22 @@ def render_html(record: Mapping[str, Any]) -> str:
     whole = check_record(record)
     found = verdict.verdict(whole)
     drawn = {name: _both_layouts(draw, whole) for name, draw in _FIGURES.items()}
-    page = _environment().get_template("report.html.j2")
-    text = page.render(
+    page = page_template("report.html.j2")
+    return finished(
+        page,
         record=whole,
         verdict=found,
         drawn=drawn,
         captions=_captions(whole, drawn),
         sections=sections(whole),
-        style=Markup(f"{_template('style.css')}\n{colour_style(whole)}"),
+        style=Markup(f"{style_sheet()}\n{colour_style(whole['families'])}"),
         accent=family_class(whole, found.family),
     )
-    return text.replace(" %", "\u00a0%")  # no line ends between a number and its unit
+
+
+def finished(page: Template, **parts: Any) -> str:
+    """Renders a template; no line of it ends between a number and its unit."""
+    return page.render(**parts).replace(" %", "\u00a0%")
 
 
 def _both_layouts(draw: Callable[[RunRecord, FigureLayout], Markup | None], record: RunRecord) -> Markup | None:
@@ -87,6 +92,16 @@ def _captions(record: RunRecord, drawn: Mapping[str, Markup | None]) -> dict[str
             f"Most important features of {features[0]}: shares of the whole model's {features[1]['kind']}."
         )
     return captions
+
+
+def page_template(name: str) -> Template:
+    """Returns a template of the pages."""
+    return _environment().get_template(name)
+
+
+def style_sheet() -> str:
+    """Returns the style sheet of the pages, without the families' colours."""
+    return _template("style.css")
 
 
 @cache

@@ -33,7 +33,7 @@ from relselect.run.scoring import TestScorer
 from relselect.run.settings import Settings
 from relselect.run.studies import RunStudies, Tuned
 from relselect.selector import Recommendation, TaughtSelector, recommend_from_profile
-from relselect.selector.prior import numbers_of
+from relselect.selector.prior import MEASURES, numbers_of
 from relselect.selector.shipped import shipped_selector
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ class _Run:
                 )
 
     def _profile(self, leaks: LeakReport) -> Profile:
-        """Measure the task; without path affinity, and so without PyTorch, where nothing is left to recommend."""
+        """Measure what the selector reads; where nothing is left to recommend, what costs next to nothing."""
         return profile_task(
             self.problem,
             budget=self.budget.share(_PROFILE_SHARE),
@@ -174,7 +174,7 @@ class _Run:
             seed=self.settings.seed,
             cache=self.profiles,
             leaks=leaks,
-            network=self.settings.families is None,
+            only=MEASURES if self.settings.families is None else (),
         )
 
     def _tune(self, found: _Measured, home: Path) -> Tuned:

@@ -19,11 +19,16 @@ from relselect.selector.normal import NormalMargin
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["NUMBERS", "MarginPrior", "fit_prior", "numbers_of"]
+__all__ = ["MEASURES", "NUMBERS", "MarginPrior", "fit_prior", "numbers_of"]
 
 #: The numbers of a profile that the prior reads.
 NUMBERS = (
     "log10_train_rows", "entity_skill", "homophily_weighted_mean", "feature_affinity_depth2", "network_lead", "regression",
+)  # fmt: skip
+#: The measures of a profile from which those numbers come: all that a recommendation needs.
+MEASURES = (
+    "log10_train_rows", "entity_skill", "homophily_weighted_mean", "feature_affinity_depth2", "path_affinity_sage2",
+    "path_affinity_seeded2",
 )  # fmt: skip
 #: Penalties that are tried, in databases; infinite: the mean alone.
 _PENALTIES = (3.0, 10.0, 30.0, 100.0, math.inf)

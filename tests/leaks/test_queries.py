@@ -20,6 +20,10 @@ def checks(text: str, role: str = "population") -> list[tuple[str, str]]:
     return [(finding.check, finding.subject) for finding in check_query(text, TIMES, role)]  # type: ignore[arg-type]
 
 
+#: A population by subqueries, in which the cutoff is that of the query around them.
+WITHIN = "SELECT cutoff, id FROM cutoffs, customers WHERE"
+
+
 def asked(join: str) -> str:
     return f"SELECT c.cutoff, o.customer FROM cutoffs c {join}"
 
@@ -46,6 +50,13 @@ def asked(join: str) -> str:
         asked("JOIN orders o ON o.at <= c.cutoff + INTERVAL '-3' DAY"),
         asked("JOIN orders o ON o.at - INTERVAL (-3) DAY <= c.cutoff"),
         asked("JOIN orders o ON c.cutoff BETWEEN o.at AND o.at + INTERVAL 30 DAY"),
+        f"{WITHIN} id IN (SELECT customer FROM orders WHERE at <= cutoff)",
+        f"{WITHIN} id IN (SELECT customer FROM orders WHERE at > cutoff - INTERVAL 90 DAY AND at <= cutoff)",
+        f"{WITHIN} EXISTS (SELECT 1 FROM orders o WHERE o.customer = customers.id AND o.at <= cutoffs.cutoff)",
+        f"{WITHIN} (SELECT count(*) FROM orders WHERE customer = id AND at <= cutoff) > 0",
+        f"{WITHIN} id IN (SELECT customer FROM (SELECT * FROM orders WHERE at <= cutoff))",
+        f"{WITHIN} id IN (SELECT v.customer FROM visits v WHERE seen <= cutoff AND v.customer IN "
+        "(SELECT customer FROM orders WHERE at <= cutoff))",
     ],
 )
 def test_populations_that_end_at_the_cutoff(text: str) -> None:
@@ -73,6 +84,9 @@ PAST = "population_reads_past_cutoff"
         (asked("JOIN orders o ON abs(o.at::date - c.cutoff::date) > 3"), "query_unbounded"),
         ("WITH late AS (SELECT customer, at FROM orders) " + asked("JOIN late o ON o.at > c.cutoff"), PAST),
         (asked("JOIN visits o ON o.seen <= c.cutoff UNION ALL ") + asked(", orders o"), "query_unbounded"),
+        (f"{WITHIN} id IN (SELECT customer FROM orders WHERE at > cutoff)", PAST),
+        (f"{WITHIN} id IN (SELECT customer FROM orders)", "query_unbounded"),
+        (f"{WITHIN} (SELECT max(at) FROM orders WHERE customer = id AND at <= cutoff + INTERVAL 1 DAY) > cutoff", PAST),
     ],
 )
 def test_populations_that_do_not(text: str, check: str) -> None:

@@ -10,11 +10,12 @@ import pytest
 
 from relselect.events import Event, StageFinished, StageStarted
 from relselect.problem import Problem
-from relselect.profile import Profile, profile_task
+from relselect.profile import Profile, ProfileCache, profile_task
 from relselect.profile.baselines import baseline_measures
 from relselect.profile.scale import scale_measures
 from relselect.profile.temporal import last_fifth, temporal_measures
 from relselect.profile.view import make_view
+from relselect.selector.prior import MEASURES
 from tests.profile import worlds
 
 
@@ -127,3 +128,25 @@ def test_a_label_that_stops_varying_has_defined_values() -> None:
     measure = measured(problem)["entity_skill"]
     assert not measure.exists
     assert "undefined" in measure.reading
+
+
+def test_only_the_measures_that_are_named_are_measured() -> None:
+    problem, _ = make("binary")
+    whole, part = profile_task(problem), profile_task(problem, only=MEASURES)
+    assert set(MEASURES) <= {measure.name for measure in part.measures}
+    for measure in part.measures:
+        assert measure.value == pytest.approx(whole.value(measure.name), nan_ok=True, abs=0.0)
+    names = {measure.name for measure in whole.measures} - {measure.name for measure in part.measures}
+    assert {"lag1_autocorrelation", "past_agreement", "feature_affinity_depth1", "path_affinity_sage3"} <= names
+    least = {measure.group for measure in profile_task(problem, only=()).measures}
+    assert least == {"scale", "baselines"}
+
+
+def test_a_whole_profile_answers_for_a_part_of_it(tmp_path) -> None:
+    problem, cache = make("binary")[0], ProfileCache(tmp_path)
+    part = profile_task(problem, only=MEASURES, cache=cache)
+    assert profile_task(problem, only=MEASURES, cache=cache) == part
+    whole = profile_task(problem, cache=cache)
+    assert len(whole.measures) > len(part.measures)
+    cache.place(problem, 0, 2, MEASURES).unlink()
+    assert profile_task(problem, only=MEASURES, cache=cache) == whole
