@@ -1,4 +1,4 @@
-"""`relselect bank build | show | merge | evaluate | import`: make, look at, judge and put together performance banks."""
+"""`relselect bank build | show | merge | evaluate | report | import`: make, look at, judge and combine performance banks."""
 
 from __future__ import annotations
 

@@ -7,14 +7,26 @@ without gradients does not need it.
 from __future__ import annotations
 
 from relselect.landscape.choose import FinalChoice, choose_checkpoint, load_choice
-from relselect.landscape.criterion import Criterion, Measurement, SlopeCriterion
+from relselect.landscape.criterion import (
+    CRITERIA,
+    Criterion,
+    CurvatureCriterion,
+    Measurement,
+    RiseCriterion,
+    SharpnessCriterion,
+    SlopeCriterion,
+)
 from relselect.landscape.ties import NearTie
 
 __all__ = [
+    "CRITERIA",
     "Criterion",
+    "CurvatureCriterion",
     "FinalChoice",
     "Measurement",
     "NearTie",
+    "RiseCriterion",
+    "SharpnessCriterion",
     "SlopeCriterion",
     "choose_checkpoint",
     "load_choice",

@@ -14,12 +14,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from relselect.budget import Budget
 from relselect.errors import BudgetExhausted, ConfigError
 from relselect.events import CheckpointChosen, Emit, StageFinished, StageStarted, silent
-from relselect.landscape.criterion import Criterion, Measurement, SlopeCriterion
+from relselect.landscape.criterion import Criterion, Measurement, SlopeCriterion, clearly_flatter
 from relselect.landscape.ties import Entry, NearTie, entries, score_spread, standard_error
 from relselect.tasks.metrics import interval_of
 
@@ -33,7 +31,6 @@ __all__ = ["FinalChoice", "choose_checkpoint", "load_choice"]
 _STAGE = "choice of the checkpoint"
 _MOST = 12
 _LEARNER_TIE = 0.1
-_CLEARLY = 2.0
 
 
 @dataclass(frozen=True)
@@ -237,12 +234,7 @@ class _Choice:
         return (time.monotonic() - begun) * self.criterion.evaluations()
 
     def _clearly_flatter(self, entry: Entry, leader: Entry) -> bool:
-        if entry is leader:
-            return False
-        gain = np.subtract(self.found[leader.ident].parts, self.found[entry.ident].parts)
-        if len(gain) < 2 or not np.isfinite(gain).all():
-            return False
-        return bool(gain.mean() > _CLEARLY * gain.std(ddof=1) / math.sqrt(len(gain)))
+        return entry is not leader and clearly_flatter(self.found[entry.ident], self.found[leader.ident])
 
     def _value(self, entry: Entry) -> float:
         return self.found[entry.ident].value

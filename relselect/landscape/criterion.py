@@ -1,16 +1,32 @@
-"""The seam for flatness criteria: slope now, curvature and barrier behind the same protocol."""
+"""Flatness criteria behind one protocol: slope (P1), curvature (P2), rise (P_bar) and average adaptive sharpness."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
 
 from relselect.budget import Budget
 
 if TYPE_CHECKING:
     from relselect.families.protocol import Probe
 
-__all__ = ["Criterion", "Measurement", "SlopeCriterion"]
+__all__ = [
+    "CRITERIA",
+    "Criterion",
+    "CurvatureCriterion",
+    "Measurement",
+    "RiseCriterion",
+    "SharpnessCriterion",
+    "SlopeCriterion",
+    "clearly_flatter",
+]
+
+#: Standard errors by which a difference must exceed zero.
+_CLEARLY = 2.0
 
 
 @dataclass(frozen=True)
@@ -20,7 +36,8 @@ class Measurement:
     Attributes:
         value: The criterion.
         stderr: Its standard error.
-        parts: What `value` is the mean of, in an order shared by all checkpoints of an architecture.
+        parts: What `value` is the mean of, in an order shared by all checkpoints of an architecture; empty for a criterion that
+            is one number.
         seconds: Time it took.
     """
 
@@ -28,6 +45,15 @@ class Measurement:
     stderr: float
     parts: tuple[float, ...]
     seconds: float
+
+
+def clearly_flatter(one: Measurement, other: Measurement) -> bool:
+    """Whether the first is lower by more than two standard errors, of the paired parts where there are any, else of both."""
+    gain = np.subtract(other.parts, one.parts) if len(one.parts) == len(other.parts) else np.empty(0)
+    if len(gain) > 1:
+        return bool(np.isfinite(gain).all() and gain.mean() > _CLEARLY * gain.std(ddof=1) / math.sqrt(len(gain)))
+    error = math.hypot(one.stderr, other.stderr)
+    return math.isfinite(error) and other.value - one.value > _CLEARLY * error
 
 
 class Criterion(Protocol):
@@ -63,3 +89,71 @@ class SlopeCriterion:
 
         found = slope(probe, checkpoint, seed=seed, pairs=self.pairs, radius=self.radius, budget=budget)
         return Measurement(found.value, found.stderr, found.pairs, found.seconds)
+
+
+@dataclass(frozen=True)
+class CurvatureCriterion:
+    """P2, the largest eigenvalue of the Hessian in relative steps (see `relselect.landscape.curvature`); one number."""
+
+    iterations: int = 15
+    name: str = "curvature"
+
+    def evaluations(self) -> int:
+        """Return how many evaluations of the loss one measurement takes, about: a product takes as long as four."""
+        return 4 * self.iterations + 3
+
+    def measure(self, probe: Probe, checkpoint: int, *, seed: int, budget: Budget) -> Measurement:
+        """Measure the curvature at one checkpoint."""
+        # imports PyTorch
+        from relselect.landscape.curvature import spectrum
+
+        found = spectrum(probe, checkpoint, seed=seed, iterations=self.iterations, relative=True, budget=budget)
+        return Measurement(found.largest, found.largest_error, (), found.seconds)
+
+
+@dataclass(frozen=True)
+class RiseCriterion:
+    """P_bar, the largest rise of the loss along rays (see `relselect.landscape.sharpness`)."""
+
+    pairs: int = 5
+    name: str = "rise"
+
+    def evaluations(self) -> int:
+        """Return how many evaluations of the loss one measurement takes."""
+        return 16 * self.pairs + 1
+
+    def measure(self, probe: Probe, checkpoint: int, *, seed: int, budget: Budget) -> Measurement:
+        """Measure the rise at one checkpoint."""
+        # imports PyTorch
+        from relselect.landscape.sharpness import rise
+
+        return rise(probe, checkpoint, seed=seed, pairs=self.pairs, budget=budget)
+
+
+@dataclass(frozen=True)
+class SharpnessCriterion:
+    """Average adaptive sharpness (see `relselect.landscape.sharpness`)."""
+
+    pairs: int = 8
+    radius: float = 0.05
+    name: str = "sharpness"
+
+    def evaluations(self) -> int:
+        """Return how many evaluations of the loss one measurement takes."""
+        return 2 * self.pairs + 1
+
+    def measure(self, probe: Probe, checkpoint: int, *, seed: int, budget: Budget) -> Measurement:
+        """Measure the sharpness at one checkpoint."""
+        # imports PyTorch
+        from relselect.landscape.sharpness import sharpness
+
+        return sharpness(probe, checkpoint, seed=seed, pairs=self.pairs, radius=self.radius, budget=budget)
+
+
+#: The criteria by name.
+CRITERIA: Mapping[str, type[Criterion]] = {
+    "slope": SlopeCriterion,
+    "curvature": CurvatureCriterion,
+    "rise": RiseCriterion,
+    "sharpness": SharpnessCriterion,
+}

@@ -1,7 +1,7 @@
 """The report: one self-contained HTML page, the same facts as JSON and as Markdown.
 
-A run record (`RunRecord`) is the only input, so equal records give equal bytes. Jinja2 and pydantic are imported at first
-use.
+A run record (`RunRecord`) or a performance bank is the only input, so equal ones give equal bytes. Jinja2 and pydantic are
+imported at first use.
 """
 
 from __future__ import annotations
@@ -13,9 +13,17 @@ from typing import TYPE_CHECKING, Any
 from relselect.report.record import RunRecord
 
 if TYPE_CHECKING:
+    from relselect.bank import PerformanceBank
     from relselect.run.result import RunResult
 
-__all__ = ["RunRecord", "read_record", "record_of", "render_html", "render_markdown", "write_report"]
+__all__ = ["RunRecord", "bank_page", "read_record", "record_of", "render_html", "render_markdown", "write_report"]
+
+
+def bank_page(bank: PerformanceBank, *, minutes: float = 3.0) -> str:
+    """Renders a performance bank as one self-contained HTML page; see `relselect.report.bank_html.bank_page`."""
+    from relselect.report.bank_html import bank_page as render
+
+    return render(bank, minutes=minutes)
 
 
 def record_of(result: RunResult) -> RunRecord:

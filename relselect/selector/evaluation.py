@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 
     from relselect.bank import PerformanceBank
 
-__all__ = ["Evaluation", "PolicyScore", "evaluate_parts", "evaluate_policies", "rank_correlations"]
+__all__ = ["MINUTES", "Evaluation", "PolicyScore", "evaluate_parts", "evaluate_policies", "rank_correlations"]
 
+#: Time budgets of a task's fits that are replayed.
+MINUTES = (1.0, 3.0, 10.0, 30.0, math.inf)
 _DRAWS = 1_000
 #: A choice is judged where the margin is beyond this many standard errors.
 _BEYOND_NOISE = 1.6449
@@ -104,7 +106,7 @@ def evaluate_policies(
     bank: PerformanceBank,
     *,
     judged: PerformanceBank | None = None,
-    minutes: Sequence[float] = (1.0, 3.0, 10.0, 30.0, math.inf),
+    minutes: Sequence[float] = MINUTES,
 ) -> Evaluation:
     """Replay every policy on every task, with a selector that never saw the task's database.
 

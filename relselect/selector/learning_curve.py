@@ -71,7 +71,7 @@ def learning_curve(
     if most < _FEWEST + 1:
         raise BankError("bank", f"{len(names)} databases", "are too few for a learning curve", "Build five or more")
     if sizes is None:
-        sizes = sorted({int(round(size)) for size in np.linspace(_FEWEST, most, 6)})
+        sizes = sorted({round(float(size)) for size in np.linspace(_FEWEST, most, 6)})
     rule, draw, points = SizeRule.shipped(), np.random.default_rng(seed), []
     for size in sizes:
         gains = []

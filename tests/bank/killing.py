@@ -15,6 +15,7 @@ from typing import Any
 
 from relselect.bank import BankFolder, BankSource, PerformanceBank, build_bank
 from relselect.families.registry import registered
+from relselect.memory import collect_seldom
 from tests.bank.worlds import manifest
 from tests.families.ridge import RIDGE
 
@@ -92,4 +93,5 @@ def main(home: Path, kills: int) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    collect_seldom()
     print(json.dumps(main(Path(sys.argv[1]), int(sys.argv[2]))))

@@ -55,3 +55,16 @@ def test_policies_are_replayed(tmp_path):
     assert "| always DFS |" in page
     assert "| oracle family |" in page
     assert "## Real tasks: 12 of 6 databases" in page
+
+
+def test_a_bank_has_a_page(tmp_path):
+    from tests.selector.banks import planted_bank
+
+    planted_bank(0.15, databases=6, tasks=2).save(tmp_path / "bank")
+    found = run("report", str(tmp_path / "bank"), "--out", str(tmp_path / "bank.html"))
+    assert found["page"] == str(tmp_path / "bank.html")
+    assert "12 real tasks of 6 databases" in (tmp_path / "bank.html").read_text()
+    for words in (["--out", str(tmp_path)], ["--out", str(tmp_path / "x.html"), "--minutes", "4"]):
+        done = CliRunner().invoke(app, ["bank", "report", str(tmp_path / "bank"), *words])
+        assert done.exit_code == 2, done.output
+    assert not (tmp_path / "x.html").exists()

@@ -19,6 +19,7 @@ import numpy as np
 
 from relselect.budget import Budget
 from relselect.families.registry import family_of
+from relselect.memory import collect_seldom
 from relselect.tuning import Study, tune
 from tests.rows import shared_rows
 from tests.tuning.cheap import Bowl, tiny_problem
@@ -132,6 +133,7 @@ def chain(name: str, home: Path, trials: int, kills: int) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    collect_seldom()
     way, wanted, place, number, amount = sys.argv[1:]
     run = every_point if way == "every_point" else chain
     print(json.dumps(run(wanted, Path(place), int(number), int(amount))))

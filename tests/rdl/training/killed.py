@@ -14,6 +14,7 @@ import relselect.rdl.training.trainer as training
 from relselect.budget import Budget
 from relselect.events import silent
 from relselect.families.candidate import Candidate
+from relselect.memory import collect_seldom
 from relselect.problem import Problem
 from relselect.rdl import RDL
 from relselect.rdl.training.stepping import Stepper
@@ -87,4 +88,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    collect_seldom()
     main()

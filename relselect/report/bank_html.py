@@ -7,14 +7,15 @@ The page has no script, reads no network and no clock; equal banks give equal by
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from markupsafe import Markup
 
 from relselect._version import __version__
-from relselect.errors import BankError
+from relselect.bank.summary import coverage
+from relselect.errors import BankError, ConfigError
 from relselect.families.registry import info_of, trained
 from relselect.report.families import colour_style
 from relselect.report.html import finished, page_template, style_sheet
@@ -23,7 +24,7 @@ from relselect.report.sections import Section
 from relselect.report.svg import NARROW, WIDE, Canvas, FigureLayout, Scale, ticks
 from relselect.report.tables import ReportColumn, ReportRow, ReportTable
 from relselect.report.words import MISSING, count, number, percent, plural, seconds, shorten
-from relselect.selector.evaluation import Evaluation, PolicyScore, evaluate_parts
+from relselect.selector.evaluation import MINUTES, Evaluation, PolicyScore, evaluate_parts
 from relselect.selector.learning_curve import TaughtBy, learning_curve
 from relselect.selector.meta import MetaSelector, profile_numbers
 
@@ -62,14 +63,19 @@ def bank_page(bank: PerformanceBank, *, minutes: float = 3.0) -> str:
 
     Args:
         bank: The bank; a bank with too few databases for policies is shown without them, with the reason.
-        minutes: Time budget of the fits in the tables and the learning curve.
+        minutes: Time budget of the fits in the tables and the learning curve: 1, 3, 10 or 30.
+
+    Raises:
+        ConfigError: `minutes` is another number.
     """
+    if minutes not in MINUTES:
+        raise ConfigError("minutes", minutes, "is no replayed budget", "Use 1, 3, 10 or 30")
     found = _findings(bank, minutes)
     families = [cast(FamilyRecord, info_of(name).to_json()) for name in trained()]
-    both = {
-        "policies": _drawn(_policy_figure, _main(found), minutes),
-        "curve": _drawn(_curve_figure, found.curve),
-        "homophily": _drawn(_scatter_figure, found.points),
+    drawn = {
+        "policies": _both(lambda layout: _policy_figure(_main(found), minutes, layout)),
+        "curve": _both(lambda layout: _curve_figure(found.curve, layout)),
+        "homophily": _both(lambda layout: _scatter_figure(found.points, layout)),
     }
     sections = [section for section in _sections(bank, found, minutes) if not section.empty or any(section.figures)]
     return finished(
@@ -80,7 +86,7 @@ def bank_page(bank: PerformanceBank, *, minutes: float = 3.0) -> str:
         sentences=_sentences(found, minutes),
         keys=_keys(bank),
         sections=sections,
-        drawn=both,
+        drawn=drawn,
         captions=_captions(minutes),
         style=Markup(f"{style_sheet()}\n{colour_style(families)}"),
     )
@@ -141,15 +147,13 @@ def _keys(bank: PerformanceBank) -> list[tuple[str, str, str]]:
     failed = sum(trial.failed for trial in bank.trials)
     spent = sum(trial.seconds for trial in bank.trials if trial.seconds == trial.seconds)
     seeds = {trial.seed for trial in bank.trials}
-    configurations = (
-        {trial.configuration for trial in bank.trials} if hasattr(bank.trials[0], "configuration") else set()
-    )
-    known = [
+    numbers = {(trial.family, trial.number) for trial in bank.trials}
+    return [
         ("Trials", count(len(bank.trials)), f"{count(failed)} failed"),
-        ("Seeds", count(len(seeds)), plural(len(seeds), "seed")),
-        ("Time of fits", seconds(spent), "recorded, one thread"),
+        ("Configurations", count(len(numbers)), "of all families together"),
+        ("Seeds", count(len(seeds)), "in all"),
+        ("Time of fits", seconds(spent), "as recorded"),
     ]
-    return known if not configurations else [*known, ("Configurations", count(len(configurations)), "of all families")]
 
 
 def _sections(bank: PerformanceBank, found: _Findings, minutes: float) -> list[Section]:
@@ -244,17 +248,15 @@ def _correlation_table(found: _Findings) -> ReportTable:
 
 
 def _coverage_table(bank: PerformanceBank) -> ReportTable:
-    known = bank.coverage()
+    known = coverage(bank)
     names = tuple(known[0]) if known else ()
     columns = tuple(
         ReportColumn(name.capitalize(), "name" if name == "database" else "text" if name == "origin" else "number")
         for name in names
     )
     rows = tuple(
-        ReportRow(tuple(str(value) if isinstance(value, str) else number(value) if isinstance(value, float) else count(value)
-                        for value in row.values()))
-        for row in known
-    )  # fmt: skip
+        ReportRow(tuple(value if isinstance(value, str) else _number(value) for value in row.values())) for row in known
+    )
     return ReportTable("Trials by database", columns, rows, fold=40)
 
 
@@ -266,7 +268,7 @@ def _failures_table(bank: PerformanceBank) -> ReportTable:
             (
                 f"{bank.task_of[trial.task].database}/{bank.task_of[trial.task].name}",
                 trial.family,
-                shorten(str(trial.reason or MISSING), 200),
+                shorten(trial.error, 200),
             )
         )
         for trial in failed
@@ -283,12 +285,17 @@ def _captions(minutes: float) -> dict[str, str]:
     }
 
 
+def _number(value: float) -> str:
+    return number(value) if isinstance(value, float) else count(value)
+
+
 def _signed(value: float) -> str:
     return f"{value:+.3f}".replace("-", "−") if math.isfinite(value) else MISSING
 
 
-def _drawn(draw, *data) -> Markup | None:  # type: ignore[no-untyped-def]
-    wide, narrow = draw(*data, WIDE), draw(*data, NARROW)
+def _both(draw: Callable[[FigureLayout], Markup | None]) -> Markup | None:
+    """Return a figure for wide and for narrow windows; the style sheet shows one of the two."""
+    wide, narrow = draw(WIDE), draw(NARROW)
     return None if wide is None or narrow is None else wide + narrow
 
 
