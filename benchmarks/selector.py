@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 
@@ -17,17 +18,21 @@ def main() -> None:
     from relselect.configs import bank_path
     from relselect.selector.evaluation import evaluate_parts
     from relselect.selector.evaluation_page import evaluation_page
+    from relselect.selector.learning_curve import learning_curve
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bank", type=Path)
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
-    found, correlations = evaluate_parts(PerformanceBank.open(arguments.bank or bank_path()))
-    page = evaluation_page(found, correlations)
+    bank = PerformanceBank.open(arguments.bank or bank_path())
+    found, correlations = evaluate_parts(bank)
+    curve = learning_curve(bank.current().filter(task=lambda task: task.origin != "imported"))
+    page = evaluation_page(found, correlations, curve)
     if arguments.out:
         arguments.out.write_text(page, encoding="utf-8")
     print(page)
-    print(json.dumps({**{name: each.to_json() for name, each in found.items()}, "rank_correlations": correlations}))
+    parts = {name: each.to_json() for name, each in found.items()}
+    print(json.dumps({**parts, "rank_correlations": correlations, "learning_curve": [asdict(each) for each in curve]}))
 
 
 if __name__ == "__main__":

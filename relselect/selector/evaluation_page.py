@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from relselect.families.registry import info_of
 from relselect.selector.evaluation import Evaluation, PolicyScore
+from relselect.selector.learning_curve import TaughtBy
 
 __all__ = ["evaluation_page"]
 
@@ -17,13 +18,16 @@ _HEAD = (
 
 
 def evaluation_page(
-    found: Mapping[str, Evaluation], correlations: Mapping[str, tuple[float, float, float, float]]
+    found: Mapping[str, Evaluation],
+    correlations: Mapping[str, tuple[float, float, float, float]],
+    curve: Sequence[TaughtBy] = (),
 ) -> str:
     """Return the page of an evaluation.
 
     Args:
         found: Name of a set of tasks -> its evaluation.
         correlations: What `rank_correlations` returned.
+        curve: What `learning_curve` returned, for a section of its own.
     """
     lines = ["# Policies on the performance bank, leave-one-database-out"]
     for name, each in found.items():
@@ -32,6 +36,14 @@ def evaluation_page(
             limit = "No time limit" if math.isinf(minutes) else f"{minutes:g} minute{'' if minutes == 1 else 's'}"
             lines += ["", f"### {limit}", "", *(head.format(first=info_of(each.first).short) for head in _HEAD)]
             lines += [_line(policy, score, each) for policy, score in policies.items()]
+    if curve:
+        lines += [
+            "", "## Would a larger bank help?", "",
+            "Gain of the posterior blend over the first policy at 3 minutes, by the number of databases that taught it. Every "
+            "task is judged with others than its own database; the error is that over draws of databases.", "",
+            "| databases | gain | error | draws |", "|---:|---:|---:|---:|",
+        ]  # fmt: skip
+        lines += [f"| {each.databases} | {each.gain:+.4f} | {each.stderr:.4f} | {each.draws} |" for each in curve]
     lines += [
         "", "## Profile numbers against the margin", "",
         "Spearman's rho with the margin of the second family, its 90 % interval over databases, and Holm's p-value for "

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -270,10 +271,20 @@ def _from_pandas(name: str, frame: Any) -> pa.Table | list[SchemaProblem]:
             )
             continue
         try:
-            columns[label] = pa.array(frame[label], from_pandas=True)
+            columns[label] = pa.array(_uuids_as_text(frame[label]), from_pandas=True)
         except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
             problems.append(_inconvertible(name, label, frame[label], error))
     return problems or pa.table(columns)
+
+
+def _uuids_as_text(values: Any) -> Any:
+    """Return a column of UUID objects as text, which older versions of Arrow do not convert; other columns as they are."""
+    if str(values.dtype) != "object":
+        return values
+    present = values.dropna()
+    if not len(present) or not all(isinstance(value, UUID) for value in present):
+        return values
+    return values.map(lambda value: str(value) if isinstance(value, UUID) else None)
 
 
 def _inconvertible(table: str, column: str, values: Any, error: Exception) -> SchemaProblem:

@@ -14,8 +14,9 @@ import torch
 from torch import nn
 
 from relselect.rdl.graph.adjacency import leads_to_child
+from relselect.rdl.network.child_aggregates import AGGREGATES, child_aggregates
 from relselect.rdl.network.convolution import Convolution
-from relselect.rdl.network.scatter import gather, gather_scatter_sum, scatter_sum, segment_max
+from relselect.rdl.network.scatter import gather, gather_scatter_sum, scatter_sum
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,8 +28,6 @@ __all__ = ["PLACES", "MultiAggregate", "place_of"]
 #: Places that are told apart: the last four neighbours one by one, then up to 8, 16, 32 and more.
 PLACES = 8
 _SINGLE = 4
-#: Aggregates side by side: mean, mean times log count, maximum, last.
-_AGGREGATES = 4
 
 
 class MultiAggregate(Convolution):
@@ -132,7 +131,7 @@ class _FromChildren(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.places = nn.Parameter(torch.randn(PLACES, channels) * 0.1)
-        self.linear = nn.Linear(_AGGREGATES * channels + 1, channels)
+        self.linear = nn.Linear(AGGREGATES * channels + 1, channels)
         nn.init.zeros_(self.linear.weight)
 
     def forward(self, senders: Tensor, receivers: Tensor, edges: Tensor, rank: Tensor | None = None) -> Tensor:
@@ -144,17 +143,11 @@ class _FromChildren(nn.Module):
         begins[1:] = target[1:] != target[:-1]
         segment = begins.cumsum(0) - 1
         reached = target[begins]
-        # a table of places and a gather: an indexed sum would have no second derivative that is as fast
         place = torch.zeros_like(source) if rank is None else place_of(rank)
-        sent = (gather(senders, source) + gather(self.places, place)).relu()
-        count = torch.bincount(segment, minlength=len(reached)).to(sent.dtype).unsqueeze(1)
-        mean = scatter_sum(sent, segment, len(reached)) / count
-        several = torch.log1p(count)
-        if rank is None:
-            last = mean
-        else:
-            first = rank == 0
-            last = scatter_sum(sent[first], segment[first], len(reached))
-        joint = torch.cat([mean, mean * several, segment_max(sent, segment, len(reached)), last, several], dim=1)
-        mapped = joint @ self.linear.weight.T
+        ordered = rank is not None
+        joint = child_aggregates(senders, self.places, source, segment, place, len(reached), ordered=ordered)
+        # the count's column apart: a matrix of an odd width takes half as long again
+        width, weight = joint.shape[1], self.linear.weight
+        several = torch.bincount(segment, minlength=len(reached)).to(joint.dtype).log1p().unsqueeze(1)
+        mapped = joint @ weight[:, :width].T + several * weight[:, width]
         return scatter_sum(mapped, reached, size) + self.linear.bias

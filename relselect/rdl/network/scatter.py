@@ -14,7 +14,7 @@ import torch
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["gather", "gather_scatter_sum", "scatter_max", "scatter_sum", "segment_max"]
+__all__ = ["compiled", "gather", "gather_scatter_sum", "scatter_max", "scatter_sum", "segment_max"]
 
 _COMPILED = (torch.float32, torch.float64)
 
@@ -72,7 +72,7 @@ def segment_max(x: Tensor, segment: Tensor, size: int) -> Tensor:
         >>> segment_max(torch.tensor([[1.0], [3.0], [2.0]]), torch.tensor([0, 0, 1]), 2).tolist()
         [[3.0], [2.0]]
     """
-    if not _compiled(x):
+    if not compiled(x):
         return scatter_max(x, segment, size)
     from relselect.rdl.sampling import kernels
 
@@ -81,7 +81,8 @@ def segment_max(x: Tensor, segment: Tensor, size: int) -> Tensor:
     return torch.gather(x, 0, places)
 
 
-def _compiled(x: Tensor) -> bool:
+def compiled(x: Tensor) -> bool:
+    """Whether compiled loops take a tensor: on the CPU, in single or double precision."""
     return x.device.type == "cpu" and x.dtype in _COMPILED
 
 
@@ -91,7 +92,7 @@ class _GatherScatterSum(torch.autograd.Function):
         ctx.save_for_backward(source, target)
         ctx.rows = len(x)
         out = x.new_zeros(size, x.shape[1])
-        if _compiled(x):
+        if compiled(x):
             from relselect.rdl.sampling import kernels  # a GPU needs no numba
 
             values, near, far = (each.detach().contiguous().numpy() for each in (x, source, target))
@@ -112,7 +113,7 @@ class _ScatterSum(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, target: Tensor, size: int) -> Tensor:
         ctx.save_for_backward(target)
         out = x.new_zeros(size, x.shape[1])
-        if _compiled(x):
+        if compiled(x):
             from relselect.rdl.sampling import kernels
 
             kernels.scatter_sum(x.detach().contiguous().numpy(), target.contiguous().numpy(), out.numpy())

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
+    "child_aggregates",
+    "child_aggregates_slopes",
     "count_children",
     "dropout",
     "gather_scatter_sum",
@@ -278,6 +280,105 @@ def segment_argmax(x: NDArray[np.floating[Any]], segment: NDArray[np.int64], out
             for channel in range(x.shape[1]):
                 if x[edge, channel] > x[out[here, channel], channel]:
                     out[here, channel] = edge
+
+
+@_jit
+def child_aggregates(
+    x: NDArray[np.floating[Any]],
+    places: NDArray[np.floating[Any]],
+    source: NDArray[np.int64],
+    segment: NDArray[np.int64],
+    place: NDArray[np.int64],
+    ordered: bool,
+    out: NDArray[np.floating[Any]],
+    largest: NDArray[np.int64],
+) -> None:
+    """Write the aggregates of each segment's messages; see `relselect.rdl.network.child_aggregates`.
+
+    Args:
+        x: (nodes, channels).
+        places: (places, channels).
+        source: (edges,), rows of x.
+        segment: (edges,), ascending from 0 without gaps.
+        place: (edges,), rows of places.
+        ordered: Whether the edge of place 0 is the last neighbour.
+        out: (segments, 4 * channels) receives mean, scaled mean, maximum and last.
+        largest: (segments, channels) receives the first edge of the largest message.
+    """
+    channels, edges, begin = x.shape[1], len(segment), 0
+    zero = x.dtype.type(0)
+    while begin < edges:
+        here, end, last = segment[begin], begin, -1
+        for channel in range(channels):
+            out[here, channel] = zero
+        while end < edges and segment[end] == here:
+            far, near = source[end], place[end]
+            if near == 0:
+                last = end
+            for channel in range(channels):
+                message = max(x[far, channel] + places[near, channel], zero)
+                out[here, channel] += message
+                if end == begin or message > out[here, 2 * channels + channel]:
+                    out[here, 2 * channels + channel] = message
+                    largest[here, channel] = end
+            end += 1
+        count = x.dtype.type(end - begin)
+        several = x.dtype.type(np.log1p(count))
+        for channel in range(channels):
+            mean = out[here, channel] / count
+            out[here, channel] = mean
+            out[here, channels + channel] = mean * several
+            out[here, 3 * channels + channel] = mean
+        if ordered:
+            for channel in range(channels):
+                message = zero
+                if last >= 0:
+                    message = max(x[source[last], channel] + places[place[last], channel], zero)
+                out[here, 3 * channels + channel] = message
+        begin = end
+
+
+@_jit
+def child_aggregates_slopes(
+    slope: NDArray[np.floating[Any]],
+    x: NDArray[np.floating[Any]],
+    places: NDArray[np.floating[Any]],
+    source: NDArray[np.int64],
+    segment: NDArray[np.int64],
+    place: NDArray[np.int64],
+    largest: NDArray[np.int64],
+    ordered: bool,
+    x_slope: NDArray[np.floating[Any]],
+    places_slope: NDArray[np.floating[Any]],
+) -> None:
+    """Add the derivatives by x and places, given that by the result of `child_aggregates`, (segments, 4 * channels)."""
+    channels, edges, begin = x.shape[1], len(segment), 0
+    zero = x.dtype.type(0)
+    shared = np.empty(channels, x.dtype)
+    while begin < edges:
+        here, end = segment[begin], begin
+        while end < edges and segment[end] == here:
+            end += 1
+        count = x.dtype.type(end - begin)
+        several = x.dtype.type(np.log1p(count))
+        for channel in range(channels):
+            total = slope[here, channel] + slope[here, channels + channel] * several
+            if not ordered:
+                total += slope[here, 3 * channels + channel]
+            shared[channel] = total / count
+        for edge in range(begin, end):
+            far, near = source[edge], place[edge]
+            last = ordered and near == 0
+            for channel in range(channels):
+                if x[far, channel] + places[near, channel] > zero:
+                    value = shared[channel]
+                    if largest[here, channel] == edge:
+                        value += slope[here, 2 * channels + channel]
+                    if last:
+                        value += slope[here, 3 * channels + channel]
+                    x_slope[far, channel] += value
+                    places_slope[near, channel] += value
+        begin = end
 
 
 @_jit
