@@ -152,7 +152,7 @@ class DFS:
         from relselect.dfs.search.prepared import FeatureSpace, added_rows
 
         config, facts = candidate.config, candidate.facts
-        if not config["refit"] or budget.left() < facts["seconds_per_booster"] * facts["boosters"]:
+        if not config["refit"] or budget.left() < _refit_seconds(candidate, rows):
             return None
         try:
             # A search finds the same features again; one that had no time is not begun.
@@ -323,6 +323,15 @@ def _scored(
         notes=_notes(prepared, fitted),
         facts=_facts(prepared, fitted),
     )
+
+
+def _refit_seconds(candidate: Candidate, rows: RowSource) -> float:
+    """Return about how long a refit takes: the boosters again, what the fit took beside them, the features of the added rows."""
+    facts = candidate.facts
+    boosters = facts["seconds_per_booster"] * facts["boosters"]
+    beside = max(0.0, candidate.seconds - boosters - facts["feature_seconds"])
+    added = len(rows.stop) + len(rows.select)
+    return float(boosters + beside + facts["feature_seconds"] * added / max(1, facts["n_train_rows"] + added))
 
 
 def _before_awaiting(rows: RowSource, prepared: PreparedFeatures, budget: Budget) -> Budget:

@@ -103,8 +103,9 @@ def _findings(bank: PerformanceBank, minutes: float) -> _Findings:
 
 
 def _points(bank: PerformanceBank) -> list[_Point]:
-    known = next(iter(MetaSelector(bank).comparisons.values()), None)
-    if known is None:
+    try:
+        known = next(iter(MetaSelector(bank).comparisons.values()))
+    except BankError:
         return []
     values = [profile_numbers(bank.task_of[task])[_DRAWN] for task in known.tasks]
     names = [f"{bank.task_of[task].database}/{bank.task_of[task].name}" for task in known.tasks]

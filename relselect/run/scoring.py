@@ -56,7 +56,7 @@ class TestScorer:
         Args:
             decision: What was decided; the deployed model is scored in any case but one: where that would outlast the budget by
                 far.
-            baselines: The baselines, all scored: they take no time to speak of.
+            baselines: The baselines, each scored where what its fit took is left.
             others: Models to compare with, scored while time is left.
         """
         found: dict[str, Score] = {}
@@ -66,7 +66,7 @@ class TestScorer:
             if not decision.refitted:
                 found[decision.candidate.id] = deployed
         for candidate in baselines:
-            if candidate.id not in found:
+            if candidate.id not in found and self.budget.left() > candidate.seconds:
                 found[candidate.id] = self._score(candidate)
         for candidate in (decision.candidate, *others):
             if candidate.id in found or self.budget.left() < self._slowest:

@@ -57,7 +57,7 @@ def test_products_are_those_of_curvlinops() -> None:
     names = sorted(name for name, _ in probe.model.named_parameters())
     weights = dict(probe.model.named_parameters())
     operator = curvlinops.HessianLinearOperator(
-        probe.model, torch.nn.MSELoss(), {name: weights[name] for name in names}, [(probe.x, probe.y)]
+        probe.model, torch.nn.MSELoss(), [weights[name] for name in names], [(probe.x, probe.y)]
     )
     product, size = hessian_product(probe, 0)
     vector = torch.randn(size, generator=torch.Generator().manual_seed(0), dtype=torch.float64)

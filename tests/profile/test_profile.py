@@ -145,8 +145,8 @@ def test_only_the_measures_that_are_named_are_measured() -> None:
 def test_a_whole_profile_answers_for_a_part_of_it(tmp_path) -> None:
     problem, cache = make("binary")[0], ProfileCache(tmp_path)
     part = profile_task(problem, only=MEASURES, cache=cache)
-    assert profile_task(problem, only=MEASURES, cache=cache) == part
+    assert profile_task(problem, only=MEASURES, cache=cache).to_json() == part.to_json()
     whole = profile_task(problem, cache=cache)
     assert len(whole.measures) > len(part.measures)
     cache.place(problem, 0, 2, MEASURES).unlink()
-    assert profile_task(problem, only=MEASURES, cache=cache) == whole
+    assert profile_task(problem, only=MEASURES, cache=cache).to_json() == whole.to_json()

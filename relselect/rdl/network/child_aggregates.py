@@ -75,12 +75,10 @@ class _ChildAggregates(torch.autograd.Function):
 
         out = x.new_empty(size, AGGREGATES * x.shape[1])
         largest = torch.empty(size, x.shape[1], dtype=torch.int64)
-        kernels.child_aggregates(
-            *(each.detach().contiguous().numpy() for each in (x, places, source, segment, place)),
-            ordered,
-            out.numpy(),
-            largest.numpy(),
+        values, offsets, far, part, near = (
+            each.detach().contiguous().numpy() for each in (x, places, source, segment, place)
         )
+        kernels.child_aggregates(values, offsets, far, part, near, ordered, out.numpy(), largest.numpy())
         ctx.save_for_backward(x, places, source, segment, place, largest)
         ctx.size, ctx.ordered = size, ordered
         return out
@@ -97,6 +95,9 @@ class _ChildAggregates(torch.autograd.Function):
         from relselect.rdl.sampling import kernels
 
         slopes = torch.zeros_like(x), torch.zeros_like(places)
-        arrays = (each.detach().contiguous().numpy() for each in (grads[0], x, places, source, segment, place, largest))
-        kernels.child_aggregates_slopes(*arrays, ctx.ordered, slopes[0].numpy(), slopes[1].numpy())
+        slope, values, offsets = (each.detach().contiguous().numpy() for each in (grads[0], x, places))
+        far, part, near, top = (each.contiguous().numpy() for each in (source, segment, place, largest))
+        kernels.child_aggregates_slopes(
+            slope, values, offsets, far, part, near, top, ctx.ordered, slopes[0].numpy(), slopes[1].numpy()
+        )
         return (*slopes, None, None, None, None, None)
