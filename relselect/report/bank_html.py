@@ -16,7 +16,7 @@ from markupsafe import Markup
 from relselect._version import __version__
 from relselect.bank.summary import coverage
 from relselect.errors import BankError, ConfigError
-from relselect.families.registry import info_of, trained
+from relselect.families.registry import family_infos, info_of, trained
 from relselect.report.families import colour_style
 from relselect.report.html import finished, page_template, style_sheet
 from relselect.report.record import FamilyRecord
@@ -251,10 +251,9 @@ def _correlation_table(found: _Findings) -> ReportTable:
 def _coverage_table(bank: PerformanceBank) -> ReportTable:
     known = coverage(bank)
     names = tuple(known[0]) if known else ()
-    columns = tuple(
-        ReportColumn(name.capitalize(), "name" if name == "database" else "text" if name == "origin" else "number")
-        for name in names
-    )
+    short = {name: info_of(name).short for name in names if name in {info.name for info in family_infos()}}
+    kinds = {"database": "name", "origin": "text"}
+    columns = tuple(ReportColumn(short.get(name, name.capitalize()), kinds.get(name, "number")) for name in names)
     rows = tuple(
         ReportRow(tuple(value if isinstance(value, str) else _number(value) for value in row.values())) for row in known
     )
@@ -291,7 +290,10 @@ def _number(value: float) -> str:
 
 
 def _signed(value: float) -> str:
-    return f"{value:+.3f}".replace("-", "−") if math.isfinite(value) else MISSING
+    if not math.isfinite(value):
+        return MISSING
+    rounded = round(value, 3)
+    return f"{rounded:+.3f}".replace("-", "−") if rounded else "0.000"
 
 
 def _both(draw: Callable[[FigureLayout], Markup | None]) -> Markup | None:
@@ -319,7 +321,7 @@ def _policy_figure(each: Evaluation | None, minutes: float, layout: FigureLayout
     for place, (name, score) in enumerate(scores.items()):
         y, css = top + _STEP * (place + 0.5), " chosen" if name == "posterior blend" else ""
         text = _policy(name, each)
-        art.text(left - 12, y + 4, shorten(text, layout.letters), f"label{css}", "end", tip=text)
+        art.text(left - 12, y + 4, shorten(text, layout.letters - len(css) // 4), f"label{css}", "end", tip=text)
         art.line(x(score.gain_low), y, x(score.gain_high), y, "span f1" if css else "span other")
         art.circle(x(score.gain), y, 4.5, "dot f1" if css else "dot other")
         art.text(right + 12, y + 4, _signed(score.gain), f"value{css}")
@@ -361,7 +363,7 @@ def _scatter_figure(points: Sequence[_Point], layout: FigureLayout) -> Markup | 
     largest = max(abs(each.margin) for each in points)
     y = Scale(-largest, largest, bottom, top)
     summary = "; ".join(f"{each.task}: {_signed(each.value)}, {_signed(each.margin)}" for each in points)
-    art = Canvas("fig-homophily", "Homophily and margin of each task", summary, layout, bottom + 40)
+    art = Canvas("fig-homophily", "Homophily and margin of each task", summary, layout, bottom + 60)
     for tick in ticks(y.low, y.high, 5):
         art.line(left, y(tick), right, y(tick), "grid")
         art.text(left - 10, y(tick) + 4, _signed(tick), "axis", "end")
@@ -372,5 +374,5 @@ def _scatter_figure(points: Sequence[_Point], layout: FigureLayout) -> Markup | 
         tip = f"{each.task}: homophily {_signed(each.value)}, margin {_signed(each.margin)}"
         art.circle(x(each.value), y(each.margin), 4.5, f"dot {'f1' if each.margin > 0 else 'f0'}", tip)
     art.text(right, bottom + 36, "adjusted homophily, mean over paths", "axis", "end")
-    art.text(left, bottom + 36, "margin of the second family", "axis")
+    art.text(left, bottom + 54, "margin of the second family, upwards", "axis")
     return art.markup()
