@@ -174,7 +174,8 @@ def against(database: Any, task: Any, problem: Any, theirs: np.ndarray, time_bud
     fitted = select_and_train(database, task, time_budget, seed=seed)
     seconds = time.monotonic() - begun
     rows = problem.rows("test")
-    mine = np.asarray(fitted.predict(split="test")["prediction"], dtype=np.float64)
+    column = "probability" if task.kind == "binary" else "prediction"
+    mine = np.asarray(fitted.predict(split="test")[column], dtype=np.float64)
     one, other = (
         bootstrap_scores(task.metric, rows.label, values, rows.entity, seed=seed, draws=DRAWS)
         for values in (mine, theirs)
