@@ -144,7 +144,7 @@ def average(states: list[dict[str, Any]]) -> dict[str, Any]:
 def choices(row: dict[str, Any]) -> dict[str, int]:
     """Return the place that every rule chooses."""
     from relselect.landscape import Measurement
-    from relselect.landscape.criterion import clearly_flatter
+    from relselect.landscape.measurement import clearly_flatter
 
     count = row["kept"]
     points = row["points"][:count]

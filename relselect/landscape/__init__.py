@@ -11,11 +11,11 @@ from relselect.landscape.criterion import (
     CRITERIA,
     Criterion,
     CurvatureCriterion,
-    Measurement,
     RiseCriterion,
     SharpnessCriterion,
     SlopeCriterion,
 )
+from relselect.landscape.measurement import Measurement
 from relselect.landscape.ties import NearTie
 
 __all__ = [

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 from relselect.budget import Budget
 from relselect.errors import BudgetExhausted, ConfigError
 from relselect.events import CheckpointChosen, Emit, StageFinished, StageStarted, silent
-from relselect.landscape.criterion import Criterion, Measurement, SlopeCriterion, clearly_flatter
+from relselect.landscape.criterion import Criterion, SlopeCriterion
+from relselect.landscape.measurement import Measurement, clearly_flatter
 from relselect.landscape.ties import Entry, NearTie, entries, score_spread, standard_error
 from relselect.tasks.metrics import interval_of
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-import numpy as np
-
 from relselect.budget import Budget
+from relselect.landscape.measurement import Measurement
 
 if TYPE_CHECKING:
     from relselect.families.protocol import Probe
@@ -18,42 +16,10 @@ __all__ = [
     "CRITERIA",
     "Criterion",
     "CurvatureCriterion",
-    "Measurement",
     "RiseCriterion",
     "SharpnessCriterion",
     "SlopeCriterion",
-    "clearly_flatter",
 ]
-
-#: Standard errors by which a difference must exceed zero.
-_CLEARLY = 2.0
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """One criterion at one checkpoint; lower is flatter.
-
-    Attributes:
-        value: The criterion.
-        stderr: Its standard error.
-        parts: What `value` is the mean of, in an order shared by all checkpoints of an architecture; empty for a criterion that
-            is one number.
-        seconds: Time it took.
-    """
-
-    value: float
-    stderr: float
-    parts: tuple[float, ...]
-    seconds: float
-
-
-def clearly_flatter(one: Measurement, other: Measurement) -> bool:
-    """Whether the first is lower by more than two standard errors, of the paired parts where there are any, else of both."""
-    gain = np.subtract(other.parts, one.parts) if len(one.parts) == len(other.parts) else np.empty(0)
-    if len(gain) > 1:
-        return bool(np.isfinite(gain).all() and gain.mean() > _CLEARLY * gain.std(ddof=1) / math.sqrt(len(gain)))
-    error = math.hypot(one.stderr, other.stderr)
-    return math.isfinite(error) and other.value - one.value > _CLEARLY * error
 
 
 class Criterion(Protocol):

@@ -25,8 +25,8 @@ import numpy as np
 import torch
 
 from relselect.budget import Budget
-from relselect.landscape.criterion import Measurement
 from relselect.landscape.directions import direction_pair, rays
+from relselect.landscape.measurement import Measurement
 
 if TYPE_CHECKING:
     from relselect.families.protocol import Probe

@@ -64,7 +64,7 @@ def profile_task(
     if kept is None and cache is not None and only is not None:
         kept = cache.read(cache.place(problem, seed, hops))  # a whole profile has every measure
     if kept is not None:
-        emit(Notice(_STAGE, f"The profile was measured before, in {kept.seconds:.1f} s; it is read from {place}."))
+        emit(Notice(_STAGE, f"The profile was measured before, in {kept.seconds:.1f} s; it is read from the cache."))
         if leaks is None:
             announce(kept.leaks, emit)
         return kept if leaks is None else replace(kept, leaks=leaks)

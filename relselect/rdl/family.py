@@ -15,6 +15,7 @@ from relselect.errors import ConfigError
 from relselect.families.candidate import Candidate, Config
 from relselect.memory import peak_memory_mb
 from relselect.rdl.graph.graph import problem_graph
+from relselect.rdl.graph.language_rows import read_language, with_sentences
 from relselect.rdl.graph.table_encoding import TableEncoding, fit_columns, fit_tables
 from relselect.rdl.network.encoders import ENCODERS
 from relselect.rdl.network.ensemble import NetworkEnsemble
@@ -103,6 +104,8 @@ class RDL:
         begun = time.monotonic()
         settings = NetworkSettings.from_config(config)
         blueprint = blueprint_of(problem, settings, rows.train(seed=0, copies=0).features)
+        if settings.rows != "columns":
+            read_language(problem, blueprint.encodings, budget, emit)
         # the global generator draws initial weights and dropout: seed it for this fit only
         generators = torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else [])
         with generators, one_thread_if_small(settings, self.device):
@@ -205,6 +208,8 @@ def blueprint_of(problem: Problem, settings: NetworkSettings, features: pa.Table
     graph = problem_graph(problem, torch.device("cpu"), shortcuts=settings.edges == "shortcuts")
     edge_types = _without(graph.edge_types, settings.without, problem)
     tables = {name: readable(encoding, settings) for name, encoding in fit_tables(problem).items()}
+    if settings.rows != "columns":
+        tables = with_sentences(problem, tables, settings.language, columns=settings.rows == "both")
     task_row = readable(_task_encoding(features), settings)
     return Blueprint(problem.entity, edge_types, tables, task_row, Target.of(problem), settings)
 

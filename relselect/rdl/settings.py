@@ -27,6 +27,7 @@ _CHOICES = {
     "compile": ("auto", "on", "off"),
     "refit": ("none", "continue", "anew"),
     "texts": ("prose", "all", "none"),
+    "rows": ("columns", "language", "both"),
 }
 
 
@@ -68,6 +69,9 @@ class NetworkSettings:
         refit: Which network predicts: "none" for the validated one, "continue" for the validated one trained further on training
             and validation rows, "anew" for one trained on both from the start.
         texts: Which text columns are read: "prose" for all but names (see `relselect.rdl.graph.text`), "all" or "none".
+        rows: How rows are read: "columns" by their columns, "language" as sentences by a language model, beside moments and
+            columns that become known after their row, or "both".
+        language: The language model, see `relselect.language.find_language_model`; read where `rows` asks for one.
         level: Whether a regression reads the label level (see `relselect.rdl.network.label_level`).
         precision: Precision of training steps: "fp32", "bf16", or "auto" for the faster one on a GPU and fp32 on a CPU.
         compile: Whether parts of the network are compiled: "on", "off", or "auto" for on where it saves time on a GPU.
@@ -102,6 +106,8 @@ class NetworkSettings:
     decay: float = 0.5
     refit: str = "continue"
     texts: str = "prose"
+    rows: str = "columns"
+    language: str = ""
     level: bool = True
     precision: str = "auto"
     compile: str = "auto"
@@ -136,6 +142,10 @@ def _checked(name: str, value: Any, kind: type) -> Any:
     if name in _CHOICES:
         if value not in _CHOICES[name]:
             raise ConfigError(name, value, "is not among the choices", f"Use one of {', '.join(_CHOICES[name])}")
+        return value
+    if kind is str:
+        if not isinstance(value, str):
+            raise ConfigError(name, value, "must be text", advice)
         return value
     if kind is tuple:
         if not isinstance(value, list | tuple) or not all(isinstance(each, str) for each in value):

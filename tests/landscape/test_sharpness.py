@@ -11,7 +11,7 @@ import torch
 from relselect.budget import Budget
 from relselect.errors import BudgetExhausted
 from relselect.landscape import CRITERIA, Measurement
-from relselect.landscape.criterion import clearly_flatter
+from relselect.landscape.measurement import clearly_flatter
 from relselect.landscape.sharpness import RISE_STEPS, rise, sharpness
 from tests.landscape.small import SmallProbe
 

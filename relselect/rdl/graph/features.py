@@ -14,16 +14,20 @@ import torch
 
 from relselect.database.clock import NEVER, ticks_of
 from relselect.database.columns import as_float, as_strings
+from relselect.errors import ConfigError
+from relselect.files import cache_path
 from relselect.hashing import fingerprint_json
+from relselect.language import row_sentences, sentence_encoder, sentence_vectors
 from relselect.rdl.graph.table_encoding import LARGEST
 from relselect.rdl.graph.text import WIDTH, encode_texts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     import pyarrow as pa
     from torch import Tensor
 
+    from relselect.language import SentenceColumn
     from relselect.problem import Problem
     from relselect.rdl.graph.table_encoding import CategoryColumn, TableEncoding
     from relselect.rdl.graph.text import HashedTextColumn
@@ -90,7 +94,11 @@ class TableTensors:
 
 
 def read_columns(
-    data: pa.Table, encoding: TableEncoding, known: list[np.ndarray[tuple[int], np.dtype[np.int64]]]
+    data: pa.Table,
+    encoding: TableEncoding,
+    known: list[np.ndarray[tuple[int], np.dtype[np.int64]]],
+    table: str = "",
+    check: Callable[[], object] = lambda: None,
 ) -> TableTensors:
     """Read the feature columns of a table.
 
@@ -98,6 +106,8 @@ def read_columns(
         data: n rows.
         encoding: The fitted columns.
         known: Per clock of the encoding, int64 (n,), the ticks from which its values are known.
+        table: Name of the table, which begins the sentences of its rows.
+        check: Called before every batch of sentences; what it raises ends the work.
 
     Returns:
         The tensors, on the CPU.
@@ -115,8 +125,35 @@ def read_columns(
         moments[:, place] = ticks_of(data[moment.name])
     clocks = np.stack(known, axis=1) if known else np.empty((count, 0), np.int64)
     texts = tuple(_texts(data[text.name], text) for text in encoding.texts)
+    if encoding.sentence is not None:
+        texts = (*texts, read_sentences(table, data, encoding.sentence, check))
     parts = [torch.from_numpy(part) for part in (numeric, codes, moments, clocks)]
     return TableTensors(parts[0], parts[1], parts[2], parts[3], texts)
+
+
+def read_sentences(
+    table: str, data: pa.Table, sentence: SentenceColumn, check: Callable[[], object] = lambda: None
+) -> TextTensors:
+    """Read the rows of a table as sentences, by a language model; vectors are kept on disk (`relselect.language.store`).
+
+    Args:
+        table: The table's name.
+        data: n rows.
+        sentence: The columns and the model.
+        check: Called before every batch of sentences; what it raises ends the work.
+
+    Raises:
+        ConfigError: The model is not on this machine, or is another one than that of training.
+    """
+    encoder = sentence_encoder(sentence.model)
+    if encoder.identity != sentence.identity:
+        rule = f"is another model on this machine ({encoder.identity[:8]}) than in training ({sentence.identity[:8]})"
+        fix = "Install the model it was trained with, or set RELSELECT_LANGUAGE_MODEL to its folder"
+        raise ConfigError("language", sentence.model or str(encoder.folder), rule, fix)
+    texts = row_sentences(table, data, [name for name in sentence.columns if name in data.column_names])
+    code, vectors = sentence_vectors(texts, encoder, cache_path("language"), check)
+    nothing = np.zeros((1, sentence.width), np.float16)
+    return TextTensors(torch.from_numpy(code + 1), torch.from_numpy(np.concatenate([nothing, vectors])))
 
 
 def _texts(column: pa.ChunkedArray, fitted: HashedTextColumn) -> TextTensors:
@@ -133,7 +170,10 @@ def _codes(column: pa.ChunkedArray, fitted: CategoryColumn) -> np.ndarray[tuple[
 
 
 def problem_features(
-    problem: Problem, encodings: Mapping[str, TableEncoding], device: torch.device
+    problem: Problem,
+    encodings: Mapping[str, TableEncoding],
+    device: torch.device,
+    check: Callable[[], object] = lambda: None,
 ) -> dict[str, TableTensors]:
     """Return the tensors of all tables of a problem, read once per problem, encodings and device.
 
@@ -141,15 +181,18 @@ def problem_features(
         problem: The problem; the encodings may have been fitted on another database.
         encodings: The fitted columns per table.
         device: The device of the tensors.
+        check: Called before every batch of sentences, where a language model reads rows; what it raises ends the work.
     """
     key = ("rdl", "features", fingerprint_json({name: encoding.to_json() for name, encoding in encodings.items()}))
-    host: dict[str, TableTensors] = problem.cached(key, lambda: _read(problem, encodings))
+    host: dict[str, TableTensors] = problem.cached(key, lambda: _read(problem, encodings, check))
     if device.type == "cpu":
         return host
     return problem.cached((*key, str(device)), lambda: {name: tensors.to(device) for name, tensors in host.items()})
 
 
-def _read(problem: Problem, encodings: Mapping[str, TableEncoding]) -> dict[str, TableTensors]:
+def _read(
+    problem: Problem, encodings: Mapping[str, TableEncoding], check: Callable[[], object]
+) -> dict[str, TableTensors]:
     tensors = {}
     for name, encoding in encodings.items():
         table = problem.database[name]
@@ -158,5 +201,5 @@ def _read(problem: Problem, encodings: Mapping[str, TableEncoding]) -> dict[str,
             since = problem.database.value_times(name, clock)
             # a database that no longer masks the column knows its values from the start
             known.append(np.full(table.num_rows, -NEVER) if since is None else since)
-        tensors[name] = read_columns(table.data, encoding, known)
+        tensors[name] = read_columns(table.data, encoding, known, name, check)
     return tensors

@@ -13,8 +13,9 @@ import numpy as np
 
 from relselect.database import SemanticType
 from relselect.database.columns import as_float, as_strings
+from relselect.language import SentenceColumn
 from relselect.problem.visibility import visible_masked
-from relselect.rdl.graph.text import HashedTextColumn, fit_text
+from relselect.rdl.graph.text import WIDTH, HashedTextColumn, fit_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -88,6 +89,7 @@ class TableEncoding:
         moments: Columns of points in time, the row's own time first where the table has one.
         clocks: Columns that say when the values of others become known; a column's `clock` is a position in this list.
         texts: Text columns.
+        sentence: The sentence of a row that a language model reads; None where none does.
     """
 
     numeric: tuple[NumericColumn, ...] = ()
@@ -95,6 +97,12 @@ class TableEncoding:
     moments: tuple[MomentColumn, ...] = ()
     clocks: tuple[str, ...] = ()
     texts: tuple[HashedTextColumn, ...] = ()
+    sentence: SentenceColumn | None = None
+
+    @property
+    def text_widths(self) -> tuple[int, ...]:
+        """Entries of the vectors of every text column, and last of the sentence where there is one."""
+        return (*(WIDTH for _ in self.texts), *(() if self.sentence is None else (self.sentence.width,)))
 
     def to_json(self) -> dict[str, Any]:
         """Return the encoding as JSON-able data."""
@@ -109,7 +117,12 @@ class TableEncoding:
             tuple(MomentColumn(**each) for each in data["moments"]),
             tuple(data["clocks"]),
             tuple(HashedTextColumn(**{**each, "counts": tuple(each["counts"])}) for each in data["texts"]),
+            _sentence(data.get("sentence")),
         )
+
+
+def _sentence(data: Mapping[str, Any] | None) -> SentenceColumn | None:
+    return None if data is None else SentenceColumn(**{**data, "columns": tuple(data["columns"])})
 
 
 def fit_tables(problem: Problem) -> dict[str, TableEncoding]:

@@ -12,7 +12,6 @@ import torch
 from torch import nn
 
 from relselect.rdl.graph.features import MISSING
-from relselect.rdl.graph.text import WIDTH
 from relselect.rdl.network.dropout import Dropout
 
 if TYPE_CHECKING:
@@ -72,15 +71,16 @@ class TextMap(nn.Module):
     """A linear map of the concatenated vectors of all texts of a row; a text that is missing or not known yet adds 0.
 
     Args:
-        encoding: The fitted columns, with at least one text column.
+        encoding: The fitted columns, with at least one text column or a sentence.
         channels: Width of the encoding.
     """
 
     def __init__(self, encoding: TableEncoding, channels: int) -> None:
         super().__init__()
-        self.clocks = tuple(column.clock for column in encoding.texts)
+        # a sentence holds what is known when its row is
+        self.clocks = (*(column.clock for column in encoding.texts), *(-1,) * (encoding.sentence is not None))
         self.dropout = Dropout(_TEXT_DROPOUT)
-        self.linear = nn.Linear(len(encoding.texts) * WIDTH, channels, bias=False)
+        self.linear = nn.Linear(sum(encoding.text_widths), channels, bias=False)
 
     def forward(self, tensors: TableTensors, rows: Tensor, known: Tensor) -> Tensor:
         """Map rows (n,) with `known` (n, clocks) to (n, channels); see `MaskedColumns.forward`."""

@@ -45,7 +45,7 @@ class FrameEncoder(nn.Module):
         self.unknown = nn.Parameter(torch.zeros(channels))
         flags = len(encoding.numeric) + len(encoding.clocks)
         self.flags = nn.Linear(flags, channels, bias=False) if flags else None
-        self.texts = TextMap(encoding, channels) if encoding.texts else None
+        self.texts = TextMap(encoding, channels) if encoding.text_widths else None
         self.network = (
             _network(encoding, channels, max(blocks, 1), dropout) if encoding.numeric or encoding.categories else None
         )

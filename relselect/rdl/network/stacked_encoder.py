@@ -16,6 +16,7 @@ from relselect.rdl.graph.features import RESERVED, UNSEEN
 from relselect.rdl.network.columns import MaskedColumns, TextMap
 from relselect.rdl.network.draws import bernoulli
 from relselect.rdl.network.dropout import Dropout
+from relselect.rdl.network.scatter import gather
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -82,7 +83,7 @@ class StackedEncoder(nn.Module):
         self.embedding = nn.Embedding(sum(sizes), channels) if sizes else None
         if self.embedding is not None:
             nn.init.normal_(self.embedding.weight, std=0.3 / len(sizes) ** 0.5)
-        self.texts = TextMap(encoding, channels) if encoding.texts else None
+        self.texts = TextMap(encoding, channels) if encoding.text_widths else None
         self.blocks = nn.Sequential(*(ResidualBlock(channels, dropout) for _ in range(blocks)))
         self.unknown = nn.Parameter(torch.zeros(channels))
 
@@ -115,7 +116,9 @@ class StackedEncoder(nn.Module):
                 # the embedding of unseen categories is trained only if training rows have some
                 unseen = bernoulli(codes.shape, _UNSEEN_SHARE, codes.device)
                 codes = torch.where(unseen, codes.clamp(max=UNSEEN), codes)
-            encoded = encoded + self.embedding(codes + self.offsets).sum(1)
+            # not by the module: its second derivative fails where a batch has no row of the table
+            found = gather(self.embedding.weight, (codes + self.offsets).flatten())
+            encoded = encoded + found.view(*codes.shape, self.embedding.embedding_dim).sum(1)
         if self.texts is not None:
             encoded = encoded + self.texts(tensors, rows, known)
         encoded = self.blocks(encoded)

@@ -37,7 +37,7 @@ _MOST = {
     "channels": 1 << 14, "layers": 16, "fan_out": 1 << 14, "encoder_blocks": 64, "members": 64, "batch_size": 1 << 22,
     "window": 1e9,
 }  # fmt: skip
-_MOST_CHECKPOINTS, _MOST_OUTPUTS = 1000, 1 << 20
+_MOST_CHECKPOINTS, _MOST_OUTPUTS, _MOST_WIDTH = 1000, 1 << 20, 1 << 14
 
 
 def save_network(fitted: FittedNetwork, checkpoints: Sequence[Checkpoint], folder: Path) -> None:
@@ -121,6 +121,8 @@ def _encoding(data: Any) -> TableEncoding:
         raise ValueError("a column names a clock that there is not")
     if any(column.scale <= 0 for column in encoding.numeric):
         raise ValueError("the scale of a column is not positive")
+    if encoding.sentence is not None and not 1 <= encoding.sentence.width <= _MOST_WIDTH:
+        raise ValueError("the vectors of a language model have an impossible width")
     for text in encoding.texts:
         if len(text.counts) != BUCKETS or not 0 <= min(text.counts) <= max(text.counts) <= text.texts:
             raise ValueError("the counts of a text column are damaged")

@@ -1,0 +1,21 @@
+"""Rows as sentences, and their vectors by a language model on this machine; nothing is ever downloaded.
+
+PyTorch and transformers (the extra `text`) are imported when a model is first asked for vectors.
+"""
+
+from __future__ import annotations
+
+from relselect.language.encoder import SentenceEncoder, sentence_encoder
+from relselect.language.sentences import SentenceColumn, row_sentences
+from relselect.language.store import VectorStore, sentence_vectors
+from relselect.language.weights import find_language_model
+
+__all__ = [
+    "SentenceColumn",
+    "SentenceEncoder",
+    "VectorStore",
+    "find_language_model",
+    "row_sentences",
+    "sentence_encoder",
+    "sentence_vectors",
+]

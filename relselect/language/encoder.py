@@ -1,0 +1,118 @@
+"""Turns sentences into vectors by a transformer: the mean of its last layer's token vectors, scaled to a common length."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from relselect.errors import ConfigError
+from relselect.hashing import sha256_of, sha256_of_file
+from relselect.language.weights import find_language_model
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["SentenceEncoder", "sentence_encoder"]
+
+#: Sentences per batch, and tokens read of each.
+_BATCH, _TOKENS = 64, 256
+#: Files that decide a model's vectors.
+_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+_OTHERS = ("config.json", "tokenizer.json", "vocab.txt", "tokenizer_config.json")
+
+
+class SentenceEncoder:
+    """A language model read from a folder (Sentence-BERT's mean pooling: Reimers and Gurevych, EMNLP 2019).
+
+    Args:
+        folder: The folder of a Hugging Face encoder; nothing else is read, and nothing is downloaded.
+        device: Where it computes; a GPU where there is one, if None.
+
+    Raises:
+        ConfigError: The folder holds no weights.
+    """
+
+    def __init__(self, folder: Path, device: str | None = None) -> None:
+        self.folder, self._device = folder, device
+        self._weights = next((folder / name for name in _WEIGHTS if (folder / name).is_file()), None)
+        if self._weights is None:
+            rule = f"holds none of {', '.join(_WEIGHTS)}"
+            raise ConfigError("language", str(folder), rule, "Name the folder of a Hugging Face model with its weights")
+
+    @cached_property
+    def identity(self) -> str:
+        """A hash of weights, configuration and tokenizer: equal ones give equal vectors."""
+        assert self._weights is not None
+        parts = [sha256_of_file(self._weights)]
+        parts += [sha256_of_file(self.folder / name) for name in _OTHERS if (self.folder / name).is_file()]
+        return sha256_of(parts)[:32]
+
+    @property
+    def width(self) -> int:
+        """Entries of a vector."""
+        return int(self._loaded[1].config.hidden_size)
+
+    @cached_property
+    def _loaded(self) -> tuple[Any, Any, Any]:
+        """Tokenizer, model and device."""
+        try:
+            import torch
+            from transformers import AutoModel, AutoTokenizer
+            from transformers.utils import logging
+        except ImportError as error:
+            fix = "Install it with pip install 'relselect[text]'"
+            raise ConfigError("language", str(self.folder), f"needs the package {error.name}", fix) from None
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+        device = torch.device(self._device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        tokenizer = AutoTokenizer.from_pretrained(self.folder, local_files_only=True)
+        model = AutoModel.from_pretrained(self.folder, local_files_only=True).to(device).eval()
+        return tokenizer, model, device
+
+    def encode(self, texts: Sequence[str], check: Callable[[], object] = lambda: None) -> NDArray[np.float32]:
+        """Return the vectors of texts, each of length sqrt(width), so that entries are about 1.
+
+        The vector of a text depends on it alone, but for rounding: texts of similar length are computed together.
+
+        Args:
+            texts: n texts; tokens beyond the first 256 are not read.
+            check: Called before every batch; what it raises ends the work.
+
+        Returns:
+            float32 (n, width).
+        """
+        import torch
+
+        tokenizer, model, device = self._loaded
+        out = np.zeros((len(texts), self.width), np.float32)
+        order = np.argsort([len(text) for text in texts], kind="stable")
+        for begin in range(0, len(order), _BATCH):
+            check()
+            places = order[begin : begin + _BATCH]
+            tokens = tokenizer(
+                [texts[place] for place in places],
+                padding=True,
+                truncation=True,
+                max_length=_TOKENS,
+                return_tensors="pt",
+            ).to(device)
+            with torch.inference_mode():
+                hidden = model(**tokens).last_hidden_state.float()
+                mask = tokens["attention_mask"].unsqueeze(2).float()
+                mean = (hidden * mask).sum(1) / mask.sum(1).clamp(min=1.0)
+                unit = torch.nn.functional.normalize(mean, dim=1)
+            out[places] = unit.cpu().numpy() * np.sqrt(self.width)
+        return out
+
+
+@lru_cache(maxsize=4)
+def sentence_encoder(name: str = "") -> SentenceEncoder:
+    """Return the encoder of a language model on this machine; see `find_language_model` for names.
+
+    Raises:
+        ConfigError: There is none of that name, or a package that it needs is missing.
+    """
+    return SentenceEncoder(find_language_model(name))

@@ -1,0 +1,78 @@
+"""Rows that a language model reads: which columns are said, and their vectors before a training begins.
+
+A sentence is read as a text column of its row (`relselect.language`). What becomes known after its row is no part of the sentence
+and stays a column, and so do moments, which the network reads as the time that has passed.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from relselect.events import StageFinished, StageStarted
+from relselect.language import SentenceColumn, sentence_encoder
+from relselect.rdl.graph.features import problem_features
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from relselect.budget import Budget
+    from relselect.events import Emit
+    from relselect.problem import Problem
+    from relselect.rdl.graph.table_encoding import TableEncoding
+
+__all__ = ["read_language", "with_sentences"]
+
+_STAGE = "language"
+
+
+def with_sentences(
+    problem: Problem, tables: Mapping[str, TableEncoding], model: str, *, columns: bool
+) -> dict[str, TableEncoding]:
+    """Return the encodings of tables whose rows a language model reads; the table of past labels is not read as language.
+
+    Args:
+        problem: The problem.
+        tables: Per table, its fitted columns.
+        model: The language model, see `relselect.language.find_language_model`.
+        columns: Whether what is said is read as columns too.
+
+    Raises:
+        ConfigError: The model is not on this machine.
+    """
+    encoder = sentence_encoder(model)
+    found = dict(tables)
+    for name in set(tables) & set(problem.user_database.tables):
+        each = tables[name]
+        parts: tuple[Any, ...] = (*each.numeric, *each.categories, *each.texts, *each.moments)
+        said = {column.name for column in parts if column.clock < 0}
+        if not said:
+            continue
+        ordered = tuple(column for column in problem.database[name].data.column_names if column in said)
+        found[name] = replace(each, sentence=SentenceColumn(ordered, model, encoder.identity, encoder.width))
+        if not columns:
+            found[name] = replace(
+                found[name],
+                numeric=tuple(column for column in each.numeric if column.clock >= 0),
+                categories=tuple(column for column in each.categories if column.clock >= 0),
+                texts=tuple(column for column in each.texts if column.clock >= 0),
+            )
+    return found
+
+
+def read_language(problem: Problem, encodings: Mapping[str, TableEncoding], budget: Budget, emit: Emit) -> None:
+    """Compute the vectors of all rows, within the budget; those that are done stay on disk when it ends.
+
+    Raises:
+        BudgetExhausted: The budget ended first.
+    """
+    begun = time.monotonic()
+    emit(StageStarted(_STAGE))
+    tables = problem_features(problem, encodings, torch.device("cpu"), budget.check)
+    count = sum(
+        len(tables[name].texts[-1].vectors) - 1 for name, each in encodings.items() if each.sentence is not None
+    )
+    emit(StageFinished(_STAGE, time.monotonic() - begun, f"{count:,} different rows"))
