@@ -46,6 +46,7 @@ def main() -> None:
     collect_seldom()
 
     warnings.simplefilter("ignore", LeakWarning)  # the commands show these as notices
+    warnings.filterwarnings("ignore", message=r"`torch\.jit\.")  # a library's own use of what PyTorch is about to drop
 
     wait_passively()
     app(prog_name="relselect", obj=CommandClock(process_start(), own_process=True))
