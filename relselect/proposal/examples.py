@@ -19,6 +19,15 @@ from relselect.database.task_spec import TaskSpec
 from relselect.proposal.activity import LOOKBACK, Activity, TaskTiming, activities, task_timings
 from relselect.proposal.names import words_of
 from relselect.proposal.words import AMOUNTS
+from relselect.queries.chains import chains_to
+from relselect.queries.syntax import (
+    AggregateCall,
+    ColumnReference,
+    Comparison,
+    Constant,
+    PredictiveQuery,
+    QueryWindow,
+)
 
 __all__ = ["Example", "completion_examples", "timed_examples"]
 
@@ -58,6 +67,8 @@ def _pair(database: Database, activity: Activity, timing: TaskTiming) -> tuple[E
     amount = _amount(database[activity.child])
     queries = _ExampleQueries(database, activity, timing)
     name = "-".join([*words_of(activity.entity), *words_of(activity.child)])
+    if len(chains_to(database, activity.entity, activity.child)) == 1:
+        return _asked_pair(queries, name, amount)
     x, key = queries.x, f"p.{quote_name(activity.key)}"
     returns = f"COUNT({x}.{quote_name(activity.reference)}) > 0"
     again = queries.spec(
@@ -73,8 +84,22 @@ def _pair(database: Database, activity: Activity, timing: TaskTiming) -> tuple[E
     return (f"{name}-next", again), (f"{name}-{'-'.join(words_of(amount))}", number)
 
 
+def _asked_pair(queries: _ExampleQueries, name: str, amount: str | None) -> tuple[Example, Example]:
+    """Return the pair as predictive queries."""
+    child, length = queries.activity.child, queries.length
+    rows = queries.aggregate("COUNT", None)
+    again = queries.asked(Comparison(rows, ">", Constant(0)), f"Will it have a row in {child} within {length}?")
+    if amount is None:
+        number = queries.asked(rows, f"How many rows in {child} will it have within {length}?")
+        return (f"{name}-next", again), (f"{name}-count", number)
+    total = queries.asked(
+        queries.aggregate("SUM", amount), f"What sum of {amount} in {child} will it have within {length}?"
+    )
+    return (f"{name}-next", again), (f"{name}-{'-'.join(words_of(amount))}", total)
+
+
 class _ExampleQueries:
-    """The two queries of an example."""
+    """The queries of an example: a predictive one, or population and label in SQL where several keys lead to the entity."""
 
     def __init__(self, database: Database, activity: Activity, timing: TaskTiming) -> None:
         self.database, self.activity, self.timing = database, activity, timing
@@ -85,25 +110,45 @@ class _ExampleQueries:
         """The horizon as a manifest writes it."""
         return str(self._duration(self.timing.horizon))
 
+    def aggregate(self, function: str, column: str | None, back: int = 0) -> AggregateCall:
+        """Return an aggregate of the child over the horizon, or over so many horizons before the cutoff."""
+        ticks, unit = self.timing.horizon, None
+        if self.database.time_kind == "timestamp":
+            unit = "days" if ticks % DAY == 0 else "hours"
+            ticks //= DAY if unit == "days" else _HOUR
+        start, end = (-back * ticks, 0) if back else (0, ticks)
+        return AggregateCall(function, ColumnReference(self.activity.child, column), QueryWindow(start, end, unit))
+
+    def asked(self, target: AggregateCall | Comparison, description: str) -> TaskSpec:
+        """Return the declaration of a task by its predictive query."""
+        before = Comparison(self.aggregate("COUNT", None, LOOKBACK), ">", Constant(0))
+        query = PredictiveQuery(target, (ColumnReference(self.activity.entity, self.activity.key),), before)
+        return TaskSpec.model_validate({**self._described(description), "query": str(query), **self._times()})
+
     def spec(self, kind: str, target: str, answer: str, description: str, key: str) -> TaskSpec:
         """Return the declaration of a task whose label is `answer`."""
         target = f"{target}_" if target in (self.activity.key, "cutoff") else target
-        kind_of_time = self.database.time_kind
         values = {
-            "description": f"{description} An example: asked of all that had one in the {LOOKBACK} horizons before.",
+            **self._described(description),
             "entity": self.activity.entity,
             "kind": kind,
             "target": target,
-            "every": self._duration(self.timing.every),
             "horizon": self._duration(self.timing.horizon),
-            "val_start": self._moment(self.timing.val_start) if kind_of_time == "timestamp" else self.timing.val_start,
-            "test_start": self._moment(self.timing.test_start)
-            if kind_of_time == "timestamp"
-            else self.timing.test_start,
+            **self._times(),
             "population": self._population(),
             "label": self._label(answer, target, key),
         }
         return TaskSpec.model_validate(values)
+
+    def _described(self, question: str) -> dict[str, str]:
+        return {"description": f"{question} An example: asked of all that had one in the {LOOKBACK} horizons before."}
+
+    def _times(self) -> dict[str, str | int]:
+        starts = {"val_start": self.timing.val_start, "test_start": self.timing.test_start}
+        return {
+            "every": self._duration(self.timing.every),
+            **{name: self._moment(ticks) for name, ticks in starts.items()},
+        }
 
     def _population(self) -> str:
         entity, child = quote_name(self.activity.entity), quote_name(self.activity.child)
@@ -135,8 +180,8 @@ class _ExampleQueries:
             return str(ticks)
         return f"INTERVAL {ticks // DAY} DAY" if ticks % DAY == 0 else f"INTERVAL {ticks // _HOUR} HOUR"
 
-    def _moment(self, ticks: int) -> str:
-        return format_time(ticks, "timestamp")
+    def _moment(self, ticks: int) -> str | int:
+        return ticks if self.database.time_kind == "integer" else format_time(ticks, "timestamp")
 
 
 def _amount(table: Table) -> str | None:
