@@ -157,7 +157,6 @@ class AggregateWriter:
                 f"the filter of an aggregate reads columns of {table.name} alone",
                 "Conditions on the entity belong into the WHERE of the query",
             ),
-            aggregate=None,
             no_aggregate=("aggregates do not stand within one another", "Compare a column of the aggregated table"),
             check=self.check_filter,
         )

@@ -42,8 +42,6 @@ def plan_column(names: Names, query: PredictiveQuery, entity: Table) -> QueryPla
             f"a target without a window is a column of {entity.name}",
             "Aggregate other tables over a window, e.g. SUM(orders.amount, 0, 30, days)",
         ),
-        aggregate=None,
-        no_aggregate=("", ""),
         check=target.check,
     )
     if isinstance(query.target, Operand):
@@ -114,7 +112,6 @@ def _where(writer: ConditionWriter, query: PredictiveQuery, entity: Table, targe
             f"the rows of a column to fill in are chosen by columns of {entity.name}",
             "Predict an aggregate over a window to choose entities by aggregates",
         ),
-        aggregate=None,
         no_aggregate=(
             "a column to fill in has no cutoffs, so no window says which rows are aggregated",
             f"Choose the rows by columns of {entity.name}",

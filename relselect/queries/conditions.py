@@ -46,18 +46,18 @@ class Reads:
         alias: Its alias in the query.
         asof: Masked columns are hidden until this expression; None where the session hides them.
         elsewhere: Why columns of another table are refused, and the way out.
+        check: Called with every column that is read.
         aggregate: Translates an aggregate; None where none may stand.
         no_aggregate: Why there is none, and the way out.
-        check: Called with every column that is read.
     """
 
     table: Table | None
     alias: str
     asof: str | None
     elsewhere: tuple[str, str]
-    aggregate: Callable[[AggregateCall], SqlValue | None] | None
-    no_aggregate: tuple[str, str]
     check: ColumnCheck
+    aggregate: Callable[[AggregateCall], SqlValue | None] | None = None
+    no_aggregate: tuple[str, str] = ("", "")
 
 
 class ConditionWriter:

@@ -46,11 +46,17 @@ class QueryPlan:
         return {**values, "query": str(self.query), "keys": list(self.keys), "notes": list(self.notes)}
 
     def __str__(self) -> str:
-        head = f"-- {self.query}\n-- a {self.kind} task about {self.entity}"
-        notes = "".join(f"\n-- {note}" for note in self.notes)
+        about = f"a {self.kind} task about {self.entity}"
+        about += "" if self.horizon is None else f", horizon {self.horizon}"
+        head = "\n".join(map(_comment, (str(self.query), about, *self.notes)))
         if self.population is None:
-            return f"{head}{notes}\n\n-- the rows and their labels\n{self.label}"
+            return f"{head}\n\n-- the rows and their labels\n{self.label}"
         return (
-            f"{head}, horizon {self.horizon}{notes}\n\n-- population: who is asked about at a cutoff\n{self.population}"
+            f"{head}\n\n-- population: who is asked about at a cutoff\n{self.population}"
             f"\n\n-- label: what came true afterwards\n{self.label}"
         )
+
+
+def _comment(text: str) -> str:
+    """Return a text as one line of SQL comment: a name or a constant may hold line breaks."""
+    return "-- " + "".join(sign if sign.isprintable() else " " for sign in text)

@@ -72,7 +72,6 @@ def _population(
             "Aggregate it, e.g. COUNT(orders.*, -30, 0, days) > 0",
         ),
         aggregate=aggregates.write,
-        no_aggregate=("", ""),
         check=checks.in_population_filter,
     )
     columns = [
@@ -101,7 +100,6 @@ def _answer(writer: ConditionWriter, aggregates: AggregateWriter, query: Predict
             "Aggregate it, e.g. LAST(orders.status, 0, 30, days), or move the condition into WHERE",
         ),
         aggregate=aggregates.write,
-        no_aggregate=("", ""),
         check=lambda table, column, reference: None,
     )
     if not isinstance(query.target, Operand):

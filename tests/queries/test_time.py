@@ -32,7 +32,7 @@ QUERIES = [
 TIMES = {"orders": "date", "order items": "at", "crm.tickets": "opened", "customers": "joined"}
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(query=st.sampled_from(QUERIES), seed=st.integers(0, 10**6), cutoff=st.sampled_from(CUTOFFS[:2]))
 def test_rows_after_the_window_change_no_label_and_rows_after_the_cutoff_no_population(query, seed, cutoff) -> None:
     """The rows after a moment are dropped, or take the values of other rows."""
@@ -140,8 +140,7 @@ def test_integer_times_have_windows_without_units() -> None:
     assert caught.value.position == len("PREDICT COUNT(games.*, 0, 2, ")
 
 
-@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "America/Los_Angeles"])
-def test_labels_do_not_depend_on_the_zone_of_the_machine(zone: str) -> None:
+def test_labels_do_not_depend_on_the_zone_of_the_machine() -> None:
     code = (
         "from tests.queries.test_labels import answers\n"
         "from tests.queries.worlds import CUTOFFS, shop_database\n"
@@ -158,7 +157,7 @@ def test_labels_do_not_depend_on_the_zone_of_the_machine(zone: str) -> None:
             [sys.executable, "-c", code], env={**os.environ, "TZ": each, "PYTHONPATH": str(root)}, cwd=root,
             capture_output=True, text=True, check=True, timeout=60,
         ).stdout.split(" ", 1)
-        for each in (zone, "UTC")
+        for each in ("Pacific/Kiritimati", "UTC")
     ]  # fmt: skip
     assert [moved for moved, _ in told] == ["True", "False"]
     assert told[0][1] == told[1][1]

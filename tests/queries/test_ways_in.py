@@ -109,7 +109,7 @@ def test_a_condition_on_a_column_is_binary(database, tables, where) -> None:
 
 
 def test_a_column_has_no_cutoffs(database) -> None:
-    with pytest.raises(TaskError, match="every=30d: is for windows, and the query fills in users.city"):
+    with pytest.raises(TaskError, match=r"every=30d: is for windows, and the query fills in users\.city"):
         rs.Task.from_query(database, "PREDICT users.city FOR EACH users.id", every="30d")
 
 
@@ -144,7 +144,7 @@ def test_keys_of_several_columns_odd_names_and_other_types() -> None:
     joined = seen[(seen["at"] > cutoff) & (seen["at"] <= cutoff + pd.Timedelta("60D")) & (seen["note"] != "x")]
     joined = joined.astype({"note": int}).merge(notes, left_on="note", right_on="n")
     assert sum(chain.values()) == (joined['w"hen'] <= cutoff + pd.Timedelta("60D")).sum() > 0
-    with pytest.raises(QueryError, match='Write FOR EACH lines."order", lines.cutoff'):
+    with pytest.raises(QueryError, match=r'Write FOR EACH lines\."order", lines\.cutoff'):
         explain_query(database, 'PREDICT COUNT(seen.*, 0, 60, days) FOR EACH lines."order"')
 
 
@@ -216,5 +216,5 @@ def test_from_the_question_to_a_prediction(database, tmp_path) -> None:
 
 
 def test_what_a_task_may_be_is_said(database) -> None:
-    with pytest.raises(ConfigError, match="Task.from_query"):
+    with pytest.raises(ConfigError, match=r"Task\.from_query"):
         rs.recommend(database, 3)  # type: ignore[arg-type]

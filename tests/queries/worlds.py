@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -105,15 +104,9 @@ def shop_database(frames: dict[str, pd.DataFrame] | None = None) -> rs.Database:
 class Asked:
     """One customer at one cutoff, and what the frames hold about it: the answers are written with this by hand."""
 
-    frames: dict[str, pd.DataFrame]
-    key: str
+    customer: pd.Series
+    rows: dict[str, pd.DataFrame]
     cutoff: pd.Timestamp
-
-    @cached_property
-    def customer(self) -> pd.Series:
-        """The customer's own row."""
-        table = self.frames["customers"]
-        return table[table["id"] == self.key].iloc[0]
 
     def moment(self, amount: int, unit: str = "days") -> pd.Timestamp:
         """A moment at a distance from the cutoff."""
@@ -121,38 +114,46 @@ class Asked:
         return self.cutoff + length
 
     def _within(self, table: pd.DataFrame, time: str, start: int | None, end: int, unit: str) -> pd.DataFrame:
-        times = table[time]
-        late = times <= self.moment(end, unit)
-        return table[late if start is None else late & (times > self.moment(start, unit))].sort_values(time)
+        late = table[time] <= self.moment(end, unit)
+        return table[late if start is None else late & (table[time] > self.moment(start, unit))]
 
     def orders(self, start: int | None, end: int, unit: str = "days") -> pd.DataFrame:
-        """The customer's orders within a window, the earliest first."""
-        table = self.frames["orders"]
-        return self._within(table[table["customer_id"] == self.key], "date", start, end, unit)
+        """The customer's orders within a window."""
+        return self._within(self.rows["orders"], "date", start, end, unit)
 
     def items(self, start: int | None, end: int, unit: str = "days") -> pd.DataFrame:
         """The items of the customer's orders within a window; of orders that are known by then."""
-        latest = self.moment(max(end, 0), unit)
-        joined = self.frames["order items"].merge(self.frames["orders"], left_on="order_nr", right_on="nr")
-        own = joined[(joined["customer_id"] == self.key) & (joined["date"] <= latest)]
-        return self._within(own, "at", start, end, unit)
+        items = self.rows["order items"]
+        return self._within(items[items["date"] <= self.moment(max(end, 0), unit)], "at", start, end, unit)
 
     def tickets(self, start: int | None, end: int, unit: str = "days") -> pd.DataFrame:
-        """The customer's tickets within a window, in UTC, with the outcomes that are known at its end or the cutoff."""
-        table = self.frames["crm.tickets"]
-        table = table.assign(opened=table["opened"].dt.tz_convert("UTC").dt.tz_localize(None))
-        known = table["closed"] <= self.moment(max(end, 0), unit)
-        table = table.assign(outcome=table["outcome"].where(known, None))
-        return self._within(table[table["customer"] == self.key], "opened", start, end, unit)
+        """The customer's tickets within a window, with the outcomes that are known at its end or the cutoff."""
+        tickets = self.rows["crm.tickets"]
+        known = tickets["closed"] <= self.moment(max(end, 0), unit)
+        return self._within(tickets.assign(outcome=tickets["outcome"].where(known, None)), "opened", start, end, unit)
 
     def referred(self, start: int | None, end: int, unit: str = "days") -> pd.DataFrame:
         """The customers whom this one referred, who joined within a window."""
-        table = self.frames["customers"]
-        return self._within(table[table["referrer"] == self.key], "joined", start, end, unit)
+        return self._within(self.rows["customers"], "joined", start, end, unit)
+
+
+def by_customer(frames: dict[str, pd.DataFrame]) -> list[tuple[pd.Series, dict[str, pd.DataFrame]]]:
+    """The customers, each with the rows that belong to it; times in UTC."""
+    tickets = frames["crm.tickets"]
+    tickets = tickets.assign(opened=tickets["opened"].dt.tz_convert("UTC").dt.tz_localize(None))
+    items = frames["order items"].merge(frames["orders"], left_on="order_nr", right_on="nr")
+    owned = {
+        "orders": (frames["orders"], "customer_id"), "order items": (items, "customer_id"),
+        "crm.tickets": (tickets, "customer"), "customers": (frames["customers"], "referrer"),
+    }  # fmt: skip
+    return [
+        (customer, {name: table[table[owner] == customer["id"]] for name, (table, owner) in owned.items()})
+        for _, customer in frames["customers"].iterrows()
+    ]
 
 
 def expected(
-    frames: dict[str, pd.DataFrame],
+    customers: list[tuple[pd.Series, dict[str, pd.DataFrame]]],
     label: Callable[[Asked], Any],
     population: Callable[[Asked], Any] | None,
     cutoffs: list[pd.Timestamp],
@@ -160,10 +161,12 @@ def expected(
     """Return the labels of everybody who had joined by the cutoff, met the condition, and has one."""
     found = {}
     for cutoff in cutoffs:
-        for key, joined in zip(frames["customers"]["id"], frames["customers"]["joined"], strict=True):
-            asked = Asked(frames, key, cutoff)
-            if joined <= cutoff and (population is None or population(asked)) and (answer := label(asked)) is not None:
-                found[key, cutoff] = answer
+        for customer, rows in customers:
+            asked = Asked(customer, rows, cutoff)
+            if customer["joined"] > cutoff or not (population is None or population(asked)):
+                continue
+            if (answer := label(asked)) is not None:
+                found[customer["id"], cutoff] = answer
     return found
 
 
