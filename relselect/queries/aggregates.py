@@ -226,16 +226,11 @@ def _key_equality(
         names: What its columns are called in the query; their own names if None.
     """
     refs = refs or parent.primary_key
-    pairs = []
-    for column, ref, name in zip(columns, refs, names or refs, strict=True):
-        one, other = (
-            column_value(child, column, alias),
-            SqlValue(f"{parent_alias}.{quote_name(name)}", value_type(parent, ref)),
-        )
-        texts = {one.type, other.type}
-        cast = ValueType.TEXT in texts and len(texts) > 1  # keys are found whatever type they were stored in
-        pairs.append(" = ".join(f"CAST({each.sql} AS VARCHAR)" if cast else each.sql for each in (one, other)))
-    return " AND ".join(pairs)
+    ours = (column_value(child, column, alias).sql for column in columns)
+    theirs = (
+        column_value(parent, ref, parent_alias, name=name).sql for ref, name in zip(refs, names or refs, strict=True)
+    )
+    return " AND ".join(f"{one} = {other}" for one, other in zip(ours, theirs, strict=True))
 
 
 def _selected(function: str, value: str, time: str) -> tuple[str, list[str]]:

@@ -16,7 +16,7 @@ from relselect.database.table import SemanticType
 from relselect.queries.conditions import ConditionWriter, Reads
 from relselect.queries.names import Names, QueryProblems
 from relselect.queries.plan import QueryKind, QueryPlan
-from relselect.queries.syntax import ColumnReference, Operand, PredictiveQuery
+from relselect.queries.syntax import ColumnReference, Constant, Operand, PredictiveQuery
 from relselect.queries.values import ValueType, holds_classes, value_type
 
 __all__ = ["plan_column"]
@@ -51,8 +51,10 @@ def plan_column(names: Names, query: PredictiveQuery, entity: Table) -> QueryPla
         answer, bare = writer.condition(query.target, reads), False
     column = target.column
     where = _where(writer, query, entity, column)
+    if isinstance(query.target, Constant):
+        rule, fix = "the target names no column", f"Use a column of {entity.name}"
+        names.problems.add(query.target.position, query.target, rule, fix)
     if column is None:
-        names.problems.add(0, "PREDICT", "the target names no column", f"Use a column of {entity.name}")
         raise names.problems.error()
     kind = _kind(names.problems, entity, column, target.references[0]) if bare else "binary"
     names.problems.refuse()

@@ -69,8 +69,11 @@ def _entity(names: Names, query: PredictiveQuery) -> Table | None:
         rule, fix = f"{table.name} has no primary key", "Declare the key of the table that is asked about"
         names.problems.add(first.position, table.name, rule, fix)
         return None
-    columns = [names.column(each, table) if names.table(each) is table else None for each in query.keys]
-    if sorted(filter(None, columns)) != sorted(table.primary_key):
+    tables = [names.table(each) for each in query.keys]
+    columns = [names.column(each, table) for each, other in zip(query.keys, tables, strict=True) if other is table]
+    if None in tables or None in columns:
+        return None
+    if sorted(filter(None, columns)) != sorted(table.primary_key) or len(columns) < len(tables):
         key = ", ".join(str(ColumnReference(table.name, column)) for column in table.primary_key)
         rule = f"FOR EACH takes the primary key of {table.name} and nothing else"
         names.problems.add(first.position, ", ".join(map(str, query.keys)), rule, f"Write FOR EACH {key}")

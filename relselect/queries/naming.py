@@ -7,6 +7,7 @@ import re
 from relselect.queries.syntax import (
     AggregateCall,
     ColumnReference,
+    Comparison,
     Condition,
     Constant,
     Junction,
@@ -50,4 +51,6 @@ def _first(node: Operand | Condition) -> AggregateCall | ColumnReference | None:
         return next((found for part in node.parts if (found := _first(part)) is not None), None)
     if isinstance(node, Negation):
         return _first(node.condition)
+    if isinstance(node, Comparison):
+        return _first(node.left) or _first(node.right)
     return _first(node.left)

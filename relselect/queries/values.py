@@ -61,7 +61,7 @@ def holds_classes(table: Table, column: str) -> bool:
     return value_type(table, column) is ValueType.TEXT or column in named or declared
 
 
-def column_value(table: Table, column: str, alias: str, asof: str | None = None) -> SqlValue:
+def column_value(table: Table, column: str, alias: str, asof: str | None = None, name: str | None = None) -> SqlValue:
     """Return a column as SQL.
 
     Args:
@@ -69,8 +69,9 @@ def column_value(table: Table, column: str, alias: str, asof: str | None = None)
         column: The column.
         alias: The table's alias in the query.
         asof: An expression: values of masked columns that became known later are NULL; None where the session hides them.
+        name: What the column is called in the query; its own name if None.
     """
-    sql, found = f"{alias}.{quote_name(column)}", value_type(table, column)
+    sql, found = f"{alias}.{quote_name(name or column)}", value_type(table, column)
     if found is ValueType.TEXT and pa.types.is_dictionary(table.data[column].type):
         sql = f"CAST({sql} AS VARCHAR)"  # an enumeration is ordered by its codes and compared with its own words only
     clock = None if asof is None else table.clock_of(column)
