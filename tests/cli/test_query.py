@@ -69,13 +69,22 @@ def test_a_task_or_a_query_is_needed_and_not_both(shop: Path, command: str) -> N
     assert run(command, shop, "--query", "PREDICT x").exit_code == 2
 
 
-def test_a_query_is_profiled_as_the_task_of_the_manifest_is(shop: Path) -> None:
-    asked, declared = (
-        json.loads(run("profile", shop, *words, "--json").stdout) for words in (("--query", ASK), ("--task", "often"))
-    )
-    assert asked["task"] == "customers-count-orders-20-days"
-    assert declared["task"] == "often"
-    assert asked["profile"]["measures"] == declared["profile"]["measures"]
+@pytest.mark.parametrize("command", ["profile", "recommend"])
+def test_a_query_is_the_task_that_the_manifest_declares(
+    shop: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    asked: list[Any] = []
+
+    def stand_in(database: Any, task: Any, **_: Any) -> Any:
+        asked.append(task)
+        raise SystemExit
+
+    monkeypatch.setattr(api, command, stand_in)
+    run(command, shop, "--query", ASK)
+    run(command, shop, "--task", "often")
+    assert [task.name for task in asked] == ["customers-count-orders-20-days", "often"]
+    assert asked[0].query == asked[1].query == ASK
+    assert asked[0].splits["train"].to_arrow().equals(asked[1].splits["train"].to_arrow())
 
 
 def test_training_from_a_query_names_its_folder(shop: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

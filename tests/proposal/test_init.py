@@ -6,6 +6,7 @@ import json
 import os
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -209,17 +210,19 @@ def test_years_as_times(tmp_path) -> None:
 
 
 def test_examples_are_queries_and_sql_where_several_keys_lead_to_the_entity(tmp_path) -> None:
-    days = [day for day in range(1200) for _ in range(2)]
-    places = {"id": list(range(12))}
+    draw = np.random.default_rng(0)
+    taste = draw.random(40) ** 2
+    places = {"id": list(range(40))}
+    days = np.sort(draw.integers(0, 900, 1500))
     trips = {
-        "id": list(range(2400)),
-        "from_place_id": [(day * day + 1) % 11 for day in days],
-        "at": pa.array([day * 86_400_000_000 for day in days]).cast(pa.timestamp("us")),
-        "price": [float(day % 7) for day in days],
+        "id": list(range(1500)),
+        "from_place_id": draw.choice(40, 1500, p=taste / taste.sum()),
+        "at": pa.array(days * 86_400_000_000).cast(pa.timestamp("us")),
+        "price": draw.gamma(2.0, 10.0, 1500).round(2),
     }
     (tmp_path / "one").mkdir()
     (tmp_path / "two").mkdir()
-    for folder, columns in (("one", trips), ("two", {**trips, "to_place_id": [(day * 7 + 3) % 12 for day in days]})):
+    for folder, columns in (("one", trips), ("two", {**trips, "to_place_id": draw.choice(40, 1500)})):
         pq.write_table(pa.table(places), tmp_path / folder / "place.parquet")
         pq.write_table(pa.table(columns), tmp_path / folder / "trips.parquet")
     lines = [f"trips.{column} -> place" for column in ("from_place_id", "to_place_id")]

@@ -143,7 +143,7 @@ def test_keys_of_several_columns_and_odd_names() -> None:
     joined = seen[(seen["at"] > cutoff) & (seen["at"] <= cutoff + pd.Timedelta("60D"))]
     joined = joined.merge(notes, left_on="note", right_on="n")
     assert sum(chain.values()) == (joined['w"hen'] <= cutoff + pd.Timedelta("60D")).sum() > 0
-    with pytest.raises(QueryError, match=r'Write FOR EACH lines\.order, lines\.cutoff'):
+    with pytest.raises(QueryError, match=r"Write FOR EACH lines\.order, lines\.cutoff"):
         explain_query(database, 'PREDICT COUNT(seen.*, 0, 60, days) FOR EACH lines."order"')
 
 
