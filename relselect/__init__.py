@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from relselect.database import Table as Table
     from relselect.dfs.synthesis import Features as Features
     from relselect.dfs.synthesis import features as features
+    from relselect.queries import explain_query as explain_query
     from relselect.selector import Recommendation as Recommendation
     from relselect.tasks import Task as Task
 
@@ -33,6 +34,7 @@ _HOME = {
     "Recommendation": "relselect.selector",
     "Table": "relselect.database",
     "Task": "relselect.tasks",
+    "explain_query": "relselect.queries",
     "features": "relselect.dfs.synthesis",
     "load": "relselect.api",
     "recommend": "relselect.api",
@@ -49,6 +51,7 @@ __all__ = [
     "Task",
     "__version__",
     "examples",
+    "explain_query",
     "features",
     "load",
     "profile",

@@ -23,6 +23,8 @@ __all__ = [
     "LeakWarning",
     "MissingExtra",
     "PlanError",
+    "QueryError",
+    "QueryProblem",
     "RelSelectError",
     "SchemaError",
     "SchemaProblem",
@@ -151,6 +153,45 @@ class PlanError(UserError):
         RelSelectError.__init__(self, _counted(self.problems, place))
 
 
+@dataclass(frozen=True)
+class QueryProblem:
+    """One thing that is wrong with a predictive query.
+
+    Attributes:
+        position: The place in the text, from 0.
+        value: What stands there.
+        rule: What it should have been.
+        fix: The way out.
+    """
+
+    position: int
+    value: str
+    rule: str
+    fix: str
+
+
+class QueryError(TaskError):
+    """Raised once for a predictive query that cannot be read or asked, with all its problems.
+
+    The message shows the query with a caret under the place of each.
+
+    Args:
+        text: The query.
+        problems: Every problem found; never empty.
+    """
+
+    def __init__(self, text: str, problems: Sequence[QueryProblem]) -> None:
+        self.text, self.problems = text, tuple(sorted(problems, key=lambda each: each.position))
+        first = self.problems[0]
+        super().__init__("query", first.value, first.rule, first.fix)
+        self.args = ("\n".join(_pointed(text, problem) for problem in self.problems),)
+
+    @property
+    def position(self) -> int:
+        """The place of the first problem in the text, from 0."""
+        return self.problems[0].position
+
+
 class BudgetExhausted(RelSelectError):
     """Raised inside a run when its clock has run out; callers of the public functions never see it."""
 
@@ -169,6 +210,17 @@ def shorten(value: object) -> str:
     value = with_dates(value)
     text = value if isinstance(value, str) else repr(value)
     return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
+
+
+def _pointed(text: str, problem: QueryProblem) -> str:
+    """Return a problem with the line of the query that it stands in, and a caret under its place."""
+    begin = text.rfind("\n", 0, problem.position) + 1
+    line = text[begin:].split("\n", 1)[0]
+    first = max(0, problem.position - begin - _SHOWN // 2)  # of a long line, the part around the place
+    shown = "".join(sign if sign.isprintable() else " " for sign in line[first : first + _SHOWN])
+    caret = " " * (problem.position - begin - first) + "^"
+    said = f"query: {problem.rule.rstrip('.')}. {problem.fix.rstrip('.')}."
+    return f"{said}\n  {shown}\n  {caret}"
 
 
 def _listing(problems: Sequence[SchemaProblem]) -> str:

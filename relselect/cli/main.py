@@ -1,4 +1,4 @@
-"""The command line: `relselect demo | init | profile | recommend | train | predict | report | features | bank`, with `--json`.
+"""The command line, with `--json`: `relselect demo | init | query | profile | recommend | train | predict | report | ...`.
 
 Thin over `relselect.api`; everything heavy is imported inside the commands, so that `--help` is fast. Exit codes:
 0 good, 1 a failure inside, 2 bad input, 3 the budget was too small, 130 interrupted (what was finished is kept).
@@ -17,6 +17,7 @@ from relselect.cli.features import features
 from relselect.cli.init import init
 from relselect.cli.measure import profile, recommend
 from relselect.cli.predict import predict
+from relselect.cli.query import query
 from relselect.cli.report import report
 from relselect.cli.train import demo, train
 
@@ -30,7 +31,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, init, profile, recommend, train, predict, features, report):
+for command in (demo, init, query, profile, recommend, train, predict, features, report):
     app.command()(command)
 app.add_typer(bank, name="bank")
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from relselect.cli.options import AsJson, Fresh, Seed, Source, TaskName, Verbose, exit_with, open_named
+from relselect.cli.options import AsJson, Fresh, OptionalTask, QueryText, Seed, Source, Verbose, exit_with, open_asked
 from relselect.cli.report import check_report_place, leak_facts, write_report_file
 from relselect.display.console import CommandSession
 from relselect.display.progress import Progress
@@ -17,7 +17,8 @@ __all__ = ["profile", "recommend"]
 
 def profile(
     source: Source,
-    task: TaskName,
+    task: OptionalTask = None,
+    query: QueryText = None,
     seed: Seed = 0,
     hops: Annotated[int, typer.Option("--hops", help="Length of the paths of homophily: 2, or 4 for longer ones.")] = 2,
     fresh: Fresh = False,
@@ -31,7 +32,7 @@ def profile(
         from relselect.display.terminal import profile_tables
         from relselect.report.assemble import profile_record
 
-        database, opened = open_named(source, task)
+        database, opened = open_asked(source, task, query)
         with Progress() as progress:
             found = api.profile(database, opened, on_event=progress, seed=seed, hops=hops, cache=not fresh)
         result = {"command": "profile", "database": database.name, "task": opened.name, "profile": found.to_json()}
@@ -41,7 +42,8 @@ def profile(
 
 def recommend(
     source: Source,
-    task: TaskName,
+    task: OptionalTask = None,
+    query: QueryText = None,
     seed: Seed = 0,
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write a report there.")] = None,
     fresh: Fresh = False,
@@ -56,7 +58,7 @@ def recommend(
 
         if out is not None:
             check_report_place(out)
-        database, opened = open_named(source, task)
+        database, opened = open_asked(source, task, query)
         with Progress() as progress:
             advice = api.recommend(database, opened, on_event=progress, seed=seed, cache=not fresh)
         record: Any = advice.record

@@ -20,6 +20,8 @@ __all__ = [
     "AsJson",
     "Force",
     "Fresh",
+    "OptionalTask",
+    "QueryText",
     "Seed",
     "Source",
     "TaskName",
@@ -28,11 +30,19 @@ __all__ = [
     "budget_seconds",
     "exclusive",
     "exit_with",
+    "open_asked",
     "open_named",
+    "task_or_query",
 ]
 
 Source = Annotated[str, typer.Argument(metavar="DB", help="A known database, a folder, a manifest or an address.")]
 TaskName = Annotated[str, typer.Option("--task", metavar="TASK", help="A task that the database's manifest declares.")]
+OptionalTask = Annotated[
+    str | None, typer.Option("--task", metavar="TASK", help="A task that the database's manifest declares.")
+]
+QueryText = Annotated[
+    str | None, typer.Option("--query", metavar="QUERY", help='Instead of --task: "PREDICT ... FOR EACH table.key".')
+]
 TimeBudget = Annotated[str, typer.Option("--time-budget", help="Wall-clock for everything: 90s, 5min, 1h.")]
 Seed = Annotated[int, typer.Option("--seed", help="The one seed.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Write one JSON object to standard output.")]
@@ -51,6 +61,36 @@ def open_named(source: str, name: str, budget: Budget | None = None) -> tuple[Da
 
     database = open_database(source)
     return database, open_task(database, name, budget)
+
+
+def task_or_query(task: str | None, query: str | None) -> str:
+    """Returns the name of the task that a command was given, or of the query instead of one.
+
+    Raises:
+        ConfigError: Neither was given, or both.
+        QueryError: The query is none.
+    """
+    if (task is None) == (query is None):
+        rule = "exclude each other" if task is not None else "are both missing"
+        raise ConfigError("--task, --query", (task, query), rule, "Name a task of the manifest, or ask a query")
+    if query is None:
+        assert task is not None
+        return task
+    from relselect.queries import parse_query, task_name
+
+    return task_name(parse_query(query))
+
+
+def open_asked(source: str, task: str | None, query: str | None, budget: Budget | None = None) -> tuple[Database, Task]:
+    """Returns a database and the task that a command names or asks as a query; its queries end with the budget."""
+    name = task_or_query(task, query)
+    if query is None:
+        return open_named(source, name, budget)
+    from relselect.configs import open_database
+    from relselect.tasks import Task
+
+    database = open_database(source)
+    return database, Task.from_query(database, query, name=name, time_budget=budget)
 
 
 def budget_seconds(text: str) -> float:

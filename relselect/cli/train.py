@@ -15,14 +15,16 @@ from relselect.cli.options import (
     AsJson,
     Force,
     Fresh,
+    OptionalTask,
+    QueryText,
     Seed,
     Source,
-    TaskName,
     TimeBudget,
     Verbose,
     budget_seconds,
     exit_with,
-    open_named,
+    open_asked,
+    task_or_query,
 )
 from relselect.cli.report import leak_facts
 from relselect.display.console import CommandSession
@@ -68,7 +70,8 @@ def demo(
 def train(
     context: typer.Context,
     source: Source,
-    task: TaskName,
+    task: OptionalTask = None,
+    query: QueryText = None,
     time_budget: TimeBudget = TIME_BUDGET,
     seed: Seed = 0,
     out: Annotated[
@@ -104,11 +107,12 @@ def train(
 
         budget = Budget(budget_seconds(time_budget), begun=context.obj.begun)
         names = None if families is None else trained_names(families)
-        folder = predictor_folder(Path(f"relselect-{task}") if out is None else out, force)
+        name = task_or_query(task, query)
+        folder = predictor_folder(Path(f"relselect-{name}") if out is None else out, force)
         options = {"seed": seed, "families": names, "max_trials": max_trials, "evaluate_test": test, "final": final}
         options["cache"] = not fresh
         with HardEnd(session, budget, context.obj) as end:
-            database, opened = open_named(source, task, budget)
+            database, opened = open_asked(source, task, query, budget)
             opened = opened if regime is None else opened.in_regime(regime)
             _train(session, database, opened, budget, end, folder, "train", **options)
     exit_with(session)

@@ -283,7 +283,7 @@ def _references(manifest: Manifest, where: str) -> Iterable[SchemaProblem]:
         files = {} if task.files is None else task.files.model_dump()
         for field, path in (*((f"files.{split}", path) for split, path in files.items()), ("folds", task.folds)):
             yield from _outside(f"{where}: tasks.{name}", field, path)
-        if manifest.tables and task.entity not in manifest.tables:
+        if manifest.tables and task.entity is not None and task.entity not in manifest.tables:
             yield SchemaProblem(
                 f"{where}: tasks.{name}", "entity", task.entity, "is no declared table", f"Use one of: {known}"
             )

@@ -21,6 +21,18 @@ def _iso(value: Any) -> Any:
 Moment = Annotated[str | int, BeforeValidator(_iso)]
 
 
+#: What a query says itself, and what does not go with one.
+_OF_QUERY = ("entity", "kind", "target")
+_NOT_BESIDE_QUERY = (
+    "entity_columns", "time", "horizon", "known_at", "population", "fold_column", "features", "drop_columns",
+)  # fmt: skip
+
+
+def _query_or_fields(schema: dict[str, Any]) -> None:
+    """Say in the published schema that a query takes the place of entity, kind and target."""
+    schema["anyOf"] = [{"required": ["query"]}, {"required": schema.pop("required")}]
+
+
 class LabelFiles(BaseModel):
     """The label files of the three splits, Parquet or CSV, relative to the data folder."""
 
@@ -34,21 +46,27 @@ class LabelFiles(BaseModel):
 class TaskSpec(BaseModel):
     """One prediction task over a database: who is asked about, when, what, and where the labels come from.
 
-    The labels come from exactly one of: `files`, `folds`, `population` with `label` (SQL), or `completes`.
+    The labels come from exactly one of: `query`, `files`, `folds`, `population` with `label` (SQL), or `completes`.
+    A `query` says entity, kind, target and horizon itself.
     After validation `known_after` is resolved: left out, it equals `horizon`.
     """
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, json_schema_extra=_query_or_fields)
 
     description: str = Field(default="", description="The question in plain words.")
-    entity: str = Field(description="The table whose rows the questions are about.")
+    query: str | None = Field(
+        default=None,
+        description="The question as a predictive query: PREDICT COUNT(orders.*, 0, 60, days) = 0 FOR EACH customers.id "
+        "(docs/queries.md).",
+    )
+    entity: str | None = Field(description="The table whose rows the questions are about.")
     entity_columns: str | list[str] | None = Field(
         default=None,
         description="Names of the entity key in the label files and in the result of the population and label queries; "
         "the primary key's own names when left out.",
     )
-    kind: Literal["binary", "multiclass", "regression"] = Field(description="What is predicted.")
-    target: str = Field(description="The label column of the frames.")
+    kind: Literal["binary", "multiclass", "regression"] | None = Field(description="What is predicted.")
+    target: str | None = Field(description="The label column of the frames.")
     time: str | None = Field(default=None, description="The cutoff column of the frames; null for a static task.")
     horizon: str | int | None = Field(
         default=None,
@@ -92,7 +110,8 @@ class TaskSpec(BaseModel):
         "entity key columns and label.",
     )
     every: str | int | None = Field(
-        default=None, description="Distance of the cutoffs when the labels come from the population and label queries."
+        default=None,
+        description="Distance of the cutoffs when the labels come from queries; a predictive query has a default.",
     )
     features: list[str] = Field(
         default_factory=list,
@@ -115,13 +134,17 @@ class TaskSpec(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _default_known_after(cls, data: Any) -> Any:
-        if isinstance(data, dict) and "known_after" not in data:
-            return {**data, "known_after": data.get("horizon")}
-        return data
+        if not isinstance(data, dict):
+            return data
+        if data.get("query") is not None:
+            data = {**dict.fromkeys(_OF_QUERY), **data}
+        usual = data.get("horizon") if data.get("query") is None else "horizon"
+        return {"known_after": usual, **data}
 
     @model_validator(mode="after")
     def _one_origin(self) -> TaskSpec:
         origins = {
+            "query": self.query is not None,
             "files": self.files is not None,
             "folds": self.folds is not None,
             "label": self.label is not None,
@@ -131,8 +154,14 @@ class TaskSpec(BaseModel):
         if len(present) != 1:
             named = " and ".join(present) or "none of them"
             raise ValueError(
-                f"labels come from exactly one of files, folds, label (with population), completes; got {named}"
+                f"labels come from exactly one of query, files, folds, label (with population), completes; got {named}"
             )
+        missing = [name for name in _OF_QUERY if getattr(self, name) is None]
+        if self.query is None and missing:
+            raise ValueError(f"{' and '.join(missing)} must be declared: only a query says it itself")
+        said = [name for name in (*_OF_QUERY, *_NOT_BESIDE_QUERY) if getattr(self, name)]
+        if self.query is not None and said:
+            raise ValueError(f"the query itself says {' and '.join(said)}: leave it out")
         if self.label is not None and self.population is None:
             raise ValueError("label needs population: the query that says who is asked about")
         if (self.folds is None) != (self.fold_column is None):
@@ -141,7 +170,8 @@ class TaskSpec(BaseModel):
 
     @model_validator(mode="after")
     def _consistent_columns(self) -> TaskSpec:
-        taken = {self.target, *self.key_columns, *(c for c in (self.time, self.known_at, self.fold_column) if c)}
+        columns = (self.target, self.time, self.known_at, self.fold_column)
+        taken = {*self.key_columns, *(column for column in columns if column)}
         for field in ("features", "drop_columns"):
             clash = sorted(taken.intersection(getattr(self, field)))
             if clash:
@@ -166,5 +196,5 @@ class TaskSpec(BaseModel):
 
     @property
     def static(self) -> bool:
-        """Whether the task has no time."""
-        return self.time is None and self.every is None
+        """Whether the task has no time; a query alone does not tell, and counts as having one."""
+        return self.time is None and self.every is None and self.query is None

@@ -27,6 +27,7 @@ from relselect.leaks.query_bounds import (
     read_by,
     sides,
 )
+from relselect.queries import parse_query
 
 if TYPE_CHECKING:
     from relselect.database.task_spec import TaskSpec
@@ -59,7 +60,12 @@ def check_queries(problem: Problem) -> list[Finding]:
 def spec_of(problem: Problem) -> TaskSpec | None:
     """Return the declaration of the very task in the manifest; None for a task made in Python, also of the same name."""
     task, spec = problem.task, problem.user_database.tasks.get(problem.task.name)
-    if spec is None or spec.entity != task.entity:
+    if spec is None:
+        return None
+    if spec.query is not None or task.query is not None:
+        same = None not in (spec.query, task.query) and str(parse_query(spec.query or "")) == task.query
+        return spec if same else None
+    if spec.entity != task.entity:
         return None
     if spec.label is not None or task.label_query is not None:
         return spec if (spec.population, spec.label) == (task.population, task.label_query) else None
@@ -219,6 +225,8 @@ class _Reader:
         reached = _reached(alias, linked)
         by_key = bool(reached & bounded)
         windowed = self.role != "label" or any(sources[name].lower or sources[name].upper for name in reached)
+        # rows that a key ties to rows within a window, such as the order of an item, may be older than the window
+        held = any(sources[name].lower and sources[name].upper for name in reached)
         for table in dict.fromkeys(source.tables):
             subject, column = f"{self.role}: {table}", self.times[table.lower()]
             if not (source.lower or source.upper):
@@ -239,7 +247,7 @@ class _Reader:
             elif source.lower and not source.upper:
                 text = f"reads {table} after the cutoff without an upper bound"
                 self._add("label_window_open", "warning", subject, text)
-            elif source.ahead and not source.lower:
+            elif source.ahead and not source.lower and not held:
                 text = f"reads {table} up to the end of the window without a lower bound"
                 self._add("label_window_open", "warning", subject, text)
 

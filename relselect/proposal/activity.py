@@ -15,6 +15,7 @@ import numpy as np
 from relselect.database.clock import NEVER
 from relselect.database.columns import as_strings
 from relselect.database.database import Database
+from relselect.tasks.cutoffs import default_every
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,8 +24,8 @@ __all__ = ["Activity", "TaskTiming", "activities", "task_timings"]
 
 #: A pair needs `_ENTITIES` entities with rows at `_RETURNS` or more times.
 _RETURNS, _ENTITIES = 3, 10
-#: The least and the largest number of cutoffs: enough to train on, few enough to build in seconds.
-_FEWEST_CUTOFFS, _MOST_CUTOFFS = 8, 40
+#: The least number of cutoffs: enough to train on.
+_FEWEST_CUTOFFS = 8
 #: The population of a cutoff: entities with a row within so many horizons before it.
 LOOKBACK = 4
 _FEWEST_ROWS, _MOST_ROWS = 60, 300_000
@@ -135,7 +136,7 @@ def _timing(activity: Activity, first: int, last: int, horizon: int) -> TaskTimi
     span = last - first - 2 * horizon
     if span < _FEWEST_CUTOFFS * horizon:
         return None
-    every = horizon * max(1, -(-span // (_MOST_CUTOFFS * horizon)))
+    every = default_every(span, horizon)
     cutoffs, asked = _answers(activity, range(last - horizon, first + horizon - 1, -every), horizon)
     thinner = min(int(asked[:, 0].sum()) // _MOST_ROWS + 1, max(1, len(cutoffs) // _FEWEST_CUTOFFS))
     if thinner > 1:

@@ -19,6 +19,15 @@ from relselect.database.task_spec import TaskSpec
 from relselect.proposal.activity import LOOKBACK, Activity, TaskTiming, activities, task_timings
 from relselect.proposal.names import words_of
 from relselect.proposal.words import AMOUNTS
+from relselect.queries.chains import chains_to
+from relselect.queries.syntax import (
+    AggregateCall,
+    ColumnReference,
+    Comparison,
+    Constant,
+    PredictiveQuery,
+    QueryWindow,
+)
 
 __all__ = ["Example", "completion_examples", "timed_examples"]
 
@@ -57,53 +66,76 @@ def _integer_horizons(last: int) -> list[int]:
 def _pair(database: Database, activity: Activity, timing: TaskTiming) -> tuple[Example, Example]:
     amount = _amount(database[activity.child])
     queries = _ExampleQueries(database, activity, timing)
-    name = "-".join([*words_of(activity.entity), *words_of(activity.child)])
-    x, key = queries.x, f"p.{quote_name(activity.key)}"
-    returns = f"COUNT({x}.{quote_name(activity.reference)}) > 0"
-    again = queries.spec(
-        "binary", "returns", returns, f"Will it have a row in {activity.child} within {queries.length}?", key
-    )
+    name, child = "-".join([*words_of(activity.entity), *words_of(activity.child)]), activity.child
+    within = f"within {queries.length}?"
+    again = queries.spec("binary", "returns", "COUNT", None, f"Will it have a row in {child} {within}")
     if amount is None:
-        count, question = f"COUNT({x}.{quote_name(activity.reference)})", f"How many rows in {activity.child}"
-        number = queries.spec("regression", "rows", count, f"{question} will it have within {queries.length}?", key)
-        return (f"{name}-next", again), (f"{name}-count", number)
-    total = f"COALESCE(SUM({x}.{quote_name(amount)}), 0)"
-    question = f"What sum of {amount} in {activity.child}"
-    number = queries.spec("regression", "total", total, f"{question} will it have within {queries.length}?", key)
+        question = f"How many rows in {child} will it have {within}"
+        return (f"{name}-next", again), (f"{name}-count", queries.spec("regression", "rows", "COUNT", None, question))
+    question = f"What sum of {amount} in {child} will it have {within}"
+    number = queries.spec("regression", "total", "SUM", amount, question)
     return (f"{name}-next", again), (f"{name}-{'-'.join(words_of(amount))}", number)
 
 
 class _ExampleQueries:
-    """The two queries of an example."""
+    """The declarations of examples: a predictive query, or SQL where several foreign keys lead to the entity."""
 
     def __init__(self, database: Database, activity: Activity, timing: TaskTiming) -> None:
         self.database, self.activity, self.timing = database, activity, timing
-        self.x = "x"
+        self.in_one_line = len(chains_to(database, activity.entity, activity.child)) == 1
 
     @property
     def length(self) -> str:
         """The horizon as a manifest writes it."""
         return str(self._duration(self.timing.horizon))
 
-    def spec(self, kind: str, target: str, answer: str, description: str, key: str) -> TaskSpec:
-        """Return the declaration of a task whose label is `answer`."""
-        target = f"{target}_" if target in (self.activity.key, "cutoff") else target
-        kind_of_time = self.database.time_kind
+    def spec(self, kind: str, target: str, function: str, column: str | None, question: str) -> TaskSpec:
+        """Return the declaration of a task.
+
+        Args:
+            kind: "regression" for the aggregate itself, "binary" for whether it is above 0.
+            target: Name of the label, where the label is SQL.
+            function: "COUNT" of the child's rows, or "SUM".
+            column: The column that is summed.
+            question: The question in words.
+        """
+        asked = self._query(kind, function, column) if self.in_one_line else self._sql(kind, target, function, column)
+        starts = {"val_start": self.timing.val_start, "test_start": self.timing.test_start}
         values = {
-            "description": f"{description} An example: asked of all that had one in the {LOOKBACK} horizons before.",
+            "description": f"{question} An example: asked of all that had one in the {LOOKBACK} horizons before.",
+            "every": self._duration(self.timing.every),
+            **{name: self._moment(ticks) for name, ticks in starts.items()},
+            **asked,
+        }
+        return TaskSpec.model_validate(values)
+
+    def _query(self, kind: str, function: str, column: str | None) -> dict[str, str]:
+        ticks, unit = self.timing.horizon, None
+        if self.database.time_kind == "timestamp":
+            unit = "days" if ticks % DAY == 0 else "hours"
+            ticks //= DAY if unit == "days" else _HOUR
+        child, zero = self.activity.child, Constant(0)
+        number = AggregateCall(function, ColumnReference(child, column), QueryWindow(0, ticks, unit))
+        before = AggregateCall("COUNT", ColumnReference(child, None), QueryWindow(-LOOKBACK * ticks, 0, unit))
+        query = PredictiveQuery(
+            Comparison(number, ">", zero) if kind == "binary" else number,
+            (ColumnReference(self.activity.entity, self.activity.key),),
+            Comparison(before, ">", zero),
+        )
+        return {"query": str(query)}
+
+    def _sql(self, kind: str, target: str, function: str, column: str | None) -> dict[str, str | int]:
+        target = f"{target}_" if target in (self.activity.key, "cutoff") else target
+        number = f"{function}(x.{quote_name(column or self.activity.reference)})"
+        number = f"COALESCE({number}, 0)" if function == "SUM" else number
+        return {
             "entity": self.activity.entity,
             "kind": kind,
             "target": target,
-            "every": self._duration(self.timing.every),
             "horizon": self._duration(self.timing.horizon),
-            "val_start": self._moment(self.timing.val_start) if kind_of_time == "timestamp" else self.timing.val_start,
-            "test_start": self._moment(self.timing.test_start)
-            if kind_of_time == "timestamp"
-            else self.timing.test_start,
             "population": self._population(),
-            "label": self._label(answer, target, key),
+            "label": self._label(f"{number} > 0" if kind == "binary" else number, target),
         }
-        return TaskSpec.model_validate(values)
 
     def _population(self) -> str:
         entity, child = quote_name(self.activity.entity), quote_name(self.activity.child)
@@ -111,17 +143,18 @@ class _ExampleQueries:
         return (
             f"SELECT DISTINCT c.cutoff, e.{key}\n"
             f"FROM cutoffs c\n"
-            f"JOIN {child} x ON x.{time} <= c.cutoff AND x.{time} > c.cutoff - {self._sql(LOOKBACK * self.timing.horizon)}\n"
+            f"JOIN {child} x ON x.{time} <= c.cutoff AND x.{time} > c.cutoff - {self._interval(LOOKBACK * self.timing.horizon)}\n"
             f"JOIN {entity} e ON e.{key} = x.{reference}\n"
         )
 
-    def _label(self, answer: str, target: str, key: str) -> str:
+    def _label(self, answer: str, target: str) -> str:
+        key = f"p.{quote_name(self.activity.key)}"
         child, reference, time = map(quote_name, (self.activity.child, self.activity.reference, self.activity.time))
         return (
             f"SELECT p.cutoff, {key}, {answer} AS {target}\n"
             f"FROM population p\n"
             f"LEFT JOIN {child} x ON x.{reference} = {key}\n"
-            f"  AND x.{time} > p.cutoff AND x.{time} <= p.cutoff + {self._sql(self.timing.horizon)}\n"
+            f"  AND x.{time} > p.cutoff AND x.{time} <= p.cutoff + {self._interval(self.timing.horizon)}\n"
             f"GROUP BY p.cutoff, {key}\n"
         )
 
@@ -130,13 +163,13 @@ class _ExampleQueries:
             return ticks
         return f"{ticks // DAY}d" if ticks % DAY == 0 else f"{ticks // _HOUR}h"
 
-    def _sql(self, ticks: int) -> str:
+    def _interval(self, ticks: int) -> str:
         if self.database.time_kind == "integer":
             return str(ticks)
         return f"INTERVAL {ticks // DAY} DAY" if ticks % DAY == 0 else f"INTERVAL {ticks // _HOUR} HOUR"
 
-    def _moment(self, ticks: int) -> str:
-        return format_time(ticks, "timestamp")
+    def _moment(self, ticks: int) -> str | int:
+        return ticks if self.database.time_kind == "integer" else format_time(ticks, "timestamp")
 
 
 def _amount(table: Table) -> str | None:
@@ -168,7 +201,10 @@ def completion_examples(database: Database) -> tuple[list[Example], list[Example
         for column in table.columns:
             kind = _completion_kind(table, column, types[column])
             if kind is not None:
-                example = ("-".join([*words_of(name), *words_of(column)]), _completion(name, column, kind))
+                example = (
+                    "-".join([*words_of(name), *words_of(column)]),
+                    _completion(name, table.primary_key[0], column),
+                )
                 rank = 2 * relations + bool(set(words_of(column)) & AMOUNTS)
                 (numbers if kind == "regression" else classes).append((rank, example))
     order = [sorted(found, key=lambda each: -each[0]) for found in (classes, numbers)]
@@ -189,8 +225,7 @@ def _completion_kind(table: Table, column: str, semantic: SemanticType) -> str |
     return "multiclass" if few else None
 
 
-def _completion(table: str, column: str, kind: str) -> TaskSpec:
+def _completion(table: str, key: str, column: str) -> TaskSpec:
     described = f"What is {column} of a row of {table}? An example: rows are held out by a draw."
-    return TaskSpec.model_validate(
-        {"description": described, "entity": table, "kind": kind, "target": column, "completes": column}
-    )
+    query = PredictiveQuery(ColumnReference(table, column), (ColumnReference(table, key),))
+    return TaskSpec.model_validate({"description": described, "query": str(query)})

@@ -154,7 +154,10 @@ def _tasks(tasks: Mapping[str, TaskSpec]) -> str:
         for name, spec in tasks.items()
     }
     for spec, values in zip(tasks.values(), declared.values(), strict=True):
-        if values.get("known_after") == spec.horizon:
+        if values.get("known_after") == (spec.horizon if spec.query is None else "horizon"):
             values.pop("known_after", None)
+        if spec.query is not None:  # which says these
+            for name in [name for name, value in values.items() if value is None]:
+                del values[name]
     text = yaml.dump({"tasks": declared}, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
     return f"# Examples that run as they are: `relselect recommend database.yaml --task {next(iter(tasks))}`\n{text}"

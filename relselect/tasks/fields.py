@@ -47,6 +47,7 @@ class TaskFields:
         feature_columns: Columns of the task rows that are features.
         population: SQL that returns who is asked about at a cutoff, if known.
         label_query: SQL that returns the labels of a population, if the labels came from it.
+        query: The predictive query that the task was made of, if it was.
         known_after: Ticks from a cutoff until its label is known, if that is fixed.
         every: Distance of the cutoffs in ticks, if they are regular.
         purged: Rows per split left out because their label was known too late.
@@ -73,6 +74,7 @@ class TaskFields:
     feature_columns: tuple[str, ...] = field(default=(), metadata=_IDENTITY)
     population: str | None = field(default=None, metadata=_SAVED)
     label_query: str | None = field(default=None, metadata=_SAVED)
+    query: str | None = field(default=None, metadata=_SAVED)
     known_after: int | None = field(default=None, metadata=_SAVED)
     every: int | None = field(default=None, metadata=_SAVED)
     purged: Mapping[Split, int] = field(default_factory=dict, metadata=_SAVED)

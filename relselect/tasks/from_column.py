@@ -19,8 +19,18 @@ __all__ = ["task_completing"]
 TaskT = TypeVar("TaskT", bound=TaskFields)
 
 
-def task_completing(build: type[TaskT], database: Database, options: TaskOptions) -> TaskT:
-    """Build a task that fills in a column; see `Task.completing`."""
+def task_completing(
+    build: type[TaskT], database: Database, options: TaskOptions, rows: pa.Table | None = None
+) -> TaskT:
+    """Build a task that fills in a column; see `Task.completing`.
+
+    Args:
+        build: The class of the task.
+        database: The database.
+        options: What was declared.
+        rows: The rows that are asked about, with key, time and clock under their own names and the label under that of
+            the column; every row with its column as it stands if None.
+    """
     table = database[options.entity]
     if options.target not in table.columns or options.target in table.structural:
         usable = [column for column in table.columns if column not in table.structural]
@@ -35,8 +45,8 @@ def task_completing(build: type[TaskT], database: Database, options: TaskOptions
     clock = table.clock_of(options.target)
     if clock is not None and clock not in columns:
         columns.append(clock)
-    data = table.data.select(columns)
-    if options.time is not None and pa.types.is_timestamp(data[options.time].type):
+    data = table.data.select(columns) if rows is None else rows
+    if rows is None and options.time is not None and pa.types.is_timestamp(data[options.time].type):
         # A row is asked about at the moment it appears: its time is rounded as rows' times are, not as cutoffs are.
         times = database.times(options.entity)
         moments = pa.array(times, mask=times == NEVER).cast(pa.timestamp("us"))

@@ -17,6 +17,7 @@ from relselect.tasks.fields import TaskFields
 from relselect.tasks.from_column import task_completing
 from relselect.tasks.from_frames import task_from_labels
 from relselect.tasks.from_queries import task_from_sql
+from relselect.tasks.from_query import task_from_query
 from relselect.tasks.options import TaskOptions
 from relselect.tasks.regimes import Regime
 
@@ -72,6 +73,8 @@ def task_from_relbench(
 def _built(
     build: type[TaskT], database: Database, spec: TaskSpec, name: str, folder: Path | None, budget: Budget | None
 ) -> TaskT:
+    if spec.query is not None:
+        return task_from_query(build, database, spec.query, {**dict(spec), "name": name}, budget)
     options = TaskOptions.of_spec(spec, name)
     if spec.completes is not None:
         return task_completing(build, database, options)
@@ -81,7 +84,10 @@ def _built(
         return task_from_labels(build, database, _read(spec.folds, folder, name), options)
     if spec.files is None:
         raise TaskError(
-            "task", name, "declares no source of labels", "Declare files, folds, completes, or population and label"
+            "task",
+            name,
+            "declares no source of labels",
+            "Declare query, files, folds, completes, or population and label",
         )
     paths = {"train": spec.files.train, "val": spec.files.val, "test": spec.files.test}
     frames = {split: _read(path, folder, name) for split, path in paths.items() if path is not None}

@@ -38,9 +38,9 @@ def task_of(database: Database, task: TaskLike, budget: Budget | None = None) ->
         if name is not None:
             return open_task(database, name, budget)
         rule, fix = f"is no declaration of {database.name}", "Build it: Task.from_spec(database, spec, name)"
-        raise ConfigError("task", f"TaskSpec({task.entity})", rule, fix)
+        raise ConfigError("task", f"TaskSpec({task.query or task.entity})", rule, fix)
     rule = "is no task"
-    fix = "Pass the name under which the manifest declares it, or what Task.from_labels or Task.from_sql returns"
+    fix = "Pass the name under which the manifest declares it, or what Task.from_query, from_labels or from_sql returns"
     raise ConfigError("task", task, rule, fix)
 
 

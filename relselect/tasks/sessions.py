@@ -268,8 +268,8 @@ def _plain(table: pa.Table) -> pa.Table:
         dtype: Any = own.type
         if pa.types.is_dictionary(dtype):
             table = table.set_column(place, own.name, pc.cast(table[own.name], dtype.value_type))
-    if pa.types.is_timestamp(table["cutoff"].type) or pa.types.is_date(table["cutoff"].type):
-        place = table.column_names.index("cutoff")
+    place = table.schema.get_field_index("cutoff")
+    if place >= 0 and (pa.types.is_timestamp(table["cutoff"].type) or pa.types.is_date(table["cutoff"].type)):
         table = table.set_column(place, "cutoff", pc.cast(table["cutoff"], pa.timestamp("us")))
     return table
 

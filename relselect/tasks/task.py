@@ -1,4 +1,4 @@
-"""`Task`: its constructors, from label frames, SQL, a column, a manifest or a RelBench folder."""
+"""`Task`: its constructors, from label frames, SQL, a predictive query, a column, a manifest or a RelBench folder."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from relselect.tasks.from_column import task_completing
 from relselect.tasks.from_frames import task_from_labels
 from relselect.tasks.from_manifest import task_from_relbench, task_from_spec
 from relselect.tasks.from_queries import task_from_sql
+from relselect.tasks.from_query import task_from_query
 from relselect.tasks.kinds import TaskKind
 from relselect.tasks.label_queries import later_labels
 from relselect.tasks.options import TaskOptions
@@ -27,8 +28,8 @@ __all__ = ["Task"]
 class Task(TaskFields):
     """Labelled rows in splits over an entity table, with the rules of time that hold for them.
 
-    Build one with `Task.from_labels`, `Task.from_sql`, `Task.completing`, `Task.from_spec` or `Task.from_relbench`. Its
-    fields are those of `TaskFields`.
+    Build one with `Task.from_query`, `Task.from_labels`, `Task.from_sql`, `Task.completing`, `Task.from_spec` or
+    `Task.from_relbench`. Its fields are those of `TaskFields`.
     """
 
     def with_later_labels(self, database: Database) -> Self:
@@ -156,6 +157,58 @@ class Task(TaskFields):
             TaskError: A query fails, a label window ends after the last row, or nobody is found.
         """
         return task_from_sql(cls, database, TaskOptions.of(locals(), time="cutoff"), budget_of(time_budget))
+
+    @classmethod
+    def from_query(
+        cls,
+        database: Database,
+        query: str,
+        *,
+        name: str | None = None,
+        every: str | int | None = None,
+        cutoffs: Sequence[object] | None = None,
+        start: object = None,
+        end: object = None,
+        known_after: str | int | None = "horizon",
+        val_start: object = None,
+        test_start: object = None,
+        metric: str | None = None,
+        regime: Regime = "rolling",
+        classes: Sequence[str] | None = None,
+        embargo: str | int = 0,
+        description: str = "",
+        time_budget: float | str | timedelta | Budget | None = None,
+    ) -> Self:
+        """Build a task from one line that says what is predicted, for whom, and when.
+
+        The query is translated into the two queries of `from_sql`, or into the rows of `completing` where it names a column;
+        `relselect.explain_query` shows them. Members of the population without a label are left out and counted.
+
+        Args:
+            database: The database.
+            query: Such as "PREDICT COUNT(orders.*, 0, 60, days) = 0 FOR EACH customers.id"; `docs/queries.md` has the
+                grammar.
+            name: A name for the task; made of the entity and the target if None.
+            every: Distance of the cutoffs; if None, the horizon, or a multiple of it that leaves 40 cutoffs.
+            cutoffs: The cutoffs themselves, instead of `every`.
+            start: See `from_sql`.
+            end: See `from_sql`.
+            known_after: See `from_labels`; of a column to fill in, "horizon" means never.
+            val_start: See `from_labels`.
+            test_start: See `from_labels`.
+            metric: See `from_labels`.
+            regime: See `from_labels`.
+            classes: See `from_labels`.
+            embargo: See `from_labels`.
+            description: The question in words; the query if empty.
+            time_budget: See `from_sql`.
+
+        Raises:
+            BudgetError: The budget ended while a query was asked, or is no duration.
+            QueryError: The query cannot be read, or does not fit the database; shows where.
+            TaskError: Nobody is found, or nothing can be learnt from the labels.
+        """
+        return task_from_query(cls, database, query, locals(), budget_of(time_budget))
 
     @classmethod
     def completing(

@@ -110,6 +110,11 @@ def test_labels_need_both_ends() -> None:
     ahead = f"{join} AND o.at <= p.cutoff + INTERVAL 30 DAY GROUP BY 1, 2"
     assert checks(ahead, "label") == [("label_window_open", "label: orders")]
     assert checks(f"{join} GROUP BY 1, 2", "label") == [("label_window_open", "label: orders")]
+    placed = "JOIN visits v ON v.id = o.visit AND v.seen <= p.cutoff + INTERVAL 3 DAY"
+    tied = f"{join} AND o.at > p.cutoff AND o.at <= p.cutoff + INTERVAL 3 DAY {placed} GROUP BY 1, 2"
+    assert checks(tied, "label") == []
+    loose = f"{join} AND o.at <= p.cutoff + INTERVAL 3 DAY {placed} GROUP BY 1, 2"
+    assert {check for check, _ in checks(loose, "label")} == {"label_window_open"}
     visited = "o.at > p.cutoff AND o.at <= p.cutoff + INTERVAL 3 DAY JOIN visits v ON v.id = o.visit"
     assert checks(f"{join} AND {visited} GROUP BY 1, 2", "label") == [("query_bounded_by_key", "label: visits")]
 

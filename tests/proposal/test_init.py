@@ -6,6 +6,7 @@ import json
 import os
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -19,6 +20,7 @@ from relselect.database.sources.uri import literal_password
 from relselect.proposal import facts_of, propose, read_facts
 from relselect.proposal.init import init_manifest
 from relselect.proposal.manifest_text import placeholders
+from relselect.queries import parse_query
 
 SECRET = "hunter2"
 REFERENCES = {
@@ -47,6 +49,8 @@ def check(manifest: Path, place: str) -> None:
     }
     kinds = {open_task(database, name).kind for name in database.tasks}
     assert kinds == {"binary", "regression"}
+    queries = [parse_query(spec.query) for spec in database.tasks.values()]
+    assert all(query.keys[0].table == "People" and "-" in str(query.where) for query in queries), place
 
 
 def test_postgres_to_a_recommendation(lahman_postgres, postgres, tmp_path, monkeypatch) -> None:
@@ -203,6 +207,37 @@ def test_years_as_times(tmp_path) -> None:
     database = open_database(tmp_path)
     assert database.time_kind == "integer"
     assert open_task(database, found.tasks[0].name).has_test
+
+
+def test_examples_are_queries_and_sql_where_several_keys_lead_to_the_entity(tmp_path) -> None:
+    draw = np.random.default_rng(0)
+    taste = draw.random(40) ** 2
+    places = {"id": list(range(40))}
+    days = np.sort(draw.integers(0, 900, 1500))
+    trips = {
+        "id": list(range(1500)),
+        "from_place_id": draw.choice(40, 1500, p=taste / taste.sum()),
+        "at": pa.array(days * 86_400_000_000).cast(pa.timestamp("us")),
+        "price": draw.gamma(2.0, 10.0, 1500).round(2),
+    }
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").mkdir()
+    for folder, columns in (("one", trips), ("two", {**trips, "to_place_id": draw.choice(40, 1500)})):
+        pq.write_table(pa.table(places), tmp_path / folder / "place.parquet")
+        pq.write_table(pa.table(columns), tmp_path / folder / "trips.parquet")
+    lines = [f"trips.{column} -> place" for column in ("from_place_id", "to_place_id")]
+    one = init_manifest(tmp_path / "one", overrides=lines[:1])
+    two = init_manifest(tmp_path / "two", overrides=lines)
+    for found, is_query in ((one, True), (two, False)):
+        database = open_database(found.path)
+        assert [spec.query is not None for spec in database.tasks.values()] == [is_query, is_query]
+        assert [spec.population is None for spec in database.tasks.values()] == [is_query, is_query]
+        assert {task.kind for task in found.tasks} == {"binary", "regression"}
+        assert "known_after" not in found.text
+    frames = [next(task for task in found.tasks if task.kind == "regression").splits["train"] for found in (one, two)]
+    assert len(frames[0]) > 100
+    (again,) = {spec.query for spec in open_database(one.path).tasks.values() if "SUM" in (spec.query or "")}
+    assert again.startswith("PREDICT SUM(trips.price, 0, ")
 
 
 def test_where_nothing_can_be_asked_that_is_said(tmp_path) -> None:

@@ -19,8 +19,8 @@ from relselect.tasks.options import TaskOptions
 from tests.shop import labels, shop_task
 
 #: Arguments of the constructors, and fields of a manifest's tasks, that are no options of a task.
-NOT_OPTIONS = {"cls", "database", "labels", "column", "time_budget"}
-MANIFEST_ONLY = {"files", "folds", "completes", "drop_columns", "hide", "sql", "accept", "quality"}
+NOT_OPTIONS = {"cls", "database", "labels", "query", "column", "time_budget"}
+MANIFEST_ONLY = {"query", "files", "folds", "completes", "drop_columns", "hide", "sql", "accept", "quality"}
 #: Of the same task in earlier versions: profiles, studies and bundles are stored under it.
 FINGERPRINT = "bbd982a55e53093d8570e8da9b89013bb6041f4b96efccc14a272f2e6dcbf676"
 
@@ -79,7 +79,7 @@ def test_every_field_is_saved_but_the_labelled_rows():
     assert {each.name for each in fields(TaskFields) if not each.metadata.get("saved")} == {"splits", "later"}
 
 
-@pytest.mark.parametrize("constructor", [Task.from_labels, Task.from_sql, Task.completing])
+@pytest.mark.parametrize("constructor", [Task.from_labels, Task.from_sql, Task.from_query, Task.completing])
 def test_arguments_of_the_constructors_are_options(constructor):
     options = {each.name: each for each in fields(TaskOptions)}
     parameters = {
