@@ -7,6 +7,7 @@ the table of past labels (`history`), compare schemas (`compatibility`) or manag
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from copy import copy
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
@@ -187,6 +188,16 @@ class Problem:
             {name: table.columns for name, table in trained.tables.items()}, database, declarations(trained), self.types
         )
         return Problem(database, self.task.with_later_labels(database), types=self.types)
+
+    def over(self, database: Database) -> Problem:
+        """Return the same task and types over a changed copy of `database`, with artefacts of its own: for ablations.
+
+        Args:
+            database: Has the tables and the row numbers of `database`, so that rows which were bound once stay bound.
+        """
+        other = copy(self)
+        other.database, other.artefacts = database, ArtefactCache(self.artefacts.bound)
+        return other
 
     def cached(self, key: tuple[Hashable, ...], build: Callable[[], T]) -> T:
         """Return an artefact of this problem, built by one thread if it is not there; see `ArtefactCache.get`."""

@@ -17,6 +17,7 @@ from relselect.errors import BundleError
 from relselect.events import Notice
 from relselect.families.candidate import Candidate
 from relselect.landscape.ties import NearTie
+from relselect.problem.validation import ValidationWay
 from relselect.profile import Profile
 from relselect.run.facts import DatabaseFacts, EnvironmentFacts, TaskFacts
 from relselect.run.settings import Settings
@@ -80,7 +81,7 @@ class ValidationUse:
         why: The reason in one sentence.
     """
 
-    way: str
+    way: ValidationWay
     stop_rows: int
     select_rows: int
     shared: bool

@@ -99,7 +99,7 @@ def test_now_is_the_present_moment(saved, database):
 def test_now_means_nothing_among_integers():
     problem = SimpleNamespace(database=SimpleNamespace(time_kind="integer", last_time=17))
     with pytest.raises(TaskError, match="at=17"):
-        _moment("now", problem)
+        moment_of("now", problem)
 
 
 def test_everything_that_is_missing_is_told_at_once(saved, tmp_path):
