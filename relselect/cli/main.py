@@ -1,6 +1,7 @@
 """The command line: `relselect demo | init | profile | recommend | train | predict | explain | report | features | bank`.
 
-Every command takes `--json`. Thin over `relselect.api`; everything heavy is imported inside the commands, so that `--help` is fast. Exit codes:
+Every command takes `--json`. Thin over `relselect.api`; everything heavy is imported inside the commands, so that `--help` is
+fast. Exit codes:
 0 good, 1 a failure inside, 2 bad input, 3 the budget was too small, 130 interrupted (what was finished is kept).
 """
 

@@ -130,7 +130,9 @@ class Decay:
 
     def __str__(self) -> str:
         sign = metric_named(self.metric).sign
-        return "\n".join([self.sentence, *(f"  {p.period}  {figure(p.score * sign)} ({p.rows:,} rows)" for p in self.periods)])
+        return "\n".join(
+            [self.sentence, *(f"  {p.period}  {figure(p.score * sign)} ({p.rows:,} rows)" for p in self.periods)]
+        )
 
     def _repr_html_(self) -> str:
         return html_of([self.sentence], self.to_frame())

@@ -124,6 +124,7 @@ class _Single:
 
     def _value(self, row: Rows, parts: Sequence[PastPart], number: int) -> Callable[[frozenset[int]], float]:
         """Return v: the prediction of the row from some parts, that of class `number` where there are several columns."""
+
         def value(chosen: frozenset[int]) -> float:
             hidden = [part for place, part in enumerate(parts) if place not in chosen]
             problem = without_rows(self.problem, self._masks(hidden)) if hidden else self.problem

@@ -101,9 +101,7 @@ class Explanation:
         for table, relation in dict.fromkeys((part.table, part.relation) for part in self.parts):
             of = [part for part in self.parts if (part.table, part.relation) == (table, relation)]
             words = self.words.get(f"{table} {relation}", "")
-            found.append(
-                ExplanationTable(table, relation, sum(p.rows for p in of), sum(p.share for p in of), words)
-            )
+            found.append(ExplanationTable(table, relation, sum(p.rows for p in of), sum(p.share for p in of), words))
         return tuple(sorted(found, key=lambda each: (-abs(each.share), each.table, each.relation)))
 
     def rows(self, table: str) -> pd.DataFrame:
@@ -133,7 +131,13 @@ class Explanation:
         import pandas as pd
 
         rows = [
-            ("(others)" if p.table == OTHERS else p.table, p.name, p.rows, p.share, self.words.get(f"{p.table} {p.relation}", ""))
+            (
+                "(others)" if p.table == OTHERS else p.table,
+                p.name,
+                p.rows,
+                p.share,
+                self.words.get(f"{p.table} {p.relation}", ""),
+            )
             for p in self.parts
         ]
         return pd.DataFrame(rows, columns=_COLUMNS)

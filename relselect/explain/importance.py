@@ -1,9 +1,9 @@
 """Importance by ablation: predicts labelled rows again with one thing withheld at a time, within a time budget.
 
 For a thing a, drop(a) = score(f(D)) - score(f(D without a)), where f is the fitted model as it stands, D the database and the
-score that of the task's metric on the same rows. The model is not trained again: the drop says what the model reads, not what another
-model could do without. The mechanism is that of permutation importance (Breiman 2001, Machine Learning 45, section 10), in the
-database instead of a feature matrix.
+score that of the task's metric on the same rows. The model is not trained again: the drop says what the model reads, not what
+another model could do without. The mechanism is that of permutation importance (Breiman 2001, Machine Learning 45, section 10),
+in the database instead of a feature matrix.
 """
 
 from __future__ import annotations
@@ -161,9 +161,7 @@ class _Study:
             nothing = Ablation(kind, table, withheld, way, 0.0, 0.0, 0.0)
             self.unmeasured.append(nothing.name)
             return
-        lost = paired_difference(
-            self.problem.task.metric, self.rows, self._predicted(made), self.whole, seed=self.seed
-        )
+        lost = paired_difference(self.problem.task.metric, self.rows, self._predicted(made), self.whole, seed=self.seed)
         yield Ablation(kind, table, withheld, way, lost.value, lost.low, lost.high)
 
     def _predicted(self, made: Callable[[], tuple[Problem, Rows]]) -> NDArray[np.float64]:
@@ -176,4 +174,6 @@ class _Study:
 
 def _ranked(found: Iterator[Ablation]) -> list[Ablation]:
     """Return ablations, the greatest loss first, undefined ones last."""
-    return sorted(found, key=lambda each: (-np.nan_to_num(each.drop, nan=-np.inf), table_title(each.table), each.withheld))
+    return sorted(
+        found, key=lambda each: (-np.nan_to_num(each.drop, nan=-np.inf), table_title(each.table), each.withheld)
+    )

@@ -120,7 +120,9 @@ def parts_of(
     return [*found, *([PastPart(OTHERS, "", "others", others)] if others else [])]
 
 
-def _own(database: Database, table: str, entity: int, visible: Mapping[str, NDArray[np.bool_]]) -> dict[str, NDArray[np.bool_]]:
+def _own(
+    database: Database, table: str, entity: int, visible: Mapping[str, NDArray[np.bool_]]
+) -> dict[str, NDArray[np.bool_]]:
     """Return table -> mask of the visible rows that steps down lead to from a row, itself left out."""
     own = {name: np.zeros(database[name].num_rows, dtype=bool) for name in database.tables}
     if entity < 0:
@@ -184,7 +186,11 @@ def _windowed(
     ages = cutoff - database.times(name)[rows]
     window = np.searchsorted(np.asarray(windows), ages, side="right")
     texts = [length_text(each, kind) for each in windows]
-    names = [f"the last {texts[0]}", *(f"{a} to {b} before" for a, b in pairwise(texts)), f"more than {texts[-1]} before"]
+    names = [
+        f"the last {texts[0]}",
+        *(f"{a} to {b} before" for a, b in pairwise(texts)),
+        f"more than {texts[-1]} before",
+    ]
     for place, text in enumerate(names):
         inside = rows[window == place]
         if len(inside):

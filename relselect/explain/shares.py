@@ -1,8 +1,8 @@
 """Shapley values (Shapley 1953) of the parts of a whole: exact for few parts, by sampled orders for more.
 
 phi_i = mean over orders of v(parts before i, and i) - v(parts before i). Along each order the differences telescope, so the
-values add up to v(all) - v(none) for any number of orders. Orders come in pairs, each with its reverse (antithetic sampling, Mitchell et
-al. 2022, Journal of Machine Learning Research 23, section 4.2). The caller says what v is.
+values add up to v(all) - v(none) for any number of orders. Orders come in pairs, each with its reverse (antithetic sampling,
+Mitchell et al. 2022, Journal of Machine Learning Research 23, section 4.2). The caller says what v is.
 """
 
 from __future__ import annotations

@@ -239,6 +239,8 @@ def _older(problem: Problem, rows: Rows, ticks: int) -> Rows:
 
 
 def _delay(stored: Mapping[str, Any]) -> DelayScore:
-    numbers = {name: number_of(stored[name]) for name in ("score", "low", "high", "change", "change_low", "change_high")}
+    numbers = {
+        name: number_of(stored[name]) for name in ("score", "low", "high", "change", "change_low", "change_high")
+    }
     counts = {name: int(stored[name]) for name in ("ticks", "rows", "fallen")}
     return DelayScore(delay=str(stored["delay"]), **counts, **numbers)

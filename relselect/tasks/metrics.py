@@ -247,7 +247,9 @@ def bootstrap_scores(
     Returns:
         At most `draws` scores.
     """
-    scores = [metric.score(label[drawn], prediction[drawn]) for drawn in cluster_draws(clusters, seed=seed, draws=draws)]
+    scores = [
+        metric.score(label[drawn], prediction[drawn]) for drawn in cluster_draws(clusters, seed=seed, draws=draws)
+    ]
     values = np.array(scores, dtype=np.float64)
     return values[np.isfinite(values)]
 
