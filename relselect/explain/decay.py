@@ -119,8 +119,8 @@ class Decay:
         if kind not in ("timestamp", "integer"):
             raise ValueError(f"kind: {kind!r}")
         return cls(
-            metric=metric_named(str(stored["metric"])).name,
-            split=str(stored["split"]),
+            metric=metric_named(stored["metric"]).name,
+            split=stored["split"],
             kind=kind,
             periods=tuple(_period(each) for each in stored["periods"]),
             slope=number_of(stored["slope"]),
@@ -213,4 +213,4 @@ def _slope(
 
 def _period(stored: Mapping[str, Any]) -> PeriodScore:
     numbers = {name: number_of(stored[name]) for name in ("middle", "score", "low", "high")}
-    return PeriodScore(period=str(stored["period"]), rows=int(stored["rows"]), **numbers)
+    return PeriodScore(period=stored["period"], rows=stored["rows"], **numbers)

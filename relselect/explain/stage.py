@@ -70,7 +70,7 @@ class RunExplanation:
         return cls(
             None if stored["importance"] is None else AblationStudy.from_json(stored["importance"]),
             None if stored["staleness"] is None else Staleness.from_json(stored["staleness"]),
-            str(stored["why"]),
+            stored["why"],
         )
 
 

@@ -146,9 +146,9 @@ class Staleness:
             ValueError: The metric is none.
         """
         return cls(
-            metric=metric_named(str(stored["metric"])).name,
+            metric=metric_named(stored["metric"]).name,
             delays=tuple(_delay(each) for each in stored["delays"]),
-            unmeasured=tuple(map(str, stored["unmeasured"])),
+            unmeasured=tuple(stored["unmeasured"]),
             decay=None if stored["decay"] is None else Decay.from_json(stored["decay"]),
         )
 
@@ -242,5 +242,5 @@ def _delay(stored: Mapping[str, Any]) -> DelayScore:
     numbers = {
         name: number_of(stored[name]) for name in ("score", "low", "high", "change", "change_low", "change_high")
     }
-    counts = {name: int(stored[name]) for name in ("ticks", "rows", "fallen")}
-    return DelayScore(delay=str(stored["delay"]), **counts, **numbers)
+    counts = {name: stored[name] for name in ("ticks", "rows", "fallen")}
+    return DelayScore(delay=stored["delay"], **counts, **numbers)

@@ -150,14 +150,14 @@ class AblationStudy:
             ValueError: A kind is none of those known, or the metric.
         """
         return cls(
-            candidate=str(stored["candidate"]),
-            metric=metric_named(str(stored["metric"])).name,
-            rows=int(stored["rows"]),
+            candidate=stored["candidate"],
+            metric=metric_named(stored["metric"]).name,
+            rows=stored["rows"],
             score=number_of(stored["score"]),
             ablations=tuple(_ablation(each) for each in stored["ablations"]),
-            unread=tuple(map(str, stored["unread"])),
-            unmeasured=tuple(map(str, stored["unmeasured"])),
-            why=str(stored["why"]),
+            unread=tuple(stored["unread"]),
+            unmeasured=tuple(stored["unmeasured"]),
+            why=stored["why"],
         )
 
     def __str__(self) -> str:
@@ -177,9 +177,9 @@ def _ablation(stored: Mapping[str, Any]) -> Ablation:
         raise ValueError(f"kind: {kind!r}")
     return Ablation(
         kind=kind,
-        table=str(stored["table"]),
-        withheld=tuple(map(str, stored["withheld"])),
-        path=str(stored["path"]),
+        table=stored["table"],
+        withheld=tuple(stored["withheld"]),
+        path=stored["path"],
         drop=number_of(stored["drop"]),
         low=number_of(stored["low"]),
         high=number_of(stored["high"]),

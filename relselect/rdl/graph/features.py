@@ -142,21 +142,22 @@ def problem_features(
         encodings: The fitted columns per table.
         device: The device of the tensors.
     """
-    key = ("rdl", "features", fingerprint_json({name: encoding.to_json() for name, encoding in encodings.items()}))
-    host: dict[str, TableTensors] = problem.cached(key, lambda: _read(problem, encodings))
+    return {name: _table_features(problem, name, encoding, device) for name, encoding in encodings.items()}
+
+
+def _table_features(problem: Problem, table: str, encoding: TableEncoding, device: torch.device) -> TableTensors:
+    # values of a row that is never visible are never read, so that the clocks of withheld rows do not matter
+    key = ("rdl", "features", table, fingerprint_json(encoding.to_json()))
+    host: TableTensors = problem.cached_values(table, key, lambda: _read(problem, table, encoding))
     if device.type == "cpu":
         return host
-    return problem.cached((*key, str(device)), lambda: {name: tensors.to(device) for name, tensors in host.items()})
+    return problem.cached_values(table, (*key, str(device)), lambda: host.to(device))
 
 
-def _read(problem: Problem, encodings: Mapping[str, TableEncoding]) -> dict[str, TableTensors]:
-    tensors = {}
-    for name, encoding in encodings.items():
-        table = problem.database[name]
-        known = []
-        for clock in encoding.clocks:
-            since = problem.database.value_times(name, clock)
-            # a database that no longer masks the column knows its values from the start
-            known.append(np.full(table.num_rows, -NEVER) if since is None else since)
-        tensors[name] = read_columns(table.data, encoding, known)
-    return tensors
+def _read(problem: Problem, table: str, encoding: TableEncoding) -> TableTensors:
+    rows, known = problem.database[table].num_rows, []
+    for clock in encoding.clocks:
+        since = problem.database.value_times(table, clock)
+        # a database that no longer masks the column knows its values from the start
+        known.append(np.full(rows, -NEVER) if since is None else since)
+    return read_columns(problem.database[table].data, encoding, known)
