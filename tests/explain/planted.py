@@ -22,25 +22,19 @@ from tests.shop import days
 
 #: Options under which a family learns this signal in a few seconds.
 SMALL = {
-    "dfs": {"rounds": 120, "bags": 1, "refit": False},
+    "dfs": {"rounds": 60, "bags": 1, "refit": False, "learning_rate": 0.1, "copies": 0},
     "rdl": {
-        "channels": 32,
-        "layers": 2,
-        "fan_out": 16,
-        "batch_size": 128,
-        "epochs": 8,
-        "learning_rate": 1e-2,
-        "refit": "none",
+        "channels": 16, "layers": 2, "fan_out": 16, "batch_size": 128, "epochs": 4, "learning_rate": 1e-2, "refit": "none",
     },
 }
 FAMILIES = (*SMALL, "blend")
-USERS, CUTOFFS, EVERY = 250, 8, 30
+USERS, CUTOFFS, EVERY = 180, 8, 30
 
 
 def tables(seed: int = 0, integer: bool = False) -> dict[str, pa.Table]:
     """Users, what they pay, and what they visit; payments are made by one user and received by another."""
     draw = np.random.default_rng(seed)
-    span, paid, visited = EVERY * (CUTOFFS + 2), 12_000, 4_000
+    span, paid, visited = EVERY * (CUTOFFS + 2), 7_000, 2_000
 
     def times(size: int) -> pa.Array:
         day = np.sort(draw.random(size) * span)
