@@ -127,7 +127,7 @@ def staleness_figure(record: RunRecord, layout: FigureLayout = WIDE) -> Markup |
     if len(known) < 2:
         return None
     values = [end for row, change in known for end in (change, row["low"], row["high"]) if end is not None]
-    metric, left, right, top, bottom = record["task"]["metric"], 64.0, layout.width - 28, 14.0, 150.0
+    metric, left, right, top, bottom = record["task"]["metric"], 64.0, layout.width - 38, 14.0, 150.0
     low, high = min(0.0, *values), max(0.0, *values)
     air = (high - low) * 0.08 or 0.01
     y = Scale(low - air, high + air, bottom, top)

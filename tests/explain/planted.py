@@ -18,7 +18,8 @@ from relselect.families.registry import combination
 from relselect.problem import Problem
 from relselect.problem.rows import SplitRows, fit_rows
 from relselect.tasks import Task
-from tests.shop import days
+from tests.families.contract import trained as brief_fit
+from tests.shop import days, shop_problem
 
 #: Options under which a family learns this signal in a few seconds.
 SMALL = {
@@ -136,3 +137,11 @@ def fit_of(name: str, integer: bool = False) -> Fit:
 def changed(problem: Problem, data: dict[str, pa.Table]) -> Problem:
     """Return the problem over other tables, as a predictor reads them."""
     return Problem(database(data), problem.task, types=problem.types)
+
+
+@cache
+def shop_fit(name: str, kind: str) -> Fit:
+    """Return a brief fit of a family on the small shop, "static" or of a kind of task; made once."""
+    problem = shop_problem("binary", time=None) if kind == "static" else shop_problem(kind)
+    rows, family = fit_rows(problem, "entities"), family_of(name)
+    return Fit(family, problem, rows, brief_fit(family, problem, rows))

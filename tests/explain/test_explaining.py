@@ -17,20 +17,21 @@ from relselect.explain.explaining import explain_rows
 from relselect.explain.past import OTHERS, parts_of, window_ticks
 from relselect.explain.withholding import without_rows
 from relselect.families import family_of
+from relselect.problem import Problem, bind_frame
 from relselect.problem.rows import fit_rows
-from tests.explain.planted import FAMILIES, changed, fit_of, tables
+from tests.explain.planted import FAMILIES, changed, fit_of, shop_fit, tables
 from tests.families.contract import trained as small_fit
-from tests.shop import days, shop_problem
+from tests.shop import days
 
 
 def explained(fit, rows, problem=None, **how):
     problem = problem or fit.problem
     keys = pa.table({"id": problem.database["users"].data["id"].take(pa.array(np.maximum(rows.entity, 0)))})
-    how = {"budget": Budget(None), **how}
+    how = {"budget": Budget(None), "pairs": 1, **how}
     return explain_rows(problem, fit.family, fit.candidate, rows, keys, **how)
 
 
-def some(fit, count: int = 3):
+def some(fit, count: int = 1):
     return fit.rows.select.take(slice(0, count))
 
 
@@ -74,7 +75,7 @@ def test_recent_payments_push_most(name):
 @pytest.mark.parametrize("name", FAMILIES)
 def test_later_rows_change_nothing(name):
     fit, data = fit_of(name), tables()
-    rows = some(fit, 2)
+    rows = some(fit)
     late = 40.0 + np.arange(200) + float(rows.cutoff.max()) / DAY
     payments = data["payments"].slice(0, 200).to_pydict()
     payments |= {"number": np.arange(200) + 10**6, "when": days(late), "amount": np.full(200, 1e6)}
@@ -129,10 +130,8 @@ def test_words_hold_the_real_numbers():
     task = rs.Task.from_labels(
         made, asked, name="t", entity="users", kind="binary", time="cutoff", horizon="10d", known_after=None
     )
-    from relselect.problem import Problem, bind_frame
-
     problem = Problem(made, task)
-    family = family_of("constants")
+    family = family_of("dfs")
     candidate = small_fit(family, problem, fit_rows(problem))
     when = pd.Timestamp("2024-02-18") + pd.Timedelta("94D")
     rows, keys, _ = bind_frame(problem, pd.DataFrame({"id": [7], "cutoff": [when]}))
@@ -148,18 +147,13 @@ def test_words_hold_the_real_numbers():
 @pytest.mark.parametrize("name", ["dfs", "rdl", "constants"])
 @pytest.mark.parametrize("kind", ["regression", "multiclass", "static"])
 def test_other_kinds_of_tasks(name, kind):
-    problem = shop_problem("binary", time=None) if kind == "static" else shop_problem(kind)
-    rows, family = fit_rows(problem, "entities"), family_of(name)
-    candidate = small_fit(family, problem, rows)
-    asked = rows.select.take(slice(0, 2))
-    keys = pa.table({"id": problem.database["users"].data["id"].take(pa.array(asked.entity))})
-    for place, found in enumerate(explain_rows(problem, family, candidate, asked, keys, budget=Budget(None))):
-        predicted = family.predict(candidate, problem, asked.unlabelled())[place]
-        assert found.prediction == pytest.approx(float(np.max(predicted)), abs=1e-6)
-        assert sum(part.share for part in found.parts) == pytest.approx(found.prediction - found.base, abs=1e-12)
-        assert (found.cutoff is None) == (kind == "static")
-        assert kind != "static" or not any(part.window for part in found.parts)
-        json.dumps(found.to_json(), allow_nan=False)
+    fit = shop_fit(name, kind)
+    found, predicted = explained(fit, some(fit))[0], fit.predict(rows=some(fit))[0]
+    assert found.prediction == pytest.approx(float(np.max(predicted)), abs=1e-6)
+    assert sum(part.share for part in found.parts) == pytest.approx(found.prediction - found.base, abs=1e-12)
+    assert (found.cutoff is None) == (kind == "static")
+    assert kind != "static" or not any(part.window for part in found.parts)
+    json.dumps(found.to_json(), allow_nan=False)
 
 
 def test_integer_times_have_windows_in_units():

@@ -12,9 +12,8 @@ import pytest
 from relselect.budget import Budget
 from relselect.database.clock import DAY
 from relselect.explain import AblationStudy, measure_importance
-from tests.explain.planted import FAMILIES, changed, fit_of, tables
-from tests.families.contract import trained as small_fit
-from tests.shop import days, shop_problem
+from tests.explain.planted import FAMILIES, changed, fit_of, shop_fit, tables
+from tests.shop import days
 
 
 @cache
@@ -89,22 +88,16 @@ def test_integer_times():
 @pytest.mark.parametrize("name", ["dfs", "rdl", "constants"])
 @pytest.mark.parametrize("kind", ["regression", "multiclass", "static"])
 def test_other_kinds_of_tasks(name, kind):
-    from relselect.families import family_of
-    from relselect.problem.rows import fit_rows
-
-    problem = shop_problem("binary", time=None) if kind == "static" else shop_problem(kind)
-    rows, family = fit_rows(problem, "entities"), family_of(name)
-    candidate = small_fit(family, problem, rows)
-    study = measure_importance(problem, family, candidate, rows.select, budget=Budget(None))
+    fit = shop_fit(name, kind)
+    study = measure_importance(fit.problem, fit.family, fit.candidate, fit.rows.select, budget=Budget(None))
     measured = {each.table for each in study.tables} | set(study.unread)
-    assert measured == set(problem.database.tables)
+    assert measured == set(fit.problem.database.tables)
     assert all(math.isfinite(each.drop) for each in study.ablations)
-    again = measure_importance(problem, family, candidate, rows.select, budget=Budget(None))
-    assert again == study
 
 
 def test_a_study_survives_json_and_is_shown():
-    study = study_of("dfs")
+    study, fit = study_of("dfs"), fit_of("dfs")
+    assert measure_importance(fit.problem, fit.family, fit.candidate, fit.rows.select, budget=Budget(None)) == study
     assert AblationStudy.from_json(study.to_json()) == study
     frame = study.to_frame()
     assert list(frame.columns) == ["kind", "what", "path", "drop", "low", "high"]
