@@ -70,7 +70,7 @@ def _correlated(one: NDArray[np.float64], other: NDArray[np.float64]) -> bool:
     ranks = [np.unique(values[both], return_inverse=True)[1].astype(np.float64) for values in (one, other)]
     if min(values.std() for values in ranks) == 0:
         return False
-    return bool(abs(np.corrcoef(*ranks)[0, 1]) >= _CORRELATION)
+    return bool(abs(np.corrcoef(ranks[0], ranks[1])[0, 1]) >= _CORRELATION)
 
 
 def _informed(one: NDArray[np.float64], other: NDArray[np.float64]) -> bool:

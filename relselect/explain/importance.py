@@ -11,12 +11,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from relselect.explain.column_groups import column_groups
-from relselect.explain.reach import Reach, reach_of, table_title
+from relselect.explain.reach import Reach, ReachedKey, reach_of, table_title
 from relselect.explain.study import TASK_ROW, Ablation, AblationKind, AblationStudy
 from relselect.explain.withholding import with_drawn_columns, with_drawn_features, without_key, without_table
 from relselect.families.protocol import columns_read
@@ -81,7 +82,7 @@ class _Study:
     def result(self) -> AblationStudy:
         self.reads = columns_read(self.family, self.candidate)
         self.reach: Reach = reach_of(self.problem)
-        self.whole = self._predicted(lambda: (self.problem, self.rows))
+        self.whole = self._predicted(self._whole)
         tables = _ranked(self._tables())
         paths = _ranked(self._paths(tables))
         columns = _ranked(self._columns(tables))
@@ -109,9 +110,9 @@ class _Study:
             columns = self._readable(name)
             if name == entity:
                 if columns:
-                    yield from self._measured("table", name, (), lambda c=columns: self._drawn(entity, c))
+                    yield from self._measured("table", name, (), partial(self._drawn, entity, columns))
             else:
-                yield from self._measured("table", name, (), lambda n=name: (without_table(self.problem, n), self.rows))
+                yield from self._measured("table", name, (), partial(self._without, name))
 
     def _paths(self, tables: Sequence[Ablation]) -> Iterator[Ablation]:
         """Withhold each foreign key by which a table is entered that is entered by several."""
@@ -120,19 +121,29 @@ class _Study:
             if len(ways) < 2:
                 continue
             for way in ways:
-                made = lambda w=way: (without_key(self.problem, w.child, w.place), self.rows)  # noqa: E731
-                yield from self._measured("path", each.table, (way.name,), made, way.path)
+                yield from self._measured("path", each.table, (way.name,), partial(self._cut, way), way.path)
 
     def _columns(self, tables: Sequence[Ablation]) -> Iterator[Ablation]:
         """Withhold groups of columns: features of the task row, then those of the tables that matter."""
         declared = [] if self.rows.features is None else self.rows.features.column_names
         for name in declared:
-            made = lambda c=name: (self.problem, with_drawn_features(self.rows, [c], seed=self.seed))  # noqa: E731
-            yield from self._measured("columns", TASK_ROW, (name,), made)
+            yield from self._measured("columns", TASK_ROW, (name,), partial(self._permuted, name))
         matter = [each.table for each in tables if each.matters] or [each.table for each in tables[:1]]
         for table in matter[:_TABLES]:
             for group in column_groups(self.problem, table, self._readable(table), seed=self.seed):
-                yield from self._measured("columns", table, group, lambda t=table, g=group: self._drawn(t, g))
+                yield from self._measured("columns", table, group, partial(self._drawn, table, group))
+
+    def _whole(self) -> tuple[Problem, Rows]:
+        return self.problem, self.rows
+
+    def _without(self, table: str) -> tuple[Problem, Rows]:
+        return without_table(self.problem, table), self.rows
+
+    def _cut(self, way: ReachedKey) -> tuple[Problem, Rows]:
+        return without_key(self.problem, way.child, way.place), self.rows
+
+    def _permuted(self, feature: str) -> tuple[Problem, Rows]:
+        return self.problem, with_drawn_features(self.rows, [feature], seed=self.seed)
 
     def _drawn(self, table: str, columns: Sequence[str]) -> tuple[Problem, Rows]:
         return with_drawn_columns(self.problem, table, columns, seed=self.seed), self.rows

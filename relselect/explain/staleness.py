@@ -239,8 +239,15 @@ def _older(problem: Problem, rows: Rows, ticks: int) -> Rows:
 
 
 def _delay(stored: Mapping[str, Any]) -> DelayScore:
-    numbers = {
-        name: number_of(stored[name]) for name in ("score", "low", "high", "change", "change_low", "change_high")
-    }
-    counts = {name: stored[name] for name in ("ticks", "rows", "fallen")}
-    return DelayScore(delay=stored["delay"], **counts, **numbers)
+    return DelayScore(
+        delay=stored["delay"],
+        ticks=stored["ticks"],
+        score=number_of(stored["score"]),
+        low=number_of(stored["low"]),
+        high=number_of(stored["high"]),
+        change=number_of(stored["change"]),
+        change_low=number_of(stored["change_low"]),
+        change_high=number_of(stored["change_high"]),
+        rows=stored["rows"],
+        fallen=stored["fallen"],
+    )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -60,12 +60,13 @@ def paired_skill_error(
     """
     rows = min(len(label), _MOST_ROWS)
     shrink = math.sqrt(rows / len(label)) if len(label) else 1.0
-    label, first, second, clusters = (np.asarray(each[:rows]) for each in (label, first, second, clusters))
+    parts: list[NDArray[Any]] = [np.asarray(each[:rows]) for each in (label, first, second, clusters)]
+    truth, *predicted, groups = parts
     if rows == 0:
         return math.nan
     found = []
-    for drawn in cluster_draws(clusters, seed=seed, draws=draws):
-        one, other = (skill(metric, metric.score(label[drawn], each[drawn]), reference) for each in (first, second))
+    for drawn in cluster_draws(groups, seed=seed, draws=draws):
+        one, other = (skill(metric, metric.score(truth[drawn], each[drawn]), reference) for each in predicted)
         found.append(other - one)
     differences = np.array(found)
     differences = differences[np.isfinite(differences)]
@@ -86,8 +87,8 @@ class PairedDifference:
 def paired_difference(
     metric: Metric,
     rows: Rows,
-    first: NDArray[np.floating],
-    second: NDArray[np.floating],
+    first: NDArray[np.float64],
+    second: NDArray[np.float64],
     *,
     seed: int = 0,
     draws: int = 100,

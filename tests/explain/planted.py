@@ -25,7 +25,13 @@ from tests.shop import days, shop_problem
 SMALL = {
     "dfs": {"rounds": 60, "bags": 1, "refit": False, "learning_rate": 0.1, "copies": 0},
     "rdl": {
-        "channels": 16, "layers": 2, "fan_out": 16, "batch_size": 128, "epochs": 4, "learning_rate": 1e-2, "refit": "none",
+        "channels": 16,
+        "layers": 2,
+        "fan_out": 16,
+        "batch_size": 128,
+        "epochs": 4,
+        "learning_rate": 1e-2,
+        "refit": "none",
     },
 }
 FAMILIES = (*SMALL, "blend")

@@ -8,7 +8,7 @@ The graph holds no column values (see `relselect.rdl.graph.features`).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import permutations
 from typing import TYPE_CHECKING
 
@@ -242,6 +242,6 @@ def problem_graph(problem: Problem, device: torch.device, *, shortcuts: bool = F
 def _identities(problem: Problem) -> dict[str, NDArray[np.int64]]:
     """Return the content hash of every row, per table."""
     return {
-        name: problem.cached_values(name, ("rdl", "identities", name), lambda t=table: row_identities(t))
+        name: problem.cached_values(name, ("rdl", "identities", name), partial(row_identities, table))
         for name, table in problem.database.tables.items()
     }
