@@ -36,6 +36,7 @@ def select_and_train(
     evaluate_test: bool = True,
     max_trials: int | None = None,
     final: Literal["auto", "one", "blend"] = "auto",
+    explain: bool = True,
     cache: bool | str | Path = True,
 ) -> Fitted:
     """Profile the task, choose the family or families, tune, pick the checkpoint, and return a predictor.
@@ -53,6 +54,7 @@ def select_and_train(
         max_trials: Trials per family after which tuning ends early.
         final: What is deployed: "one" family, the "blend" of all that were trained, or "auto" for the blend where it is open
             which family is better.
+        explain: Whether a small share of the budget (4 %, of a minute or more) is kept for measuring what the model rests on.
         cache: Whether to look for an earlier profile of the same content and keep this one; True for the folder that
             `recommend` and `profile` share, a folder of your own, or False.
 
@@ -81,6 +83,7 @@ def select_and_train(
         evaluate_test=evaluate_test,
         max_trials=max_trials,
         final=final,
+        explain=explain,
     )
     task = task_of(database, task, budget)
     problem = Problem(database, task)

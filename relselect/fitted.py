@@ -26,10 +26,11 @@ from relselect.drift import (
 )
 from relselect.errors import BundleError, ConfigError, TaskError
 from relselect.events import Emit, silent
+from relselect.explain.predictor import ExplainsItself
 from relselect.families.candidate import Candidate
 from relselect.families.protocol import Family
 from relselect.families.registry import family_infos
-from relselect.problem import Problem, Types, bind_frame, check_schema
+from relselect.problem import Problem, Types, bind_frame, check_schema, moment_of
 from relselect.tasks import Rows, Task
 from relselect.tasks.row_checks import check_asked
 from relselect.tasks.splits import SPLITS
@@ -40,14 +41,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from relselect.database.sources.writing import Written
+    from relselect.problem.validation import ValidationWay
     from relselect.report import RunRecord
     from relselect.run import RunResult
     from relselect.selector import Recommendation
 
 __all__ = ["Fitted"]
 
-#: The date that is the present moment.
-NOW = "now"
 _LEADERBOARD = [
     "rank", "candidate", "family", "score", "low", "high", "test_score", "seconds", "device", "ended", "default", "chosen",
 ]  # fmt: skip
@@ -55,7 +55,7 @@ _LEADERBOARD = [
 _RUN = ("run_id", "scored_at")
 
 
-class Fitted:
+class Fitted(ExplainsItself):
     """A trained predictor with its leaderboard, recommendation and report.
 
     It keeps two states of the chosen model: the *validated* one, which has seen no validation row, and the *deployed* one, which
@@ -142,6 +142,11 @@ class Fitted:
     def deployed(self) -> Candidate:
         """What predicts: the candidate after its refit, or the candidate itself."""
         return self.decision.deployed
+
+    @property
+    def validation_way(self) -> ValidationWay:
+        """How validation rows were divided into stop and select rows."""
+        return self.result.validation.way
 
     @property
     def recommendation(self) -> Recommendation:
@@ -428,7 +433,7 @@ class Fitted:
             )
         problem = self.problem(database)
         if at is not None:
-            bound, keys = problem.at(_moment(at, problem), asof=asof)
+            bound, keys = problem.at(moment_of(at, problem), asof=asof)
         elif split is not None:
             if split not in SPLITS:
                 raise TaskError("split", split, f"must be one of {SPLITS}", "Use split='test'")
@@ -462,16 +467,6 @@ class Fitted:
         for number, name in enumerate(self.task.classes or ()):
             frame[f"probability_{name}"] = values[:, number]
         return frame
-
-
-def _moment(at: object, problem: Problem) -> object:
-    """Return a date as it is, and the present one for "now"."""
-    if not (isinstance(at, str) and at.strip().lower() == NOW):
-        return at
-    if problem.database.time_kind == "integer":
-        rule = "means nothing where times are integers"
-        raise TaskError("at", at, rule, f"Give the time, such as at={problem.database.last_time}")
-    return datetime.now(UTC)
 
 
 def _class_values(classes: tuple[str, ...]) -> NDArray[Any]:

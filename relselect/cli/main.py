@@ -1,6 +1,7 @@
-"""The command line, with `--json`: `relselect demo | init | query | profile | recommend | train | predict | report | ...`.
+"""The command line: `relselect demo | init | query | recommend | train | predict | explain | report | ...`.
 
-Thin over `relselect.api`; everything heavy is imported inside the commands, so that `--help` is fast. Exit codes:
+Every command takes `--json`. Thin over `relselect.api`; everything heavy is imported inside the commands, so that `--help` is
+fast. Exit codes:
 0 good, 1 a failure inside, 2 bad input, 3 the budget was too small, 130 interrupted (what was finished is kept).
 """
 
@@ -13,6 +14,7 @@ import typer
 
 from relselect.cli.bank import bank
 from relselect.cli.clock import CommandClock, process_start
+from relselect.cli.explain import explain
 from relselect.cli.features import features
 from relselect.cli.init import init
 from relselect.cli.measure import profile, recommend
@@ -31,7 +33,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, init, query, profile, recommend, train, predict, features, report):
+for command in (demo, init, query, profile, recommend, train, predict, explain, features, report):
     app.command()(command)
 app.add_typer(bank, name="bank")
 

@@ -1,10 +1,11 @@
-"""Rows to predict, bound from a frame of keys and cutoffs.
+"""Rows to predict, bound from a frame of keys and cutoffs, and dates that may be the present one.
 
 Frames of labelled rows become a `Task` instead (`tasks.labels`).
 """
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +20,10 @@ from relselect.tasks.labels import refuse_rounded_ids
 if TYPE_CHECKING:
     from relselect.problem.problem import Problem
 
-__all__ = ["bind_frame"]
+__all__ = ["bind_frame", "moment_of"]
+
+#: The date that is the present moment.
+_NOW = "now"
 
 
 def bind_frame(problem: Problem, rows: Any) -> tuple[Rows, pa.Table, pa.Table]:
@@ -58,3 +62,17 @@ def bind_frame(problem: Problem, rows: Any) -> tuple[Rows, pa.Table, pa.Table]:
             )
         cutoff = ticks_of(table["cutoff"], up=False)
     return problem.bind(keys, cutoff, features=table), keys, table
+
+
+def moment_of(at: object, problem: Problem) -> object:
+    """Return a date as it is, and the present one for "now".
+
+    Raises:
+        TaskError: "now" was asked for where times are integers.
+    """
+    if not (isinstance(at, str) and at.strip().lower() == _NOW):
+        return at
+    if problem.database.time_kind == "integer":
+        rule = "means nothing where times are integers"
+        raise TaskError("at", at, rule, f"Give the time, such as at={problem.database.last_time}")
+    return datetime.now(UTC)

@@ -7,6 +7,7 @@ the table of past labels (`history`), compare schemas (`compatibility`) or manag
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from copy import copy
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
@@ -62,6 +63,7 @@ class Problem:
         self.fit_asof = EVERYTHING if task.static else int(task.splits["train"].cutoff.max())
         self.database = with_label_history(_without_hidden(database, task), task)
         self.artefacts = ArtefactCache()
+        self._whole: Problem | None = None  # what this is a changed copy of
         self.types: Types = types if types is not None else self._infer()
         if types is None:
             refuse_label_column(self.database[self.entity], self.rows("train"), task)
@@ -188,9 +190,28 @@ class Problem:
         )
         return Problem(database, self.task.with_later_labels(database), types=self.types)
 
+    def over(self, database: Database) -> Problem:
+        """Return the same task and types over a changed copy of `database`, with artefacts of its own: for ablations.
+
+        Args:
+            database: Has the tables and the row numbers of `database`, so that rows which were bound once stay bound.
+        """
+        other = copy(self)
+        other.database, other.artefacts, other._whole = database, ArtefactCache(self.artefacts.bound), self
+        return other
+
     def cached(self, key: tuple[Hashable, ...], build: Callable[[], T]) -> T:
         """Return an artefact of this problem, built by one thread if it is not there; see `ArtefactCache.get`."""
         return self.artefacts.get(key, build)
+
+    def cached_values(self, table: str, key: tuple[Hashable, ...], build: Callable[[], T]) -> T:
+        """Return an artefact as `cached`, one that depends on the values in a table alone: not on times, visibility or parents.
+
+        Copies made by `over` share it as long as their table is the same.
+        """
+        if self._whole is not None and self.database[table] is self._whole.database[table]:
+            return self._whole.cached_values(table, key, build)
+        return self.cached(key, build)
 
 
 def _without_hidden(database: Database, task: Task) -> Database:

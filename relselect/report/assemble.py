@@ -14,28 +14,37 @@ from relselect.errors import ConfigError
 from relselect.families.registry import info_of
 from relselect.report.record import (
     RECORD_VERSION,
+    AblationRecord,
     BudgetRecord,
     CandidateRecord,
     ChoiceRecord,
     CurvePointRecord,
     DatabaseRecord,
+    DecayRecord,
+    DelayRecord,
     DeployedRecord,
     FamilyRecord,
     FindingRecord,
+    ImportanceRecord,
     ImportancesRecord,
     LeaderboardRecord,
     LearningCurveRecord,
     MeasureRecord,
+    PeriodRecord,
     ProfileRecord,
     RecommendationRecord,
+    RestsOnRecord,
     RunRecord,
     SettingsRecord,
+    StalenessRecord,
     TaskRecord,
     ValidationRecord,
 )
 from relselect.serialization import plain
 
 if TYPE_CHECKING:
+    from relselect.explain import AblationStudy, Staleness
+    from relselect.explain.stage import RunExplanation
     from relselect.families.candidate import Candidate, LearningCurve
     from relselect.profile import Profile
     from relselect.run.result import Decision, RunResult
@@ -72,6 +81,7 @@ def record_of(result: RunResult) -> RunRecord:
         unfinished=[{"family": each.family, "why": each.why} for each in result.unfinished],
         choice=None if decision is None else _choice(result, decision),
         deployed=None if decision is None else _deployed(result, decision),
+        rests_on=None if result.explanation is None else _rests_on(result.explanation),
         candidates={candidate.id: _candidate(candidate) for candidate in _ranked(result)},
         notices=[{"level": n.level, "topic": n.topic, "message": n.message} for n in result.notices],
     )
@@ -227,6 +237,43 @@ def _deployed(result: RunResult, decision: Decision) -> DeployedRecord:
         test_low=None if test is None else test.low,
         test_high=None if test is None else test.high,
     )
+
+
+def _rests_on(found: RunExplanation) -> RestsOnRecord:
+    return RestsOnRecord(
+        importance=None if found.importance is None else _importance(found.importance),
+        staleness=None if found.staleness is None else _staleness(found.staleness),
+        why=found.why,
+    )
+
+
+def _importance(study: AblationStudy) -> ImportanceRecord:
+    names = AblationRecord.__annotations__
+    rows = [cast(AblationRecord, {name: getattr(each, name) for name in names}) for each in study.ablations]
+    return ImportanceRecord(
+        candidate=study.candidate,
+        rows=study.rows,
+        score=study.score,
+        ablations=rows,
+        sentences=list(study.sentences),
+    )
+
+
+def _staleness(found: Staleness) -> StalenessRecord:
+    delays = [
+        DelayRecord(
+            delay=each.delay, score=each.score, change=each.change, low=each.change_low, high=each.change_high,
+            rows=each.rows, fallen=each.fallen,
+        )
+        for each in found.delays
+    ]  # fmt: skip
+    decay = None
+    if found.decay is not None:
+        names = PeriodRecord.__annotations__
+        periods = [cast(PeriodRecord, {name: getattr(each, name) for name in names}) for each in found.decay.periods]
+        known = {name: getattr(found.decay, name) for name in ("split", "slope", "low", "high")}
+        decay = cast(DecayRecord, known | {"periods": periods})
+    return StalenessRecord(delays=delays, decay=decay, sentences=list(found.sentences))
 
 
 def _candidate(candidate: Candidate) -> CandidateRecord:

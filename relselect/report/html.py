@@ -10,7 +10,7 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from relselect.report import figures, verdict
+from relselect.report import figures, rests_on, verdict
 from relselect.report.details import importances, learning_curve
 from relselect.report.families import colour_style, family_class
 from relselect.report.record import RunRecord
@@ -24,6 +24,9 @@ _CAPTIONS = {
     "board": "Bars start at the best baseline (dashed). Dot: validation score, with its interval. "
     "Diamond: test score of the validated model.",
     "splits": "First to last cutoff of each split.",
+    "ablations": "Loss of the score when a table, a path or columns are withheld, one at a time, with its interval; the model is "
+    "not trained again. Columns that say nearly the same are one group.",
+    "staleness": "Change of the score with older data, compared on the same rows, with its interval.",
     "budget": "Each stage begins where the one before it ended.",
     "margin": "Expected margin of each family over the best of the others. Dot: the margin, band: its interval. Where a "
     "band crosses the middle, measuring cannot decide.",
@@ -37,6 +40,8 @@ _FIGURES: dict[str, Callable[[RunRecord, FigureLayout], Markup | None]] = {
     "splits": figures.splits_figure,
     "budget": figures.budget_figure,
     "margin": figures.margin_figure,
+    "ablations": rests_on.ablation_figure,
+    "staleness": rests_on.staleness_figure,
 }
 
 

@@ -13,10 +13,13 @@ from typing_extensions import TypedDict  # pydantic reads the one of the standar
 
 __all__ = [
     "RECORD_VERSION",
+    "AblationRecord",
     "BudgetRecord",
     "CandidateRecord",
     "ChoiceRecord",
     "CurvePointRecord",
+    "DecayRecord",
+    "DelayRecord",
     "DatabaseRecord",
     "DeployedRecord",
     "EndedBy",
@@ -25,6 +28,7 @@ __all__ = [
     "FeatureRecord",
     "FindingRecord",
     "ForeignKeyRecord",
+    "ImportanceRecord",
     "ImportancesRecord",
     "LeaderboardRecord",
     "LearningCurveRecord",
@@ -32,12 +36,15 @@ __all__ = [
     "MeasureRecord",
     "NearTieRecord",
     "NoticeRecord",
+    "PeriodRecord",
     "ProfileRecord",
     "RecommendationRecord",
+    "RestsOnRecord",
     "RunRecord",
     "SettingsRecord",
     "SplitRecord",
     "StageRecord",
+    "StalenessRecord",
     "TableRecord",
     "TaskRecord",
     "UnfinishedRecord",
@@ -46,7 +53,7 @@ __all__ = [
 ]
 
 #: The record version that this code writes and reads.
-RECORD_VERSION = 3
+RECORD_VERSION = 4
 
 #: Why the training of a candidate ended: its own stopping rule, its limit of steps, the time budget, or nothing to train.
 EndedBy = Literal["converged", "limit", "budget", "constant"]
@@ -351,6 +358,79 @@ class CandidateRecord(TypedDict):
     facts: dict[str, Any]
 
 
+class AblationRecord(TypedDict):
+    """One thing withheld: a table, a path or a group of columns of a table, and the score that is lost with its interval.
+
+    `drop` is score(nothing withheld) - score(this withheld); the scores are "higher is better".
+    """
+
+    kind: Literal["table", "path", "columns"]
+    table: str
+    name: str
+    path: str
+    drop: float | None
+    low: float | None
+    high: float | None
+
+
+class ImportanceRecord(TypedDict):
+    """What a candidate rests on: by kind the greatest loss first, and what was found in sentences."""
+
+    candidate: str
+    rows: int
+    score: float | None
+    ablations: list[AblationRecord]
+    sentences: list[str]
+
+
+class DelayRecord(TypedDict):
+    """The score with data of one age, and its difference from fresh data on the same rows; `fallen` rows fall out."""
+
+    delay: str
+    score: float | None
+    change: float | None
+    low: float | None
+    high: float | None
+    rows: int
+    fallen: int
+
+
+class PeriodRecord(TypedDict):
+    """The score of the rows of one period."""
+
+    period: str
+    rows: int
+    score: float | None
+    low: float | None
+    high: float | None
+
+
+class DecayRecord(TypedDict):
+    """The score by period, with the slope of a line through it per 30 days (or per unit of an integer time)."""
+
+    split: Literal["val", "test"]
+    periods: list[PeriodRecord]
+    slope: float | None
+    low: float | None
+    high: float | None
+
+
+class StalenessRecord(TypedDict):
+    """The score by the age of the data and by period, and what was found in sentences."""
+
+    delays: list[DelayRecord]
+    decay: DecayRecord | None
+    sentences: list[str]
+
+
+class RestsOnRecord(TypedDict):
+    """What the decided model rests on; `why` says what was not measured and how to measure it."""
+
+    importance: ImportanceRecord | None
+    staleness: StalenessRecord | None
+    why: str
+
+
 class NoticeRecord(TypedDict):
     """One message of the run."""
 
@@ -379,5 +459,6 @@ class RunRecord(TypedDict):
     unfinished: list[UnfinishedRecord]
     choice: ChoiceRecord | None
     deployed: DeployedRecord | None
+    rests_on: RestsOnRecord | None
     candidates: dict[str, CandidateRecord]
     notices: list[NoticeRecord]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from relselect.report import tables
+from relselect.report import rests_on, tables
 from relselect.report.families import baselines, family_info, trained
 from relselect.report.margins import margin_text, suggestion_text
 from relselect.report.record import ChoiceRecord, RunRecord
@@ -74,7 +74,19 @@ class Section:
 
 def sections(record: RunRecord) -> list[Section]:
     """Returns the sections that have anything to show, in order."""
-    makers = (_evidence, _leaderboard, _choice, _warnings, _task, _database, _profile, _time, _reproduction, _glossary)
+    makers = (
+        _evidence,
+        _leaderboard,
+        _choice,
+        _rests_on,
+        _warnings,
+        _task,
+        _database,
+        _profile,
+        _time,
+        _reproduction,
+        _glossary,
+    )
     return [section for section in (make(record) for make in makers) if not section.empty]
 
 
@@ -187,6 +199,15 @@ def _at(checkpoint: int | None, step: int | None = None) -> str:
     if checkpoint is None:
         return ""
     return f" at checkpoint {checkpoint}{'' if step is None else f' (training step {count(step)})'}"
+
+
+def _rests_on(record: RunRecord) -> Section:
+    found, title = record["rests_on"], "What it rests on"
+    if found is None:
+        return Section("rests-on", title)
+    shown = (rests_on.ablation_table(found), rests_on.delay_table(record, found), rests_on.decay_table(record, found))
+    paragraphs = rests_on.rests_on_sentences(found)
+    return Section("rests-on", title, paragraphs, figures=("ablations", "staleness"), tables=shown)
 
 
 def _warnings(record: RunRecord) -> Section:

@@ -25,6 +25,7 @@ __all__ = [
     "near_ties",
     "neighbours",
     "notes",
+    "score_interval",
     "splits",
     "stages",
     "unrun_checks",
@@ -78,7 +79,7 @@ def leaderboard(record: RunRecord) -> ReportTable:
                 row["candidate"],
                 family_info(record, row["family"])["short"],
                 score(row["score"], metric),
-                _interval(row["low"], row["high"], metric),
+                score_interval(row["low"], row["high"], metric),
                 score(row["test_score"], metric),
                 seconds(row["seconds"]),
                 _remark(record, row),
@@ -106,7 +107,7 @@ def further_scores(record: RunRecord) -> ReportTable:
             (
                 row["candidate"],
                 score(row["stop_score"], metric),
-                _interval(row["test_low"], row["test_high"], metric),
+                score_interval(row["test_low"], row["test_high"], metric),
                 MISSING if row["peak_memory_mb"] is None else f"{count(row['peak_memory_mb'])} MB",
                 row["device"],
             ),
@@ -323,7 +324,7 @@ def stages(record: RunRecord) -> ReportTable:
     return ReportTable("Time by stage", columns, rows, fold=0)
 
 
-def _interval(low: float | None, high: float | None, metric: str) -> str:
+def score_interval(low: float | None, high: float | None, metric: str) -> str:
     """The interval in the metric's own direction, low end first."""
     ends = [score(end, metric) for end in (low, high)]
     if MISSING in ends:

@@ -15,8 +15,10 @@ from pydantic import TypeAdapter
 
 from relselect.errors import BundleError
 from relselect.events import Notice
+from relselect.explain.stage import RunExplanation
 from relselect.families.candidate import Candidate
 from relselect.landscape.ties import NearTie
+from relselect.problem.validation import ValidationWay
 from relselect.profile import Profile
 from relselect.run.facts import DatabaseFacts, EnvironmentFacts, TaskFacts
 from relselect.run.settings import Settings
@@ -80,7 +82,7 @@ class ValidationUse:
         why: The reason in one sentence.
     """
 
-    way: str
+    way: ValidationWay
     stop_rows: int
     select_rows: int
     shared: bool
@@ -163,6 +165,7 @@ class RunResult:
         failures: Trials that raised.
         unfinished: Families without a candidate.
         decision: What was decided; None for a recommendation, which trains nothing.
+        explanation: What the decision rests on; None where nothing was decided, or it was not asked for.
         scores: Split -> candidate id, or `DEPLOYED`, -> score; the test split, where it was scored.
         stages: Where the time went.
         notices: What a reader should know.
@@ -182,6 +185,7 @@ class RunResult:
     failures: tuple[Failure, ...] = ()
     unfinished: tuple[Unfinished, ...] = ()
     decision: Decision | None = None
+    explanation: RunExplanation | None = None
     scores: Mapping[str, Mapping[str, Score]] = field(default_factory=dict)
     stages: tuple[StageTime, ...] = ()
     notices: tuple[Notice, ...] = ()
@@ -214,6 +218,7 @@ class RunResult:
             "recommendation": self.recommendation.to_json(),
             "candidates": [candidate.to_json() for candidate in self.candidates],
             "decision": None if self.decision is None else self.decision.to_json(),
+            "explanation": None if self.explanation is None else self.explanation.to_json(),
             "scores": {
                 split: {
                     name: [jsonable(each.value), jsonable(each.low), jsonable(each.high)]
@@ -240,6 +245,7 @@ class RunResult:
                 recommendation=Recommendation.from_json(stored["recommendation"]),
                 candidates=tuple(Candidate.from_json(each) for each in stored["candidates"]),
                 decision=None if stored["decision"] is None else Decision.from_json(stored["decision"]),
+                explanation=_explanation(stored.get("explanation")),
                 scores={
                     split: {name: Score(*(number_of(number) for number in each)) for name, each in scores.items()}
                     for split, scores in stored["scores"].items()
@@ -247,6 +253,11 @@ class RunResult:
             )
             check_fields(found, "result")
         return found
+
+
+def _explanation(stored: Mapping[str, Any] | None) -> RunExplanation | None:
+    """Return the explanation of a result; results of earlier versions have none."""
+    return None if stored is None else RunExplanation.from_json(stored)
 
 
 def _check_format(stored: object) -> None:

@@ -1,4 +1,6 @@
-"""One run, from a database and a task to a decision: leaks, profile, recommendation, studies, choice, refit, test scores."""
+"""One run, from a database and a task to a decision: leaks, profile, recommendation, studies, choice, refit, test scores, and
+what the decision rests on.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +19,7 @@ from relselect._version import __version__
 from relselect.blend import blend_candidates
 from relselect.budget import Budget
 from relselect.events import Emit, Notice, Refitted, TrialFailed
+from relselect.explain.stage import RunExplanation, explain_run, explaining_budget, reserved_seconds
 from relselect.families.candidate import Candidate
 from relselect.families.protocol import Family, Portfolio
 from relselect.families.registry import baselines, combination, family_of, info_of, trained_names
@@ -38,6 +41,7 @@ from relselect.selector.shipped import shipped_selector
 
 if TYPE_CHECKING:
     from relselect.landscape import FinalChoice
+    from relselect.tasks.splits import Split
 
 __all__ = ["measure", "run"]
 
@@ -123,7 +127,8 @@ class _Run:
         if self.settings.evaluate_test and self.problem.task.has_test:
             with self.log.stage("test scores"):
                 scores["test"] = self._score_test(found, tuned, decision)
-        return self._assembled(found, tuned, decision, scores)
+        explanation = self._explain(decision, "test" if scores.get("test") else "val")
+        return replace(self._assembled(found, tuned, decision, scores), explanation=explanation)
 
     def _measure(self) -> _Measured:
         self._note_inputs()
@@ -181,7 +186,8 @@ class _Run:
         wanted = found.recommendation.families
         if self.settings.families is not None:
             wanted = trained_names(self.settings.families)
-        studies = RunStudies(self.problem, self.rows, self.settings, self.budget, self.log, self._family, home)
+        kept = reserved_seconds(self.budget) if self.settings.explain else 0.0
+        studies = RunStudies(self.problem, self.rows, self.settings, self.budget, self.log, self._family, home, kept)
         return studies.run(wanted, lambda best: self._odds(found, best), self._order(found, wanted))
 
     def _order(self, found: _Measured, wanted: Sequence[str]) -> list[str]:
@@ -281,6 +287,32 @@ class _Run:
         others = [candidate for candidate in best.values() if candidate.id != decision.candidate.id]
         scorer = TestScorer(self.problem, self._families, self.budget, self.log, self.settings.seed)
         return scorer.scores(decision, found.baselines, others)
+
+    def _explain(self, decision: Decision, split: Split) -> RunExplanation | None:
+        """Measure what the decision rests on; whatever fails here costs no predictor."""
+        if not self.settings.explain:
+            return None
+        with self.log.stage("explanation"):
+            return self._explained(decision, split)
+
+    def _explained(self, decision: Decision, split: Split) -> RunExplanation:
+        try:
+            return explain_run(
+                self.problem,
+                self._family(decision.candidate.family),
+                decision.candidate,
+                decision.deployed,
+                self.rows.select,
+                budget=explaining_budget(self.budget),
+                seed=self.settings.seed,
+                split=split,
+            )
+        except KeyboardInterrupt:
+            why = "It was interrupted while what it rests on was measured: fitted.importance() and fitted.staleness() do it."
+        except Exception as error:  # a predictor without an explanation is worth keeping
+            why = f"What it rests on was not measured ({type(error).__name__}: {error})."
+            self.log.emit(Notice("explanation", why, "warning"))
+        return RunExplanation(why=why)
 
     def _assembled(
         self,

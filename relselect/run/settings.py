@@ -29,6 +29,7 @@ class Settings:
         validation: How validation rows are divided into stop and select rows.
         final: What is deployed: "one" family, the "blend" of all trained ones, or "auto" for the blend where the selector
             cannot tell which family is better.
+        explain: Whether importance and staleness are measured where there is time for it.
     """
 
     seed: int = 0
@@ -38,6 +39,7 @@ class Settings:
     max_trials: int | None = None
     validation: ValidationWay | Literal["auto"] = "auto"
     final: FinalModel = "auto"
+    explain: bool = True
 
     def __post_init__(self) -> None:
         """Check the numbers, and turn NumPy integers into plain ones.

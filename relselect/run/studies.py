@@ -62,6 +62,7 @@ class RunStudies:
         log: Where events go.
         family: Returns a family by its name.
         home: The folder of the studies.
+        kept: Seconds of the budget that are kept for what comes last.
     """
 
     problem: Problem
@@ -71,6 +72,7 @@ class RunStudies:
     log: RunLog
     family: Callable[[str], Family]
     home: Path
+    kept: float = 0.0
     _found: dict[str, Study] = field(default_factory=dict, init=False)
     _why: dict[str, str] = field(default_factory=dict, init=False)
 
@@ -90,7 +92,7 @@ class RunStudies:
             KeyboardInterrupt: The user interrupted before any candidate was finished.
         """
         names = sorted(wanted, key=list(order).index)
-        plan = plan_budget(self.budget, names)
+        plan = plan_budget(self.budget, names, kept=self.kept)
         rounds = 1 if len(names) == 1 or self.settings.max_trials == 1 else 2
         for place, name in enumerate(names):
             trials = self.settings.max_trials if rounds == 1 else 1

@@ -6,7 +6,7 @@ are compared is decided by the callers.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,17 @@ if TYPE_CHECKING:
 
     from relselect.tasks.rows import Rows
 
-__all__ = ["Metric", "bootstrap_scores", "default_metric", "interval_of", "metric_named", "metric_of", "skill"]
+__all__ = [
+    "Metric",
+    "bootstrap_scores",
+    "cluster_draws",
+    "clusters_of",
+    "default_metric",
+    "interval_of",
+    "metric_named",
+    "metric_of",
+    "skill",
+]
 
 Scorer = Callable[[Any, Any], float]
 
@@ -193,6 +203,28 @@ def _described(name: str, kind: TaskKind) -> Metric:
     return Metric(name, kind, title, sign, explanation)
 
 
+def cluster_draws(clusters: NDArray[np.integer], *, seed: int, draws: int) -> Iterator[NDArray[np.int64]]:
+    """Yield the row numbers of bootstrap samples of whole clusters (Field and Welsh 2007); none for fewer than two clusters.
+
+    Args:
+        clusters: Shape (n,): rows with equal numbers are drawn together.
+        seed: Seed of the draws.
+        draws: How many samples.
+    """
+    _, group = np.unique(clusters, return_inverse=True)
+    order = np.argsort(group, kind="stable")
+    starts = np.searchsorted(group[order], np.arange(group.max() + 2)) if len(group) else np.zeros(1, dtype=np.int64)
+    members = [order[a:b] for a, b in zip(starts[:-1], starts[1:], strict=True)]
+    generator = np.random.default_rng(seed)
+    for _ in range(draws if len(members) > 1 else 0):
+        yield np.concatenate([members[k] for k in generator.integers(len(members), size=len(members))])
+
+
+def clusters_of(rows: Rows) -> NDArray[np.int64]:
+    """Return the cluster of each row, shape (n,): rows of one entity are one, a row without an entity is its own."""
+    return np.where(rows.entity >= 0, rows.entity, -1 - np.arange(len(rows)))
+
+
 def bootstrap_scores(
     metric: Metric,
     label: NDArray[np.float64],
@@ -215,15 +247,9 @@ def bootstrap_scores(
     Returns:
         At most `draws` scores.
     """
-    _, group = np.unique(clusters, return_inverse=True)
-    order = np.argsort(group, kind="stable")
-    starts = np.searchsorted(group[order], np.arange(group.max() + 2)) if len(group) else np.zeros(1, dtype=np.int64)
-    members = [order[a:b] for a, b in zip(starts[:-1], starts[1:], strict=True)]
-    generator = np.random.default_rng(seed)
-    scores = []
-    for _ in range(draws if len(members) > 1 else 0):
-        drawn = np.concatenate([members[k] for k in generator.integers(len(members), size=len(members))])
-        scores.append(metric.score(label[drawn], prediction[drawn]))
+    scores = [
+        metric.score(label[drawn], prediction[drawn]) for drawn in cluster_draws(clusters, seed=seed, draws=draws)
+    ]
     values = np.array(scores, dtype=np.float64)
     return values[np.isfinite(values)]
 
@@ -246,8 +272,7 @@ def interval_of(
     if rows.label is None:
         return float("nan"), (float("nan"), float("nan"))
     score = metric.score(rows.label, predictions)
-    clusters = np.where(rows.entity >= 0, rows.entity, -1 - np.arange(len(rows)))
-    draws = bootstrap_scores(metric, rows.label, predictions, clusters, seed=seed)
+    draws = bootstrap_scores(metric, rows.label, predictions, clusters_of(rows), seed=seed)
     if len(draws) < 10:
         return score, (float("nan"), float("nan"))
     low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])

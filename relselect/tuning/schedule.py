@@ -32,12 +32,14 @@ class BudgetPlan:
             limit).
         refit: Seconds kept for the refit (0 without a limit).
         waiting: Families still to be tuned.
+        kept: Further seconds that no part of the plan may use.
     """
 
     budget: Budget
     reserve: float
     refit: float
     waiting: list[str] = field(default_factory=list)
+    kept: float = 0.0
 
     def tuning(self, family: str) -> Budget:
         """Return the budget of `family`'s study, beginning now.
@@ -60,21 +62,21 @@ class BudgetPlan:
 
     def choice(self) -> Budget:
         """Return the budget of the checkpoint choice; the refit and three tenths of the reserve are left for what follows."""
-        return self.budget.until(max(0.0, self.budget.left() - (1.0 - _CHOICE) * self.reserve - self.refit))
+        return self.budget.until(max(0.0, self.budget.left() - (1.0 - _CHOICE) * self.reserve - self.refit - self.kept))
 
     def refitting(self) -> Budget:
         """Return the budget of the refit; three tenths of the reserve are left for what follows."""
-        return self.budget.until(max(0.0, self.budget.left() - (1.0 - _CHOICE) * self.reserve))
+        return self.budget.until(max(0.0, self.budget.left() - (1.0 - _CHOICE) * self.reserve - self.kept))
 
     def finish(self) -> Budget:
         """Return everything that is left."""
         return self.budget.until(self.budget.left())
 
     def _before_reserve(self) -> float:
-        return max(0.0, self.budget.left() - self.reserve - self.refit)
+        return max(0.0, self.budget.left() - self.reserve - self.refit - self.kept)
 
 
-def plan_budget(budget: Budget, families: Sequence[str]) -> BudgetPlan:
+def plan_budget(budget: Budget, families: Sequence[str], *, kept: float = 0.0) -> BudgetPlan:
     """Divide `budget` among `families`: equal wall-clock each, after what is kept for the end.
 
     An eighth or so (12 %, 1 s to 2 min) is kept for choice, test scores and report, as much again (13 %, up to 5 min) for the
@@ -83,6 +85,7 @@ def plan_budget(budget: Budget, families: Sequence[str]) -> BudgetPlan:
     Args:
         budget: The clock of the whole run, already running.
         families: Names of the families to be tuned.
+        kept: Seconds that are kept for what comes after the plan.
 
     Returns:
         The plan, to be asked for each family's budget when its turn comes.
@@ -91,4 +94,4 @@ def plan_budget(budget: Budget, families: Sequence[str]) -> BudgetPlan:
     if not math.isfinite(left):
         return BudgetPlan(budget, 0.0, 0.0, list(families))
     reserve = min(max(_RESERVE * left, _RESERVE_MIN), _RESERVE_MAX, left / 2)
-    return BudgetPlan(budget, reserve, min(_REFIT * left, _REFIT_MAX), list(families))
+    return BudgetPlan(budget, reserve, min(_REFIT * left, _REFIT_MAX), list(families), kept)

@@ -15,7 +15,8 @@ from relselect.database.contents import SourceFacts
 from relselect.drift import TrainingSnapshot, needs_of, read_scoring_data
 from relselect.drift.needs import _mentioned
 from relselect.errors import BundleError, SchemaError, TaskError
-from relselect.fitted import Fitted, _moment
+from relselect.fitted import Fitted
+from relselect.problem import moment_of
 from tests.drift.places import in_duckdb, in_files, in_postgres, in_sqlite, tables
 
 AT = "1970-10-20"
@@ -99,7 +100,7 @@ def test_now_is_the_present_moment(saved, database):
 def test_now_means_nothing_among_integers():
     problem = SimpleNamespace(database=SimpleNamespace(time_kind="integer", last_time=17))
     with pytest.raises(TaskError, match="at=17"):
-        _moment("now", problem)
+        moment_of("now", problem)
 
 
 def test_everything_that_is_missing_is_told_at_once(saved, tmp_path):

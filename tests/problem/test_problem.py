@@ -10,6 +10,7 @@ import pytest
 
 from relselect.database import Database, Table
 from relselect.database.clock import DAY
+from relselect.database.withheld import WithheldDatabase
 from relselect.errors import TaskError
 from relselect.problem import LABELS, Problem
 from relselect.tasks import Task
@@ -35,6 +36,20 @@ def test_the_cache_builds_once():
     with pytest.raises(ZeroDivisionError):
         problem.cached(("other",), lambda: 1 // 0)
     assert problem.cached(("other",), lambda: 2) == 2
+
+
+def test_a_changed_copy_shares_what_hangs_on_values_alone():
+    problem, built = shop_problem(), []
+    everything = np.ones(problem.database["orders"].num_rows, dtype=bool)
+    hidden = problem.over(WithheldDatabase(problem.database, rows={"orders": everything}))
+    drawn = {"total": problem.database["orders"].data["total"]}
+    changed = problem.over(WithheldDatabase(problem.database, values={"orders": drawn}))
+    for each in (hidden, problem, changed, hidden.over(hidden.database)):
+        each.cached_values("orders", ("thing",), lambda: built.append(1))
+        each.cached(("other",), lambda: built.append(2))
+    assert built == [1, 2, 2, 1, 2, 2]
+    assert not hidden.visible("orders", 10**18).any()
+    assert problem.visible("orders", 10**18).all()
 
 
 def test_what_is_visible(problem):

@@ -23,6 +23,14 @@ def test_equal_shares_after_the_reserve() -> None:
         plan.tuning("dfs")
 
 
+def test_what_is_kept_is_left_by_every_part() -> None:
+    plan = plan_budget(Budget(100), ["rdl"], kept=10.0)
+    assert plan.choice().left() == pytest.approx(73.4, abs=0.3)
+    assert plan.refitting().left() == pytest.approx(86.4, abs=0.3)
+    assert plan.further(0.5).left() == pytest.approx(32.5, abs=0.3)
+    assert plan.tuning("rdl").left() == pytest.approx(65, abs=0.3)
+
+
 def test_extremes() -> None:
     unlimited = plan_budget(Budget(None), ["rdl"])
     assert unlimited.reserve == 0

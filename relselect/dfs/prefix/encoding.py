@@ -57,7 +57,8 @@ def _codes(problem: Problem, table: str, column: str) -> tuple[Ints, list[str]]:
 
 def column_codes(problem: Problem, table: str, column: str) -> tuple[Ints, list[str]]:
     """Return a column as codes ordered by value, shape (rows,), -1 where missing, and the value of each code."""
-    return problem.cached(("dfs", "codes", table, column), lambda: as_strings(problem.database[table].data[column]))
+    key = ("dfs", "codes", table, column)
+    return problem.cached_values(table, key, lambda: as_strings(problem.database[table].data[column]))
 
 
 def known_in_training(problem: Problem, table: str, column: str) -> NDArray[np.bool_]:

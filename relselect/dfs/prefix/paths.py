@@ -179,7 +179,8 @@ class Paths:
     def _ranks(self, table: str, column: str, rows: Ints) -> Ints:
         """Return numbers that order a column's values at `rows`; missing values, and rows of -1, share the last one."""
         count = self.database[table].num_rows
-        every = self.problem.cached(
+        every = self.problem.cached_values(
+            table,
             ("dfs", "ranks", table, column),
             lambda: value_ranks(self.database, table, column, np.arange(count, dtype=np.int64)),
         )

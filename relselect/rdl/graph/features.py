@@ -183,23 +183,24 @@ def problem_features(
         device: The device of the tensors.
         check: Called before every batch of sentences, where a language model reads rows; what it raises ends the work.
     """
-    key = ("rdl", "features", fingerprint_json({name: encoding.to_json() for name, encoding in encodings.items()}))
-    host: dict[str, TableTensors] = problem.cached(key, lambda: _read(problem, encodings, check))
+    return {name: _table_features(problem, name, encoding, device, check) for name, encoding in encodings.items()}
+
+
+def _table_features(
+    problem: Problem, table: str, encoding: TableEncoding, device: torch.device, check: Callable[[], object]
+) -> TableTensors:
+    # values of a row that is never visible are never read, so that the clocks of withheld rows do not matter
+    key = ("rdl", "features", table, fingerprint_json(encoding.to_json()))
+    host: TableTensors = problem.cached_values(table, key, lambda: _read(problem, table, encoding, check))
     if device.type == "cpu":
         return host
-    return problem.cached((*key, str(device)), lambda: {name: tensors.to(device) for name, tensors in host.items()})
+    return problem.cached_values(table, (*key, str(device)), lambda: host.to(device))
 
 
-def _read(
-    problem: Problem, encodings: Mapping[str, TableEncoding], check: Callable[[], object]
-) -> dict[str, TableTensors]:
-    tensors = {}
-    for name, encoding in encodings.items():
-        table = problem.database[name]
-        known = []
-        for clock in encoding.clocks:
-            since = problem.database.value_times(name, clock)
-            # a database that no longer masks the column knows its values from the start
-            known.append(np.full(table.num_rows, -NEVER) if since is None else since)
-        tensors[name] = read_columns(table.data, encoding, known, name, check)
-    return tensors
+def _read(problem: Problem, table: str, encoding: TableEncoding, check: Callable[[], object]) -> TableTensors:
+    rows, known = problem.database[table].num_rows, []
+    for clock in encoding.clocks:
+        since = problem.database.value_times(table, clock)
+        # a database that no longer masks the column knows its values from the start
+        known.append(np.full(rows, -NEVER) if since is None else since)
+    return read_columns(problem.database[table].data, encoding, known, table, check)

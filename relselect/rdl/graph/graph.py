@@ -8,7 +8,7 @@ The graph holds no column values (see `relselect.rdl.graph.features`).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import permutations
 from typing import TYPE_CHECKING
 
@@ -142,7 +142,7 @@ def build_graph(
     distinct = np.unique(np.concatenate([np.empty(0, np.int64), *seen]))
     # NEVER is larger than every kept time, so its rank is len(distinct), which no as-of reaches
     rank = {name: np.searchsorted(distinct, values).astype(np.int64) for name, values in times.items()}
-    timeless = {name for name, values in times.items() if (values == ALWAYS).all()}
+    timeless = {name for name, values in times.items() if np.isin(values, (ALWAYS, NEVER)).all()}
     build = _RelationBuilder(rank, identities, timeless, len(distinct))
     ordered = sorted(foreign_keys, key=lambda each: (each.source, each.name, each.target))
     relations = [relation for key in ordered for relation in build.both_directions(key)]
@@ -213,22 +213,35 @@ class _RelationBuilder:
         )
 
 
-def database_graph(database: Database, *, shortcuts: bool = False) -> Graph:
-    """Build the graph of a database, on the CPU; see `build_graph`."""
+def database_graph(
+    database: Database, identities: Mapping[str, NDArray[np.int64]] | None = None, *, shortcuts: bool = False
+) -> Graph:
+    """Build the graph of a database, on the CPU; see `build_graph`. The rows are hashed here where `identities` is None."""
     times = {name: database.times(name) for name in database.tables}
     keys = [
         ForeignKeyEdges(name, foreign_key.name, foreign_key.table, parent)
         for name, table in database.tables.items()
         for foreign_key, parent in zip(table.foreign_keys, database.parents(name), strict=True)
     ]
-    identities = {name: row_identities(table) for name, table in database.tables.items()}
+    if identities is None:
+        identities = {name: row_identities(table) for name, table in database.tables.items()}
     return build_graph(times, identities, keys, shortcuts=shortcuts)
 
 
 def problem_graph(problem: Problem, device: torch.device, *, shortcuts: bool = False) -> Graph:
     """Return the graph of a problem's database on `device`, built once per problem; see `build_graph`."""
     key = ("rdl", "graph", shortcuts)
-    host: Graph = problem.cached(key, lambda: database_graph(problem.database, shortcuts=shortcuts))
+    host: Graph = problem.cached(
+        key, lambda: database_graph(problem.database, _identities(problem), shortcuts=shortcuts)
+    )
     if device.type == "cpu":
         return host
     return problem.cached((*key, str(device)), lambda: host.to(device))
+
+
+def _identities(problem: Problem) -> dict[str, NDArray[np.int64]]:
+    """Return the content hash of every row, per table."""
+    return {
+        name: problem.cached_values(name, ("rdl", "identities", name), partial(row_identities, table))
+        for name, table in problem.database.tables.items()
+    }
