@@ -14,6 +14,7 @@ from relselect.events import Emit
 from relselect.files import check_writable
 from relselect.fitted import Fitted
 from relselect.problem import Problem, declarations
+from relselect.progress import watched
 from relselect.tasks.named import TaskLike, open_task, task_of
 from relselect.threads import limit_threads_after_fork, wait_passively
 
@@ -37,6 +38,7 @@ def select_and_train(
     max_trials: int | None = None,
     final: Literal["auto", "one", "blend"] = "auto",
     cache: bool | str | Path = True,
+    progress: bool | None = None,
 ) -> Fitted:
     """Profile the task, choose the family or families, tune, pick the checkpoint, and return a predictor.
 
@@ -55,6 +57,8 @@ def select_and_train(
             which family is better.
         cache: Whether to look for an earlier profile of the same content and keep this one; True for the folder that
             `recommend` and `profile` share, a folder of your own, or False.
+        progress: Whether a line in the terminal or the notebook shows how far it is; None for yes where there is no `on_event`.
+            Events go to the logger "relselect" in any case.
 
     Returns:
         The predictor with its leaderboard, recommendation and report.
@@ -82,9 +86,10 @@ def select_and_train(
         max_trials=max_trials,
         final=final,
     )
-    task = task_of(database, task, budget)
-    problem = Problem(database, task)
-    result = run(problem, settings, budget, on_event, cache_of(cache))
+    with watched(on_event, progress, budget.seconds) as emit:
+        task = task_of(database, task, budget)
+        problem = Problem(database, task)
+        result = run(problem, settings, budget, emit, cache_of(cache))
     if result.decision is None:
         raise RuntimeError("a run ended without a decision")
     return Fitted(
@@ -107,6 +112,7 @@ def recommend(
     on_event: Emit | None = None,
     seed: int = 0,
     cache: bool | str | Path = True,
+    progress: bool | None = None,
 ) -> Recommendation:
     """Say which family to train, without training.
 
@@ -116,6 +122,7 @@ def recommend(
         on_event: Called with every event.
         seed: Seed of the profile's samples.
         cache: As for `select_and_train`, which then need not measure again.
+        progress: As for `select_and_train`.
 
     Returns:
         The recommendation; its `report` writes the measurement as a page.
@@ -127,7 +134,9 @@ def recommend(
     from relselect.run import Settings, measure
 
     settings = Settings(seed=seed)
-    result = measure(Problem(database, task_of(database, task)), settings, Budget(None), on_event, cache_of(cache))
+    with watched(on_event, progress) as emit:
+        problem = Problem(database, task_of(database, task))
+        result = measure(problem, settings, Budget(None), emit, cache_of(cache))
     record = record_of(result)
     return result.recommendation.reported_by(record, lambda path: write_report(record, path))
 

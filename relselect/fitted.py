@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -12,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from relselect.database import Database
+from relselect.database.clock import moment_of
 from relselect.database.contents import SourceFacts
 from relselect.database.schema import TableSchema
 from relselect.drift import (
@@ -46,8 +48,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Fitted"]
 
-#: The date that is the present moment.
-NOW = "now"
 _LEADERBOARD = [
     "rank", "candidate", "family", "score", "low", "high", "test_score", "seconds", "device", "ended", "default", "chosen",
 ]  # fmt: skip
@@ -130,8 +130,14 @@ class Fitted:
         )
 
     def __repr__(self) -> str:
-        score = f"{self.task.metric.name}={self.candidate.score:.4f}"
+        metric = self.task.metric
+        score = f"{metric.title} {metric.sign * self.candidate.score + 0.0:.4f}"
         return f"Fitted({self.task.name!r}: {self.candidate.id}, validation {score})"
+
+    def _repr_html_(self) -> str:
+        from relselect.report.notebook_page import record_html
+
+        return record_html(repr(self), self.record)
 
     @property
     def candidate(self) -> Candidate:
@@ -271,7 +277,7 @@ class Fitted:
 
         Args:
             database: The database to read; the one trained on if None.
-            at: A date, or "now": the population query runs on the database and says who is asked about.
+            at: A date, "now" or "today" (its first moment in UTC): the population query says who is asked about.
             rows: A frame with the entity's key columns, the column `cutoff` (unless the task is static) and the task's
                 declared features.
             split: "train", "val" or "test": the task's own rows. Training and validation rows are predicted by the validated
@@ -383,6 +389,16 @@ class Fitted:
 
         return write_report(self.record, path)
 
+    def bound_to(self, database: Database) -> Fitted:
+        """Return the predictor with another database as its own, which is bound once for all predictions that follow.
+
+        Raises:
+            TaskError: The database lacks something that predicting needs.
+        """
+        other = copy(self)
+        other._problem, other._database = self.problem(database), database
+        return other
+
     def problem(self, database: Database | None = None) -> Problem:
         """Return the task bound to a database: the given one, or the one trained on.
 
@@ -428,7 +444,7 @@ class Fitted:
             )
         problem = self.problem(database)
         if at is not None:
-            bound, keys = problem.at(_moment(at, problem), asof=asof)
+            bound, keys = problem.at(moment_of(at, problem.database.time_kind), asof=asof)
         elif split is not None:
             if split not in SPLITS:
                 raise TaskError("split", split, f"must be one of {SPLITS}", "Use split='test'")
@@ -462,16 +478,6 @@ class Fitted:
         for number, name in enumerate(self.task.classes or ()):
             frame[f"probability_{name}"] = values[:, number]
         return frame
-
-
-def _moment(at: object, problem: Problem) -> object:
-    """Return a date as it is, and the present one for "now"."""
-    if not (isinstance(at, str) and at.strip().lower() == NOW):
-        return at
-    if problem.database.time_kind == "integer":
-        rule = "means nothing where times are integers"
-        raise TaskError("at", at, rule, f"Give the time, such as at={problem.database.last_time}")
-    return datetime.now(UTC)
 
 
 def _class_values(classes: tuple[str, ...]) -> NDArray[Any]:

@@ -110,7 +110,10 @@ def dependencies() -> dict[str, str]:
     """What pyproject.toml declares for users, extras included: name of the distribution -> its bounds."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    declared = [*project["dependencies"], *extras["postgres"], *extras["catboost"], *extras["examples"]]
+    declared = [
+        *project["dependencies"],
+        *(each for name in ("postgres", "catboost", "serve", "examples") for each in extras[name]),
+    ]
     found = [re.fullmatch(r"([\w-]+)(\S*)", each) for each in declared]
     return {match[1]: match[2] for match in found if match}
 

@@ -1,4 +1,4 @@
-"""The command line: `relselect demo | init | profile | recommend | train | predict | report | features | bank`, with `--json`.
+"""The command line: `relselect train`, `predict`, `serve` and the other commands of the README, with `--json`.
 
 Thin over `relselect.api`; everything heavy is imported inside the commands, so that `--help` is fast. Exit codes:
 0 good, 1 a failure inside, 2 bad input, 3 the budget was too small, 130 interrupted (what was finished is kept).
@@ -13,11 +13,14 @@ import typer
 
 from relselect.cli.bank import bank
 from relselect.cli.clock import CommandClock, process_start
+from relselect.cli.compare import compare
 from relselect.cli.features import features
 from relselect.cli.init import init
 from relselect.cli.measure import profile, recommend
 from relselect.cli.predict import predict
 from relselect.cli.report import report
+from relselect.cli.serve import serve
+from relselect.cli.tasks import tasks
 from relselect.cli.train import demo, train
 
 __all__ = ["app", "main"]
@@ -30,7 +33,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, init, profile, recommend, train, predict, features, report):
+for command in (demo, init, tasks, profile, recommend, train, predict, serve, compare, report, features):
     app.command()(command)
 app.add_typer(bank, name="bank")
 

