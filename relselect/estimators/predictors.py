@@ -213,7 +213,7 @@ class RelSelectClassifier(ClassifierMixin, _Predictor):
 
     def _labels(self, y: Any, rows: int) -> Labels:
         labels = Labels.of_classes(y, rows)
-        self.classes_ = labels.classes
+        self.classes_: NDArray[Any] = labels.classes if labels.classes is not None else np.empty(0)
         return labels
 
     def predict(self, X: Any) -> NDArray[Any]:

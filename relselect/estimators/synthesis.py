@@ -76,7 +76,7 @@ class RelSelectFeatures(TransformerMixin, BaseEstimator):
         ...     keys={"users": "id"}, times={"orders": "day"}, foreign_keys={"orders": {"user": "users"}})
         >>> asked = pd.DataFrame({"id": [1, 1, 2], "cutoff": pd.to_datetime(["2024-01-01", "2024-01-02", "2024-01-02"])})
         >>> made = RelSelectFeatures(database, "users").set_output(transform="pandas")
-        >>> made.fit_transform(asked)["COUNT(orders)"].tolist()
+        >>> made.fit_transform(asked)["COUNT(orders[user])"].tolist()
         [1.0, 2.0, 0.0]
     """
 

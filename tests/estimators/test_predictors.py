@@ -8,6 +8,8 @@ import warnings
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -19,6 +21,7 @@ import relselect as rs
 from relselect.errors import ConfigError, DataNotFound, LeakWarning, TaskError, UnknownEntityWarning
 from relselect.estimators import CutoffSplit, RelSelectClassifier, RelSelectRegressor
 from tests.estimators.conftest import QUICK
+from tests.shop import shop, shop_tables
 
 
 def split(asked, kind: str = "binary"):
@@ -65,14 +68,10 @@ def test_predictions_do_not_depend_on_the_other_rows_or_their_order(fitted, aske
 
 
 def test_no_row_after_the_fitted_cutoffs_changes_the_fit(tables, asked, fitted):
-    from tests.shop import shop
-
     X, y, _, _ = split(asked)
     last = X["cutoff"].max()
     early = tables["orders"].to_pandas()
     early = early[early["when"] <= last]
-    import pyarrow as pa
-
     kept = {**tables, "orders": pa.Table.from_pandas(early, schema=tables["orders"].schema, preserve_index=False)}
     other = RelSelectClassifier(shop(kept), "users", **QUICK).fit(X, y)
     assert np.allclose(other.predict_proba(X), fitted.predict_proba(X), atol=1e-9)
@@ -272,10 +271,14 @@ def test_mistakes_in_x_y_and_options_are_told(database, asked):
 
 
 def test_a_database_is_read_from_its_place(tmp_path, asked):
-    from tests.drift.places import in_sqlite, tables
-
     X, y, later, _ = split(asked)
-    place = in_sqlite(tmp_path / "shop.sqlite", tables())
+    for name, table in shop_tables().items():
+        pq.write_table(table, tmp_path / f"{name}.parquet")
+    (tmp_path / "database.yaml").write_text(
+        "name: shop\ntables:\n  users: {primary_key: id}\n  products: {primary_key: sku}\n"
+        "  orders: {primary_key: oid, time: when, foreign_keys: [{columns: user_id, table: users}]}\n"
+    )
+    place = str(tmp_path / "database.yaml")
     model = RelSelectClassifier(place, "users", **QUICK).fit(X, y)
     assert model.get_params()["database"] == place
     assert len(model.predict(later)) == len(later)
