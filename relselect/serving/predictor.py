@@ -23,7 +23,7 @@ from relselect.hashing import sha256_of_file
 from relselect.problem import bind_frame
 from relselect.scoring_place import check_own_place, database_of
 from relselect.serialization import plain
-from relselect.serving.requests import Asked, BadRequest, RequestReader
+from relselect.serving.requests import AskedRows, BadRequest, RequestReader
 
 if TYPE_CHECKING:
     from relselect.database import Database
@@ -92,7 +92,7 @@ class ServedPredictor:
             keys["cutoff"] = ticks if task.time_kind == "integer" else ticks.cast(pa.timestamp("us"))
         self.fitted.predict(rows=pa.table(keys))
 
-    def predict(self, asked: Asked) -> dict[str, Any]:
+    def predict(self, asked: AskedRows) -> dict[str, Any]:
         """Return the answer to a request.
 
         Raises:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from relselect.database import Database
     from relselect.tasks import Task
 
-__all__ = ["Asked", "BadRequest", "RequestReader"]
+__all__ = ["AskedRows", "BadRequest", "RequestReader"]
 
 #: Characters of a key or a feature that is text.
 _LONGEST_TEXT = 10_000
@@ -47,7 +47,7 @@ class BadRequest(Exception):
 
 
 @dataclass(frozen=True)
-class Asked:
+class AskedRows:
     """A request that was understood.
 
     Attributes:
@@ -90,7 +90,7 @@ class RequestReader:
             "Request", __config__=strict, entities=(listed, ...), **({} if task.static else {"at": at})
         )
 
-    def read(self, body: bytes) -> Asked:
+    def read(self, body: bytes) -> AskedRows:
         """Return what a body asks.
 
         Raises:
@@ -109,7 +109,7 @@ class RequestReader:
             raise BadRequest(422, "validation", message, problems) from None
         return self._rows(found.entities, getattr(found, "at", None))
 
-    def _rows(self, entities: list[BaseModel], at: Any) -> Asked:
+    def _rows(self, entities: list[BaseModel], at: Any) -> AskedRows:
         """Return the rows of entities that were checked; what Arrow has no value for is refused too."""
         columns, problems = {}, []
         for place, (name, dtype) in enumerate(self._types.items()):
@@ -128,7 +128,7 @@ class RequestReader:
         if cutoff is not None:
             ticks = pa.array([cutoff] * len(entities), pa.int64())
             columns["cutoff"] = ticks if self._kind == "integer" else ticks.cast(pa.timestamp("us"))
-        return Asked(pa.table(columns), cutoff)
+        return AskedRows(pa.table(columns), cutoff)
 
     def _cutoff(self, at: Any) -> int | None:
         """Return the moment that is asked about in ticks: where none is named the present, or the last of integer times."""

@@ -79,7 +79,7 @@ def serving(settings: ServerSettings) -> Iterator[tuple[Client, Service]]:
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
-        assert opened.wait(30)
+        assert opened.wait(60)
         yield Client(addresses[0]), service
     finally:
         server.should_exit = True
@@ -111,7 +111,7 @@ def command(folder: Path, *words: str) -> Iterator[tuple[Client, subprocess.Pope
     thread = threading.Thread(target=read, daemon=True)
     thread.start()
     try:
-        assert opened.wait(60)
+        assert opened.wait(180)
         assert address, lines
         yield Client(address[0]), process, lines
     finally:

@@ -67,14 +67,6 @@ def test_sigterm_loses_no_accepted_request(saved, place):
         assert "Traceback" not in "".join(lines)
 
 
-def test_ctrl_c_ends_it(saved, place):
-    with command(saved, "--uri", place) as (client, process, _):
-        assert client.predict(ASKED)[0] == 200
-        process.send_signal(signal.SIGINT)
-        process.communicate(timeout=30)
-        assert process.returncode == 0
-
-
 def run(*words):
     return CliRunner().invoke(app, ["serve", *map(str, words)])
 
@@ -92,11 +84,16 @@ def test_bad_input_is_told_before_anything_is_served(saved, place, tmp_path):
         assert told in result.stderr
 
 
-def test_a_port_in_use_is_told(saved, place):
-    with command(saved, "--uri", place) as (client, _, _):
+@pytest.mark.slow
+def test_a_port_in_use_is_told_and_ctrl_c_ends_a_server(saved, place):
+    with command(saved, "--uri", place) as (client, process, _):
         result = run(saved, "--uri", place, "--port", client.port)
         assert result.exit_code == 2, result.output
         assert "cannot be opened" in result.stderr
+        assert client.predict(ASKED)[0] == 200
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+        assert process.returncode == 0
 
 
 def test_an_address_of_the_predictor_needs_consent(trained, tmp_path):
@@ -117,6 +114,6 @@ def test_without_the_extra_the_command_says_what_to_install(saved):
         "from relselect.cli.main import app\n"
         f"app(['serve', {str(saved)!r}])\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=180)
     assert done.returncode == 2
     assert "pip install 'relselect[serve]'" in done.stderr
