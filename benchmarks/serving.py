@@ -35,7 +35,7 @@ def main() -> None:
         fitted = select_and_train(
             example.database,
             example.tasks["player-active"],
-            "3min",
+            options.time_budget,
             families=options.families,
             max_trials=1,
             evaluate_test=False,
@@ -69,6 +69,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--clients", type=numbers, default=[1, 8, 32])
     parser.add_argument("--rows", type=numbers, default=[1, 100])
     parser.add_argument("--families", default="dfs")
+    parser.add_argument("--time-budget", default="3min", help="of the training")
     return parser.parse_args()
 
 
