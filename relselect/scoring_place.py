@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from relselect.configs import known_databases, open_database, place_of
+from relselect import configs
 from relselect.database.manifest import MANIFEST_NAME, load_manifest
 from relselect.database.sources.uri import check_variables, is_uri, redact
 from relselect.errors import ConfigError
@@ -35,7 +35,7 @@ def check_own_place(fitted: Fitted, *, trusted: bool, writes: bool = False) -> N
         ConfigError: The predictor names an address, or a place to write to, and `trusted` is not set.
     """
     source = fitted.source
-    if source is None or source in known_databases():
+    if source is None or source in configs.known_databases():
         return
     check_variables(source)
     if trusted:
@@ -77,6 +77,6 @@ def database_of(
         rule = "the predictor was trained on frames in memory and knows no place to read"
         raise ConfigError("--database", None, rule, "Pass --database with a folder or a manifest file")
     if fitted.snapshot is None:
-        return open_database(name), None
-    reading = fitted.read(place_of(name), schema=schema or None)
+        return configs.open_database(name), None
+    reading = fitted.read(configs.place_of(name), schema=schema or None)
     return reading.database, reading.drift
