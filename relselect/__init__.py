@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from relselect.database import Table as Table
     from relselect.dfs.synthesis import Features as Features
     from relselect.dfs.synthesis import features as features
+    from relselect.estimators import CutoffSplit as CutoffSplit
+    from relselect.estimators import RelSelectClassifier as RelSelectClassifier
+    from relselect.estimators import RelSelectFeatures as RelSelectFeatures
+    from relselect.estimators import RelSelectRegressor as RelSelectRegressor
     from relselect.queries import explain_query as explain_query
     from relselect.selector import Recommendation as Recommendation
     from relselect.tasks import Task as Task
@@ -27,11 +31,15 @@ if TYPE_CHECKING:
 from relselect._version import __version__
 
 _HOME = {
+    "CutoffSplit": "relselect.estimators",
     "Database": "relselect.database",
     "Features": "relselect.dfs.synthesis",
     "Fitted": "relselect.api",
     "ForeignKey": "relselect.database",
     "Recommendation": "relselect.selector",
+    "RelSelectClassifier": "relselect.estimators",
+    "RelSelectFeatures": "relselect.estimators",
+    "RelSelectRegressor": "relselect.estimators",
     "Table": "relselect.database",
     "Task": "relselect.tasks",
     "explain_query": "relselect.queries",
@@ -42,11 +50,15 @@ _HOME = {
 }
 
 __all__ = [
+    "CutoffSplit",
     "Database",
     "Features",
     "Fitted",
     "ForeignKey",
     "Recommendation",
+    "RelSelectClassifier",
+    "RelSelectFeatures",
+    "RelSelectRegressor",
     "Table",
     "Task",
     "__version__",

@@ -14,6 +14,7 @@ from relselect.events import Emit
 from relselect.files import check_writable
 from relselect.fitted import Fitted
 from relselect.problem import Problem, declarations
+from relselect.progress import watched
 from relselect.tasks.named import TaskLike, open_task, task_of
 from relselect.threads import limit_threads_after_fork, wait_passively
 
@@ -38,6 +39,7 @@ def select_and_train(
     final: Literal["auto", "one", "blend"] = "auto",
     explain: bool = True,
     cache: bool | str | Path = True,
+    progress: bool | None = None,
 ) -> Fitted:
     """Profile the task, choose the family or families, tune, pick the checkpoint, and return a predictor.
 
@@ -57,6 +59,8 @@ def select_and_train(
         explain: Whether a small share of the budget (4 %, of a minute or more) is kept for measuring what the model rests on.
         cache: Whether to look for an earlier profile of the same content and keep this one; True for the folder that
             `recommend` and `profile` share, a folder of your own, or False.
+        progress: Whether a line in the terminal or the notebook shows how far it is; None for yes where there is no `on_event`.
+            Events go to the logger "relselect" in any case.
 
     Returns:
         The predictor with its leaderboard, recommendation and report.
@@ -85,9 +89,10 @@ def select_and_train(
         final=final,
         explain=explain,
     )
-    task = task_of(database, task, budget)
-    problem = Problem(database, task)
-    result = run(problem, settings, budget, on_event, cache_of(cache))
+    with watched(on_event, progress, budget.seconds) as emit:
+        task = task_of(database, task, budget)
+        problem = Problem(database, task)
+        result = run(problem, settings, budget, emit, cache_of(cache))
     if result.decision is None:
         raise RuntimeError("a run ended without a decision")
     return Fitted(
@@ -110,6 +115,7 @@ def recommend(
     on_event: Emit | None = None,
     seed: int = 0,
     cache: bool | str | Path = True,
+    progress: bool | None = None,
 ) -> Recommendation:
     """Say which family to train, without training.
 
@@ -119,6 +125,7 @@ def recommend(
         on_event: Called with every event.
         seed: Seed of the profile's samples.
         cache: As for `select_and_train`, which then need not measure again.
+        progress: As for `select_and_train`.
 
     Returns:
         The recommendation; its `report` writes the measurement as a page.
@@ -130,7 +137,9 @@ def recommend(
     from relselect.run import Settings, measure
 
     settings = Settings(seed=seed)
-    result = measure(Problem(database, task_of(database, task)), settings, Budget(None), on_event, cache_of(cache))
+    with watched(on_event, progress) as emit:
+        problem = Problem(database, task_of(database, task))
+        result = measure(problem, settings, Budget(None), emit, cache_of(cache))
     record = record_of(result)
     return result.recommendation.reported_by(record, lambda path: write_report(record, path))
 

@@ -10,12 +10,14 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 __all__ = [
+    "BankProgress",
     "CheckpointChosen",
     "Emit",
     "EpochDone",
     "Event",
     "FeatureProgress",
     "Notice",
+    "Refitted",
     "StageFinished",
     "StageStarted",
     "TrialFailed",
@@ -97,12 +99,17 @@ class EpochDone(Event):
 
 @dataclass(frozen=True)
 class TrialFinished(Event):
-    """A configuration was fitted; `score` is that of the select rows, higher is better."""
+    """A configuration was fitted; `score` is that of the select rows, higher is better.
+
+    `metric` is its name for readers, who see `sign * score`: errors are positive for them.
+    """
 
     family: str
     number: int
     score: float
     seconds: float
+    metric: str = ""
+    sign: int = 1
 
 
 @dataclass(frozen=True)
@@ -133,6 +140,29 @@ class Refitted(Event):
     number: int
     done: bool
     seconds: float
+
+
+@dataclass(frozen=True)
+class BankProgress(Event):
+    """How far the build of a performance bank is.
+
+    Attributes:
+        done: Trials in the bank, failed ones included.
+        planned: Trials of the manifest.
+        failed: Trials that failed.
+        refused: Tasks that were not taken.
+        seconds: Wall-clock seconds of this build so far.
+        left: Expected wall-clock seconds until the end; nan while nothing is known.
+        detail: What was finished last.
+    """
+
+    done: int
+    planned: int
+    failed: int
+    refused: int
+    seconds: float
+    left: float
+    detail: str = ""
 
 
 Emit = Callable[[Event], None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -12,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from relselect.database import Database
+from relselect.database.clock import moment_of
 from relselect.database.contents import SourceFacts
 from relselect.database.schema import TableSchema
 from relselect.drift import (
@@ -29,8 +31,7 @@ from relselect.events import Emit, silent
 from relselect.explain.predictor import ExplainsItself
 from relselect.families.candidate import Candidate
 from relselect.families.protocol import Family
-from relselect.families.registry import family_infos
-from relselect.problem import Problem, Types, bind_frame, check_schema, moment_of
+from relselect.problem import Problem, Types, bind_frame, check_schema
 from relselect.tasks import Rows, Task
 from relselect.tasks.row_checks import check_asked
 from relselect.tasks.splits import SPLITS
@@ -48,9 +49,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Fitted"]
 
-_LEADERBOARD = [
-    "rank", "candidate", "family", "score", "low", "high", "test_score", "seconds", "device", "ended", "default", "chosen",
-]  # fmt: skip
 #: Columns that written predictions begin with.
 _RUN = ("run_id", "scored_at")
 
@@ -130,8 +128,14 @@ class Fitted(ExplainsItself):
         )
 
     def __repr__(self) -> str:
-        score = f"{self.task.metric.name}={self.candidate.score:.4f}"
+        metric = self.task.metric
+        score = f"{metric.title} {metric.sign * self.candidate.score + 0.0:.4f}"
         return f"Fitted({self.task.name!r}: {self.candidate.id}, validation {score})"
+
+    def _repr_html_(self) -> str:
+        from relselect.report.notebook_page import record_html
+
+        return record_html(repr(self), self.record)
 
     @property
     def candidate(self) -> Candidate:
@@ -167,29 +171,9 @@ class Fitted(ExplainsItself):
         model as it was validated; the deployed model's stands in `result.scores`. `ended` says why the fit ended: "budget" means
         that it was cut off.
         """
-        import pandas as pd
+        from relselect.run.leaderboard import leaderboard_of
 
-        default = {candidate.id for candidate in self.result.candidates if candidate.number == 0}
-        baseline = {info.name for info in family_infos() if info.baseline}
-        tested = self.result.scores.get("test", {})
-        rows = [
-            {
-                "rank": rank,
-                "candidate": each.id,
-                "family": each.family,
-                "score": each.score,
-                "low": each.interval[0],
-                "high": each.interval[1],
-                "test_score": tested[each.id].value if each.id in tested else None,
-                "seconds": each.seconds,
-                "device": each.device,
-                "ended": each.ended,
-                "default": each.id in default and each.family not in baseline,
-                "chosen": each.id == self.candidate.id,
-            }
-            for rank, each in enumerate(self.result.ranked, 1)
-        ]
-        return pd.DataFrame(rows, columns=_LEADERBOARD)
+        return leaderboard_of(self.result, self.candidate.id)
 
     @property
     def snapshot(self) -> TrainingSnapshot | None:
@@ -276,7 +260,7 @@ class Fitted(ExplainsItself):
 
         Args:
             database: The database to read; the one trained on if None.
-            at: A date, or "now": the population query runs on the database and says who is asked about.
+            at: A date, "now" or "today" (its first moment in UTC): the population query says who is asked about.
             rows: A frame with the entity's key columns, the column `cutoff` (unless the task is static) and the task's
                 declared features.
             split: "train", "val" or "test": the task's own rows. Training and validation rows are predicted by the validated
@@ -388,6 +372,16 @@ class Fitted(ExplainsItself):
 
         return write_report(self.record, path)
 
+    def bound_to(self, database: Database) -> Fitted:
+        """Return the predictor with another database as its own, which is bound once for all predictions that follow.
+
+        Raises:
+            TaskError: The database lacks something that predicting needs.
+        """
+        other = copy(self)
+        other._problem, other._database = self.problem(database), database
+        return other
+
     def problem(self, database: Database | None = None) -> Problem:
         """Return the task bound to a database: the given one, or the one trained on.
 
@@ -433,7 +427,7 @@ class Fitted(ExplainsItself):
             )
         problem = self.problem(database)
         if at is not None:
-            bound, keys = problem.at(moment_of(at, problem), asof=asof)
+            bound, keys = problem.at(moment_of(at, problem.database.time_kind), asof=asof)
         elif split is not None:
             if split not in SPLITS:
                 raise TaskError("split", split, f"must be one of {SPLITS}", "Use split='test'")

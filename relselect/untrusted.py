@@ -26,6 +26,7 @@ __all__ = [
     "check_fields",
     "check_relative_name",
     "open_regular",
+    "parse_strict_json",
     "read_bounded_bytes",
     "read_strict_json",
     "regular_size",
@@ -217,13 +218,28 @@ def read_strict_json(path: Path, most: int = LARGEST_JSON) -> Any:
         OSError: It cannot be read.
         ValueError: It is none of these, or nested too deeply.
     """
-    data = read_bounded_bytes(path, most)
+    return parse_strict_json(read_bounded_bytes(path, most), path.name)
+
+
+def parse_strict_json(data: bytes, name: str = "it") -> Any:
+    """Return the value that bytes hold as JSON, by the rules of `read_strict_json`.
+
+    Args:
+        data: The bytes.
+        name: What holds them, for the message.
+
+    Raises:
+        ValueError: They hold none, or it breaks a rule.
+
+    >>> parse_strict_json(b'{"a": [1, 2.5]}')
+    {'a': [1, 2.5]}
+    """
     try:
         return json.loads(
             data.decode(), parse_constant=_no_constant, parse_float=_finite, parse_int=_word, object_pairs_hook=_unique
         )
     except RecursionError:
-        raise ValueError(f"{path.name} is nested too deeply") from None
+        raise ValueError(f"{name} is nested too deeply") from None
 
 
 def _no_constant(text: str) -> float:

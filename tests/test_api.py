@@ -34,7 +34,7 @@ def test_the_leaderboard_holds_all_families(trained):
     assert board.groupby("family")["default"].any()[["dfs", "rdl"]].all()
     constant = board[board["family"] == "constants"]["score"]
     assert constant.max() > constant.min() == 0.5
-    assert "roc_auc" in repr(fit)
+    assert "AUROC 0." in repr(fit)
 
 
 def test_errors_are_negative_so_that_higher_is_better(database, tables):

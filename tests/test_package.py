@@ -111,10 +111,7 @@ def dependencies() -> dict[str, str]:
     extras = project["optional-dependencies"]
     declared = [
         *project["dependencies"],
-        *extras["postgres"],
-        *extras["catboost"],
-        *extras["examples"],
-        *extras["text"],
+        *(each for name in ("postgres", "catboost", "serve", "examples", "text") for each in extras[name]),
     ]
     found = [re.fullmatch(r"([\w-]+)(\S*)", each) for each in declared]
     return {match[1]: match[2] for match in found if match}

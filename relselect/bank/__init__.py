@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from relselect.bank.arrays import LabelledPart
 from relselect.bank.bank import PerformanceBank
-from relselect.bank.build import BankBuild, BankProgress, build_bank
+from relselect.bank.build import BankBuild, build_bank
 from relselect.bank.folder import BankFolder
 from relselect.bank.manifest import BankManifest, BankSource, read_bank_manifest
 from relselect.bank.rows import BankTask, BankTrial
+from relselect.events import BankProgress
 
 __all__ = [
     "BankBuild",

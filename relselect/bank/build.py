@@ -22,13 +22,14 @@ from relselect.bank.sources import databases_of, task_names
 from relselect.bank.worker import JobDone, claims_of, run_job
 from relselect.counts import check_count
 from relselect.errors import ConfigError, MissingExtra, RelSelectError
-from relselect.events import Emit, Event, Notice, silent
+from relselect.events import BankProgress, Emit, Notice
 from relselect.families.registry import baselines, info_of, trained, trained_names
 from relselect.files import unwritable, write_json
 from relselect.hashing import fingerprint_json
+from relselect.progress import watched
 from relselect.threads import wait_passively
 
-__all__ = ["BankBuild", "BankProgress", "build_bank"]
+__all__ = ["BankBuild", "build_bank"]
 
 #: joblib backend -> module and function that make it known.
 _BACKENDS = {
@@ -42,29 +43,6 @@ _WORKER_LOST = {
 }  # fmt: skip
 #: Pools in a row that ended without a finished job, after which a build gives up.
 _MOST_POOLS = 5
-
-
-@dataclass(frozen=True)
-class BankProgress(Event):
-    """How far a build is.
-
-    Attributes:
-        done: Trials in the bank, failed ones included.
-        planned: Trials of the manifest.
-        failed: Trials that failed.
-        refused: Tasks that were not taken.
-        seconds: Wall-clock seconds of this build so far.
-        left: Expected wall-clock seconds until the end; nan while nothing is known.
-        detail: What was finished last.
-    """
-
-    done: int
-    planned: int
-    failed: int
-    refused: int
-    seconds: float
-    left: float
-    detail: str = ""
 
 
 @dataclass(frozen=True)
@@ -95,6 +73,7 @@ def build_bank(
     n_jobs: int = 1,
     backend: str = "loky",
     on_event: Emit | None = None,
+    progress: bool | None = None,
 ) -> BankBuild:
     """Make every trial of a manifest that the bank lacks, the defaults of all tasks first.
 
@@ -109,6 +88,8 @@ def build_bank(
         backend: joblib's backend: "loky" for processes of this machine; "ray", "dask" or "spark" for a cluster that is connected,
             which must see both paths.
         on_event: Called with `BankProgress` after every job, and with a `Notice` for every refused task.
+        progress: Whether a line in the terminal or the notebook shows how far it is; None for yes where there is no `on_event`.
+            Events go to the logger "relselect" in any case.
 
     Returns:
         The bank and what was added.
@@ -126,7 +107,8 @@ def build_bank(
     place = folder.path / "builds" / f"{plan.name}-{fingerprint_json(plan.model_dump())[:8]}.json"
     with unwritable("bank", folder.path):
         write_json(place, plan.model_dump())
-    return _Build(plan, str(place), folder, n_jobs, backend, on_event or silent).run()
+    with watched(on_event, progress) as emit:
+        return _Build(plan, str(place), folder, n_jobs, backend, emit).run()
 
 
 class _Build:

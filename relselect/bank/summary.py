@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ import pyarrow as pa
 from relselect.bank.rows import BankTask, BankTrial
 from relselect.bank.tables import rows_table
 from relselect.files import check_writable
+from relselect.notebook import NotebookTable, notebook_html
 
 if TYPE_CHECKING:
     import duckdb
@@ -50,11 +50,10 @@ def coverage(bank: BankContents) -> list[dict[str, Any]]:
 def coverage_html(bank: BankContents) -> str:
     """Return the coverage as an HTML table, for notebooks."""
     rows = coverage(bank)
-    head = "".join(f"<th>{escape(name)}</th>" for name in (rows[0] if rows else {}))
-    body = "".join(
-        "<tr>" + "".join(f"<td>{escape(str(value))}</td>" for value in row.values()) + "</tr>" for row in rows
-    )
-    return f"<p>{escape(title_of(bank))}</p><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    columns = tuple(rows[0]) if rows else ()
+    cells = [tuple(str(value) for value in row.values()) for row in rows]
+    table = NotebookTable(columns, cells, numbers=range(2, len(columns)))
+    return notebook_html(f"Performance bank: {title_of(bank)}", (), [table])
 
 
 def measures_table(bank: BankContents) -> pa.Table:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,10 +9,10 @@ import typer
 
 from relselect.cli.options import AsJson, Verbose, exit_with
 from relselect.display.console import CommandSession
+from relselect.progress import Progress, duration_text
 
 if TYPE_CHECKING:
     from relselect.bank import PerformanceBank
-    from relselect.events import Event
 
 __all__ = ["bank"]
 
@@ -45,7 +43,8 @@ def build(
         plan = read_bank_manifest(manifest)
         if only:
             plan = _part(plan, only)
-        built = build_bank(plan, folder, n_jobs=jobs, backend=backend, on_event=_show)
+        with Progress() as progress:
+            built = build_bank(plan, folder, n_jobs=jobs, backend=backend, on_event=progress)
         refused = [f"{database}/{task}: {why}" for (database, task), why in sorted(built.refused.items())]
         result = {
             "command": "bank build",
@@ -58,7 +57,9 @@ def build(
             "refused": refused,
             "seconds": round(built.seconds, 1),
         }
-        lines = [f"{built.bank!r}: {built.added} trials added in {_duration(built.seconds)}, {built.failed} failed."]
+        lines = [
+            f"{built.bank!r}: {built.added} trials added in {duration_text(built.seconds)}, {built.failed} failed."
+        ]
         if built.elsewhere:
             lines.append(f"{built.elsewhere} trials are being made by another builder.")
         session.result(result, *lines, *(f"Not taken: {each}" for each in refused))
@@ -200,28 +201,6 @@ def _part(plan: Any, names: list[str]) -> Any:
         if name not in known:
             raise ConfigError("--only", name, "is no database of the manifest", f"Use one of: {', '.join(known)}")
     return plan.model_copy(update={"databases": {name: known[name] for name in names}})
-
-
-def _show(event: Event) -> None:
-    """Write how far a build is to standard error."""
-    from relselect.bank import BankProgress
-    from relselect.display.escaping import escape_controls
-    from relselect.events import Notice
-
-    if isinstance(event, Notice):
-        print(escape_controls(event.message), file=sys.stderr, flush=True)  # noqa: T201
-    if isinstance(event, BankProgress):
-        left = "unknown" if math.isnan(event.left) else _duration(event.left)
-        line = (
-            f"[{_duration(event.seconds)}] {event.done} of {event.planned} trials, {event.failed} failed, "
-            f"{event.refused} tasks not taken; left: {left}  {event.detail}"
-        )
-        print(escape_controls(line), file=sys.stderr, flush=True)  # noqa: T201
-
-
-def _duration(seconds: float) -> str:
-    hours, rest = divmod(round(seconds), 3600)
-    return f"{hours} h {rest // 60:02d} min" if hours else f"{rest // 60} min {rest % 60:02d} s"
 
 
 def _table(rows: list[dict[str, Any]]) -> Any:

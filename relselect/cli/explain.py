@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from relselect.cli.options import AsJson, Seed, Verbose, exit_with
-from relselect.cli.places import check_own_place, database_of
 from relselect.display.console import CommandSession
 
 if TYPE_CHECKING:
@@ -46,10 +45,11 @@ def explain(
     session = CommandSession(as_json, verbose)
     with session.work():
         from relselect.api import load
+        from relselect.scoring_place import check_own_place, database_of
 
         fitted = load(folder)
         if database is None:
-            check_own_place(fitted, None, trust_source)
+            check_own_place(fitted, trusted=trust_source)
         read, drift = database_of(fitted, database, schema)
         found = fitted.explain(entity=_key(fitted, entity), at=_date(fitted, at), database=read, seed=seed)[0]
         result = {"command": "explain", "drift": drift and drift.to_json(), "explanation": found.to_json()}

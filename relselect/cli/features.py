@@ -11,9 +11,9 @@ import typer
 from relselect.cli.options import AsJson, Source, TaskName, Verbose, exclusive, exit_with, open_named
 from relselect.display.console import CommandSession, Verbatim
 from relselect.display.escaping import without_formulas
-from relselect.display.progress import Progress
 from relselect.errors import ConfigError
 from relselect.files import check_writable, unwritable
+from relselect.progress import Progress
 
 if TYPE_CHECKING:
     from relselect.dfs.plan.plan import Plan

@@ -9,7 +9,7 @@ import typer
 
 from relselect.cli.options import AsJson, Verbose, exit_with
 from relselect.display.console import CommandSession
-from relselect.display.progress import Progress
+from relselect.progress import Progress
 
 __all__ = ["init"]
 

@@ -1,4 +1,4 @@
-"""The command line: `relselect demo | init | query | recommend | train | predict | explain | report | ...`.
+"""The command line: `relselect train`, `predict`, `serve` and the other commands of the README.
 
 Every command takes `--json`. Thin over `relselect.api`; everything heavy is imported inside the commands, so that `--help` is
 fast. Exit codes:
@@ -14,6 +14,7 @@ import typer
 
 from relselect.cli.bank import bank
 from relselect.cli.clock import CommandClock, process_start
+from relselect.cli.compare import compare
 from relselect.cli.explain import explain
 from relselect.cli.features import features
 from relselect.cli.init import init
@@ -21,6 +22,8 @@ from relselect.cli.measure import profile, recommend
 from relselect.cli.predict import predict
 from relselect.cli.query import query
 from relselect.cli.report import report
+from relselect.cli.serve import serve
+from relselect.cli.tasks import tasks
 from relselect.cli.train import demo, train
 
 __all__ = ["app", "main"]
@@ -33,7 +36,9 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, init, query, profile, recommend, train, predict, explain, features, report):
+for command in (
+    demo, init, tasks, query, profile, recommend, train, predict, explain, serve, compare, report, features,
+):  # fmt: skip
     app.command()(command)
 app.add_typer(bank, name="bank")
 

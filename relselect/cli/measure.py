@@ -7,10 +7,21 @@ from typing import Annotated, Any
 
 import typer
 
-from relselect.cli.options import AsJson, Fresh, OptionalTask, QueryText, Seed, Source, Verbose, exit_with, open_asked
+from relselect.cli.options import (
+    AsJson,
+    Fresh,
+    OptionalTask,
+    QueryText,
+    Quiet,
+    Seed,
+    Source,
+    Verbose,
+    exit_with,
+    open_asked,
+)
 from relselect.cli.report import check_report_place, leak_facts, write_report_file
 from relselect.display.console import CommandSession
-from relselect.display.progress import Progress
+from relselect.progress import Progress
 
 __all__ = ["profile", "recommend"]
 
@@ -22,6 +33,7 @@ def profile(
     seed: Seed = 0,
     hops: Annotated[int, typer.Option("--hops", help="Length of the paths of homophily: 2, or 4 for longer ones.")] = 2,
     fresh: Fresh = False,
+    quiet: Quiet = False,
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
@@ -33,7 +45,7 @@ def profile(
         from relselect.report.assemble import profile_record
 
         database, opened = open_asked(source, task, query)
-        with Progress() as progress:
+        with Progress(quiet=quiet) as progress:
             found = api.profile(database, opened, on_event=progress, seed=seed, hops=hops, cache=not fresh)
         result = {"command": "profile", "database": database.name, "task": opened.name, "profile": found.to_json()}
         session.result(result, *profile_tables(profile_record(found)))
@@ -47,6 +59,7 @@ def recommend(
     seed: Seed = 0,
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write a report there.")] = None,
     fresh: Fresh = False,
+    quiet: Quiet = False,
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
@@ -59,7 +72,7 @@ def recommend(
         if out is not None:
             check_report_place(out)
         database, opened = open_asked(source, task, query)
-        with Progress() as progress:
+        with Progress(quiet=quiet) as progress:
             advice = api.recommend(database, opened, on_event=progress, seed=seed, cache=not fresh)
         record: Any = advice.record
         page = None if out is None else write_report_file(record, out)

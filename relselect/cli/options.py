@@ -22,6 +22,7 @@ __all__ = [
     "Fresh",
     "OptionalTask",
     "QueryText",
+    "Quiet",
     "Seed",
     "Source",
     "TaskName",
@@ -46,6 +47,7 @@ QueryText = Annotated[
 TimeBudget = Annotated[str, typer.Option("--time-budget", help="Wall-clock for everything: 90s, 5min, 1h.")]
 Seed = Annotated[int, typer.Option("--seed", help="The one seed.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Write one JSON object to standard output.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 Verbose = Annotated[bool, typer.Option("--verbose", help="Show the traceback of an error.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Measure again what was measured before.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace a predictor that is already there.")]

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from relselect.cli.options import AsJson, Verbose, exclusive, exit_with
-from relselect.cli.places import check_own_place, database_of
 from relselect.display.console import CommandSession, Verbatim
-from relselect.display.escaping import escape_controls, without_formulas
+from relselect.display.escaping import without_formulas
 from relselect.errors import ConfigError, UnknownEntityWarning
+from relselect.escaping import escape_controls
 from relselect.files import check_writable, replacing, unwritable
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ _FIX = "Give another file"
 def predict(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A predictor that `relselect train` wrote.")],
     at: Annotated[
-        str | None, typer.Option("--at", metavar="DATE", help="Everyone the task asks about at a date, or now.")
+        str | None, typer.Option("--at", metavar="DATE", help="Everyone the task asks about at a date, now or today.")
     ] = None,
     split: Annotated[
         str | None,
@@ -70,6 +70,7 @@ def predict(
     session = CommandSession(as_json, verbose)
     with session.work():
         from relselect.api import load
+        from relselect.scoring_place import check_own_place, database_of
 
         exclusive(at, split)
         if out is not None and out.suffix.lower() not in {".parquet", ".csv"}:
@@ -80,7 +81,7 @@ def predict(
         if at is None and split is None:
             split = "test" if fitted.task.has_test else "val"
         if database is None:
-            check_own_place(fitted, write_to, trust_source)
+            check_own_place(fitted, trusted=trust_source, writes=write_to is not None)
         place = _target(fitted, database, write_to)
         read, drift = database_of(fitted, database, schema)
         with _unknown_told():

@@ -17,6 +17,7 @@ from relselect.cli.options import (
     Fresh,
     OptionalTask,
     QueryText,
+    Quiet,
     Seed,
     Source,
     TimeBudget,
@@ -28,9 +29,9 @@ from relselect.cli.options import (
 )
 from relselect.cli.report import leak_facts
 from relselect.display.console import CommandSession
-from relselect.display.progress import Progress
 from relselect.errors import ConfigError
 from relselect.files import check_writable
+from relselect.progress import Progress
 
 if TYPE_CHECKING:
     from relselect.database import Database
@@ -51,6 +52,7 @@ def demo(
         "relselect-demo"
     ),
     seed: Seed = 0,
+    quiet: Quiet = False,
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
@@ -63,7 +65,9 @@ def demo(
         folder = predictor_folder(out, force=True)
         with HardEnd(session, budget, context.obj) as end:
             example = examples.lahman()
-            _train(session, example.database, example.tasks["player-active"], budget, end, folder, "demo", seed=seed)
+            _train(
+                session, example.database, example.tasks["player-active"], budget, end, folder, "demo", quiet, seed=seed
+            )
     exit_with(session)
 
 
@@ -94,6 +98,7 @@ def train(
     fresh: Fresh = False,
     test: Annotated[bool, typer.Option("--test/--no-test", help="Score the test rows once, at the end.")] = True,
     force: Force = False,
+    quiet: Quiet = False,
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
@@ -114,7 +119,7 @@ def train(
         with HardEnd(session, budget, context.obj) as end:
             database, opened = open_asked(source, task, query, budget)
             opened = opened if regime is None else opened.in_regime(regime)
-            _train(session, database, opened, budget, end, folder, "train", **options)
+            _train(session, database, opened, budget, end, folder, "train", quiet, **options)
     exit_with(session)
 
 
@@ -126,6 +131,7 @@ def _train(
     end: HardEnd,
     folder: Path,
     command: str,
+    quiet: bool,
     **options: Any,
 ) -> None:
     """Train, save and report; the unfinished studies are kept within the folder until the predictor is saved."""
@@ -134,7 +140,7 @@ def _train(
 
     session.resume_hint = f"Run the same command again to go on with what is kept in {folder / _WORK}."
     end.kept = session.resume_hint
-    with Progress(budget.seconds) as progress:
+    with Progress(budget.seconds, quiet=quiet) as progress:
 
         def listener(event: Event) -> None:
             end.on_event(event)

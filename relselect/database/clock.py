@@ -26,8 +26,10 @@ __all__ = [
     "EVERYTHING",
     "NEVER",
     "TimeKind",
+    "format_duration",
     "format_time",
     "is_time_type",
+    "moment_of",
     "parse_duration",
     "parse_time",
     "ticks_of",
@@ -98,6 +100,29 @@ def parse_time(value: object, kind: TimeKind | None, argument: str = "time") -> 
         raise TaskError(argument, value, rule, "Write e.g. '2024-05-01' or '2024-05-01T12:00:00Z'") from None
 
 
+def moment_of(value: object, kind: TimeKind | None, argument: str = "at") -> object:
+    """Return a time as it is, the present moment for "now", and the first one of the day, in UTC, for "today".
+
+    Args:
+        value: What the caller gave.
+        kind: The database's kind of time.
+        argument: The name used in the error.
+
+    Raises:
+        TaskError: It is one of these words, and times are integers.
+
+    >>> moment_of("2024-05-01", "timestamp")
+    '2024-05-01'
+    """
+    word = value.strip().lower() if isinstance(value, str) else ""
+    if word not in ("now", "today"):
+        return value
+    if kind == "integer":
+        raise TaskError(argument, value, "means nothing where times are integers", "Give the time as an integer")
+    now = datetime.now(UTC)
+    return now if word == "now" else now.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
 def _to_datetime(value: object) -> datetime:
     if hasattr(value, "to_pydatetime"):
         value = value.to_pydatetime(warn=False)
@@ -127,6 +152,19 @@ def format_time(ticks: int, kind: TimeKind | None) -> str:
     except OverflowError:
         return str(ticks)
     return date_text(moment.replace(tzinfo=None))
+
+
+def format_duration(ticks: int | None, kind: TimeKind | None) -> str:
+    """Return a length of time in ticks as text: days or hours where times are dates, else the number.
+
+    >>> format_duration(30 * DAY, "timestamp"), format_duration(3, "integer"), format_duration(None, None)
+    ('30 d', '3', 'unknown')
+    """
+    if ticks is None:
+        return "unknown"
+    if kind == "integer":
+        return str(ticks)
+    return f"{ticks / DAY:g} d" if ticks % DAY == 0 or ticks > 3 * DAY else f"{24 * ticks / DAY:g} h"
 
 
 def is_time_type(dtype: pa.DataType) -> bool:

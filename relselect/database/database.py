@@ -22,6 +22,7 @@ from relselect.database.contents import DatabaseContents, SourceFacts
 from relselect.database.fingerprint import fingerprint_table
 from relselect.database.key_counts import KeyCounts, count_keys
 from relselect.database.missing import without_missing
+from relselect.database.page import database_html
 from relselect.database.placeholders import Placeholder, TimeSpan, time_span
 from relselect.database.table import ForeignKey, Table
 from relselect.database.validation import find_problems
@@ -344,6 +345,12 @@ class Database:
 
     def __repr__(self) -> str:
         return f"Database({self.name!r}, {len(self.tables)} tables, {self.num_rows:,} rows)"
+
+    def _repr_html_(self) -> str:
+        return database_html(self)
+
+    def __deepcopy__(self, memo: Any) -> Database:
+        return self  # its tables never change
 
     def __getitem__(self, table: str) -> Table:
         if table not in self.tables:

@@ -26,9 +26,10 @@ from relselect.dfs.plan.plan import Plan
 from relselect.dfs.prefix.encoding import Vocabulary, column_codes
 from relselect.dfs.search.pool import KEPT, PoolOptions
 from relselect.errors import ConfigError, TaskError
-from relselect.events import Emit, FeatureProgress, Notice, StageFinished, StageStarted, silent
+from relselect.events import Emit, FeatureProgress, Notice, StageFinished, StageStarted
 from relselect.files import replacing, unwritable
 from relselect.problem import Problem, Types, bind_frame
+from relselect.progress import watched
 from relselect.tasks import Rows
 from relselect.tasks.labels import as_label_values
 from relselect.tasks.splits import SPLITS
@@ -100,6 +101,7 @@ def features(
     memory_limit: int | str | None = None,
     out: str | Path | None = None,
     on_event: Emit | None = None,
+    progress: bool | None = None,
 ) -> Features:
     """Compute features of a task's rows: of a split, of given rows, or of the task's population at a date.
 
@@ -126,6 +128,8 @@ def features(
             that do, and the rest of the limit is DuckDB's where it is the engine.
         out: A Parquet file that the result is written to, block by block; it appears only when it is complete.
         on_event: Called with every event.
+        progress: Whether a line in the terminal or the notebook shows how far it is; None for yes where there is no `on_event`.
+            Events go to the logger "relselect" in any case.
 
     Returns:
         The features and the plan.
@@ -137,20 +141,20 @@ def features(
     """
     if engine not in get_args(Engine):
         raise ConfigError("engine", engine, "is unknown", f"Use one of: {', '.join(get_args(Engine))}")
-    emit = on_event or silent
     limit = None if memory_limit is None else parse_bytes(memory_limit, "memory_limit")
     given = _read(plan)
     problem = _problem(database, task, given, fresh=rows is not None or at is not None)
     asked = _task_rows(problem, split=split, rows=rows, at=at)
 
-    def blocks() -> _Blocks:
+    def blocks(emit: Emit) -> _Blocks:
         made = _made(problem, given, search, depth, max_features, windows, rich)
         used = made.plan
         custom = _custom(problem, primitives or (), 2 if depth is None else depth, emit)
         compute = _engine(problem, used, engine, limit, emit)
         return _Blocks(problem, used, asked, compute=compute, custom=custom, limit=limit, emit=emit, search=made.search)
 
-    return _computed(blocks, None if out is None else Path(out), emit)
+    with watched(on_event, progress) as emit:
+        return _computed(partial(blocks, emit), None if out is None else Path(out), emit)
 
 
 def make_plan(

@@ -17,8 +17,8 @@ from contextlib import contextmanager, redirect_stdout, suppress
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from relselect.display.escaping import escape_controls
 from relselect.errors import BudgetError, RelSelectError, SchemaError, SchemaProblem, UserError
+from relselect.escaping import escape_controls
 from relselect.serialization import dump_document
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from relselect.display.escaping import escape_controls
 from relselect.errors import SchemaProblem
+from relselect.escaping import escape_controls
 from relselect.report.families import is_baseline
 from relselect.report.record import ProfileRecord, RunRecord
 from relselect.report.tables import ReportColumn, ReportRow, ReportTable, findings, leaderboard, measures, unrun_checks
@@ -24,6 +24,7 @@ __all__ = [
     "profile_tables",
     "proposal_table",
     "rich_table",
+    "tasks_table",
     "verdict_lines",
 ]
 
@@ -88,6 +89,26 @@ def proposal_table(proposals: Sequence[Mapping[str, Any]]) -> Table:
         cells = (each["table"], each["columns"], each["what"], each["value"] or "–", sure, each["reason"])
         rows.append(ReportRow(cells, chosen=each["what"] == "note"))
     return rich_table(ReportTable("Proposals", columns, tuple(rows)))
+
+
+def tasks_table(tasks: Sequence[Mapping[str, Any]]) -> Table:
+    """Returns the declared tasks of a database, one row each, as one rich table."""
+    columns = (
+        *map(ReportColumn, ("Task", "Entity", "Kind", "Metric", "Horizon")),
+        *(ReportColumn(name, "number") for name in ("Train", "Val", "Test")),
+        ReportColumn("What it asks"),
+    )
+    rows = []
+    for each in tasks:
+        counts = [
+            f"{each['rows'][name]:,}" if name in (each["rows"] or {}) else "–" for name in ("train", "val", "test")
+        ]
+        horizon = "–" if each["horizon"] is None else str(each["horizon"])
+        about = f"cannot be read: {each['problem']}" if each["problem"] else each["description"] or "–"
+        rows.append(
+            ReportRow((each["task"], each["entity"], each["kind"], each["metric_title"], horizon, *counts, about))
+        )
+    return rich_table(ReportTable("Tasks", columns, tuple(rows)))
 
 
 def problem_table(problems: Sequence[SchemaProblem]) -> Table:

@@ -12,9 +12,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from relselect.budget import Budget, budget_of
-from relselect.database.clock import parse_time
+from relselect.database.clock import moment_of, parse_time
 from relselect.errors import TaskError
-from relselect.problem import moment_of
 from relselect.problem.rows import fit_rows
 
 if TYPE_CHECKING:
@@ -211,6 +210,6 @@ def _frame_of(problem: Problem, entity: Any, at: object) -> pa.Table:
     columns = {name: pa.array([part]) for name, part in zip(task.key_columns, parts, strict=True)}
     if not task.static:
         last = int(max(frame.cutoff.max() for frame in task.splits.values()))
-        ticks = pa.array([last if at is None else parse_time(moment_of(at, problem), task.time_kind, "at")])
+        ticks = pa.array([last if at is None else parse_time(moment_of(at, task.time_kind), task.time_kind, "at")])
         columns["cutoff"] = ticks if task.time_kind == "integer" else ticks.cast(pa.timestamp("us"))
     return pa.table(columns)

@@ -164,7 +164,7 @@ class _Choice:
         best = near[0]
         rivals = [e for e in near if best.score - e.score <= _LEARNER_TIE * error]
         learners = list({self._learner(e): e for e in reversed(rivals)}.values())
-        lead = f"{_name(best)} has the best score on the select rows ({best.score:.4g})."
+        lead = f"{_name(best)} has the best score on the select rows ({self.problem.task.metric.sign * best.score + 0.0:.4g})."
         if len(learners) < 2:
             return best, lead
         for entry in learners:

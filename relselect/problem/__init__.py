@@ -2,7 +2,7 @@
 
 from relselect.problem.cache import ArtefactCache
 from relselect.problem.compatibility import Types, check_schema, declarations
-from relselect.problem.frames import bind_frame, moment_of
+from relselect.problem.frames import bind_frame
 from relselect.problem.history import LABELS
 from relselect.problem.problem import Problem
 
@@ -14,5 +14,4 @@ __all__ = [
     "bind_frame",
     "check_schema",
     "declarations",
-    "moment_of",
 ]

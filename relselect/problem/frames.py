@@ -5,7 +5,6 @@ Frames of labelled rows become a `Task` instead (`tasks.labels`).
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,10 +19,9 @@ from relselect.tasks.labels import refuse_rounded_ids
 if TYPE_CHECKING:
     from relselect.problem.problem import Problem
 
-__all__ = ["bind_frame", "moment_of"]
+__all__ = ["bind_frame"]
 
 #: The date that is the present moment.
-_NOW = "now"
 
 
 def bind_frame(problem: Problem, rows: Any) -> tuple[Rows, pa.Table, pa.Table]:
@@ -62,17 +60,3 @@ def bind_frame(problem: Problem, rows: Any) -> tuple[Rows, pa.Table, pa.Table]:
             )
         cutoff = ticks_of(table["cutoff"], up=False)
     return problem.bind(keys, cutoff, features=table), keys, table
-
-
-def moment_of(at: object, problem: Problem) -> object:
-    """Return a date as it is, and the present one for "now".
-
-    Raises:
-        TaskError: "now" was asked for where times are integers.
-    """
-    if not (isinstance(at, str) and at.strip().lower() == _NOW):
-        return at
-    if problem.database.time_kind == "integer":
-        rule = "means nothing where times are integers"
-        raise TaskError("at", at, rule, f"Give the time, such as at={problem.database.last_time}")
-    return datetime.now(UTC)

@@ -7,12 +7,13 @@ from pathlib import Path
 from relselect.counts import check_seed
 from relselect.database import Database
 from relselect.errors import ConfigError
-from relselect.events import Emit, silent
+from relselect.events import Emit
 from relselect.files import cache_path
 from relselect.problem import Problem
 from relselect.profile.cache import ProfileCache
 from relselect.profile.measure import Profile
 from relselect.profile.profile import profile_task
+from relselect.progress import watched
 from relselect.tasks.named import TaskLike, task_of
 from relselect.threads import limit_threads_after_fork, wait_passively
 
@@ -27,6 +28,7 @@ def profile(
     seed: int = 0,
     hops: int = 2,
     cache: bool | str | Path = True,
+    progress: bool | None = None,
 ) -> Profile:
     """Measure a task without training.
 
@@ -37,6 +39,8 @@ def profile(
         seed: Seed of the samples.
         hops: Length of the meta-paths of homophily: 2, or 4 for longer ones as well.
         cache: Whether to look for an earlier profile of the same content and keep this one; see `cache_of`.
+        progress: Whether a line in the terminal or the notebook shows how far it is; None for yes where there is no `on_event`.
+            Events go to the logger "relselect" in any case.
 
     Raises:
         ConfigError: `hops` is neither 2 nor 4, or the seed is no whole number from 0 to 2**32 - 1.
@@ -46,13 +50,9 @@ def profile(
         raise ConfigError("hops", hops, "must be 2 or 4", "Use 2 unless entities meet further away")
     wait_passively()
     limit_threads_after_fork()
-    return profile_task(
-        Problem(database, task_of(database, task)),
-        emit=on_event or silent,
-        seed=seed,
-        hops=hops,
-        cache=cache_of(cache),
-    )
+    with watched(on_event, progress) as emit:
+        problem = Problem(database, task_of(database, task))
+        return profile_task(problem, emit=emit, seed=seed, hops=hops, cache=cache_of(cache))
 
 
 def cache_of(cache: bool | str | Path) -> ProfileCache | None:

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from relselect.leaks import Finding, LeakReport, UnrunCheck
+from relselect.notebook import NotebookTable, notebook_html
 from relselect.serialization import jsonable, number_of
 
 __all__ = ["VERSION", "Measure", "Profile"]
@@ -84,6 +85,17 @@ class Profile:
     def __getitem__(self, name: str) -> Measure:
         return next(measure for measure in self.measures if measure.name == name)
 
+    def _repr_html_(self) -> str:
+        rows = [
+            (each.group, each.name, _shown(each.value), _shown(each.stderr), each.reading) for each in self.measures
+        ]
+        columns = ("Group", "Measure", "Value", "± error", "Reading")
+        found = [(each.severity, each.check, each.subject, each.evidence, each.fix) for each in self.findings]
+        leaks = NotebookTable(("Severity", "Check", "Subject", "Evidence", "Way out"), found, caption="Leak checks")
+        unrun = [f"{len(self.unrun_checks)} leak checks did not run."] if self.unrun_checks else []
+        title = f"Profile: {len(self.measures)} measures in {self.seconds:.1f} s, {len(self.findings)} findings"
+        return notebook_html(title, unrun, [leaks, NotebookTable(columns, rows, numbers=(2, 3))])
+
     def value(self, name: str) -> float:
         """Return the value of a measure; nan when the profile has no measure of that name."""
         return next((measure.value for measure in self.measures if measure.name == name), math.nan)
@@ -113,3 +125,7 @@ class Profile:
             for m in stored["measures"]
         )
         return cls(measures, float(stored["seconds"]), int(stored["version"]), LeakReport.from_json(stored))
+
+
+def _shown(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:.4g}"

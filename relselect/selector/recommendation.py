@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from relselect.errors import ConfigError
+from relselect.notebook import NotebookTable, notebook_html
 from relselect.untrusted import as_list
 
 __all__ = ["Basis", "Margin", "Recommendation"]
@@ -81,6 +82,12 @@ class Recommendation:
         if self.leading is None:
             return None
         return self.margins[self.leading].low, self.margins[self.leading].high
+
+    def _repr_html_(self) -> str:
+        rows = [(name, f"{m.value:.3g}", f"{m.low:.3g} to {m.high:.3g}") for name, m in self.margins.items()]
+        margins = NotebookTable(("Family", "Expected margin", "Interval"), rows, numbers=(1, 2))
+        title = f"Train {self.family if len(self.families) == 1 else ' and '.join(self.families)}"
+        return notebook_html(title, [*self.evidence, f"Learnt from: {self.taught_by}"], [margins])
 
     def reported_by(self, record: Mapping[str, Any], write: Callable[[Path], Path]) -> Recommendation:
         """Return the recommendation with the record of its measurement and what writes its report."""

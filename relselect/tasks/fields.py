@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any, Final, Self
 
-from relselect.database.clock import TimeKind
+from relselect.database.clock import TimeKind, format_duration, format_time
 from relselect.errors import TaskError
 from relselect.hashing import fingerprint_json, sha256_of
+from relselect.notebook import NotebookTable, notebook_html
 from relselect.tasks.kinds import TaskKind
 from relselect.tasks.labels import LabelFrame
 from relselect.tasks.metrics import Metric, metric_of
@@ -85,6 +86,22 @@ class TaskFields:
     def __repr__(self) -> str:
         sizes = ", ".join(f"{split} {len(frame):,}" for split, frame in self.splits.items())
         return f"Task({self.name!r}: {self.kind} {self.target} of {self.entity}, {self.regime}, {sizes} rows)"
+
+    def _repr_html_(self) -> str:
+        rows = []
+        for split, frame in self.splits.items():
+            ends = (int(frame.cutoff.min()), int(frame.cutoff.max()))
+            dates = ["–", "–"] if self.static else [format_time(end, self.time_kind) for end in ends]
+            rows.append(
+                (split, f"{len(frame):,}", *dates, f"{frame.label.mean():.4g}", f"{self.purged.get(split, 0):,}")
+            )
+        window = f"label window {format_duration(self.horizon, self.time_kind)}"
+        rules = f"{self.kind} {self.target} of {self.entity}, scored by {self.metric.title}, {self.regime} regime, {window}."
+        about = [self.description] if self.description else []
+        columns = ("Split", "Rows", "First cutoff", "Last cutoff", "Mean label", "Purged")
+        return notebook_html(
+            f"Task {self.name!r}", [*about, rules, *self.notes], [NotebookTable(columns, rows, (1, 4, 5))]
+        )
 
     @property
     def has_test(self) -> bool:

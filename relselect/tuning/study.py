@@ -198,7 +198,8 @@ class _StudyRun:
             self.candidates.append(candidate)
             self.durations.append(seconds)
             self.errors.clear()
-            self.emit(TrialFinished(self.family.name, number, candidate.score, seconds))
+            metric = self.problem.task.metric
+            self.emit(TrialFinished(self.family.name, number, candidate.score, seconds, metric.title, metric.sign))
 
     def _ask(self, number: int) -> optuna.Trial:
         from optuna.trial import TrialState

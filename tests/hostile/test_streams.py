@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from relselect.display.console import CommandSession
-from relselect.display.progress import Progress
 from relselect.events import StageStarted
+from relselect.progress import Progress
 
 
 class Broken(io.StringIO):

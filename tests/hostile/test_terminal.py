@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from relselect.display.console import CommandSession, Verbatim
-from relselect.display.escaping import escape_controls
-from relselect.display.progress import Progress
 from relselect.display.terminal import problem_table
 from relselect.errors import ConfigError, SchemaError, SchemaProblem
+from relselect.escaping import escape_controls
 from relselect.events import Notice
+from relselect.progress import Progress
 
 HOSTILE = [
     "\x1b[2J",

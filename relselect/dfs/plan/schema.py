@@ -32,6 +32,10 @@ class Schema:
     tables: Mapping[str, TableSchema]
     time_kind: str | None
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the schema as the JSON of saved plans: a read-only mapping does not pickle."""
+        return Schema.from_json, (self.to_json(),)
+
     @classmethod
     def of(cls, problem: Problem) -> Schema:
         """Return the schema of a problem's database."""
