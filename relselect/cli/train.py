@@ -97,6 +97,9 @@ def train(
     ] = "auto",
     fresh: Fresh = False,
     test: Annotated[bool, typer.Option("--test/--no-test", help="Score the test rows once, at the end.")] = True,
+    explain: Annotated[
+        bool, typer.Option("--explain/--no-explain", help="Measure what the predictor rests on, where there is time.")
+    ] = True,
     force: Force = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
@@ -115,7 +118,7 @@ def train(
         name = task_or_query(task, query)
         folder = predictor_folder(Path(f"relselect-{name}") if out is None else out, force)
         options = {"seed": seed, "families": names, "max_trials": max_trials, "evaluate_test": test, "final": final}
-        options["cache"] = not fresh
+        options |= {"cache": not fresh, "explain": explain}
         with HardEnd(session, budget, context.obj) as end:
             database, opened = open_asked(source, task, query, budget)
             opened = opened if regime is None else opened.in_regime(regime)

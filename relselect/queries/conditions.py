@@ -17,7 +17,6 @@ from relselect.queries.names import Names
 from relselect.queries.syntax import (
     AggregateCall,
     ColumnReference,
-    Comparison,
     Condition,
     Constant,
     Junction,
@@ -25,6 +24,7 @@ from relselect.queries.syntax import (
     Negation,
     NullTest,
     Operand,
+    OperandComparison,
     Pattern,
 )
 from relselect.queries.values import SqlValue, ValueType, column_value, constant_sql
@@ -119,7 +119,7 @@ class ConditionWriter:
             self.problems.add(node.position, node, f"{node} is a constant", "Compare an aggregate or a column")
         return "NULL" if found is None else found.sql
 
-    def _comparison(self, node: Comparison, reads: Reads) -> str:
+    def _comparison(self, node: OperandComparison, reads: Reads) -> str:
         left, right = self.operand(node.left, reads), self.operand(node.right, reads)
         if isinstance(node.left, Constant) and isinstance(node.right, Constant):
             rule = "two constants are compared"

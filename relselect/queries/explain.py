@@ -10,11 +10,11 @@ from relselect.queries.plan import QueryPlan
 from relselect.queries.syntax import (
     AggregateCall,
     ColumnReference,
-    Comparison,
     Condition,
     Junction,
     Negation,
     Operand,
+    OperandComparison,
     PredictiveQuery,
 )
 from relselect.queries.window_plan import plan_window
@@ -87,6 +87,6 @@ def _has_window(node: Operand | Condition) -> bool:
         return any(_has_window(part) for part in node.parts)
     if isinstance(node, Negation):
         return _has_window(node.condition)
-    if isinstance(node, Comparison):
+    if isinstance(node, OperandComparison):
         return _has_window(node.left) or _has_window(node.right)
     return isinstance(node, AggregateCall) or isinstance(getattr(node, "left", None), AggregateCall)

@@ -7,12 +7,12 @@ import re
 from relselect.queries.syntax import (
     AggregateCall,
     ColumnReference,
-    Comparison,
     Condition,
     Constant,
     Junction,
     Negation,
     Operand,
+    OperandComparison,
     PredictiveQuery,
 )
 
@@ -51,6 +51,6 @@ def _first(node: Operand | Condition) -> AggregateCall | ColumnReference | None:
         return next((found for part in node.parts if (found := _first(part)) is not None), None)
     if isinstance(node, Negation):
         return _first(node.condition)
-    if isinstance(node, Comparison):
+    if isinstance(node, OperandComparison):
         return _first(node.left) or _first(node.right)
     return _first(node.left)

@@ -16,7 +16,6 @@ from relselect.queries.syntax import (
     UNITS,
     AggregateCall,
     ColumnReference,
-    Comparison,
     Condition,
     Constant,
     Junction,
@@ -24,6 +23,7 @@ from relselect.queries.syntax import (
     Negation,
     NullTest,
     Operand,
+    OperandComparison,
     Pattern,
     PredictiveQuery,
     QueryWindow,
@@ -149,7 +149,7 @@ class _Parser:
         position = self.token.position
         if self.token.is_symbol(*_OPERATORS):
             operator = self._next().value
-            return Comparison(left, "!=" if operator == "<>" else operator, self._operand(), position)
+            return OperandComparison(left, "!=" if operator == "<>" else operator, self._operand(), position)
         if self._accept_word("IS"):
             negative = self._accept_word("NOT")
             self._word("NULL", "Write IS NULL or IS NOT NULL")

@@ -17,7 +17,7 @@ __all__ = [
     "UNITS",
     "AggregateCall",
     "ColumnReference",
-    "Comparison",
+    "OperandComparison",
     "Condition",
     "Constant",
     "Junction",
@@ -123,7 +123,7 @@ Operand = AggregateCall | ColumnReference | Constant
 
 
 @dataclass(frozen=True)
-class Comparison:
+class OperandComparison:
     """Two operands compared by =, !=, <, <=, > or >=."""
 
     left: Operand
@@ -195,7 +195,7 @@ class Junction:
         return f" {self.operator} ".join(_bracketed(part) for part in self.parts)
 
 
-Condition = Comparison | Membership | Pattern | NullTest | Negation | Junction
+Condition = OperandComparison | Membership | Pattern | NullTest | Negation | Junction
 
 
 @dataclass(frozen=True)

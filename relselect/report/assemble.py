@@ -111,6 +111,7 @@ def _settings(result: RunResult) -> SettingsRecord:
         max_trials=settings.max_trials,
         evaluate_test=settings.evaluate_test,
         final=settings.final,
+        explain=settings.explain,
     )
 
 

@@ -68,6 +68,7 @@ class SettingsRecord(TypedDict):
     max_trials: int | None
     evaluate_test: bool
     final: Literal["auto", "one", "blend"]
+    explain: bool
 
 
 class FamilyRecord(TypedDict):
@@ -145,7 +146,8 @@ class SplitRecord(TypedDict):
 
 
 class TaskRecord(TypedDict):
-    """The task; `metric_title` is the metric's name for readers, `horizon` and `delay` are texts ("30 days")."""
+    """The task; `metric_title` is the metric's name for readers, `horizon` and `delay` are texts ("30 days"), `query` is the
+    predictive query that it was made of."""
 
     name: str
     entity: str
@@ -160,6 +162,7 @@ class TaskRecord(TypedDict):
     delay: str
     description: str
     fingerprint: str
+    query: str | None
 
 
 class MeasureRecord(TypedDict):

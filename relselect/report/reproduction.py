@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 
+from relselect.queries import parse_query, task_name
 from relselect.report.record import RunRecord
 
 __all__ = ["reproduction_command"]
@@ -23,7 +24,7 @@ def reproduction_command(record: RunRecord) -> str:
         named = (record["database"]["name"], task, record["task"]["regime"]) == _DEMO
         demo = named and record["kind"] == "run" and not options
         return " ".join(["relselect", "demo", *seed, *budget]) if demo else ""
-    names = [shlex.quote(source), "--task", shlex.quote(task), *seed]
+    names = [shlex.quote(source), *_task(record), *seed]
     if record["kind"] == "recommendation":
         return " ".join(["relselect", "recommend", *names])
     regime = [] if record["task"]["regime"] == "static" else ["--regime", record["task"]["regime"]]
@@ -36,4 +37,13 @@ def _options(record: RunRecord) -> list[str]:
     families = [] if settings["families"] is None else ["--families", shlex.quote(",".join(settings["families"]))]
     trials = [] if settings["max_trials"] is None else ["--max-trials", str(settings["max_trials"])]
     final = [] if settings["final"] == "auto" else ["--final", settings["final"]]
-    return [*families, *trials, *final, *([] if settings["evaluate_test"] else ["--no-test"])]
+    test = [] if settings["evaluate_test"] else ["--no-test"]
+    return [*families, *trials, *final, *test, *([] if settings["explain"] else ["--no-explain"])]
+
+
+def _task(record: RunRecord) -> list[str]:
+    """The task by its name, or the query that it was asked by: a task that only a query made has the name of the query."""
+    task = record["task"]
+    if task["query"] is not None and task["name"] == task_name(parse_query(task["query"])):
+        return ["--query", shlex.quote(task["query"])]
+    return ["--task", shlex.quote(task["name"])]

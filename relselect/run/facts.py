@@ -79,7 +79,7 @@ class SplitFacts:
 
 @dataclass(frozen=True)
 class TaskFacts:
-    """A task; `horizon` and `delay` are texts for people, such as "30 days"."""
+    """A task; `horizon` and `delay` are texts for people, such as "30 days"; `query` is the predictive query it was made of."""
 
     name: str
     entity: str
@@ -94,6 +94,7 @@ class TaskFacts:
     delay: str
     description: str
     fingerprint: str
+    query: str | None = None
 
 
 @dataclass(frozen=True)
@@ -152,6 +153,7 @@ def task_facts(problem: Problem) -> TaskFacts:
         delay=_delay(problem),
         description=task.description,
         fingerprint=task.fingerprint,
+        query=task.query,
     )
 
 

@@ -12,12 +12,12 @@ from relselect.queries.syntax import (
     UNITS,
     AggregateCall,
     ColumnReference,
-    Comparison,
     Constant,
     Junction,
     Membership,
     Negation,
     NullTest,
+    OperandComparison,
     Pattern,
     PredictiveQuery,
     QueryWindow,
@@ -35,7 +35,7 @@ CONSTANTS = st.builds(Constant, NUMBERS | st.text() | st.booleans())
 
 def conditions(operands):
     simple = st.one_of(
-        st.builds(Comparison, operands, st.sampled_from(["=", "!=", "<", "<=", ">", ">="]), operands),
+        st.builds(OperandComparison, operands, st.sampled_from(["=", "!=", "<", "<=", ">", ">="]), operands),
         st.builds(Membership, operands, st.lists(CONSTANTS, min_size=1, max_size=3).map(tuple)),
         st.builds(Pattern, operands, st.builds(Constant, st.text())),
         st.builds(NullTest, operands),

@@ -210,6 +210,7 @@ def _settings() -> dict[str, Any]:
         "max_trials": None,
         "evaluate_test": True,
         "final": "auto",
+        "explain": True,
     }
 
 
@@ -275,6 +276,7 @@ def _task() -> dict[str, Any]:
         "splits": [dict(zip(names, span, strict=True)) for span in spans],
         "description": "Will a player who appeared in the last two seasons appear in the next one?",
         "fingerprint": "51c0ffee",
+        "query": None,
     }
 
 

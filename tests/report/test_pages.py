@@ -239,3 +239,17 @@ def test_similar_tasks_say_who_was_better_and_by_how_much() -> None:
     assert table.rows[0].cells == ("shop/churn", "DFS", "3.4 %", "1 min 30 s")
     assert table.rows[1].cells[:3] == ("shop/spend", "nobody", "–")
     assert "shop/churn" in "".join(Page(render_html(record)).words)
+
+
+def test_a_task_that_only_a_query_made_is_asked_for_by_it() -> None:
+    record = run_record()
+    query = "PREDICT COUNT(orders.*, 0, 60, days) = 0 FOR EACH customers.id"
+    record["database"]["source"] = "shop/"
+    record["settings"]["explain"] = False
+    record["task"] |= {"query": query, "name": "customers-count-orders-60-days"}
+    command = reproduction_command(check_record(record))
+    assert f"--query '{query}'" in command
+    assert "--task" not in command
+    assert command.endswith("--no-explain")
+    record["task"]["name"] = "churn"  # a manifest declares it, with options that the query alone does not have
+    assert "--task churn" in reproduction_command(check_record(record))

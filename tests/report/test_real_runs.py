@@ -35,6 +35,7 @@ def test_a_runs_record_is_complete(trained: Any) -> None:
         "max_trials": 1,
         "evaluate_test": True,
         "final": "auto",
+        "explain": True,
     }
     assert record["task"]["metric_title"] == fit.task.metric.title
     assert record["deployed"] is not None
