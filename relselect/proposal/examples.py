@@ -23,8 +23,8 @@ from relselect.queries.chains import chains_to
 from relselect.queries.syntax import (
     AggregateCall,
     ColumnReference,
-    Comparison,
     Constant,
+    OperandComparison,
     PredictiveQuery,
     QueryWindow,
 )
@@ -118,9 +118,9 @@ class _ExampleQueries:
         number = AggregateCall(function, ColumnReference(child, column), QueryWindow(0, ticks, unit))
         before = AggregateCall("COUNT", ColumnReference(child, None), QueryWindow(-LOOKBACK * ticks, 0, unit))
         query = PredictiveQuery(
-            Comparison(number, ">", zero) if kind == "binary" else number,
+            OperandComparison(number, ">", zero) if kind == "binary" else number,
             (ColumnReference(self.activity.entity, self.activity.key),),
-            Comparison(before, ">", zero),
+            OperandComparison(before, ">", zero),
         )
         return {"query": str(query)}
 
