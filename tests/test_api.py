@@ -334,5 +334,5 @@ def test_a_population_may_be_asked_of_a_newer_database(trained, tables):
 def test_a_task_may_be_named_and_a_wrong_one_says_what_there_is(database):
     with pytest.raises(ConfigError, match=r"task=churn60: is no task of shop"):
         rs.recommend(database, "churn60")
-    with pytest.raises(ConfigError, match=r"task=.*is no task.*Task\.from_labels"):
+    with pytest.raises(ConfigError, match=r"task=.*is no task.*from_labels"):
         rs.recommend(database, {"entity": "users"})
