@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
-import time
 
 import pyarrow as pa
 import pytest
@@ -256,15 +255,18 @@ def test_a_lost_connection_ends_clearly(postgres, tmp_path):
         with pytest.raises(SourceError):
             source.read("a")
 
+    over = threading.Event()
+
     def cut():
-        time.sleep(0.2)
-        postgres.run(postgres.uri, query)
+        while not over.wait(0.2):  # on a busy machine the connection may not be there at first
+            postgres.run(postgres.uri, query)
 
     postgres.run(uri, "CREATE VIEW v AS SELECT t, pg_sleep(0.001)::text FROM a")
     killer = threading.Thread(target=cut)
     killer.start()
     with pytest.raises(SourceError, match="the connection was"):
         Database.from_uri(uri, tables=["v"], cache=tmp_path, memory_limit=1000)
+    over.set()
     killer.join()
     assert list(tmp_path.iterdir()) == []
 
