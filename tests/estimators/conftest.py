@@ -22,7 +22,7 @@ def asked():
     return X, {kind: frame["label"].to_numpy() for kind, frame in frames.items()}
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def ridge():
     """Ridge regression is a registered family."""
     with registered(RIDGE):
