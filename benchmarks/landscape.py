@@ -248,6 +248,15 @@ def page(found: dict[str, Any], rows: list[dict[str, Any]]) -> str:
             f"| {rule} | {each['skill']:.4f} | {each['gain']:+.4f} | {low:+.4f} to {high:+.4f} | {each['regret']:.4f} "
             f"| {each['moved']} |"
         )
+    above, below = (
+        ", ".join(rule for rule, each in found["rules"].items() if rule != "oracle" and beyond(*each["interval"]))
+        or "none"
+        for beyond in (lambda low, high: low > 0, lambda low, high: high < 0)
+    )
+    lines += [
+        "",
+        f"Rules that gain beyond noise: {above}; that lose beyond noise: {below}. What a run uses is the slope.",
+    ]
     costs = ", ".join(f"{name} {cost:.1%}" for name, cost in found["cost_of_a_fit"].items())
     lines += ["", f"Cost of one checkpoint as a part of the fit that made it: {costs}.", ""]
     names = (
