@@ -25,6 +25,7 @@ import math
 import sys
 import time
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -83,8 +84,6 @@ def measured(name: str, seed: int) -> dict[str, Any]:
     begun = time.monotonic()
     fitted = family.fit(problem, rows, config, seed=seed, number=0, budget=Budget(None), emit=silent)
     fit_seconds = time.monotonic() - begun
-    from dataclasses import replace
-
     kept = list(fitted.checkpoints)
     averages = [Checkpoint(kept[0].step, math.nan, average([each.state for each in kept[:count]])) for count in (3, 5)]
     whole = replace(fitted, checkpoints=(*kept, *averages))

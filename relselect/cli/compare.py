@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from relselect.cli.options import AsJson, Seed, Verbose, exit_with
+from relselect.cli.options import AsJson, Seed, TrustSource, Verbose, exit_with
 from relselect.display.console import CommandSession
 
 __all__ = ["compare"]
@@ -24,10 +24,7 @@ def compare(
         str | None,
         typer.Option("--uri", "--database", metavar="DB", help="The data that both read; by default those trained on."),
     ] = None,
-    trust_source: Annotated[
-        bool,
-        typer.Option("--trust-source", help="Use the address that a predictor names; only if you know who made it."),
-    ] = False,
+    trust_source: TrustSource = False,
     seed: Seed = 0,
     as_json: AsJson = False,
     verbose: Verbose = False,

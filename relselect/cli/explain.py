@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from relselect.cli.options import AsJson, Seed, Verbose, exit_with
+from relselect.cli.options import (
+    AsJson,
+    DataPlace,
+    PredictorFolder,
+    Schemas,
+    Seed,
+    TrustSource,
+    Verbose,
+    exit_with,
+)
 from relselect.display.console import CommandSession
 
 if TYPE_CHECKING:
@@ -17,7 +25,7 @@ __all__ = ["explain"]
 
 
 def explain(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A predictor that `relselect train` wrote.")],
+    folder: PredictorFolder,
     entity: Annotated[
         str, typer.Option("--entity", metavar="KEY", help="The key of the entity; the parts of a composite key as a,b.")
     ],
@@ -25,18 +33,9 @@ def explain(
         str | None,
         typer.Option("--at", metavar="DATE", help="The date it is asked about, or now; the task's last by default."),
     ] = None,
-    database: Annotated[
-        str | None,
-        typer.Option("--uri", "--database", metavar="DB", help="The data to read; by default those trained on."),
-    ] = None,
-    schema: Annotated[
-        list[str] | None,
-        typer.Option("--schema", help="The schema to read; may be repeated; those of training by default."),
-    ] = None,
-    trust_source: Annotated[
-        bool,
-        typer.Option("--trust-source", help="Use the address that the predictor names; only if you know who made it."),
-    ] = False,
+    database: DataPlace = None,
+    schema: Schemas = None,
+    trust_source: TrustSource = False,
     seed: Seed = 0,
     as_json: AsJson = False,
     verbose: Verbose = False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
@@ -18,15 +19,19 @@ if TYPE_CHECKING:
 __all__ = [
     "TIME_BUDGET",
     "AsJson",
+    "DataPlace",
     "Force",
     "Fresh",
     "OptionalTask",
+    "PredictorFolder",
     "QueryText",
     "Quiet",
+    "Schemas",
     "Seed",
     "Source",
     "TaskName",
     "TimeBudget",
+    "TrustSource",
     "Verbose",
     "budget_seconds",
     "exclusive",
@@ -50,6 +55,18 @@ AsJson = Annotated[bool, typer.Option("--json", help="Write one JSON object to s
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 Verbose = Annotated[bool, typer.Option("--verbose", help="Show the traceback of an error.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Measure again what was measured before.")]
+PredictorFolder = Annotated[Path, typer.Argument(metavar="DIR", help="A predictor that `relselect train` wrote.")]
+DataPlace = Annotated[
+    str | None,
+    typer.Option("--uri", "--database", metavar="DB", help="The data to read; by default those trained on."),
+]
+Schemas = Annotated[
+    list[str] | None,
+    typer.Option("--schema", help="The schema to read; may be repeated; those of training by default."),
+]
+TrustSource = Annotated[
+    bool, typer.Option("--trust-source", help="Use the address that a predictor names; only if you know who made it.")
+]
 Force = Annotated[bool, typer.Option("--force", help="Replace a predictor that is already there.")]
 
 #: The default of `--time-budget` for `relselect train`.

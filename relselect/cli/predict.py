@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from relselect.cli.options import AsJson, Verbose, exclusive, exit_with
+from relselect.cli.options import (
+    AsJson,
+    DataPlace,
+    PredictorFolder,
+    Schemas,
+    TrustSource,
+    Verbose,
+    exclusive,
+    exit_with,
+)
 from relselect.display.console import CommandSession, Verbatim
 from relselect.display.escaping import without_formulas
 from relselect.errors import ConfigError, UnknownEntityWarning
@@ -33,7 +42,7 @@ _FIX = "Give another file"
 
 
 def predict(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A predictor that `relselect train` wrote.")],
+    folder: PredictorFolder,
     at: Annotated[
         str | None, typer.Option("--at", metavar="DATE", help="Everyone the task asks about at a date, now or today.")
     ] = None,
@@ -43,22 +52,13 @@ def predict(
             "--split", help="The task's own rows: train, val or test; test by default, val where there is none."
         ),
     ] = None,
-    database: Annotated[
-        str | None,
-        typer.Option("--uri", "--database", metavar="DB", help="The data to read; by default those trained on."),
-    ] = None,
-    schema: Annotated[
-        list[str] | None,
-        typer.Option("--schema", help="The schema to read; may be repeated; those of training by default."),
-    ] = None,
+    database: DataPlace = None,
+    schema: Schemas = None,
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="A .parquet or .csv file.")] = None,
     write_to: Annotated[
         str | None, typer.Option("--write-to", metavar="TABLE", help="Append to this table where the data are.")
     ] = None,
-    trust_source: Annotated[
-        bool,
-        typer.Option("--trust-source", help="Use the address that the predictor names; only if you know who made it."),
-    ] = False,
+    trust_source: TrustSource = False,
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import warnings
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from relselect.cli.options import AsJson, Verbose, exit_with
+from relselect.cli.options import (
+    AsJson,
+    DataPlace,
+    PredictorFolder,
+    Schemas,
+    TrustSource,
+    Verbose,
+    exit_with,
+)
 from relselect.display.console import CommandSession
 from relselect.errors import UnknownEntityWarning
 
@@ -16,15 +23,9 @@ __all__ = ["serve"]
 
 
 def serve(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A predictor that `relselect train` wrote.")],
-    database: Annotated[
-        str | None,
-        typer.Option("--uri", "--database", metavar="DB", help="The data to read; by default those trained on."),
-    ] = None,
-    schema: Annotated[
-        list[str] | None,
-        typer.Option("--schema", help="The schema to read; may be repeated; those of training by default."),
-    ] = None,
+    folder: PredictorFolder,
+    database: DataPlace = None,
+    schema: Schemas = None,
     host: Annotated[
         str, typer.Option("--host", help="The address to listen on; this machine alone by default.")
     ] = "127.0.0.1",
@@ -36,10 +37,7 @@ def serve(
     reread: Annotated[
         str | None, typer.Option("--reread", metavar="TIME", help="Read the data again after so long, such as 15min.")
     ] = None,
-    trust_source: Annotated[
-        bool,
-        typer.Option("--trust-source", help="Use the address that the predictor names; only if you know who made it."),
-    ] = False,
+    trust_source: TrustSource = False,
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:

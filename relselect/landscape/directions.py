@@ -6,10 +6,12 @@ Formula source: filter normalisation is Li et al., "Visualizing the Loss Landsca
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 
-__all__ = ["Direction", "direction_pair", "rays"]
+__all__ = ["Direction", "direction_pair", "moved", "rays", "seeded_generator"]
 
 Direction = dict[str, torch.Tensor]
 
@@ -30,8 +32,7 @@ def direction_pair(parameters: dict[str, torch.Tensor], *, seed: int, pair: int)
     Returns:
         Two directions, one tensor per moving parameter with that parameter's shape, dtype and device.
     """
-    words = np.random.SeedSequence([seed, pair]).generate_state(2)
-    generator = torch.Generator().manual_seed(int(words[0]) << 20 ^ int(words[1]))
+    generator = seeded_generator(seed, pair)
     first: Direction = {}
     second: Direction = {}
     for name in sorted(parameters):
@@ -50,6 +51,17 @@ def direction_pair(parameters: dict[str, torch.Tensor], *, seed: int, pair: int)
 def rays(first: Direction, second: Direction) -> list[Direction]:
     """Return the four rays of a pair: both directions and their opposites."""
     return [{name: sign * ray[name] for name in ray} for ray in (first, second) for sign in (1.0, -1.0)]
+
+
+def moved(theta: Mapping[str, torch.Tensor], along: Direction, step: float) -> dict[str, torch.Tensor]:
+    """Return the parameters after a step along a direction; those that it does not name stay."""
+    return {name: tensor + step * along[name] if name in along else tensor for name, tensor in theta.items()}
+
+
+def seeded_generator(*parts: int) -> torch.Generator:
+    """Return a generator of draws that depend on all the numbers."""
+    words = np.random.SeedSequence(parts).generate_state(2)
+    return torch.Generator().manual_seed(int(words[0]) << 20 ^ int(words[1]))
 
 
 def _scaled(draw: torch.Tensor, filters: torch.Tensor) -> torch.Tensor:

@@ -25,7 +25,7 @@ import numpy as np
 import torch
 
 from relselect.budget import Budget
-from relselect.landscape.directions import direction_pair, rays
+from relselect.landscape.directions import Direction, direction_pair, moved, rays, seeded_generator
 from relselect.landscape.measurement import Measurement
 
 if TYPE_CHECKING:
@@ -58,15 +58,7 @@ def sharpness(
         centre, found = loss(theta), []
         for pair in range(pairs):
             noise = _noise(theta, seed, pair)
-            both = [
-                loss(
-                    {
-                        name: each + sign * radius * noise[name] if name in noise else each
-                        for name, each in theta.items()
-                    }
-                )
-                for sign in (1.0, -1.0)
-            ]
+            both = [loss(moved(theta, noise, sign * radius)) for sign in (1.0, -1.0)]
             found.append((both[0] + both[1]) / 2 - centre)
         return found
 
@@ -91,11 +83,7 @@ def rise(probe: Probe, checkpoint: int, *, seed: int, pairs: int = 5, budget: Bu
         centre, found = loss(theta), []
         for pair in range(pairs):
             first, second = direction_pair(theta, seed=seed, pair=pair)
-            heights = [
-                loss({name: each + step * ray[name] if name in ray else each for name, each in theta.items()})
-                for ray in rays(first, second)
-                for step in RISE_STEPS
-            ]
+            heights = [loss(moved(theta, ray, step)) for ray in rays(first, second) for step in RISE_STEPS]
             found.append(float(np.max(heights)) - centre)
         return found
 
@@ -121,10 +109,9 @@ def _measured(
     return Measurement(float(np.mean(parts)), stderr, tuple(parts), time.monotonic() - clock)
 
 
-def _noise(theta: dict[str, torch.Tensor], seed: int, pair: int) -> dict[str, torch.Tensor]:
+def _noise(theta: dict[str, torch.Tensor], seed: int, pair: int) -> Direction:
     """Return w * z with z standard normal, for the floating parameters."""
-    words = np.random.SeedSequence([seed, pair, 1]).generate_state(2)
-    generator = torch.Generator().manual_seed(int(words[0]) << 20 ^ int(words[1]))
+    generator = seeded_generator(seed, pair, 1)
     noise = {}
     for name in sorted(theta):
         tensor = theta[name]

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from relselect.budget import Budget
-from relselect.landscape.directions import Direction, direction_pair, rays
+from relselect.landscape.directions import direction_pair, moved, rays
 
 if TYPE_CHECKING:
     from relselect.families.protocol import Probe
@@ -81,15 +81,11 @@ def slope(
         worst = []
         for pair in range(pairs):
             first, second = direction_pair(theta, seed=seed, pair=pair)
-            rises = [abs(_loss(probe, _moved(theta, ray, radius), limit) - centre) for ray in rays(first, second)]
+            rises = [abs(_loss(probe, moved(theta, ray, radius), limit) - centre) for ray in rays(first, second)]
             worst.append(float(np.max(rises)) / radius)
     value = float(np.mean(worst)) if worst else float("nan")
     stderr = float(np.std(worst, ddof=1) / np.sqrt(len(worst))) if len(worst) > 1 else float("nan")
     return Slope(value, stderr, time.monotonic() - clock, tuple(worst), centre)
-
-
-def _moved(theta: dict[str, torch.Tensor], ray: Direction, radius: float) -> dict[str, torch.Tensor]:
-    return {name: tensor + radius * ray[name] if name in ray else tensor for name, tensor in theta.items()}
 
 
 def _loss(probe: Probe, parameters: dict[str, torch.Tensor], budget: Budget) -> float:

@@ -1,7 +1,7 @@
 """Parses predictive queries by recursive descent: one method per rule of the grammar in `docs/queries.md`.
 
 A parser written by hand knows what was expected at every place, which errors say; the grammar has one line per method, so a
-parser generator would save nothing. Names are not looked up here (`relselect.queries.binding` does that).
+parser generator would save nothing. Names are not looked up here (`relselect.queries.names` does that).
 """
 
 from __future__ import annotations

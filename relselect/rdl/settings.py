@@ -42,7 +42,7 @@ class NetworkSettings:
             each further hop, at least one.
         strategy: "last" for the latest visible neighbours, "uniform" for random ones among all visible neighbours.
         sampling: Where the trees of a network on a GPU are sampled: "cpu" for the CPU while the GPU computes, "gpu" for the GPU
-            itself, which pays for large fan-outs; both give the same trees. A network on a CPU has them from the CPU.
+            itself; both give the same trees. A network on a CPU has them from the CPU.
         window: Length of the time window before the as-of from which children are sampled, in days (in units where times are
             integers); 0 for all of the past.
         edges: "keys" for edges along foreign keys alone, "shortcuts" also across bridge tables, from one parent to another.

@@ -7,7 +7,7 @@ The page has no script, reads no network and no clock; equal banks give equal by
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
@@ -18,10 +18,10 @@ from relselect.bank.summary import coverage
 from relselect.errors import BankError, ConfigError
 from relselect.families.registry import family_infos, info_of, trained
 from relselect.report.families import colour_style
-from relselect.report.html import finished, page_template, style_sheet
+from relselect.report.html import both_layouts, finished, page_template, style_sheet
 from relselect.report.record import FamilyRecord
 from relselect.report.sections import Section
-from relselect.report.svg import NARROW, WIDE, Canvas, FigureLayout, Scale, ticks
+from relselect.report.svg import Canvas, FigureLayout, Scale, ticks
 from relselect.report.tables import ReportColumn, ReportRow, ReportTable
 from relselect.report.words import MISSING, count, number, percent, plural, seconds, shorten
 from relselect.selector.evaluation import MINUTES, Evaluation, PolicyScore, evaluate_parts
@@ -73,9 +73,9 @@ def bank_page(bank: PerformanceBank, *, minutes: float = 3.0) -> str:
     found = _findings(bank, minutes)
     families = [cast(FamilyRecord, info_of(name).to_json()) for name in trained()]
     drawn = {
-        "policies": _both(lambda layout: _policy_figure(_main(found), minutes, layout)),
-        "curve": _both(lambda layout: _curve_figure(found.curve, layout)),
-        "homophily": _both(lambda layout: _scatter_figure(found.points, layout)),
+        "policies": both_layouts(lambda layout: _policy_figure(_main(found), minutes, layout)),
+        "curve": both_layouts(lambda layout: _curve_figure(found.curve, layout)),
+        "homophily": both_layouts(lambda layout: _scatter_figure(found.points, layout)),
     }
     sections = [section for section in _sections(bank, found, minutes) if not section.empty or any(section.figures)]
     return finished(
@@ -294,12 +294,6 @@ def _signed(value: float) -> str:
         return MISSING
     rounded = round(value, 3)
     return f"{rounded:+.3f}".replace("-", "−") if rounded else "0.000"
-
-
-def _both(draw: Callable[[FigureLayout], Markup | None]) -> Markup | None:
-    """Return a figure for wide and for narrow windows; the style sheet shows one of the two."""
-    wide, narrow = draw(WIDE), draw(NARROW)
-    return None if wide is None or narrow is None else wide + narrow
 
 
 def _policy_figure(each: Evaluation | None, minutes: float, layout: FigureLayout) -> Markup | None:

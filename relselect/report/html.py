@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, partial
 from importlib import resources
 from typing import Any
 
@@ -18,7 +18,7 @@ from relselect.report.schema import check_record
 from relselect.report.sections import sections
 from relselect.report.svg import NARROW, WIDE, FigureLayout
 
-__all__ = ["finished", "page_template", "render_html", "style_sheet"]
+__all__ = ["both_layouts", "finished", "page_template", "render_html", "style_sheet"]
 
 _CAPTIONS = {
     "board": "Bars start at the best baseline (dashed). Dot: validation score, with its interval. "
@@ -59,7 +59,7 @@ def render_html(record: Mapping[str, Any]) -> str:
     """
     whole = check_record(record)
     found = verdict.verdict(whole)
-    drawn = {name: _both_layouts(draw, whole) for name, draw in _FIGURES.items()}
+    drawn = {name: both_layouts(partial(draw, whole)) for name, draw in _FIGURES.items()}
     page = page_template("report.html.j2")
     return finished(
         page,
@@ -78,9 +78,9 @@ def finished(page: Template, **parts: Any) -> str:
     return page.render(**parts).replace(" %", "\u00a0%")
 
 
-def _both_layouts(draw: Callable[[RunRecord, FigureLayout], Markup | None], record: RunRecord) -> Markup | None:
+def both_layouts(draw: Callable[[FigureLayout], Markup | None]) -> Markup | None:
     """A figure for wide and for narrow windows; the style sheet shows one of the two."""
-    wide, narrow = draw(record, WIDE), draw(record, NARROW)
+    wide, narrow = draw(WIDE), draw(NARROW)
     return None if wide is None or narrow is None else wide + narrow
 
 
