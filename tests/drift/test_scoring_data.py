@@ -16,7 +16,7 @@ from relselect.drift import TrainingSnapshot, needs_of, read_scoring_data
 from relselect.drift.needs import _mentioned
 from relselect.errors import BundleError, SchemaError, TaskError
 from relselect.fitted import Fitted
-from relselect.problem import moment_of
+from relselect.database.clock import moment_of
 from tests.drift.places import in_duckdb, in_files, in_postgres, in_sqlite, tables
 
 AT = "1970-10-20"
