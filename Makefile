@@ -14,6 +14,8 @@ $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[examples,dev,postgres,serve]'
+	@# the peer of the curvature tests, without its torchvision: an index has builds of it that do not load beside every torch
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps 'curvlinops-for-pytorch>=3,<4'
 	touch $(STAMP)
 
 demo: install

@@ -42,6 +42,8 @@ WAYS: dict[str, dict[str, Any]] = {
     "cpu": {},
 }
 SAMPLED = "lahman-baseball/player-active"
+#: Stands between the cases and the ways of a worker's words.
+WAYS_FOLLOW = ":"
 BATCH, LARGE, WARM, TIMED = 512, 65_536, 3, 12
 
 
@@ -85,9 +87,9 @@ def measured(step: str, seconds: float, arguments: argparse.Namespace) -> list[d
     """Run a step in a process of its own; every line that it prints as JSON is a figure, also when it ends early."""
     command = [sys.executable, str(Path(__file__)), "--worker", step]
     if step in ("steps", "fits"):
-        command += arguments.cases + (["--", *arguments.ways] if step == "fits" else [])
+        command += arguments.cases + ([WAYS_FOLLOW, *arguments.ways] if step == "fits" else [])
     if step == "tests":
-        command = [sys.executable, "-m", "pytest", "-q", "--no-header", "-p", "no:cacheprovider"]
+        command = [sys.executable, "-m", "pytest", "-v", "--no-header", "-p", "no:cacheprovider", "--tb=short"]
         command += ["tests/rdl/test_gpu.py"]
     begun, ended = time.monotonic(), "rc 0"
     try:
@@ -113,7 +115,7 @@ def work(step: str, words: list[str]) -> None:
             for sampling in ("cpu", "gpu"):
                 emit(step_parts(case, sampling))
     elif step == "fits":
-        cut = words.index("--") if "--" in words else len(words)
+        cut = words.index(WAYS_FOLLOW) if WAYS_FOLLOW in words else len(words)
         for way in words[cut + 1 :] or list(WAYS):
             for case in words[:cut]:
                 emit(fit(case, way))

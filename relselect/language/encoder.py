@@ -68,8 +68,13 @@ class SentenceEncoder:
             raise ConfigError("language", str(self.folder), f"needs the package {error.name}", fix) from None
         logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         device = torch.device(self._device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        tokenizer = AutoTokenizer.from_pretrained(self.folder, local_files_only=True)
-        model = AutoModel.from_pretrained(self.folder, local_files_only=True).to(device).eval()
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(self.folder, local_files_only=True)
+            model = AutoModel.from_pretrained(self.folder, local_files_only=True).to(device).eval()
+        except Exception as error:  # the readers of weights and tokenizers have errors of their own
+            rule = f"cannot be loaded: {first_cause(error)}"
+            fix = "Check its files, and the packages that transformers imports (a torchvision that does not fit torch, say)"
+            raise ConfigError("language", str(self.folder), rule, fix) from error
         return tokenizer, model, device
 
     def encode(self, texts: Sequence[str], check: Callable[[], object] = lambda: None) -> NDArray[np.float32]:
@@ -106,6 +111,13 @@ class SentenceEncoder:
                 unit = torch.nn.functional.normalize(mean, dim=1)
             out[places] = unit.cpu().numpy() * np.sqrt(self.width)
         return out
+
+
+def first_cause(error: BaseException) -> str:
+    """Return the error that a chain of errors began with, in one line."""
+    while (before := error.__cause__ or (None if error.__suppress_context__ else error.__context__)) is not None:
+        error = before
+    return f"{type(error).__name__}: {error}".splitlines()[0]
 
 
 @lru_cache(maxsize=4)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from types import SimpleNamespace
 
 import duckdb
 import pandas as pd
@@ -11,12 +10,12 @@ import pyarrow as pa
 import pytest
 
 import relselect as rs
+from relselect.database.clock import moment_of
 from relselect.database.contents import SourceFacts
 from relselect.drift import TrainingSnapshot, needs_of, read_scoring_data
 from relselect.drift.needs import _mentioned
 from relselect.errors import BundleError, SchemaError, TaskError
 from relselect.fitted import Fitted
-from relselect.database.clock import moment_of
 from tests.drift.places import in_duckdb, in_files, in_postgres, in_sqlite, tables
 
 AT = "1970-10-20"
@@ -98,9 +97,9 @@ def test_now_is_the_present_moment(saved, database):
 
 
 def test_now_means_nothing_among_integers():
-    problem = SimpleNamespace(database=SimpleNamespace(time_kind="integer", last_time=17))
-    with pytest.raises(TaskError, match="at=17"):
-        moment_of("now", problem)
+    for word in ("now", "Today"):
+        with pytest.raises(TaskError, match=f"at={word}: means nothing where times are integers"):
+            moment_of(word, "integer")
 
 
 def test_everything_that_is_missing_is_told_at_once(saved, tmp_path):

@@ -100,3 +100,11 @@ def test_without_transformers_the_extra_is_named(installed, monkeypatch):
     monkeypatch.setitem(sys.modules, "transformers", None)
     with pytest.raises(ConfigError, match=r"relselect\[text\]"):
         sentence_encoder("").encode(["a"])
+
+
+def test_a_model_that_cannot_be_loaded_is_refused_with_its_first_cause(tmp_path):
+    folder = write_model(tmp_path / "model")
+    (folder / "model.safetensors").write_bytes(b"\x10\x00\x00\x00\x00\x00\x00\x00not a header at all")
+    with pytest.raises(ConfigError, match=r"cannot be loaded: SafetensorError: .*header") as caught:
+        SentenceEncoder(folder, "cpu").encode(["a"])
+    assert "transformers" in str(caught.value)
