@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 import typer
 
 from relselect.budget import parse_seconds
+from relselect.cli.completion import complete_database, complete_task
 from relselect.errors import BudgetError, ConfigError
 
 if TYPE_CHECKING:
@@ -53,11 +54,17 @@ __all__ = [
     "task_or_query",
 ]
 
-Source = Annotated[str, typer.Argument(metavar="DB", help="A known database, a folder, a manifest or an address.")]
-TaskName = Annotated[str, typer.Option("--task", metavar="TASK", help="A task that the database's manifest declares.")]
-OptionalTask = Annotated[
-    str | None, typer.Option("--task", metavar="TASK", help="A task that the database's manifest declares.")
+Source = Annotated[
+    str,
+    typer.Argument(
+        metavar="DB", help="A known database, a folder, a manifest or an address.", autocompletion=complete_database
+    ),
 ]
+_TASK = typer.Option(
+    "--task", metavar="TASK", help="A task that the database's manifest declares.", autocompletion=complete_task
+)
+TaskName = Annotated[str, _TASK]
+OptionalTask = Annotated[str | None, _TASK]
 QueryText = Annotated[
     str | None, typer.Option("--query", metavar="QUERY", help='Instead of --task: "PREDICT ... FOR EACH table.key".')
 ]
