@@ -13,7 +13,7 @@ MANIFEST = """
 name: shop
 tables: {customers: {primary_key: id}}
 tasks:
-  churn: {description: Who leaves, entity: customers, kind: binary, target: y, time: cutoff, horizon: 30d, files: {train: t.csv, val: v.csv}}
+  churn: {entity: customers, kind: binary, target: y, time: cutoff, horizon: 30d, files: {train: t.csv, val: v.csv}}
   churn-late: {entity: customers, kind: binary, target: y, time: cutoff, horizon: 90d, files: {train: t.csv, val: v.csv}}
   value: {entity: customers, kind: regression, target: v, time: cutoff, horizon: 30d, files: {train: t.csv, val: v.csv}}
 """
