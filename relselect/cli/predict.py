@@ -58,6 +58,16 @@ def predict(
     write_to: Annotated[
         str | None, typer.Option("--write-to", metavar="TABLE", help="Append to this table where the data are.")
     ] = None,
+    interval: Annotated[
+        float | None,
+        typer.Option(
+            "--interval", help="For numbers: add columns low and high that hold this share of labels, such as 0.9."
+        ),
+    ] = None,
+    calibrated: Annotated[
+        bool,
+        typer.Option("--calibrated", help="For classes: scale probabilities to the shares of the validation rows."),
+    ] = False,
     trust_source: TrustSource = False,
     as_json: AsJson = False,
     verbose: Verbose = False,
@@ -85,7 +95,7 @@ def predict(
         place = _target(fitted, database, write_to)
         read, drift = database_of(fitted, database, schema)
         with _unknown_told():
-            frame = fitted.predict(at=at, split=split, database=read)
+            frame = fitted.predict(at=at, split=split, database=read, interval=interval, calibrated=calibrated)
         state = _state(fitted, split)
         typer.echo(f"predicted by the {state}", err=True)
         with _written(frame, out):

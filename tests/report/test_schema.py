@@ -12,6 +12,7 @@ import pytest
 
 from relselect.errors import ConfigError
 from relselect.report import read_record, render_html
+from relselect.report.record import RECORD_VERSION
 from relselect.report.schema import check_record, record_schema, schema_text
 
 from .records import advice_record, run_record, three_families
@@ -75,12 +76,18 @@ def test_a_value_of_another_type_is_refused_with_its_place() -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "way_out"), [(3, "Train again"), (5, "Upgrade"), (None, "Train again"), (True, "Train again")]
+    ("version", "way_out"),
+    [
+        (RECORD_VERSION - 1, "Train again"),
+        (RECORD_VERSION + 1, "Upgrade"),
+        (None, "Train again"),
+        (True, "Train again"),
+    ],
 )
 def test_records_of_other_versions_are_refused(tmp_path: Path, version: int | None, way_out: str) -> None:
     path = tmp_path / "report.json"
     path.write_text(json.dumps(run_record() | {"version": version}))
-    with pytest.raises(ConfigError, match=f"reads records of version 4.*{way_out}"):
+    with pytest.raises(ConfigError, match=f"reads records of version {RECORD_VERSION}.*{way_out}"):
         read_record(path)
     with pytest.raises(ConfigError, match=way_out):
         render_html({"version": version})
