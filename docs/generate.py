@@ -22,8 +22,8 @@ _LABEL_SOURCES = "exactly one of `query`, `files`, `folds`, `population` with `l
 _MANIFEST_HEAD = """# The manifest
 
 Written by `docs/generate.py` from `configs/database.schema.json`, the schema that manifests are checked by. A manifest is a
-YAML file, by default `database.yaml` beside its data. `relselect init` writes one; editors that read JSON schemas complete and check it
-with this as its first line:
+YAML file, by default `database.yaml` beside its data. `relselect init` writes one; editors that read JSON schemas complete and
+check it with this as its first line:
 
 ```yaml
 # yaml-language-server: $schema=database.schema.json
@@ -53,12 +53,13 @@ tasks:
 
 _ERRORS_HEAD = """# Errors
 
-Written by `docs/generate.py` from `relselect.errors`. Every error that is meant for people names the argument, the value, the rule that
-it broke and the way out: `at=2026-01-01: the population query finds nobody. Check the date: ...`. These four parts are the attributes
-`argument`, `value`, `rule` and `fix`. Checks of a schema, a plan or a query report all problems at once, in `problems`.
+Written by `docs/generate.py` from `relselect.errors`. Every error that is meant for people names the argument, the value,
+the rule that it broke and the way out: `at=2026-01-01: the population query finds nobody. Check the date: ...`. These four parts
+are the attributes `argument`, `value`, `rule` and `fix`. Checks of a schema, a plan or a query report all problems at once, in
+`problems`.
 
-`except relselect.errors.UserError` catches all of them; anything else that is raised is a fault of relselect. On the command line an
-error is one line on standard error, or with `--json` the object `error` with `kind`, `message` and `problems`.
+`except relselect.errors.UserError` catches all of them; anything else that is raised is a fault of relselect. On the command
+line an error is one line on standard error, or with `--json` the object `error` with `kind`, `message` and `problems`.
 
 | exit code | meaning | errors |
 |---|---|---|
@@ -81,7 +82,9 @@ def manifest_page() -> str:
         ("A task", parts["TaskSpec"]),
         ("Label files", parts["LabelFiles"]),
     ]
-    tasks = f"\nThe labels of a task come from {_LABEL_SOURCES}. A query says entity, kind, target and horizon itself.\n"
+    tasks = (
+        f"\nThe labels of a task come from {_LABEL_SOURCES}. A query says entity, kind, target and horizon itself.\n"
+    )
     body = "".join(f"\n## {title}\n{tasks if title == 'A task' else ''}\n{_fields(part)}" for title, part in sections)
     return _MANIFEST_HEAD + body + _EXAMPLE
 
@@ -129,7 +132,9 @@ def errors_page() -> str:
     found = [value for name in errors.__all__ if inspect.isclass(value := getattr(errors, name))]
     raised = [each for each in found if issubclass(each, Exception) and not issubclass(each, Warning)]
     warned = [each for each in found if issubclass(each, Warning)]
-    listed = "".join(f"\n## {title}\n\n{_classes(classes)}" for title, classes in (("Raised", raised), ("Warned", warned)))
+    listed = "".join(
+        f"\n## {title}\n\n{_classes(classes)}" for title, classes in (("Raised", raised), ("Warned", warned))
+    )
     return _ERRORS_HEAD + listed
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 import yaml
@@ -19,17 +18,6 @@ LAPSE = "PREDICT COUNT(loans.*, 0, 60, days) = 0 FOR EACH members.card_no WHERE 
 
 def run(*words: object):
     return CliRunner().invoke(app, [str(word) for word in words])
-
-
-@pytest.fixture(scope="module")
-def manifest(library, tmp_path_factory) -> Path:
-    """What `relselect init ADDRESS` writes, and what it shows beside it as `init.txt`."""
-    place = tmp_path_factory.mktemp("library") / "database.yaml"
-    done = run("init", library, "--out", place)
-    assert done.exit_code == 0, done.stderr
-    (place.parent / "init.txt").write_text(done.stdout)
-    (place.parent / "init.err").write_text(done.stderr)
-    return place
 
 
 @pytest.fixture(scope="module")
