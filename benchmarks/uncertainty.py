@@ -48,7 +48,8 @@ def trials(bank: Any) -> Iterator[tuple[Any, str, Any, Any]]:
             continue
         predictions, seen = bank.predictions(task.id), set()
         for trial in sorted(bank.trials_of[task.id], key=lambda each: each.seed):
-            if trial.family not in baselines() and trial.role == "default" and trial.id in predictions and trial.family not in seen:
+            wanted = trial.family not in {*baselines(), *seen} and trial.role == "default"
+            if wanted and trial.id in predictions:
                 seen.add(trial.family)
                 yield task, trial.family, labels, predictions[trial.id]
 
@@ -132,8 +133,8 @@ def page_of(rows: list[dict[str, Any]], figures: dict[str, Any]) -> str:
     lines = [
         "# Intervals and calibrated probabilities on test rows",
         "",
-        "Written by `benchmarks/uncertainty.py` from the performance bank: what the select rows promise, judged by the test rows,",
-        "which are later. Means over databases with 90 % bootstrap intervals over databases.",
+        "Written by `benchmarks/uncertainty.py` from the performance bank: what the select rows promise, judged by the test",
+        "rows, which are later. Means over databases with 90 % bootstrap intervals over databases.",
         "",
         "| measure | mean | 90 % interval | databases | trials |",
         "|---|---:|---:|---:|---:|",

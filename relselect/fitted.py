@@ -305,7 +305,7 @@ class Fitted(ExplainsItself, KnowsItsErrors):
         frame = self._with_values(frame, values)
         return frame if interval is None else self._with_interval(frame, values, problem, interval)
 
-    def write(self, predictions: pd.DataFrame, uri: str | Path, table: str) -> Written:
+    def write(self, predictions: pd.DataFrame, uri: str | Path, table: str, *, replace: bool = False) -> Written:
         """Append predictions to a table of a database, all or none; the one way in which relselect writes to it.
 
         The rows get the columns `run_id` (the same for all of one call) and `scored_at` (the present moment).
@@ -314,6 +314,7 @@ class Fitted(ExplainsItself, KnowsItsErrors):
             predictions: What `predict` returned.
             uri: The address, or a manifest that names one; PostgreSQL, SQLite or DuckDB.
             table: `table` or `schema.table`; created where it does not exist.
+            replace: Whether rows that earlier runs wrote for the same cutoffs are deleted in the same transaction.
 
         Raises:
             ConfigError: The address is none that is written to, or the name is none.
@@ -326,10 +327,10 @@ class Fitted(ExplainsItself, KnowsItsErrors):
         rows = pa.Table.from_pandas(predictions, preserve_index=False)
         names = [f"{self.task.entity}.{name}" if name in _RUN else name for name in rows.column_names]
         rows = rows.rename_columns(names)
-        own = [pa.array([run] * len(rows)), pa.array([moment] * len(rows), pa.timestamp("us", "UTC"))]
-        for place, (name, column) in enumerate(zip(_RUN, own, strict=True)):
-            rows = rows.add_column(place, name, column)
-        return append_rows(uri, table, rows)
+        rows = rows.add_column(0, _RUN[1], pa.array([moment] * len(rows), pa.timestamp("us", "UTC")))
+        rows = rows.add_column(0, _RUN[0], pa.array([run] * len(rows)))
+        period = None if self.task.static else "cutoff"
+        return append_rows(uri, table, rows, replaces=(_RUN[0], period) if replace else None)
 
     def state_for(self, split: str | None) -> Candidate:
         """Return the state that predicts the rows of a split: the validated one for "train" and "val", else the deployed one."""

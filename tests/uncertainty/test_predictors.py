@@ -7,7 +7,7 @@ import pytest
 
 import relselect as rs
 from relselect.errors import TaskError
-from tests.shop import shop, shop_task, shop_tables
+from tests.shop import shop, shop_tables, shop_task
 
 
 @pytest.fixture(scope="module")
