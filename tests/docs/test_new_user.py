@@ -63,21 +63,18 @@ def test_examples_are_about_people_and_short(declared) -> None:
     assert first["test_start"].startswith("2024")
 
 
-def test_tasks_that_are_queries_are_listed(manifest) -> None:
-    done = run("tasks", manifest, "--json")
+def test_tasks_that_are_queries_are_listed_and_what_cannot_be_asked_with_its_reason(declared, tmp_path) -> None:
+    tasks = {"next": declared["tasks"]["members-visits-next"]}
+    tasks["broken"] = {"query": "PREDICT COUNT(lones.*, 0, 9, days) > 0 FOR EACH members.card_no"}
+    (tmp_path / "database.yaml").write_text(yaml.safe_dump({**declared, "tasks": tasks}))
+    done = run("tasks", tmp_path / "database.yaml", "--json")
     assert done.exit_code == 0, done.stderr
-    first = json.loads(done.stdout)["tasks"][0]
+    first, broken = json.loads(done.stdout)["tasks"]
+    assert broken["entity"] is None
+    assert "lones is no table" in broken["problem"]
     assert (first["entity"], first["kind"], first["metric"]) == ("circulation.members", "binary", "roc_auc")
     assert (first["horizon"], first["problem"]) == ("14d", None)
     assert first["rows"]["train"] > 5000
-
-
-def test_a_query_that_cannot_be_asked_is_listed_with_its_reason(manifest, declared, tmp_path) -> None:
-    broken = {**declared, "tasks": {"x": {"query": "PREDICT COUNT(lones.*, 0, 9, days) > 0 FOR EACH members.card_no"}}}
-    (tmp_path / "database.yaml").write_text(yaml.safe_dump(broken))
-    (found,) = json.loads(run("tasks", tmp_path / "database.yaml", "--json").stdout)["tasks"]
-    assert found["entity"] is None
-    assert "lones is no table" in found["problem"]
 
 
 @pytest.fixture(scope="module")

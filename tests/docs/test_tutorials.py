@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 import yaml
 from typer.testing import CliRunner
 
+import relselect as rs
 from relselect.cli.main import app
+from relselect.database import Database
+from relselect.examples.example import Example
 from tests.conftest import few_steps
 from tests.docs.conftest import DOCS
 from tests.test_readme import blocks
@@ -26,14 +33,32 @@ def replaced(text: str, *pairs: tuple[str, str]) -> str:
     return text
 
 
+def some_players() -> Example:
+    """The baseball database with every twentieth player since 2000."""
+    whole = rs.examples.lahman().database
+    since = pa.scalar(pd.Timestamp("2000-01-01"), pa.timestamp("us"))
+    played = whole["Appearances"].data.filter(pc.greater(whole["Appearances"].data["time"], since))
+    players = pc.unique(played["playerID"]).sort()[::20]
+    tables = [
+        replace(table, data=table.data.filter(pc.is_in(table.data["playerID"], players)))
+        if "playerID" in table.columns
+        else table
+        for table in whole.tables.values()
+    ]
+    return Example(Database(tables, whole.name), {})
+
+
 @pytest.mark.slow
 def test_ten_minutes_on_baseball(tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
+    few = some_players()
+    monkeypatch.setattr(rs.examples, "lahman", lambda: few)
     code = replaced(
         "".join(blocks("python", text_of("tutorial.md"))),
         ('start="1990-01-01"', 'start="2005-01-01"'),
         ('time_budget="3min", seed=0', 'time_budget="60s", seed=0, max_trials=1, explain=False, families="dfs"'),
-        ("fit.importance()", 'fit.importance(time_budget="3s")'),
+        ("fit.importance()", 'fit.importance(time_budget="1s")'),
+        ('at="2014-06-30")', 'at="2014-06-30", pairs=1)'),
     )
     with few_steps():
         exec(code, {})
