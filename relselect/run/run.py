@@ -31,6 +31,7 @@ from relselect.profile import Profile, ProfileCache, profile_task
 from relselect.run.deciding import FamilyOdds, family_odds, final_weights
 from relselect.run.facts import database_facts, environment_facts, task_facts
 from relselect.run.log import RunLog
+from relselect.run.outcome import run_outcome
 from relselect.run.result import BudgetUse, Decision, RunResult, Score, ValidationUse
 from relselect.run.scoring import TestScorer
 from relselect.run.settings import Settings
@@ -47,6 +48,8 @@ __all__ = ["measure", "run"]
 
 #: Part of the budget that the profile may use.
 _PROFILE_SHARE = 0.15
+#: Seconds without which the outcome is measured on fewer rows.
+_UNHURRIED = 2.0
 
 
 def run(
@@ -124,11 +127,17 @@ class _Run:
             decision = self._decide(found, tuned, home)
         found = self._with_gain(found, tuned, decision)
         scores: dict[str, dict[str, Score]] = {}
+        scorer = TestScorer(self.problem, self._families, self.budget, self.log, self.settings.seed)
         if self.settings.evaluate_test and self.problem.task.has_test:
             with self.log.stage("test scores"):
-                scores["test"] = self._score_test(found, tuned, decision)
+                scores["test"] = scorer.scores(decision, found.baselines, _others(tuned, decision))
+        with self.log.stage("outcome"):
+            outcome = run_outcome(
+                self.problem, decision, [*found.baselines, *_others(tuned, decision)], self.rows.select, scorer.predicted,
+                self.log.emit, seed=self.settings.seed, hurried=self.budget.left() < _UNHURRIED,
+            )  # fmt: skip
         explanation = self._explain(decision, "test" if scores.get("test") else "val")
-        return replace(self._assembled(found, tuned, decision, scores), explanation=explanation)
+        return replace(self._assembled(found, tuned, decision, scores), explanation=explanation, outcome=outcome)
 
     def _measure(self) -> _Measured:
         self._note_inputs()
@@ -277,16 +286,8 @@ class _Run:
             without_flatness=choice.without_flatness,
             standard_error=choice.standard_error,
             skipped=choice.skipped,
+            landscape=choice.landscape,
         )
-
-    def _score_test(self, found: _Measured, tuned: Tuned, decision: Decision) -> dict[str, Score]:
-        """Score the decision, the baselines and, while time is left, the best candidate of each family."""
-        best: dict[str, Candidate] = {}
-        for candidate in sorted(tuned.candidates, key=lambda c: (_finite(c.score), -c.number)):
-            best[candidate.family] = candidate
-        others = [candidate for candidate in best.values() if candidate.id != decision.candidate.id]
-        scorer = TestScorer(self.problem, self._families, self.budget, self.log, self.settings.seed)
-        return scorer.scores(decision, found.baselines, others)
 
     def _explain(self, decision: Decision, split: Split) -> RunExplanation | None:
         """Measure what the decision rests on; whatever fails here costs no predictor."""
@@ -367,6 +368,14 @@ class _Run:
         if name not in self._families:
             self._families[name] = family_of(name)
         return self._families[name]
+
+
+def _others(tuned: Tuned, decision: Decision) -> list[Candidate]:
+    """Return the best candidate of each trained family but the decided one."""
+    best: dict[str, Candidate] = {}
+    for candidate in sorted(tuned.candidates, key=lambda c: (_finite(c.score), -c.number)):
+        best[candidate.family] = candidate
+    return [candidate for candidate in best.values() if candidate.id != decision.candidate.id]
 
 
 def _best_score(candidates: Sequence[Candidate]) -> float:
