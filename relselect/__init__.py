@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from relselect.estimators import RelSelectClassifier as RelSelectClassifier
     from relselect.estimators import RelSelectFeatures as RelSelectFeatures
     from relselect.estimators import RelSelectRegressor as RelSelectRegressor
+    from relselect.proposal.frames import infer as infer
     from relselect.queries import explain_query as explain_query
     from relselect.selector import Recommendation as Recommendation
     from relselect.tasks import Task as Task
@@ -44,6 +45,7 @@ _HOME = {
     "Task": "relselect.tasks",
     "explain_query": "relselect.queries",
     "features": "relselect.dfs.synthesis",
+    "infer": "relselect.proposal.frames",
     "load": "relselect.api",
     "recommend": "relselect.api",
     "select_and_train": "relselect.api",
@@ -65,6 +67,7 @@ __all__ = [
     "examples",
     "explain_query",
     "features",
+    "infer",
     "load",
     "profile",
     "recommend",

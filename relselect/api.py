@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import fields
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from relselect.budget import Budget, budget_of
+from relselect.counts import check_count
 from relselect.database import Database
 from relselect.events import Emit
 from relselect.files import check_writable
 from relselect.fitted import Fitted
+from relselect.presets import preset_of
 from relselect.problem import Problem, declarations
 from relselect.progress import watched
 from relselect.tasks.named import TaskLike, open_task, task_of
-from relselect.threads import limit_threads_after_fork, wait_passively
+from relselect.threads import limit_threads_after_fork, limited_threads, wait_passively
 
 if TYPE_CHECKING:
     from relselect.profile.entry import profile as profile
+    from relselect.run import Settings
     from relselect.selector import Recommendation
 
 __all__ = ["Fitted", "load", "open_task", "profile", "recommend", "select_and_train"]
@@ -28,16 +32,21 @@ __all__ = ["Fitted", "load", "open_task", "profile", "recommend", "select_and_tr
 def select_and_train(
     database: Database,
     task: TaskLike,
-    time_budget: float | str | timedelta | Budget = "5min",
+    time_budget: float | str | timedelta | Budget | None = None,
     *,
+    preset: Literal["quick", "good", "best"] | None = None,
     seed: int = 0,
     on_event: Emit | None = None,
     workdir: str | Path | None = None,
     families: Sequence[str] | str | None = None,
     evaluate_test: bool = True,
     max_trials: int | None = None,
-    final: Literal["auto", "one", "blend"] = "auto",
-    explain: bool = True,
+    final: Literal["auto", "one", "blend"] | None = None,
+    explain: bool | None = None,
+    metric: str | None = None,
+    options: Mapping[str, Mapping[str, Any]] | None = None,
+    device: str | None = None,
+    threads: int | None = None,
     cache: bool | str | Path = True,
     progress: bool | None = None,
 ) -> Fitted:
@@ -46,17 +55,26 @@ def select_and_train(
     Args:
         database: The database.
         task: The task, the name of one that the database's manifest declares, or its entry in `database.tasks`.
-        time_budget: Wall-clock for everything: seconds, "90s", "5min", "1h", a timedelta, or a `Budget` that is already running.
+        time_budget: Wall-clock for everything: seconds, "90s", "5min", "1h", a timedelta, or a `Budget` that is already running;
+            None for the preset's.
+        preset: How the time is used: "quick" fits the default of each recommended family within a minute, "good" (the default)
+            tunes the recommended families for five, "best" tunes every family for an hour. Options given beside it go first.
         seed: The one seed; equal inputs, seed and number of trials give the equal result.
         on_event: Called with every event (see `relselect.events`).
         workdir: Where finished trials are kept; the same call on it goes on where a killed one stopped. None for a
             temporary folder.
-        families: Names of families to train, instead of following the recommendation.
+        families: Names of families to train, instead of following the recommendation; "all" for all.
         evaluate_test: Whether the test split is scored, once, at the end.
         max_trials: Trials per family after which tuning ends early.
         final: What is deployed: "one" family, the "blend" of all that were trained, or "auto" for the blend where it is open
-            which family is better.
-        explain: Whether a small share of the budget (4 %, of a minute or more) is kept for measuring what the model rests on.
+            which family is better; None for the preset's, "auto" without one.
+        explain: Whether a small share of the budget (4 %, of a minute or more) is kept for measuring what the model rests on;
+            None for the preset's, yes without one.
+        metric: Another metric than the task's, by its name in `relselect.tasks.metrics`.
+        options: Family -> option -> value: options that hold in every configuration of a family, such as
+            `{"rdl": {"rows": "both"}}` or `{"dfs": {"learner": "tabm"}}`; the study searches the others.
+        device: Where a graph network computes, such as "cpu" or "cuda:1"; None for a GPU where there is one.
+        threads: Most threads to compute with; None for the cores that are idle.
         cache: Whether to look for an earlier profile of the same content and keep this one; True for the folder that
             `recommend` and `profile` share, a folder of your own, or False.
         progress: Whether a line in the terminal or the notebook shows how far it is; None for yes where there is no `on_event`.
@@ -71,26 +89,29 @@ def select_and_train(
         ConfigError: An option is not understood.
     """
     # what is imported below counts too
-    budget = budget_of(time_budget)
+    budget = budget_of(preset_of(preset).time_budget if time_budget is None else time_budget)
     wait_passively()
     limit_threads_after_fork()
-    from relselect.families.registry import family_of, trained_names
+    from relselect.families.registry import family_of
     from relselect.profile.entry import cache_of
-    from relselect.run import Settings, run
+    from relselect.run import run
 
     if workdir is not None:
         check_writable("workdir", Path(workdir), folder=True)
-    settings = Settings(
+    settings = _settings_of(
+        preset,
+        {"families": families, "max_trials": max_trials, "final": final, "explain": explain},
         seed=seed,
-        families=None if families is None else trained_names(families),
         workdir=None if workdir is None else Path(workdir),
         evaluate_test=evaluate_test,
-        max_trials=max_trials,
-        final=final,
-        explain=explain,
+        options=options,
+        device=device,
+        metric=metric,
     )
-    with watched(on_event, progress, budget.seconds) as emit:
+    most = nullcontext() if threads is None else limited_threads(check_count("threads", threads))
+    with watched(on_event, progress, budget.seconds) as emit, most:
         task = task_of(database, task, budget)
+        task = task if metric is None else task.scored_by(metric)
         problem = Problem(database, task)
         result = run(problem, settings, budget, emit, cache_of(cache))
     if result.decision is None:
@@ -105,6 +126,20 @@ def select_and_train(
         problem=problem,
         source=database.source,
         declared=declarations(database),
+    )
+
+
+def _settings_of(preset: str | None, asked: dict[str, Any], *, options: Any, **rest: Any) -> Settings:
+    """Return the settings of a preset, in whose place goes what was asked for beside it."""
+    from relselect.families.options import check_options
+    from relselect.families.registry import trained, trained_names
+    from relselect.run import Settings
+
+    wanted = preset_of(preset).options | {name: value for name, value in asked.items() if value is not None}
+    if "families" in wanted:
+        wanted["families"] = trained_names(wanted["families"])
+    return Settings(
+        **wanted, **rest, options=check_options(options, wanted.get("families") or trained()), preset=preset
     )
 
 

@@ -36,6 +36,7 @@ from relselect.tasks import Rows, Task
 from relselect.tasks.row_checks import check_asked
 from relselect.tasks.splits import SPLITS
 from relselect.threads import limit_threads_after_fork
+from relselect.uncertainty.predictor import KnowsItsErrors
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,9 +52,11 @@ __all__ = ["Fitted"]
 
 #: Columns that written predictions begin with.
 _RUN = ("run_id", "scored_at")
+#: Columns of predictions whose names no key keeps.
+_OWN = ("cutoff", "prediction", "probability", "low", "high")
 
 
-class Fitted(ExplainsItself):
+class Fitted(ExplainsItself, KnowsItsErrors):
     """A trained predictor with its leaderboard, recommendation and report.
 
     It keeps two states of the chosen model: the *validated* one, which has seen no validation row, and the *deployed* one, which
@@ -255,6 +258,8 @@ class Fitted(ExplainsItself):
         rows: Any = None,
         split: str | None = None,
         asof: object = None,
+        interval: float | None = None,
+        calibrated: bool = False,
     ) -> pd.DataFrame:
         """Predict, for one of: everybody the population query finds at a date, given rows, or a split of the task.
 
@@ -266,6 +271,10 @@ class Fitted(ExplainsItself):
             split: "train", "val" or "test": the task's own rows. Training and validation rows are predicted by the validated
                 state, which has not seen the validation rows; all others by the deployed one.
             asof: With `at`: what is visible, if the data are older than the date.
+            interval: For a regression: the share of labels, such as 0.9, that the columns `low` and `high` are to hold between
+                them (`relselect.uncertainty.ResidualIntervals`).
+            calibrated: For a classification: whether probabilities are scaled to the shares of the select rows
+                (`relselect.uncertainty.ProbabilityScale`).
 
         Returns:
             The key columns, `cutoff`, `prediction` and, for classification, `probability` (of the second class) or
@@ -274,21 +283,29 @@ class Fitted(ExplainsItself):
 
         Raises:
             TaskError: Not exactly one of `at`, `rows` and `split`, something they need is missing, or no row names an
-                entity of the database.
+                entity of the database. The task has no intervals or no probabilities, or too few rows chose the model for them.
             BundleError: The model is damaged and predicts numbers that are not finite, or no probabilities.
         """
         import pandas as pd
 
         problem, bound, keys = self._asked(at=at, rows=rows, split=split, database=database, asof=asof)
-        values = self._values(split, problem, bound)
-        taken = {"cutoff", "prediction", "probability", *(f"probability_{name}" for name in self.task.classes or ())}
+        values = self._values(split, problem, bound, calibrated)
+        taken = {
+            "cutoff",
+            "prediction",
+            "probability",
+            "low",
+            "high",
+            *(f"probability_{name}" for name in self.task.classes or ()),
+        }
         names = {name: f"{self.task.entity}.{name}" if name in taken else name for name in keys.column_names}
         frame = pd.DataFrame({names[name]: keys[name].to_pandas() for name in keys.column_names})
         if not self.task.static:
             frame["cutoff"] = _cutoffs(bound, self.task)
-        return self._with_values(frame, values)
+        frame = self._with_values(frame, values)
+        return frame if interval is None else self._with_interval(frame, values, problem, interval)
 
-    def write(self, predictions: pd.DataFrame, uri: str | Path, table: str) -> Written:
+    def write(self, predictions: pd.DataFrame, uri: str | Path, table: str, *, replace: bool = False) -> Written:
         """Append predictions to a table of a database, all or none; the one way in which relselect writes to it.
 
         The rows get the columns `run_id` (the same for all of one call) and `scored_at` (the present moment).
@@ -297,6 +314,7 @@ class Fitted(ExplainsItself):
             predictions: What `predict` returned.
             uri: The address, or a manifest that names one; PostgreSQL, SQLite or DuckDB.
             table: `table` or `schema.table`; created where it does not exist.
+            replace: Whether rows that earlier runs wrote for the same cutoffs are deleted in the same transaction.
 
         Raises:
             ConfigError: The address is none that is written to, or the name is none.
@@ -309,10 +327,10 @@ class Fitted(ExplainsItself):
         rows = pa.Table.from_pandas(predictions, preserve_index=False)
         names = [f"{self.task.entity}.{name}" if name in _RUN else name for name in rows.column_names]
         rows = rows.rename_columns(names)
-        own = [pa.array([run] * len(rows)), pa.array([moment] * len(rows), pa.timestamp("us", "UTC"))]
-        for place, (name, column) in enumerate(zip(_RUN, own, strict=True)):
-            rows = rows.add_column(place, name, column)
-        return append_rows(uri, table, rows)
+        rows = rows.add_column(0, _RUN[1], pa.array([moment] * len(rows), pa.timestamp("us", "UTC")))
+        rows = rows.add_column(0, _RUN[0], pa.array([run] * len(rows)))
+        period = None if self.task.static else "cutoff"
+        return append_rows(uri, table, rows, replaces=(_RUN[0], period) if replace else None)
 
     def state_for(self, split: str | None) -> Candidate:
         """Return the state that predicts the rows of a split: the validated one for "train" and "val", else the deployed one."""
@@ -326,6 +344,7 @@ class Fitted(ExplainsItself):
         rows: Any = None,
         split: str | None = None,
         asof: object = None,
+        calibrated: bool = False,
     ) -> NDArray[np.float64]:
         """Return class probabilities of shape (n, classes), in the order of `task.classes`; arguments as in `predict`.
 
@@ -335,7 +354,7 @@ class Fitted(ExplainsItself):
         if self.task.kind == "regression":
             raise TaskError("predict_proba", self.task.name, "is a regression, which has no classes", "Use predict")
         problem, bound, _ = self._asked(at=at, rows=rows, split=split, database=database, asof=asof)
-        values = self._values(split, problem, bound)
+        values = self._values(split, problem, bound, calibrated)
         return values if values.ndim == 2 else np.stack([1 - values, values], axis=1)
 
     def save(self, path: str | Path) -> Path:
@@ -438,7 +457,9 @@ class Fitted(ExplainsItself):
         check_asked(problem.user_database, self.task.entity, keys, refuse=split is None)
         return problem, bound, keys
 
-    def _values(self, split: str | None, problem: Problem, bound: Rows) -> NDArray[np.float64]:
+    def _values(
+        self, split: str | None, problem: Problem, bound: Rows, calibrated: bool = False
+    ) -> NDArray[np.float64]:
         """Return predictions, shape (n,) or (n, classes).
 
         Raises:
@@ -449,7 +470,7 @@ class Fitted(ExplainsItself):
         if not np.isfinite(values).all() or (classes and ((values < 0) | (values > 1)).any()):
             rule = "predicts what is no probability" if classes else "predicts what is no finite number"
             raise BundleError("predictor", self.task.name, rule, "Its model is damaged: save it again or train anew")
-        return values
+        return self._scale(problem)(values) if calibrated else values
 
     def _with_values(self, frame: pd.DataFrame, values: NDArray[np.float64]) -> pd.DataFrame:
         if self.task.kind == "regression":

@@ -14,8 +14,10 @@ import pytest
 
 import relselect as rs
 from relselect.api import profile as measure_task
-from relselect.errors import BudgetError, ConfigError, TaskError, UnknownEntityWarning
+from relselect.budget import Budget
+from relselect.errors import BudgetError, ConfigError, RelSelectError, TaskError, UnknownEntityWarning
 from relselect.events import EpochDone, Notice, StageFinished, StageStarted, TrialFinished, TrialStarted
+from relselect.presets import PRESETS
 from tests.shop import shop, shop_task
 
 pytestmark = pytest.mark.usefixtures("brief_networks")
@@ -336,3 +338,53 @@ def test_a_task_may_be_named_and_a_wrong_one_says_what_there_is(database):
         rs.recommend(database, "churn60")
     with pytest.raises(ConfigError, match=r"task=.*is no task.*from_labels"):
         rs.recommend(database, {"entity": "users"})
+
+
+def test_a_preset_is_what_it_stands_for_and_what_is_given_beside_it_goes_first(database, tables):
+    heard = []
+    fit = rs.select_and_train(
+        database,
+        shop_task(database, tables),
+        "60s",
+        preset="quick",
+        families="dfs",
+        metric="average_precision",
+        options={"dfs": {"depth": 1, "bags": 1}},
+        explain=True,
+        device="cpu",
+        threads=1,
+        evaluate_test=False,
+        on_event=heard.append,
+    )
+    settings = fit.record["settings"]
+    assert settings["max_trials"] == 1
+    assert settings["final"] == "one"
+    assert settings["explain"]
+    assert settings["options"] == {"dfs": {"depth": 1, "bags": 1}}
+    assert (settings["preset"], settings["device"], settings["time_budget"]) == ("quick", "cpu", 60.0)
+    (begun,) = [event for event in heard if isinstance(event, TrialStarted) and event.family == "dfs"]
+    assert begun.config["depth"] == 1
+    assert fit.task.metric.name == "average_precision"
+
+
+def test_presets_have_a_time_of_their_own(database, tables):
+    with pytest.raises(ConfigError, match=r"preset=fast.*'quick': A first answer in a minute"):
+        rs.select_and_train(database, shop_task(database, tables), preset="fast")
+    assert [Budget(preset.time_budget).seconds for preset in PRESETS.values()] == [60, 300, 3600]
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"options": {"rdl": {"wide": 3}}}, "wide=3: is no option of the graph network"),
+        ({"options": {"rdl": {"layers": 2}}, "families": "dfs"}, "'rdl', which is not trained here"),
+        ({"metric": "sharpness"}, "sharpness"),
+        ({"threads": 0}, "threads=0"),
+        ({"device": "cuda:77", "options": {"rdl": {"layers": 2}}}, "device=cuda:77: is not available"),
+    ],
+)
+def test_options_are_refused_before_anything_is_measured(database, tables, options, match):
+    heard = []
+    with pytest.raises(RelSelectError, match=match):
+        rs.select_and_train(database, shop_task(database, tables), "60s", on_event=heard.append, **options)
+    assert not any(isinstance(event, StageStarted) for event in heard)

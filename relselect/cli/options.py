@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 
 from relselect.budget import parse_seconds
+from relselect.cli.completion import complete_database, complete_task
 from relselect.errors import BudgetError, ConfigError
 
 if TYPE_CHECKING:
@@ -17,16 +18,28 @@ if TYPE_CHECKING:
     from relselect.tasks import Task
 
 __all__ = [
-    "TIME_BUDGET",
     "AsJson",
     "DataPlace",
+    "DeviceName",
+    "Explain",
+    "FamilyNames",
+    "FinalChoiceName",
+    "FixedOptionTexts",
     "Force",
     "Fresh",
+    "MetricName",
+    "MostThreads",
+    "MostTrials",
     "OptionalTask",
     "PredictorFolder",
+    "PredictorPlace",
+    "PresetName",
     "QueryText",
     "Quiet",
+    "RegimeName",
+    "RunTime",
     "Schemas",
+    "ScoreTest",
     "Seed",
     "Source",
     "TaskName",
@@ -41,11 +54,17 @@ __all__ = [
     "task_or_query",
 ]
 
-Source = Annotated[str, typer.Argument(metavar="DB", help="A known database, a folder, a manifest or an address.")]
-TaskName = Annotated[str, typer.Option("--task", metavar="TASK", help="A task that the database's manifest declares.")]
-OptionalTask = Annotated[
-    str | None, typer.Option("--task", metavar="TASK", help="A task that the database's manifest declares.")
+Source = Annotated[
+    str,
+    typer.Argument(
+        metavar="DB", help="A known database, a folder, a manifest or an address.", autocompletion=complete_database
+    ),
 ]
+_TASK = typer.Option(
+    "--task", metavar="TASK", help="A task that the database's manifest declares.", autocompletion=complete_task
+)
+TaskName = Annotated[str, _TASK]
+OptionalTask = Annotated[str | None, _TASK]
 QueryText = Annotated[
     str | None, typer.Option("--query", metavar="QUERY", help='Instead of --task: "PREDICT ... FOR EACH table.key".')
 ]
@@ -69,8 +88,66 @@ TrustSource = Annotated[
 ]
 Force = Annotated[bool, typer.Option("--force", help="Replace a predictor that is already there.")]
 
-#: The default of `--time-budget` for `relselect train`.
-TIME_BUDGET = "5min"
+# What `relselect train` asks for.
+RunTime = Annotated[
+    str | None,
+    typer.Option(
+        "--time-budget",
+        metavar="DURATION",
+        help="Wall-clock for everything, such as 90s, 5min or 1h; 5min by default.",
+    ),
+]
+PresetName = Annotated[
+    Literal["quick", "good", "best"] | None,
+    typer.Option(
+        "--preset",
+        help="quick: the defaults of the recommended families in a minute; good: those families tuned, five minutes; "
+        "best: every family tuned, an hour.",
+    ),
+]
+PredictorPlace = Annotated[
+    Path | None, typer.Option("--out", metavar="DIR", help="Where the predictor goes; relselect-TASK by default.")
+]
+RegimeName = Annotated[
+    Literal["rolling", "frozen"] | None, typer.Option("--regime", help="Which history evaluation rows see.")
+]
+FamilyNames = Annotated[
+    str | None,
+    typer.Option("--families", help="Train these, separated by commas, or 'all', instead of the recommended."),
+]
+MostTrials = Annotated[
+    int | None, typer.Option("--max-trials", min=1, help="Trials per family at most; by default until time is up.")
+]
+FinalChoiceName = Annotated[
+    Literal["auto", "one", "blend"] | None,
+    typer.Option(
+        "--final", help="Deploy one family, a blend of all, or (auto) a blend where it is open which is better."
+    ),
+]
+MetricName = Annotated[
+    str | None,
+    typer.Option("--metric", help="Score by this metric instead of the task's, such as average_precision."),
+]
+FixedOptionTexts = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--option",
+        metavar="FAMILY.NAME=VALUE",
+        help="Fix an option in every configuration of a family, such as rdl.rows=both; may be repeated.",
+    ),
+]
+DeviceName = Annotated[
+    str | None,
+    typer.Option("--device", help="Where a graph network computes: cpu, cuda, cuda:1; a GPU if there is one."),
+]
+MostThreads = Annotated[
+    int | None, typer.Option("--threads", min=1, help="Most threads to compute with; by default the idle cores.")
+]
+ScoreTest = Annotated[bool, typer.Option("--test/--no-test", help="Score the test rows once, at the end.")]
+Explain = Annotated[
+    bool | None,
+    typer.Option("--explain/--no-explain", help="Measure what the predictor rests on, where there is time."),
+]
 
 
 def open_named(source: str, name: str, budget: Budget | None = None) -> tuple[Database, Task]:

@@ -58,6 +58,19 @@ def predict(
     write_to: Annotated[
         str | None, typer.Option("--write-to", metavar="TABLE", help="Append to this table where the data are.")
     ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="With --write-to: replace what earlier runs wrote for the same dates.")
+    ] = False,
+    interval: Annotated[
+        float | None,
+        typer.Option(
+            "--interval", help="For numbers: add columns low and high that hold this share of labels, such as 0.9."
+        ),
+    ] = None,
+    calibrated: Annotated[
+        bool,
+        typer.Option("--calibrated", help="For classes: scale probabilities to the shares of the validation rows."),
+    ] = False,
     trust_source: TrustSource = False,
     as_json: AsJson = False,
     verbose: Verbose = False,
@@ -73,10 +86,7 @@ def predict(
         from relselect.scoring_place import check_own_place, database_of
 
         exclusive(at, split)
-        if out is not None and out.suffix.lower() not in {".parquet", ".csv"}:
-            raise ConfigError("--out", str(out), "must end in .parquet or .csv", "Write e.g. --out predictions.parquet")
-        if out is not None:
-            check_writable("--out", out, fix=_FIX)
+        _check_places(out, write_to, replace)
         fitted = load(folder)
         if at is None and split is None:
             split = "test" if fitted.task.has_test else "val"
@@ -85,13 +95,25 @@ def predict(
         place = _target(fitted, database, write_to)
         read, drift = database_of(fitted, database, schema)
         with _unknown_told():
-            frame = fitted.predict(at=at, split=split, database=read)
+            frame = fitted.predict(at=at, split=split, database=read, interval=interval, calibrated=calibrated)
         state = _state(fitted, split)
         typer.echo(f"predicted by the {state}", err=True)
+        written = None
         with _written(frame, out):
-            written = None if place is None or write_to is None else fitted.write(frame, place, write_to)
+            if place is not None and write_to is not None:
+                written = fitted.write(frame, place, write_to, replace=replace)
         _result(session, frame, out, drift, written, state)
     exit_with(session)
+
+
+def _check_places(out: Path | None, write_to: str | None, replace: bool) -> None:
+    """Refuse places where predictions cannot be written, before anything is read."""
+    if replace and write_to is None:
+        raise ConfigError("--replace", True, "replaces rows of a table", "Name the table with --write-to")
+    if out is not None and out.suffix.lower() not in {".parquet", ".csv"}:
+        raise ConfigError("--out", str(out), "must end in .parquet or .csv", "Write e.g. --out predictions.parquet")
+    if out is not None:
+        check_writable("--out", out, fix=_FIX)
 
 
 @contextmanager
@@ -150,6 +172,8 @@ def _result(
     }
     result |= {"model": state, "drift": drift and drift.to_json(), "written": written and vars(written)}
     lines = [] if written is None else [f"{written.rows:,} predictions: table {written.table}"]
+    if written is not None and written.replaced:
+        lines[0] += f", in the place of {written.replaced:,} earlier ones"
     changed = [drift_table(drift.to_json())] if drift is not None and drift.findings else []
     if out is not None:
         lines.append(f"{len(frame):,} predictions: {out}")

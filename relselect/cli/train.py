@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from relselect.budget import Budget
 from relselect.cli.hard_end import HardEnd
 from relselect.cli.options import (
-    TIME_BUDGET,
     AsJson,
+    DeviceName,
+    Explain,
+    FamilyNames,
+    FinalChoiceName,
+    FixedOptionTexts,
     Force,
     Fresh,
+    MetricName,
+    MostThreads,
+    MostTrials,
     OptionalTask,
+    PredictorPlace,
+    PresetName,
     QueryText,
     Quiet,
+    RegimeName,
+    RunTime,
+    ScoreTest,
     Seed,
     Source,
     TimeBudget,
@@ -31,6 +44,7 @@ from relselect.cli.report import leak_facts
 from relselect.display.console import CommandSession
 from relselect.errors import ConfigError
 from relselect.files import check_writable
+from relselect.presets import preset_of
 from relselect.progress import Progress
 
 if TYPE_CHECKING:
@@ -42,6 +56,7 @@ __all__ = ["demo", "predictor_folder", "train"]
 
 #: The folder, within the predictor's, where unfinished studies are kept.
 _WORK = "work"
+_OPTION = re.compile(r"(?P<family>\w+)\.(?P<name>\w+)=(?P<value>.+)\Z", re.DOTALL)
 _RECORDED = ("settings", "choice", "deployed", "recommendation", "leaderboard", "failures", "unfinished", "budget")
 
 
@@ -76,30 +91,21 @@ def train(
     source: Source,
     task: OptionalTask = None,
     query: QueryText = None,
-    time_budget: TimeBudget = TIME_BUDGET,
+    time_budget: RunTime = None,
+    preset: PresetName = None,
     seed: Seed = 0,
-    out: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="Where the predictor goes; relselect-TASK by default.")
-    ] = None,
-    regime: Annotated[
-        Literal["rolling", "frozen"] | None, typer.Option("--regime", help="Which history evaluation rows see.")
-    ] = None,
-    families: Annotated[
-        str | None,
-        typer.Option("--families", help="Train these, separated by commas, instead of the recommended."),
-    ] = None,
-    max_trials: Annotated[
-        int | None, typer.Option("--max-trials", min=1, help="Trials per family at most; by default until time is up.")
-    ] = None,
-    final: Annotated[
-        Literal["auto", "one", "blend"],
-        typer.Option("--final", help="Deploy one family, a blend of all, or a blend where it is open which is better."),
-    ] = "auto",
+    out: PredictorPlace = None,
+    regime: RegimeName = None,
+    families: FamilyNames = None,
+    max_trials: MostTrials = None,
+    final: FinalChoiceName = None,
+    metric: MetricName = None,
+    option: FixedOptionTexts = None,
+    device: DeviceName = None,
+    threads: MostThreads = None,
     fresh: Fresh = False,
-    test: Annotated[bool, typer.Option("--test/--no-test", help="Score the test rows once, at the end.")] = True,
-    explain: Annotated[
-        bool, typer.Option("--explain/--no-explain", help="Measure what the predictor rests on, where there is time.")
-    ] = True,
+    test: ScoreTest = True,
+    explain: Explain = None,
     force: Force = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
@@ -111,19 +117,49 @@ def train(
     """
     session = CommandSession(as_json, verbose)
     with session.work():
-        from relselect.families.registry import trained_names
-
-        budget = Budget(budget_seconds(time_budget), begun=context.obj.begun)
-        names = None if families is None else trained_names(families)
+        duration = preset_of(preset).time_budget if time_budget is None else time_budget
+        budget = Budget(budget_seconds(duration), begun=context.obj.begun)
         name = task_or_query(task, query)
         folder = predictor_folder(Path(f"relselect-{name}") if out is None else out, force)
-        options = {"seed": seed, "families": names, "max_trials": max_trials, "evaluate_test": test, "final": final}
-        options |= {"cache": not fresh, "explain": explain}
+        options: dict[str, Any] = {"seed": seed, "evaluate_test": test, "final": final, "explain": explain}
+        options |= {"families": _trained_names(families), "max_trials": max_trials, "cache": not fresh}
+        options |= {"preset": preset, "metric": metric, "device": device, "threads": threads}
+        options["options"] = fixed_options(option or [])
         with HardEnd(session, budget, context.obj) as end:
             database, opened = open_asked(source, task, query, budget)
             opened = opened if regime is None else opened.in_regime(regime)
             _train(session, database, opened, budget, end, folder, "train", quiet, **options)
     exit_with(session)
+
+
+def _trained_names(families: str | None) -> tuple[str, ...] | None:
+    """Returns the families that are asked for, checked before anything is read."""
+    from relselect.families.registry import trained_names
+
+    return None if families is None else trained_names(families)
+
+
+def fixed_options(texts: list[str]) -> dict[str, dict[str, Any]]:
+    """Returns family -> option -> value from texts such as "rdl.rows=both", their values read as YAML.
+
+    Raises:
+        ConfigError: A text has another form.
+    """
+    import yaml
+
+    found: dict[str, dict[str, Any]] = {}
+    for text in texts:
+        match = _OPTION.match(text)
+        try:
+            value = None if match is None else yaml.safe_load(match["value"])
+        except yaml.YAMLError:
+            match = None
+        if match is None:
+            raise ConfigError(
+                "--option", text, "is not of the form FAMILY.NAME=VALUE", "Write e.g. --option rdl.rows=both"
+            )
+        found.setdefault(match["family"], {})[match["name"]] = value
+    return found
 
 
 def _train(

@@ -72,10 +72,20 @@ class DFS:
         learner = next(iter(LEARNERS))
         return {"learner": learner, **_FEATURES, **learner_of(learner).default(problem)}
 
+    def adjusted(self, problem: Problem, options: Config) -> Config:
+        """Return the default for a caller who fixed some options: of the learner that they name, if they do.
+
+        Raises:
+            ConfigError: There is no such learner, or neither it nor the features have such an option.
+        """
+        name = options.get("learner", next(iter(LEARNERS)))
+        known = {"learner": name, **_FEATURES, **learner_of(name).default(problem)}
+        _check_options(options, known)
+        return {**known, **options}
+
     def space(self, trial: optuna.Trial, problem: Problem) -> Config:
         """Return a suggested configuration."""
-        names = [name for name in LEARNERS if learner_of(name).tuned(problem)]
-        learner = names[0] if len(names) == 1 else trial.suggest_categorical("learner", names)
+        learner = trial.suggest_categorical("learner", [name for name in LEARNERS if learner_of(name).tuned(problem)])
         return {
             "learner": learner,
             **_FEATURES,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-__all__ = ["Family", "Portfolio", "Probe", "ReadsSome", "RowSource", "columns_read"]
+__all__ = ["Adjustable", "Family", "Movable", "Portfolio", "Probe", "ReadsSome", "RowSource", "columns_read"]
 
 
 class RowSource(Protocol):
@@ -178,6 +178,32 @@ class Portfolio(Protocol):
 
     def alternatives(self, problem: Problem) -> Sequence[Config]:
         """Return configurations of the search space that a study tries right after the default, in this order."""
+        ...
+
+
+@runtime_checkable
+class Adjustable(Protocol):
+    """A family whose default depends on options that a caller has fixed, or that checks such options."""
+
+    def adjusted(self, problem: Problem, options: Config) -> Config:
+        """Return the default configuration for a caller who fixed some options.
+
+        Raises:
+            ConfigError: The family has no such option, or the option no such value.
+        """
+        ...
+
+
+@runtime_checkable
+class Movable(Protocol):
+    """A family that computes where it is told to."""
+
+    def on_device(self, device: str) -> Family:
+        """Return the family on a device, such as "cpu" or "cuda:0".
+
+        Raises:
+            ConfigError: There is no such device.
+        """
         ...
 
 

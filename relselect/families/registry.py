@@ -178,7 +178,7 @@ def trained_names(names: object) -> tuple[str, ...]:
     """Return the names of families to train, checked, in the order of `trained`.
 
     Args:
-        names: A text with commas, or a list, tuple or set of names.
+        names: A text with commas, or a list, tuple or set of names; "all" for all.
 
     Raises:
         ConfigError: A name is unknown or that of a baseline, or none is given.
@@ -188,6 +188,8 @@ def trained_names(names: object) -> tuple[str, ...]:
     )
     wanted = [str(name).strip() for name in listed]
     known = trained()
+    if wanted == ["all"]:
+        return known
     if not wanted or any(name not in known for name in wanted):
         example = "families=(" + ", ".join(repr(name) for name in known[:2]) + ")"
         raise ConfigError("families", names, f"must name some of {', '.join(known)}", f"Write e.g. {example}")

@@ -29,6 +29,8 @@ __all__ = ["profile_task"]
 _STAGE = "profile"
 #: Share of the budget that the leak checks may use where they have no time of their own.
 _LEAK_SHARE = 0.5
+#: Share of the time left that the paths of homophily may use; further paths are left out, and their number is said.
+_HOMOPHILY_SHARE = 0.5
 
 
 def profile_task(
@@ -95,7 +97,8 @@ def _measured(
     if only is None or set(only) & set(PAST_NAMES):
         groups.append(past_measures)
     if only is None or any("homophily" in name for name in only):
-        groups.append(lambda v: homophily_measures(v, limit, hops))
+        # the affinities, which the selector reads as well, need time after the paths, whose number is not bounded by the data
+        groups.append(lambda v: homophily_measures(v, limit.share(_HOMOPHILY_SHARE), hops))
     groups.append(lambda v: feature_affinity_measures(v, limit, only))
     groups.append(lambda v: path_affinity_measures(v, limit, only))
     measures: list[Measure] = []

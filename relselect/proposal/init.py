@@ -7,27 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from relselect.database import Database
 from relselect.database.confined import PATHS_VARIABLE, allowed_outside
 from relselect.database.manifest import MANIFEST_NAME, load_manifest
 from relselect.database.sources.uri import HIDDEN
-from relselect.errors import ConfigError, UserError
+from relselect.errors import ConfigError
 from relselect.events import Emit, silent
 from relselect.files import check_writable, replacing, unwritable
 from relselect.proposal import Origin, Proposal, propose, read_facts
-from relselect.proposal.examples import Example, completion_examples, timed_examples
+from relselect.proposal.example_tasks import built_examples
 from relselect.tasks import Task
 
 __all__ = ["InitResult", "default_place", "init_manifest"]
 
-#: The number of candidates that are tried for each example.
-_TRIES = 6
 _OTHER_PLACE = "Give another file with --out"
 
 
@@ -101,7 +95,7 @@ def init_manifest(
     facts, origin = read_facts(uri, schema=schema, tables=tables, on_event=on_event)
     proposal = propose(facts, overrides)
     database = proposal.to_database()
-    examples, tasks, notes = _examples(database)
+    examples, tasks, notes = built_examples(database)
     proposal = proposal.with_tasks(dict(examples))
     text = proposal.to_manifest(origin, place.parent)
     _write(place, text)
@@ -124,43 +118,6 @@ def _refuse(place: Path, force: bool) -> None:
     if not place.parent.is_dir():
         raise ConfigError("--out", str(place), "lies in a folder that does not exist", "Make the folder first")
     check_writable("--out", place, fix=_OTHER_PLACE)
-
-
-def _examples(database: Database) -> tuple[list[Example], list[Task], list[str]]:
-    """Return a classification and a regression task that can be built, and a note on each candidate that cannot."""
-    notes: list[str] = []
-    for pair in islice(timed_examples(database), _TRIES):
-        built = [(example, task) for example in pair if (task := _built(database, example, notes)) is not None]
-        if built:
-            return [example for example, _ in built], [task for _, task in built], notes
-    if database.time_kind is not None:
-        notes.append("No example asks about the future: no timed table has enough that comes again all over its time.")
-    examples, tasks = [], []
-    for candidates in completion_examples(database):
-        for example in candidates[:_TRIES]:
-            task = _built(database, example, notes)
-            if task is not None:
-                examples.append(example)
-                tasks.append(task)
-                break
-    if not examples:
-        notes.append("No example task was found: too few rows, or nothing that comes again. Write one under `tasks:`.")
-    return examples, tasks, notes
-
-
-def _built(database: Database, example: Example, notes: list[str]) -> Task | None:
-    """Return the task if it can be built and every split has at least two distinct labels; else add a note."""
-    name, spec = example
-    try:
-        task = Task.from_spec(database, spec, name)
-    except UserError as error:
-        notes.append(f"The example {name} was left out: {error}")
-        return None
-    flat = [split for split, frame in task.splits.items() if len(np.unique(frame.label)) < 2]
-    if flat or not task.has_test:
-        notes.append(f"The example {name} was left out: its labels are all the same in {', '.join(flat) or 'no test'}.")
-        return None
-    return task
 
 
 def _needed(origin: Origin, place: Path) -> Iterable[str]:

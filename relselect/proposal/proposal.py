@@ -14,12 +14,13 @@ from relselect.database.database import Database
 from relselect.database.manifest import ForeignKeySpec, TableSpec, schema_of
 from relselect.database.schema import column_types
 from relselect.database.table import Table
+from relselect.notebook import NotebookTable, notebook_html
 from relselect.proposal.changes import clocks, states, tallies, unusable
 from relselect.proposal.facts import Facts, InspectedTable
 from relselect.proposal.keys import propose_keys
 from relselect.proposal.manifest_text import manifest_text
 from relselect.proposal.overrides import Overrides, read_overrides
-from relselect.proposal.proposed_line import GIVEN, ProposedLine, What
+from relselect.proposal.proposed_line import GIVEN, INFERRED, ProposedLine, What
 from relselect.proposal.references import propose_references
 from relselect.proposal.semantic_types import propose_types
 from relselect.proposal.times import propose_times
@@ -35,7 +36,7 @@ __all__ = ["Proposal", "propose"]
 _ORDER: tuple[What, ...] = ("primary_key", "foreign_key", "time", "known_at", "drop", "type", "note")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Proposal:
     """What is proposed about every table of a database.
 
@@ -69,6 +70,22 @@ class Proposal:
             }
             for each in self.lines
         ]
+
+    def __repr__(self) -> str:
+        """Return one line per proposed line, with its reason."""
+        return "\n".join(
+            [f"Proposal for {self.facts.name!r}, {len(self.facts.tables)} tables", *map(_in_words, self.lines)]
+        )
+
+    def _repr_html_(self) -> str:
+        """Return the proposed lines as a table for a notebook."""
+        rows = [
+            (each.table, each.column, each.what.replace("_", " "), each.value, _sureness(each), each.reason)
+            for each in self.lines
+        ]
+        asked = [f"Example task {name}: {spec.description}" for name, spec in self.tasks.items()]
+        columns = ("Table", "Column", "What", "Value", "Sure", "Reason")
+        return notebook_html(f"Proposal for {self.facts.name!r}", asked, [NotebookTable(columns, rows, (4,))])
 
     def override(self, *overrides: str) -> Proposal:
         """Return a new proposal under further overrides; all other lines are inferred again.
@@ -225,6 +242,15 @@ def _overridden(table: str, override: Overrides) -> Iterator[ProposedLine]:
         yield ProposedLine(table, (column,), "type", semantic, reason="was given", origin=GIVEN)
     for clock, masked in override.known_at.items():
         yield ProposedLine(table, (clock,), "known_at", ", ".join(masked), reason="was given", origin=GIVEN)
+
+
+def _sureness(line: ProposedLine) -> str:
+    return f"{line.confidence:.2f}" if line.origin == INFERRED else line.origin
+
+
+def _in_words(line: ProposedLine) -> str:
+    value = f" {line.value}" if line.value else ""
+    return f"  {line.table}.{line.column}: {line.what.replace('_', ' ')}{value} ({_sureness(line)}): {line.reason}"
 
 
 def _one_or_many(columns: tuple[str, ...]) -> str | list[str]:

@@ -74,6 +74,27 @@ class RDL:
         delayed = bool((problem.evaluation_delays() > 0).any())
         return (NetworkSettings(layers=2, fan_out=32) if delayed else NetworkSettings()).to_config()
 
+    def adjusted(self, problem: Problem, options: Config) -> Config:
+        """Return the default with the options that a caller fixed.
+
+        Raises:
+            ConfigError: There is no such option, or it has no such value.
+        """
+        return NetworkSettings.from_config({**self.default(problem), **options}).to_config()
+
+    def on_device(self, device: str) -> RDL:
+        """Return the family on a device.
+
+        Raises:
+            ConfigError: PyTorch knows no such device here.
+        """
+        try:
+            torch.empty(0, device=device)
+        except (RuntimeError, AssertionError) as error:  # an AssertionError where PyTorch has no CUDA
+            rule = f"is not available: {str(error).splitlines()[0]}"
+            raise ConfigError("device", device, rule, "Use 'cpu', or None for a GPU where there is one") from None
+        return RDL(device)
+
     def alternatives(self, problem: Problem) -> tuple[Config, ...]:
         """Return trees of three hops and twice the default's width, which some signals need and others drown in."""
         return ({**self.default(problem), "layers": 3, "fan_out": 16},)

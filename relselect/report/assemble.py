@@ -115,6 +115,10 @@ def _settings(result: RunResult) -> SettingsRecord:
         evaluate_test=settings.evaluate_test,
         final=settings.final,
         explain=settings.explain,
+        options=settings.options,
+        device=settings.device,
+        metric=settings.metric,
+        preset=settings.preset,
     )
 
 

@@ -56,14 +56,17 @@ __all__ = [
 ]
 
 #: The record version that this code writes and reads.
-RECORD_VERSION = 5
+RECORD_VERSION = 6
 
 #: Why the training of a candidate ended: its own stopping rule, its limit of steps, the time budget, or nothing to train.
 EndedBy = Literal["converged", "limit", "budget", "constant"]
 
 
 class SettingsRecord(TypedDict):
-    """What the run was asked for; None means the default (the recommended families, no limit)."""
+    """What the run was asked for; None means the default (the recommended families, no limit, a GPU where there is one).
+
+    `options` maps families to the options that hold in all their configurations.
+    """
 
     seed: int
     families: list[str] | None
@@ -72,6 +75,10 @@ class SettingsRecord(TypedDict):
     evaluate_test: bool
     final: Literal["auto", "one", "blend"]
     explain: bool
+    options: dict[str, dict[str, Any]]
+    device: str | None
+    metric: str | None
+    preset: str | None
 
 
 class FamilyRecord(TypedDict):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 
 from relselect.queries import parse_query, task_name
@@ -32,13 +33,21 @@ def reproduction_command(record: RunRecord) -> str:
 
 
 def _options(record: RunRecord) -> list[str]:
-    """The settings that differ from the defaults of `relselect train`."""
+    """The settings that differ from the defaults of `relselect train`; a preset is written out as what it stands for."""
     settings = record["settings"]
+    fixed = [
+        f"{family}.{name}={json.dumps(value, ensure_ascii=False)}"
+        for family, values in settings["options"].items()
+        for name, value in values.items()
+    ]
+    more = [word for text in fixed for word in ("--option", shlex.quote(text))]
+    more += [] if settings["metric"] is None else ["--metric", settings["metric"]]
+    more += [] if settings["device"] is None else ["--device", settings["device"]]
     families = [] if settings["families"] is None else ["--families", shlex.quote(",".join(settings["families"]))]
     trials = [] if settings["max_trials"] is None else ["--max-trials", str(settings["max_trials"])]
     final = [] if settings["final"] == "auto" else ["--final", settings["final"]]
     test = [] if settings["evaluate_test"] else ["--no-test"]
-    return [*families, *trials, *final, *test, *([] if settings["explain"] else ["--no-explain"])]
+    return [*families, *trials, *final, *test, *more, *([] if settings["explain"] else ["--no-explain"])]
 
 
 def _task(record: RunRecord) -> list[str]:

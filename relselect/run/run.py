@@ -21,6 +21,7 @@ from relselect.budget import Budget
 from relselect.events import Emit, Notice, Refitted, TrialFailed
 from relselect.explain.stage import RunExplanation, explain_run, explaining_budget, reserved_seconds
 from relselect.families.candidate import Candidate
+from relselect.families.options import adjusted_family
 from relselect.families.protocol import Family, Portfolio
 from relselect.families.registry import baselines, combination, family_of, info_of, trained_names
 from relselect.landscape import choose_checkpoint, load_choice
@@ -121,6 +122,10 @@ class _Run:
         return self._assembled(self._measure())
 
     def result(self) -> RunResult:
+        for name in self.settings.options:
+            self._family(name).default(
+                self.problem
+            )  # an option that does not exist is refused before anything is measured
         found = self._measure()
         with _home(self.settings.workdir) as home:
             tuned = self._tune(found, home)
@@ -366,7 +371,8 @@ class _Run:
 
     def _family(self, name: str) -> Family:
         if name not in self._families:
-            self._families[name] = family_of(name)
+            settings = self.settings
+            self._families[name] = adjusted_family(family_of(name), settings.options.get(name), settings.device)
         return self._families[name]
 
 

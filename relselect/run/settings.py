@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from relselect.counts import check_count, check_seed
 from relselect.errors import ConfigError
@@ -30,6 +30,10 @@ class Settings:
         final: What is deployed: "one" family, the "blend" of all trained ones, or "auto" for the blend where the selector
             cannot tell which family is better.
         explain: Whether importance and staleness are measured where there is time for it.
+        options: Family -> option -> value: options that hold in every configuration of the family.
+        device: Where families that have the choice compute, such as "cpu"; None for a GPU where there is one.
+        metric: The metric that took the place of the task's; None for the task's.
+        preset: The preset that the caller named; None for none.
     """
 
     seed: int = 0
@@ -40,6 +44,10 @@ class Settings:
     validation: ValidationWay | Literal["auto"] = "auto"
     final: FinalModel = "auto"
     explain: bool = True
+    options: dict[str, dict[str, Any]] = field(default_factory=dict)
+    device: str | None = None
+    metric: str | None = None
+    preset: str | None = None
 
     def __post_init__(self) -> None:
         """Check the numbers, and turn NumPy integers into plain ones.

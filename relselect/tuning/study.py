@@ -31,6 +31,7 @@ from relselect.events import (
     TrialStarted,
     silent,
 )
+from relselect.families.options import fixed_options
 from relselect.families.protocol import Portfolio
 from relselect.files import check_writable, unwritable
 from relselect.serialization import canonical_json
@@ -105,6 +106,8 @@ def tune(
         "database": problem.database.fingerprint,
         "rows": [str(part) for part in rows.key],
     }
+    if options := fixed_options(family):
+        identity["options"] = options
     stage = f"tuning {family.name}"
     emit(StageStarted(stage))
     with open_study(Path(folder), identity) as study:

@@ -328,6 +328,26 @@ def test_a_bug_is_named_and_its_trace_is_shown_on_request(
     assert "Traceback" in long.stderr
 
 
+def test_options_of_training_go_on(shop: Path, trained: dict[str, Any], tmp_path: Path) -> None:
+    words = ("train", shop, "--task", "churn", "--out", tmp_path / "out", "--preset", "quick", "--metric", "accuracy")
+    fixed = ("rdl.rows=both", "rdl.layers=2", "dfs.search=true", "dfs.learner=tabm", "rdl.without=[reviews, notes]")
+    more = ("--device", "cpu", "--threads", 1, *(word for text in fixed for word in ("--option", text)))
+    result = run(*words, *more)
+    assert result.exit_code == 0, result.stderr
+    assert trained["preset"] == "quick"
+    assert trained["metric"] == "accuracy"
+    assert (trained["device"], trained["threads"]) == ("cpu", 1)
+    assert trained["options"] == {
+        "rdl": {"rows": "both", "layers": 2, "without": ["reviews", "notes"]},
+        "dfs": {"search": True, "learner": "tabm"},
+    }
+    assert trained["time_budget"].seconds == 60.0
+    for text in ("rows=both", "rdl.rows", "rdl.rows=[", "rdl rows=both"):
+        refused = run("train", shop, "--task", "churn", "--out", tmp_path / "other", "--option", text)
+        assert refused.exit_code == 2
+        assert "is not of the form FAMILY.NAME=VALUE" in refused.stderr
+
+
 def test_profile_and_recommend_tell(shop: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     record = advice_record()
     measures = [SimpleNamespace(**measure) for measure in record["profile"]["measures"]]

@@ -65,7 +65,8 @@ def test_a_table_asked_for_by_name(bundle, postgres, trained):
         assert result.exit_code == 0, result.output
     told = json.loads(result.stdout)
     expected = trained("dfs")[0].predict(at=AT)
-    assert told["written"] == {"table": "public.scores", "rows": len(expected), "created": False}
+    written = {"table": "public.scores", "rows": len(expected), "created": False, "replaced": 0}
+    assert told["written"] == written
     rows = postgres.run(
         uri, "SELECT id, cutoff, probability, prediction, run_id, scored_at FROM scores ORDER BY run_id, id"
     )
@@ -76,6 +77,13 @@ def test_a_table_asked_for_by_name(bundle, postgres, trained):
     assert [row[2] for row in first] == expected["probability"].tolist()
     assert {name for (name,) in postgres.run(uri, "SELECT relname FROM pg_class WHERE relkind = 'r' AND "
                                                   "relnamespace = 'public'::regnamespace")} == {*tables(), "scores"}  # fmt: skip
+    again = run(bundle, "--uri", uri, "--at", AT, "--write-to", "public.scores", "--replace")
+    assert again.exit_code == 0, again.output
+    assert f"in the place of {len(rows):,} earlier ones" in again.output
+    assert len(postgres.run(uri, "SELECT id FROM scores")) == len(expected)
+    refused = run(bundle, "--uri", uri, "--at", AT, "--replace")
+    assert refused.exit_code == 2
+    assert "Name the table with --write-to" in refused.stderr
 
 
 def test_nothing_is_half_written(bundle, place, tmp_path):

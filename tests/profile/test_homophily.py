@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import time
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +16,7 @@ from relselect.database import Database
 from relselect.events import Event, Notice
 from relselect.problem import Problem
 from relselect.profile import Profile, profile_task
+from relselect.profile import homophily as paths_of_homophily
 from relselect.profile.homophily import homophily_measures
 from relselect.profile.paths import find_paths
 from relselect.profile.view import make_view
@@ -187,3 +190,19 @@ def test_out_of_time_is_no_error() -> None:
     late = homophily_measures(make_view(problem, 0), Budget(10).until(0.0))
     assert not any(measure.exists for measure in late if measure.name not in ("homophily_paths", "homophily_pairs"))
     assert any("time ended before" in measure.reading for measure in late)
+
+
+def test_many_paths_leave_time_for_the_affinities(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = worlds.frames(0)
+    problem = worlds.problem(found, worlds.labels(0, found["people"], "binary"))
+    measured, clock, ahead = paths_of_homophily._found, time.monotonic, [0.0]
+
+    def slowly(*given: Any) -> Any:
+        ahead[0] += 60.0
+        return measured(*given)
+
+    monkeypatch.setattr(time, "monotonic", lambda: clock() + ahead[0])
+    monkeypatch.setattr(paths_of_homophily, "_found", slowly)
+    profile = profile_task(problem, budget=Budget(100.0))
+    assert "time ended before" in profile["homophily_paths"].reading
+    assert profile["path_affinity_sage2"].exists

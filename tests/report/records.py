@@ -297,6 +297,10 @@ def _settings() -> dict[str, Any]:
         "evaluate_test": True,
         "final": "auto",
         "explain": True,
+        "options": {},
+        "device": None,
+        "metric": None,
+        "preset": None,
     }
 
 

@@ -185,6 +185,13 @@ def test_read_record_says_what_it_wants(tmp_path: Any) -> None:
             {"families": ["dfs", "rdl"], "max_trials": 7, "evaluate_test": False, "seed": 3, "time_budget": None},
             "relselect train shop --task t --seed 3 --regime rolling --families dfs,rdl --max-trials 7 --no-test",
         ),
+        (
+            "shop",
+            "run",
+            {"options": {"rdl": {"rows": "both", "without": ["a b"]}}, "metric": "accuracy", "device": "cpu"},
+            "relselect train shop --task t --seed 0 --time-budget 300s --regime rolling --option 'rdl.rows=\"both\"' "
+            "--option 'rdl.without=[\"a b\"]' --metric accuracy --device cpu",
+        ),
     ],
 )
 def test_the_command_to_run_it_again_is_one_that_works(

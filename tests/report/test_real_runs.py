@@ -36,6 +36,10 @@ def test_a_runs_record_is_complete(trained: Any) -> None:
         "evaluate_test": True,
         "final": "auto",
         "explain": True,
+        "options": {},
+        "device": None,
+        "metric": None,
+        "preset": None,
     }
     assert record["task"]["metric_title"] == fit.task.metric.title
     assert record["deployed"] is not None

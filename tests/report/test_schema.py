@@ -12,6 +12,7 @@ import pytest
 
 from relselect.errors import ConfigError
 from relselect.report import read_record, render_html
+from relselect.report.record import RECORD_VERSION
 from relselect.report.schema import check_record, record_schema, schema_text
 
 from .records import advice_record, run_record, three_families
@@ -75,26 +76,37 @@ def test_a_value_of_another_type_is_refused_with_its_place() -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "way_out"), [(3, "Train again"), (6, "Upgrade"), (None, "Train again"), (True, "Train again")]
+    ("version", "way_out"),
+    [
+        (3, "Train again"),
+        (RECORD_VERSION + 1, "Upgrade"),
+        (None, "Train again"),
+        (True, "Train again"),
+    ],
 )
 def test_records_of_other_versions_are_refused(tmp_path: Path, version: int | None, way_out: str) -> None:
     path = tmp_path / "report.json"
     path.write_text(json.dumps(run_record() | {"version": version}))
-    with pytest.raises(ConfigError, match=f"reads records of version 5.*{way_out}"):
+    with pytest.raises(ConfigError, match=f"reads records of version {RECORD_VERSION}.*{way_out}"):
         read_record(path)
     with pytest.raises(ConfigError, match=way_out):
         render_html({"version": version})
 
 
+@pytest.mark.parametrize("version", [4, 5])
 @pytest.mark.parametrize("make", [run_record, advice_record])
-def test_a_record_of_the_version_before_is_read_and_says_what_is_absent(make: Any) -> None:
-    older = make() | {"version": 4}
+def test_a_record_of_an_earlier_version_is_read_and_says_what_is_absent(make: Any, version: int) -> None:
+    older = make() | {"version": version}
     del older["outcome"]
     if older["choice"] is not None:
         del older["choice"]["landscape"]
+    if version == 4:
+        for name in ("options", "device", "metric", "preset"):
+            del older["settings"][name]
+    kept = copy.deepcopy(older)
     found = check_record(older)
-    assert (found["version"], found["outcome"]) == (5, None)
-    assert older["version"] == 4
+    assert (found["version"], found["outcome"], found["settings"]["device"]) == (RECORD_VERSION, None, None)
+    assert older == kept
     page = render_html(older)
     assert ("gain, calibration and errors by segment are absent" in page) == (older["choice"] is not None)
     assert "What can be done" not in page

@@ -88,6 +88,25 @@ class Writer(ABC):
         with _Translated(self):
             self._append(rows, declared)
 
+    def delete_other_runs(self, run: str, period: str | None, name: str) -> int:
+        """Delete the rows of other runs than `name` whose period one row of this run has; return how many.
+
+        Args:
+            run: The column that names the run.
+            period: The column of the period; None for rows of any.
+            name: The run, of letters and digits alone.
+        """
+        if not name.isalnum():
+            raise ValueError(f"a run is named by letters and digits, not {name!r}")
+        column, where = quote_name(run), f"{quote_name(run)} <> '{name}'"
+        if period is not None:
+            when = quote_name(period)
+            where += f" AND {when} IN (SELECT {when} FROM {self._table} WHERE {column} = '{name}')"
+        with _Translated(self):
+            count = self._count(f"SELECT count(*) AS n FROM {self._table} WHERE {where}")
+            self._execute(f"DELETE FROM {self._table} WHERE {where}")
+        return count
+
     def commit(self) -> None:
         """Commit the transaction."""
         with _Translated(self):
@@ -111,6 +130,9 @@ class Writer(ABC):
 
     @abstractmethod
     def _append(self, rows: pa.Table, declared: Mapping[str, str]) -> None: ...
+
+    @abstractmethod
+    def _count(self, query: str) -> int: ...
 
     @abstractmethod
     def as_user_error(self, error: Exception) -> UserError | None:
@@ -186,6 +208,10 @@ class PostgresWriter(Writer):
     def _execute(self, statement: str) -> None:
         self._cursor.execute(statement)
 
+    def _count(self, query: str) -> int:
+        self._cursor.execute(query)
+        return int(self._cursor.fetch_arrow_table()["n"][0].as_py())
+
     def _ask(self, query: str, value: str) -> list[dict[str, Any]]:
         self._cursor.execute(query, [value])
         return list(self._cursor.fetch_arrow_table().to_pylist())
@@ -238,6 +264,9 @@ class SQLiteWriter(Writer):
         self._connection.executemany(
             f"INSERT INTO {self._table} ({names}) VALUES ({marks})", zip(*columns, strict=True)
         )
+
+    def _count(self, query: str) -> int:
+        return int(self._connection.execute(query).fetchone()[0])
 
     def _execute(self, statement: str) -> None:
         self._connection.execute(statement)
@@ -292,6 +321,9 @@ class DuckDBWriter(Writer):
         self._connection.register(_STAGED, rows)
         self._execute(f"INSERT INTO {self._table} ({names}) SELECT {names} FROM {_STAGED}")
         self._connection.unregister(_STAGED)
+
+    def _count(self, query: str) -> int:
+        return int(self._connection.execute(query).fetchone()[0])
 
     def _execute(self, statement: str) -> None:
         self._connection.execute(statement)

@@ -1,7 +1,7 @@
 """Appends rows to one named table of a database, all of them or none; nothing else in a database is ever written.
 
 The connection is separate from those that read. A table that does not exist is created; one whose columns do not fit
-is refused. No column is added and no row is changed.
+is refused. No column is added and no row is changed; rows that an earlier run wrote for the same time are replaced on request.
 """
 
 from __future__ import annotations
@@ -44,20 +44,32 @@ class Written:
         table: The name of the table, as the caller gave it.
         rows: The number of rows appended.
         created: Whether the table was created.
+        replaced: The number of rows of earlier runs that were deleted.
     """
 
     table: str
     rows: int
     created: bool
+    replaced: int = 0
 
 
-def append_rows(uri: str | Path, table: str, rows: pa.Table, *, statement_timeout: float = 600.0) -> Written:
+def append_rows(
+    uri: str | Path,
+    table: str,
+    rows: pa.Table,
+    *,
+    replaces: tuple[str, str | None] | None = None,
+    statement_timeout: float = 600.0,
+) -> Written:
     """Append rows to a table of a PostgreSQL, SQLite or DuckDB database, all of them or none.
 
     Args:
         uri: The address, or a manifest that names one.
         table: `table` or `schema.table`; parts in double quotes may contain any character.
         rows: The rows; an existing table must have a column for each of theirs.
+        replaces: The column that names the run, the same in all rows, and one such as the cutoff: rows of other runs that have
+            one of its new values are deleted in the same transaction (all rows of other runs, if that column is None). Rows
+            that name no run stay.
         statement_timeout: Seconds that one statement may take.
 
     Raises:
@@ -73,8 +85,11 @@ def append_rows(uri: str | Path, table: str, rows: pa.Table, *, statement_timeou
         else:
             _refuse_misfits(table, columns, rows.schema)
         writer.append(rows, {column.name: column.declared for column in columns or ()})
+        replaced = 0
+        if replaces is not None and columns is not None and rows.num_rows:
+            replaced = writer.delete_other_runs(*replaces, rows[replaces[0]][0].as_py())
         writer.commit()
-    return Written(table, rows.num_rows, columns is None)
+    return Written(table, rows.num_rows, columns is None, replaced)
 
 
 def writable(uri: str | Path) -> Address:

@@ -181,3 +181,40 @@ def test_rights_locks_and_lost_connections(postgres):
 def test_names_of_tables():
     assert parse_target("scores") == ("scores",)
     assert parse_target('"a.b"."c""d"') == ("a.b", 'c"d')
+
+
+def of_run(run: str, day: int, ids: list[int]) -> pa.Table:
+    cutoffs = pa.array([dt.datetime(2024, 5, day)] * len(ids), pa.timestamp("us"))
+    return pa.table(
+        {"run_id": pa.array([run] * len(ids), pa.string()), "id": pa.array(ids, pa.int64()), "cutoff": cutoffs}
+    )
+
+
+def test_a_run_replaces_what_earlier_runs_wrote_for_its_dates(place):
+    append_rows(place.uri, "scores", of_run("a1", 1, [1, 2, 3]))
+    append_rows(place.uri, "scores", of_run("b2", 2, [4]))
+    append_rows(place.uri, "scores", pa.table({"run_id": [None], "id": [0], "cutoff": [dt.datetime(2024, 5, 1)]}).cast(
+        of_run("", 1, [1]).schema))  # fmt: skip
+    found = append_rows(place.uri, "scores", of_run("c3", 1, [2, 5]), replaces=("run_id", "cutoff"))
+    assert (found.rows, found.created, found.replaced) == (2, False, 3)
+    data = place.data("scores")
+    assert sorted(zip(data["id"].to_pylist(), data["run_id"].to_pylist(), strict=True)) == [
+        (0, None),
+        (2, "c3"),
+        (4, "b2"),
+        (5, "c3"),
+    ]
+    assert append_rows(place.uri, "scores", of_run("d4", 3, [6]), replaces=("run_id", None)).replaced == 3
+    assert append_rows(place.uri, "other", of_run("e5", 3, [6]), replaces=("run_id", "cutoff")).replaced == 0
+    assert append_rows(place.uri, "other", of_run("f6", 3, []), replaces=("run_id", None)).replaced == 0
+    assert place.data("victim").num_rows == 1
+
+
+def test_a_replacement_that_fails_deletes_nothing(place):
+    append_rows(place.uri, "scores", of_run("a1", 1, [1, 2]))
+    rows = of_run("b2", 1, [3]).append_column("new", [["x"]])
+    with pytest.raises(SchemaError):
+        append_rows(place.uri, "scores", rows, replaces=("run_id", "cutoff"))
+    with pytest.raises(ValueError, match="letters and digits"):
+        append_rows(place.uri, "scores", of_run("x' OR '1'='1", 1, [3]), replaces=("run_id", "cutoff"))
+    assert place.data("scores")["id"].to_pylist() == [1, 2]
