@@ -96,7 +96,7 @@ def _current(given: Mapping[str, Any]) -> Mapping[str, Any]:
     version = given.get("version")
     if version not in (4, 5) or isinstance(version, bool):
         return given
-    parts = {"choice": {"landscape": []}}
+    parts: dict[str, dict[str, Any]] = {"choice": {"landscape": []}}
     if version == 4:
         parts["settings"] = {"options": {}, "device": None, "metric": None, "preset": None}
     filled = {
