@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from relselect.database.clock import TimeKind
     from relselect.tasks import Metric, Rows
 
-__all__ = ["Decay", "PeriodScore", "measure_decay"]
+__all__ = ["Decay", "PeriodScore", "measure_decay", "periods_of"]
 
 #: Periods at most, and at least for a line.
 _MOST, _FEWEST = 24, 3
@@ -151,7 +151,7 @@ def measure_decay(
         kind: The kind of time.
         seed: Seed of the bootstraps.
     """
-    number, names = _periods(rows.cutoff, kind)
+    number, names = periods_of(rows.cutoff, kind)
     found = []
     for place, name in enumerate(names):
         inside = np.flatnonzero(number == place)
@@ -172,7 +172,7 @@ def measure_decay(
     return Decay(metric.name, split, kind or "timestamp", tuple(found), slope, low, high)
 
 
-def _periods(cutoff: NDArray[np.int64], kind: TimeKind | None) -> tuple[NDArray[np.int64], list[str]]:
+def periods_of(cutoff: NDArray[np.int64], kind: TimeKind | None) -> tuple[NDArray[np.int64], list[str]]:
     """Return the period of each row and the periods' names: cutoffs, where these are too many months, else ranges of cutoffs."""
     known, number = np.unique(cutoff, return_inverse=True)
     if len(known) > _MOST and kind != "integer":

@@ -18,6 +18,7 @@ from relselect.budget import Budget
 from relselect.errors import BudgetExhausted, ConfigError
 from relselect.events import CheckpointChosen, Emit, StageFinished, StageStarted, silent
 from relselect.landscape.criterion import Criterion, SlopeCriterion
+from relselect.landscape.loss_slice import SLICE_EVALUATIONS, LossSlice, loss_lines
 from relselect.landscape.measurement import Measurement, clearly_flatter
 from relselect.landscape.ties import Entry, NearTie, entries, score_spread, standard_error
 from relselect.tasks.metrics import interval_of
@@ -32,6 +33,8 @@ __all__ = ["FinalChoice", "choose_checkpoint", "load_choice"]
 _STAGE = "choice of the checkpoint"
 _MOST = 12
 _LEARNER_TIE = 0.1
+#: The part of the time left that drawing the loss around one checkpoint may take.
+_DRAWING = 0.2
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ class FinalChoice:
         without_flatness: Family, number and checkpoint that validation alone would have chosen.
         standard_error: Of the best validation score.
         skipped: Why flatness was not (or not for all) measured; "" when it was.
+        landscape: The loss around the chosen checkpoint and around others of its architecture, where there was time.
         seconds: Time the choice took.
     """
 
@@ -57,6 +61,7 @@ class FinalChoice:
     standard_error: float
     skipped: str
     seconds: float
+    landscape: tuple[LossSlice, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the facts of the choice without the candidate's model and predictions."""
@@ -155,8 +160,9 @@ class _Choice:
         leader, why = self._between_learners(near, error)
         chosen, reason, skipped = self._by_flatness(leader, near, error)
         rows = tuple(self._row(entry, entry is chosen) for entry in near)
+        drawn = self._landscape(chosen, leader, listed, short=bool(skipped))
         return FinalChoice(
-            chosen.candidate, chosen.checkpoint, f"{why} {reason}", rows, near[0].ident, error, skipped, 0.0
+            chosen.candidate, chosen.checkpoint, f"{why} {reason}", rows, near[0].ident, error, skipped, 0.0, drawn
         )
 
     def _between_learners(self, near: list[Entry], error: float) -> tuple[Entry, str]:
@@ -233,6 +239,41 @@ class _Choice:
         with torch.no_grad():
             probe.loss(parameters)
         return (time.monotonic() - begun) * self.criterion.evaluations()
+
+    def _landscape(self, chosen: Entry, leader: Entry, listed: list[Entry], *, short: bool) -> tuple[LossSlice, ...]:
+        """Return the loss around the chosen checkpoint, the leader, and the flattest and steepest one that was measured.
+
+        Where none was measured, the checkpoint of the chosen candidate with the lowest score is drawn beside the chosen one.
+
+        Args:
+            chosen: What was chosen.
+            leader: What the score alone prefers.
+            listed: Everything that could have been chosen.
+            short: Whether there was too little time for flatness.
+        """
+        architecture = self._architecture(chosen)
+        measured = sorted((e for e in listed if e.ident in self.found), key=self._value)
+        if not architecture or (short and not measured):
+            return ()
+        known = self.found[measured[0].ident].seconds if measured else self._expected_seconds(chosen)
+        seconds = known / self.criterion.evaluations() * SLICE_EVALUATIONS
+        ends = [measured[0], measured[-1]] if measured else [e for e in listed if e.candidate is chosen.candidate][-1:]
+        drawn = list({entry.ident: entry for entry in (chosen, leader, *ends)}.values())
+        found: list[LossSlice] = []
+        for entry in drawn if self._architecture(leader) == architecture else [chosen]:
+            probe, checkpoint = self._probe(entry), entry.checkpoint
+            if probe is None or checkpoint is None or self.budget.left() < seconds / _DRAWING:
+                break
+            try:
+                lines = loss_lines(probe, checkpoint, seed=self.seed, budget=self.budget)
+            except BudgetExhausted:
+                break
+            family, number, _ = entry.ident
+            found += [
+                LossSlice(family, number, checkpoint, place, steps, losses, entry is chosen)
+                for place, (steps, losses) in enumerate(lines)
+            ]
+        return tuple(found)
 
     def _clearly_flatter(self, entry: Entry, leader: Entry) -> bool:
         return entry is not leader and clearly_flatter(self.found[entry.ident], self.found[leader.ident])

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, cast
 
 from relselect.errors import ConfigError
 from relselect.families.registry import info_of
+from relselect.report.outcome_record import OutcomeRecord
 from relselect.report.record import (
     RECORD_VERSION,
     AblationRecord,
@@ -29,6 +30,7 @@ from relselect.report.record import (
     ImportancesRecord,
     LeaderboardRecord,
     LearningCurveRecord,
+    LossSliceRecord,
     MeasureRecord,
     PeriodRecord,
     ProfileRecord,
@@ -82,6 +84,7 @@ def record_of(result: RunResult) -> RunRecord:
         choice=None if decision is None else _choice(result, decision),
         deployed=None if decision is None else _deployed(result, decision),
         rests_on=None if result.explanation is None else _rests_on(result.explanation),
+        outcome=None if result.outcome is None else cast(OutcomeRecord, result.outcome.to_json()),
         candidates={candidate.id: _candidate(candidate) for candidate in _ranked(result)},
         notices=[{"level": n.level, "topic": n.topic, "message": n.message} for n in result.notices],
     )
@@ -222,6 +225,17 @@ def _choice(result: RunResult, decision: Decision) -> ChoiceRecord:
         ],
         without_flatness=f"{family}-{number}",
         without_flatness_checkpoint=checkpoint,
+        landscape=[
+            LossSliceRecord(
+                candidate=f"{each.family}-{each.number}",
+                checkpoint=each.checkpoint,
+                direction=each.direction,
+                steps=list(each.steps),
+                losses=list(each.losses),
+                chosen=each.chosen,
+            )
+            for each in decision.landscape
+        ],
     )
 
 

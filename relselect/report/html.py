@@ -10,19 +10,31 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from relselect.report import figures, rests_on, verdict
+from relselect.report import figures, outcome_figures, rests_on
 from relselect.report.details import importances, learning_curve
+from relselect.report.diagram import diagram_figure
 from relselect.report.families import colour_style, family_class
+from relselect.report.landscape_figure import landscape_figure
 from relselect.report.record import RunRecord
 from relselect.report.schema import check_record
 from relselect.report.sections import sections
 from relselect.report.svg import NARROW, WIDE, FigureLayout
+from relselect.report.verdict import verdict
 
 __all__ = ["both_layouts", "finished", "page_template", "render_html", "style_sheet"]
 
 _CAPTIONS = {
     "board": "Bars start at the best baseline (dashed). Dot: validation score, with its interval. "
     "Diamond: test score of the validated model.",
+    "gain": "Curve: how much is found by acting on a share of the rows, those first where it is most expected. Bars: what each "
+    "tenth of the rows holds, as a multiple of a tenth drawn at random (lift). Dashed: in random order.",
+    "calibration": "What was predicted and what came, in groups of rows with similar predictions, with intervals. On the dashed "
+    "line predictions come true.",
+    "periods": "The score by period, with its interval.",
+    "schema": "The tables by how they are reached. Strong: without the table the model predicts worse beyond chance; the bar and "
+    "the number say how much of the score is lost.",
+    "landscape": "How much the loss rises when the weights are moved in random directions that all checkpoints share, in parts "
+    "of the weights' own size. Strong line: the chosen checkpoint; thin lines: others of its architecture. Flatter is safer.",
     "splits": "First to last cutoff of each split.",
     "ablations": "Loss of the score when a table, a path or columns are withheld, one at a time, with its interval; the model is "
     "not trained again. Columns that say nearly the same are one group.",
@@ -34,6 +46,11 @@ _CAPTIONS = {
 
 
 _FIGURES: dict[str, Callable[[RunRecord, FigureLayout], Markup | None]] = {
+    "gain": outcome_figures.gain_figure,
+    "calibration": outcome_figures.calibration_figure,
+    "periods": outcome_figures.period_figure,
+    "schema": diagram_figure,
+    "landscape": landscape_figure,
     "board": figures.leaderboard_figure,
     "curve": figures.curve_figure,
     "features": figures.importance_figure,
@@ -58,13 +75,13 @@ def render_html(record: Mapping[str, Any]) -> str:
         ConfigError: The record is of another version or differs from its schema.
     """
     whole = check_record(record)
-    found = verdict.verdict(whole)
+    found = verdict(whole)
     drawn = {name: both_layouts(partial(draw, whole)) for name, draw in _FIGURES.items()}
     page = page_template("report.html.j2")
     return finished(
         page,
         record=whole,
-        verdict=found,
+        headline=found.headline,
         drawn=drawn,
         captions=_captions(whole, drawn),
         sections=sections(whole),

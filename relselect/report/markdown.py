@@ -9,7 +9,6 @@ from typing import Any
 from relselect.report.schema import check_record
 from relselect.report.sections import Section, sections
 from relselect.report.tables import ReportTable
-from relselect.report.verdict import Verdict, verdict
 
 __all__ = ["render_markdown"]
 
@@ -24,26 +23,26 @@ def render_markdown(record: Mapping[str, Any]) -> str:
     """
     whole = check_record(record)
     title = f"{whole['task']['name']} on {whole['database']['name']}"
-    parts = [f"# {_escape(title)}", *_verdict(verdict(whole))]
-    for section in sections(whole):
-        parts += _section(section)
+    parts = [f"# {_escape(title)}"]
+    for place, section in enumerate(sections(whole)):
+        parts += _section(section, first=place == 0)
     return "\n\n".join(parts) + "\n"
 
 
-def _verdict(found: Verdict) -> list[str]:
-    figures = [
-        f"- {_escape(item.label)}: **{_escape(item.value)}** {_escape(item.note)}".rstrip() for item in found.figures
-    ]
-    return [
-        f"**{_escape(found.headline)}** ({_escape(found.badge)})",
-        " ".join(map(_escape, found.sentences)),
-        *(f"**Note:** {_escape(alert)}" for alert in found.alerts),
-        "\n".join(figures),
-    ]
-
-
-def _section(section: Section) -> list[str]:
-    parts = [f"## {_escape(section.title)}", *map(_escape, section.paragraphs)]
+def _section(section: Section, *, first: bool) -> list[str]:
+    parts = [] if first else [f"## {_escape(section.title)}"]
+    badge = f" ({_escape(section.badge)})" if section.badge else ""
+    if section.headline:
+        parts.append(f"**{_escape(section.headline)}**{badge}")
+    elif badge:
+        parts.append(f"**{_escape(section.badge)}**")
+    parts += [f"**Note:** {_escape(alert)}" for alert in section.alerts]
+    parts += map(_escape, section.paragraphs)
+    if section.keys:
+        keys = [
+            f"- {_escape(key.label)}: **{_escape(key.value)}** {_escape(key.note)}".rstrip() for key in section.keys
+        ]
+        parts.append("\n".join(keys))
     if section.bullets:
         parts.append("\n".join(f"- {_escape(text)}" for text in section.bullets))
     if section.facts:

@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 from typing_extensions import TypedDict  # pydantic reads the one of the standard library from Python 3.12 on
 
+from relselect.report.outcome_record import OutcomeRecord
+
 __all__ = [
     "RECORD_VERSION",
     "AblationRecord",
@@ -32,6 +34,7 @@ __all__ = [
     "ImportancesRecord",
     "LeaderboardRecord",
     "LearningCurveRecord",
+    "LossSliceRecord",
     "MarginRecord",
     "MeasureRecord",
     "NearTieRecord",
@@ -53,7 +56,7 @@ __all__ = [
 ]
 
 #: The record version that this code writes and reads.
-RECORD_VERSION = 5
+RECORD_VERSION = 6
 
 #: Why the training of a candidate ended: its own stopping rule, its limit of steps, the time budget, or nothing to train.
 EndedBy = Literal["converged", "limit", "budget", "constant"]
@@ -284,8 +287,19 @@ class NearTieRecord(TypedDict):
     chosen: bool
 
 
+class LossSliceRecord(TypedDict):
+    """The loss along one of two random directions that all drawn checkpoints share; `steps` are relative to the weights."""
+
+    candidate: str
+    checkpoint: int
+    direction: int
+    steps: list[float]
+    losses: list[float | None]
+    chosen: bool
+
+
 class ChoiceRecord(TypedDict):
-    """The chosen candidate and checkpoint, and what validation without flatness would have chosen."""
+    """The chosen candidate and checkpoint, what validation without flatness would have chosen, and the loss around some."""
 
     candidate: str
     family: str
@@ -295,6 +309,7 @@ class ChoiceRecord(TypedDict):
     near_ties: list[NearTieRecord]
     without_flatness: str
     without_flatness_checkpoint: int | None
+    landscape: list[LossSliceRecord]
 
 
 class DeployedRecord(TypedDict):
@@ -470,5 +485,6 @@ class RunRecord(TypedDict):
     choice: ChoiceRecord | None
     deployed: DeployedRecord | None
     rests_on: RestsOnRecord | None
+    outcome: OutcomeRecord | None
     candidates: dict[str, CandidateRecord]
     notices: list[NoticeRecord]

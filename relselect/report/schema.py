@@ -1,8 +1,9 @@
 """The published form of a run record: its JSON Schema, and the check that a record has it.
 
 The schema is generated from the typed dictionaries of `relselect.report.record`; `configs/report.schema.json` is its
-committed copy. Nothing is filled in or guessed: a record with a missing key, an unknown key or a value of another type
-is refused with the place of every difference.
+committed copy. A record of version 4 or 5 is read as one in which the parts that it lacks were not measured. Nothing else is
+filled in or guessed: a record with a missing key, an unknown key or a value of another type is refused with the place of every
+difference.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
 from typing_extensions import is_typeddict
 
 from relselect.errors import ConfigError
-from relselect.report import record
+from relselect.report import outcome_record, record
 from relselect.report.record import RECORD_VERSION, RunRecord
 from relselect.serialization import plain
 
@@ -52,6 +53,7 @@ def check_record(given: Mapping[str, Any]) -> RunRecord:
     Raises:
         ConfigError: The record has another version, a missing or unknown key, or a value of another type.
     """
+    given = _current(given)
     version = given.get("version")
     if version != RECORD_VERSION or isinstance(version, bool):
         newer = isinstance(version, int) and version > RECORD_VERSION
@@ -82,10 +84,25 @@ def read_record(path: str | Path) -> RunRecord:
 @cache
 def _adapter() -> TypeAdapter[RunRecord]:
     # unknown keys are refused; set here, so that the module with the types does not import pydantic
-    for name in record.__all__:
-        if is_typeddict(kind := getattr(record, name)):
-            with_config(ConfigDict(extra="forbid"))(kind)
+    for module in (record, outcome_record):
+        for name in module.__all__:
+            if is_typeddict(kind := getattr(module, name)):
+                with_config(ConfigDict(extra="forbid"))(kind)
     return TypeAdapter(RunRecord)
+
+
+def _current(given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a record of version 4 or 5 as one of version 6, with what it lacks as not measured and not asked for."""
+    version = given.get("version")
+    if version not in (4, 5) or isinstance(version, bool):
+        return given
+    parts: dict[str, dict[str, Any]] = {"choice": {"landscape": []}}
+    if version == 4:
+        parts["settings"] = {"options": {}, "device": None, "metric": None, "preset": None}
+    filled = {
+        name: {**lacks, **known} for name, lacks in parts.items() if isinstance(known := given.get(name), Mapping)
+    }
+    return {"outcome": None, **given, **filled, "version": RECORD_VERSION}
 
 
 def _sorted(value: Any) -> Any:

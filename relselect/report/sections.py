@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from relselect.report import rests_on, tables
+from relselect.report import outcome_tables, rests_on, tables
+from relselect.report.action import action_figures, action_headline, action_sentences, rows_name
 from relselect.report.families import baselines, family_info, trained
 from relselect.report.margins import margin_text, suggestion_text
 from relselect.report.record import ChoiceRecord, RunRecord
 from relselect.report.reproduction import reproduction_command
 from relselect.report.tables import ReportTable
-from relselect.report.verdict import chosen_row
+from relselect.report.trust import trust
+from relselect.report.verdict import KeyFigure, chosen_row, verdict
 from relselect.report.words import capital, count, explain_metric, percent, plural, seconds, sentence
 
 __all__ = ["Section", "sections"]
@@ -26,7 +28,21 @@ _KINDS = {
     "multiclass": "one of several classes",
     "regression": "a number",
 }
+_ABSENT = (
+    "What the predictions are worth was not measured in this run, or the record is of an earlier version: "
+    "totals, gain, calibration and errors by segment are absent."
+)
 _GLOSSARY = (
+    (
+        "Top tenth",
+        "The tenth of the rows with the highest predictions, or with the lowest ones where no is the rarer answer. What it holds "
+        "says what is gained by acting on those first.",
+    ),
+    (
+        "Calibration",
+        "Predictions are calibrated when what is predicted with 70 % comes true in 70 of 100 cases. "
+        "Only then may they be added up.",
+    ),
     ("Cutoff", "The date at which a row is asked about. Nothing later may be seen by a model."),
     (
         "Validation and test",
@@ -55,6 +71,12 @@ class Section:
         facts: (label, value) pairs.
         tables: Tables of facts.
         code: A block of text to copy.
+        headline: The one line that stands large at the top of the report; "" for sections that never stand there.
+        badge: A mark in a few words.
+        tone: How the badge is coloured: "good", "fair" or "poor".
+        keys: Key figures.
+        alerts: What a reader must not miss.
+        folded: Whether the page folds it away: how things were done, not what follows.
     """
 
     key: str
@@ -65,29 +87,99 @@ class Section:
     facts: tuple[tuple[str, str], ...] = ()
     tables: tuple[ReportTable, ...] = ()
     code: str = ""
+    headline: str = ""
+    badge: str = ""
+    tone: str = ""
+    keys: tuple[KeyFigure, ...] = ()
+    alerts: tuple[str, ...] = ()
+    folded: bool = False
 
     @property
     def empty(self) -> bool:
         """Whether there is nothing to show but figures."""
-        return not (self.paragraphs or self.bullets or self.facts or self.code or any(t.rows for t in self.tables))
+        told = self.headline or self.alerts or self.paragraphs or self.bullets or self.facts or self.code
+        return not (told or any(table.rows for table in self.tables))
 
 
 def sections(record: RunRecord) -> list[Section]:
-    """Returns the sections that have anything to show, in order."""
-    makers = (
-        _evidence,
-        _leaderboard,
-        _choice,
-        _rests_on,
-        _warnings,
-        _task,
-        _database,
-        _profile,
-        _time,
-        _reproduction,
-        _glossary,
+    """Returns the sections that have anything to show, in order; the first has a headline and stands at the top."""
+    answers = [_action, _trust, _rests_on, _errors, _model, _evidence, _leaderboard]
+    if record["outcome"] is None:
+        answers = [_model, _trust, _rests_on, _evidence, _leaderboard]
+    machinery = (_choice, _warnings, _task, _database, _profile, _time, _reproduction, _glossary)
+    found = [make(record) for make in answers] + [replace(make(record), folded=True) for make in machinery]
+    return [section for section in found if not section.empty]
+
+
+def _action(record: RunRecord) -> Section:
+    found, title = record["outcome"], "What can be done"
+    if found is None:
+        return Section("action", title)
+    return Section(
+        "action",
+        title,
+        tuple(action_sentences(record, found)),
+        figures=("gain",),
+        headline=action_headline(record, found),
+        badge=(known := trust(record)).badge,
+        tone=known.tone,
+        keys=action_figures(record, found),
     )
-    return [section for section in (make(record) for make in makers) if not section.empty]
+
+
+def _trust(record: RunRecord) -> Section:
+    if record["kind"] == "recommendation" or record["choice"] is None:
+        return Section("trust", "Whether it can be trusted")
+    known = trust(record)
+    absent = (_ABSENT,) if record["outcome"] is None else ()
+    return Section(
+        "trust",
+        "Whether it can be trusted",
+        bullets=(*known.sides, *absent),
+        badge=known.badge,
+        tone=known.tone,
+        alerts=known.against,
+    )
+
+
+def _errors(record: RunRecord) -> Section:
+    """Calibration, totals, and errors by time and by segment."""
+    found, title = record["outcome"], "Where it is right and wrong"
+    if found is None:
+        return Section("errors", title)
+    paragraphs = [f"Measured on the {rows_name(found)}."]
+    if found["compared"]:
+        drawn = "" if found["drawn"] == found["rows"] else f", on {count(found['drawn'])} of the rows,"
+        many = len(found["segments"])
+        none = f"{count(many)} differ" if many > 1 else "one differs" if many else "none differs"
+        paragraphs.append(
+            f"Of {count(found['compared'])} values in columns of {record['task']['entity']} that were compared{drawn} "
+            f"{none} beyond chance from all rows."
+        )
+    shown = (
+        outcome_tables.totals_table(record),
+        outcome_tables.classes_table(record),
+        outcome_tables.segments_table(record),
+        outcome_tables.bins_table(record),
+        outcome_tables.periods_table(record),
+    )
+    return Section("errors", title, tuple(paragraphs), figures=("calibration", "periods"), tables=shown)
+
+
+def _model(record: RunRecord) -> Section:
+    """The verdict: which family to use, and what supports it."""
+    found = verdict(record)
+    first = record["outcome"] is None
+    return Section(
+        "verdict",
+        "Which model, and why",
+        found.sentences,
+        headline=found.headline,
+        badge=found.badge,
+        tone=found.tone,
+        keys=found.figures,
+        alerts=found.alerts if (first and record["kind"] == "recommendation") or record["choice"] is None else (),
+    )
 
 
 def _evidence(record: RunRecord) -> Section:
@@ -137,6 +229,7 @@ def _leaderboard(record: RunRecord) -> Section:
         tuple(paragraphs),
         figures=("board",),
         tables=(
+            outcome_tables.duels_table(record),
             tables.leaderboard(record),
             tables.notes(record),
             tables.further_scores(record),
@@ -170,7 +263,7 @@ def _choice(record: RunRecord) -> Section:
         "choice",
         "Choice of the checkpoint",
         tuple(text for text in paragraphs if text),
-        figures=("curve", "features"),
+        figures=("curve", "landscape", "features"),
         tables=(*([tables.near_ties(record)] if tied else []), tables.features(record)),
     )
 
@@ -205,9 +298,10 @@ def _rests_on(record: RunRecord) -> Section:
     found, title = record["rests_on"], "What it rests on"
     if found is None:
         return Section("rests-on", title)
-    shown = (rests_on.ablation_table(found), rests_on.delay_table(record, found), rests_on.decay_table(record, found))
+    decay = () if record["outcome"] is not None else (rests_on.decay_table(record, found),)  # its periods stand there
+    shown = (rests_on.ablation_table(found), rests_on.delay_table(record, found), *decay)
     paragraphs = rests_on.rests_on_sentences(found)
-    return Section("rests-on", title, paragraphs, figures=("ablations", "staleness"), tables=shown)
+    return Section("rests-on", title, paragraphs, figures=("schema", "ablations", "staleness"), tables=shown)
 
 
 def _warnings(record: RunRecord) -> Section:

@@ -1,7 +1,8 @@
 """The verdict at the top of the report: the advice, how sure it is, and the sentences and figures that support it.
 
-Nothing is computed that the record does not hold. Differences between families are judged only by whether their
-intervals overlap, and a difference is called clear only where both models had finished training.
+Nothing is computed that the record does not hold. Families are compared on the same rows, by the paired interval of the
+difference of their scores, or, in records without it, by whether their intervals overlap. A difference is called clear only
+where both models had finished training.
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ from dataclasses import dataclass
 from relselect.leaks import DOMINANT, NO_TIME
 from relselect.report.families import baselines, family_info, is_baseline, trained
 from relselect.report.margins import leading_margin, margin_text, margin_unit
+from relselect.report.outcome_record import DuelRecord
 from relselect.report.record import FindingRecord, LeaderboardRecord, ProfileRecord, RunRecord
 from relselect.report.words import (
-    capital,
     count,
     is_error,
     listed,
     natural,
+    number,
     percent,
     plural,
     score,
@@ -26,7 +28,7 @@ from relselect.report.words import (
     share,
 )
 
-__all__ = ["KeyFigure", "Verdict", "best_baseline", "chosen_row", "headline", "verdict"]
+__all__ = ["KeyFigure", "Verdict", "best_baseline", "chosen_row", "headline", "lead_words", "paired_duel", "verdict"]
 
 #: Findings of the leak checks that the verdict shows in full.
 _SHOWN_FINDINGS = 3
@@ -207,10 +209,66 @@ def _sureness(record: RunRecord, chosen: LeaderboardRecord) -> tuple[str, str, l
         badge, tone, text = "Not compared", "fair", _uncompared(record, chosen, rival)
     else:
         metric, name = record["task"]["metric"], family_info(record, rival["family"])["short"]
-        badge, tone, reading = _comparison(chosen, rival)
+        paired = paired_duel(record, chosen, rival, "select")
+        badge, tone, reading = _comparison(chosen, rival) if paired is None else _paired(chosen, rival, paired)
         text = f"The best {name} candidate, {rival['candidate']}, reaches {score(rival['score'], metric)}"
         text += f"{_interval(rival['low'], rival['high'], metric)}; {reading}."
+        badge, tone, tested = _tested(record, chosen, rival, badge, tone)
+        text += tested
     return ("Weak", "poor", [*warnings, text]) if warnings else (badge, tone, [text])
+
+
+def paired_duel(
+    record: RunRecord, chosen: LeaderboardRecord, rival: LeaderboardRecord, split: str
+) -> DuelRecord | None:
+    """The paired difference of two candidates on the rows of a split; None where it was not measured."""
+    found = record["outcome"]
+    for each in [] if found is None else found["duels"]:
+        same = (each["first"], each["second"]) == (chosen["candidate"], rival["candidate"])
+        if same and each["split"] == split and None not in each["lead"].values():
+            return each
+    return None
+
+
+def lead_words(duel: DuelRecord) -> str:
+    """A lead as text, without its sign: "0.031 (interval 0.020 to 0.042)"."""
+    value, low, high = duel["lead"]["value"], duel["lead"]["low"], duel["lead"]["high"]
+    text = number(None if value is None else abs(value))
+    if value is None or low is None or high is None:
+        return text
+    ends = (low, high) if value >= 0 else (-high, -low)
+    return f"{text} (interval {number(ends[0])} to {number(ends[1])})"
+
+
+def _paired(chosen: LeaderboardRecord, rival: LeaderboardRecord, duel: DuelRecord) -> tuple[str, str, str]:
+    """Badge, tone and reading of two rows that were compared on the same rows."""
+    value, low = duel["lead"]["value"] or 0.0, duel["lead"]["low"] or 0.0
+    lead = f"on the same rows {chosen['candidate']} is {'better' if value >= 0 else 'worse'} by {lead_words(duel)}"
+    if value < 0:
+        return "Close call", "fair", f"{lead}; the choice of the checkpoint below says why"
+    if low <= 0:
+        return "Close call", "fair", f"{lead}, which is inside the noise, so either family would do"
+    if cut := _cut_off(chosen, rival):
+        return "Likely", "fair", f"{lead}, but {cut}, so a longer run may change this"
+    return "Clear difference", "good", f"{lead}, which is beyond chance"
+
+
+def _tested(
+    record: RunRecord, chosen: LeaderboardRecord, rival: LeaderboardRecord, badge: str, tone: str
+) -> tuple[str, str, str]:
+    """Badge and tone after the test rows, and what they say of the two models."""
+    duel = paired_duel(record, chosen, rival, "test")
+    if duel is None:
+        return badge, tone, ""
+    value, high = duel["lead"]["value"] or 0.0, duel["lead"]["high"] or 0.0
+    text = f" On the test rows it is {'better' if value >= 0 else 'worse'} by {lead_words(duel)}."
+    return ("Close call", "fair", text) if high < 0 else (badge, tone, text)
+
+
+def _cut_off(chosen: LeaderboardRecord, rival: LeaderboardRecord) -> str:
+    """Which of two candidates the time budget cut off, as a clause; "" if neither."""
+    cut = [row["candidate"] for row in (chosen, rival) if row["ended"] == "budget"]
+    return f"{listed(cut)} {'was' if len(cut) == 1 else 'were'} cut off by the time budget" if cut else ""
 
 
 def _uncompared(record: RunRecord, chosen: LeaderboardRecord, rival: LeaderboardRecord | None) -> str:
@@ -228,11 +286,9 @@ def _comparison(chosen: LeaderboardRecord, rival: LeaderboardRecord) -> tuple[st
     if other > (chosen["score"] or 0.0):
         return "Close call", "fair", "its validation score is higher; the choice of the checkpoint below says why"
     if high < low:
-        cut = [row["candidate"] for row in (chosen, rival) if row["ended"] == "budget"]
-        if not cut:
-            return "Clear difference", "good", "the two intervals do not overlap"
-        ended = f"{listed(cut)} {'was' if len(cut) == 1 else 'were'} cut off by the time budget"
-        return "Likely", "fair", f"the two intervals do not overlap, but {ended}, so a longer run may change this"
+        if cut := _cut_off(chosen, rival):
+            return "Likely", "fair", f"the two intervals do not overlap, but {cut}, so a longer run may change this"
+        return "Clear difference", "good", "the two intervals do not overlap"
     if other < low:
         return "Likely", "fair", "the two intervals overlap a little, so the difference is likely but not proven"
     return "Close call", "fair", "the difference is inside the noise, so either family would do"
@@ -241,6 +297,9 @@ def _comparison(chosen: LeaderboardRecord, rival: LeaderboardRecord) -> tuple[st
 def _baseline_warning(record: RunRecord, chosen: LeaderboardRecord) -> list[str]:
     baseline = best_baseline(record)
     if baseline is None or baseline["score"] is None or chosen["low"] is None or chosen["low"] > baseline["score"]:
+        return []
+    duel = paired_duel(record, chosen, baseline, "select")
+    if duel is not None and (duel["lead"]["low"] or 0.0) > 0:
         return []
     phrase = family_info(record, baseline["family"])["phrase"]
     return [f"Its interval reaches {phrase}: that it is better is not proven."]
@@ -316,18 +375,19 @@ def _figures(record: RunRecord, chosen: LeaderboardRecord | None) -> tuple[KeyFi
 
 
 def _score_figures(record: RunRecord, chosen: LeaderboardRecord) -> list[KeyFigure]:
-    """Validation score, test score of the deployed model, best baseline."""
+    """Validation score and test score of the deployed model, each with the best baseline on the same rows."""
     metric, title = record["task"]["metric"], record["task"]["metric_title"]
     used, deployed, baseline = record["validation"], record["deployed"], best_baseline(record)
     better = "lower is better" if is_error(metric) else "higher is better"
     rows = "; these rows also ended training" if used["shared"] else "; rows that stopped nothing"
-    figures = [KeyFigure("Validation", score(chosen["score"], metric), f"{title}, {better}{rows}")]
+    constant = None if baseline is None or baseline["chosen"] else baseline
+    beside = "" if constant is None else f"; best constant there {score(constant['score'], metric)}"
+    figures = [KeyFigure("Validation", score(chosen["score"], metric), f"{title}, {better}{rows}{beside}")]
     if deployed is not None and deployed["test_score"] is not None:
         note = "took no part in any choice" + ("; refitted model" if deployed["refitted"] else "")
+        if constant is not None and constant["test_score"] is not None:
+            note += f"; best constant there {score(constant['test_score'], metric)}"
         figures.append(KeyFigure("Test", score(deployed["test_score"], metric), note))
-    if baseline is not None:
-        name = capital(family_info(record, baseline["family"])["short"])
-        figures.append(KeyFigure(name, score(baseline["score"], metric), "best baseline, validation"))
     return figures
 
 

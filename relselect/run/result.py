@@ -17,7 +17,9 @@ from relselect.errors import BundleError
 from relselect.events import Notice
 from relselect.explain.stage import RunExplanation
 from relselect.families.candidate import Candidate
+from relselect.landscape.loss_slice import LossSlice
 from relselect.landscape.ties import NearTie
+from relselect.outcomes import Outcome
 from relselect.problem.validation import ValidationWay
 from relselect.profile import Profile
 from relselect.run.facts import DatabaseFacts, EnvironmentFacts, TaskFacts
@@ -103,6 +105,7 @@ class Decision:
         without_flatness: Family, number and checkpoint that the score alone would have chosen.
         standard_error: Of the best score on the select rows.
         skipped: What of the flatness was not measured, and why; "" if nothing.
+        landscape: The loss around the chosen checkpoint and around others of its architecture; empty where it was not measured.
     """
 
     candidate: Candidate
@@ -114,6 +117,7 @@ class Decision:
     without_flatness: tuple[str, int, int | None]
     standard_error: float
     skipped: str
+    landscape: tuple[LossSlice, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the decision as JSON-able values, without models."""
@@ -126,6 +130,7 @@ class Decision:
             "without_flatness": list(self.without_flatness),
             "standard_error": jsonable(self.standard_error),
             "skipped": self.skipped,
+            "landscape": [each.to_json() for each in self.landscape],
         }
 
     @classmethod
@@ -143,6 +148,7 @@ class Decision:
             without_flatness=(family, number, checkpoint),
             standard_error=number_of(stored["standard_error"]),
             skipped=stored["skipped"],
+            landscape=tuple(LossSlice.from_json(each) for each in stored.get("landscape", ())),
         )
 
 
@@ -166,6 +172,7 @@ class RunResult:
         unfinished: Families without a candidate.
         decision: What was decided; None for a recommendation, which trains nothing.
         explanation: What the decision rests on; None where nothing was decided, or it was not asked for.
+        outcome: What the predictions of the evaluated rows are worth; None where nothing was decided, or it was not measured.
         scores: Split -> candidate id, or `DEPLOYED`, -> score; the test split, where it was scored.
         stages: Where the time went.
         notices: What a reader should know.
@@ -186,6 +193,7 @@ class RunResult:
     unfinished: tuple[Unfinished, ...] = ()
     decision: Decision | None = None
     explanation: RunExplanation | None = None
+    outcome: Outcome | None = None
     scores: Mapping[str, Mapping[str, Score]] = field(default_factory=dict)
     stages: tuple[StageTime, ...] = ()
     notices: tuple[Notice, ...] = ()
@@ -219,6 +227,7 @@ class RunResult:
             "candidates": [candidate.to_json() for candidate in self.candidates],
             "decision": None if self.decision is None else self.decision.to_json(),
             "explanation": None if self.explanation is None else self.explanation.to_json(),
+            "outcome": None if self.outcome is None else self.outcome.to_json(),
             "scores": {
                 split: {
                     name: [jsonable(each.value), jsonable(each.low), jsonable(each.high)]
@@ -246,6 +255,7 @@ class RunResult:
                 candidates=tuple(Candidate.from_json(each) for each in stored["candidates"]),
                 decision=None if stored["decision"] is None else Decision.from_json(stored["decision"]),
                 explanation=_explanation(stored.get("explanation")),
+                outcome=_outcome(stored.get("outcome")),
                 scores={
                     split: {name: Score(*(number_of(number) for number in each)) for name, each in scores.items()}
                     for split, scores in stored["scores"].items()
@@ -258,6 +268,11 @@ class RunResult:
 def _explanation(stored: Mapping[str, Any] | None) -> RunExplanation | None:
     """Return the explanation of a result; results of earlier versions have none."""
     return None if stored is None else RunExplanation.from_json(stored)
+
+
+def _outcome(stored: Mapping[str, Any] | None) -> Outcome | None:
+    """Return the outcome of a result; results of earlier versions have none."""
+    return None if stored is None else Outcome.from_json(stored)
 
 
 def _check_format(stored: object) -> None:

@@ -32,6 +32,8 @@ from relselect.profile import Profile, ProfileCache, profile_task
 from relselect.run.deciding import FamilyOdds, family_odds, final_weights
 from relselect.run.facts import database_facts, environment_facts, task_facts
 from relselect.run.log import RunLog
+from relselect.run.optimism import tuning_gain
+from relselect.run.outcome import run_outcome
 from relselect.run.result import BudgetUse, Decision, RunResult, Score, ValidationUse
 from relselect.run.scoring import TestScorer
 from relselect.run.settings import Settings
@@ -48,6 +50,8 @@ __all__ = ["measure", "run"]
 
 #: Part of the budget that the profile may use.
 _PROFILE_SHARE = 0.15
+#: Seconds without which the outcome is measured on fewer rows.
+_UNHURRIED = 2.0
 
 
 def run(
@@ -129,11 +133,17 @@ class _Run:
             decision = self._decide(found, tuned, home)
         found = self._with_gain(found, tuned, decision)
         scores: dict[str, dict[str, Score]] = {}
+        scorer = TestScorer(self.problem, self._families, self.budget, self.log, self.settings.seed)
         if self.settings.evaluate_test and self.problem.task.has_test:
             with self.log.stage("test scores"):
-                scores["test"] = self._score_test(found, tuned, decision)
+                scores["test"] = scorer.scores(decision, found.baselines, _others(tuned, decision))
+        with self.log.stage("outcome"):
+            outcome = run_outcome(
+                self.problem, decision, [*found.baselines, *_others(tuned, decision)], self.rows.select, scorer.predicted,
+                self.log.emit, seed=self.settings.seed, hurried=self.budget.left() < _UNHURRIED,
+            )  # fmt: skip
         explanation = self._explain(decision, "test" if scores.get("test") else "val")
-        return replace(self._assembled(found, tuned, decision, scores), explanation=explanation)
+        return replace(self._assembled(found, tuned, decision, scores), explanation=explanation, outcome=outcome)
 
     def _measure(self) -> _Measured:
         self._note_inputs()
@@ -200,18 +210,39 @@ class _Run:
         margins = found.recommendation.margins
         return sorted(wanted, key=lambda name: -margins[name].value if name in margins else 0.0)
 
-    def _odds(self, found: _Measured, best: Mapping[str, Candidate], *, as_they_are: bool = False) -> FamilyOdds | None:
+    def _odds(
+        self,
+        found: _Measured,
+        best: Mapping[str, Candidate],
+        *,
+        as_they_are: bool = False,
+        luck: Mapping[str, float] | None = None,
+    ) -> FamilyOdds | None:
         if self.selector is None:
             return None
         values = {measure.name: measure.value for measure in found.profile.measures}
         numbers = numbers_of(values, regression=self.problem.task.kind == "regression")
         reference = found.baselines[0].score
-        return family_odds(self.selector, numbers, self.problem, self.rows, best, reference, as_they_are=as_they_are)
+        return family_odds(
+            self.selector, numbers, self.problem, self.rows, best, reference, as_they_are=as_they_are, luck=luck
+        )
+
+    def _luck(self, found: _Measured, tuned: Tuned) -> dict[str, float]:
+        """Say what tuning gave each family, and return how much of it is expected to be luck, in skill."""
+        luck = {}
+        for name in tuned.best:
+            mine = [each for each in tuned.candidates if each.family == name]
+            gain = tuning_gain(self.problem, self.rows, mine, found.baselines[0].score)
+            if gain is not None:
+                luck[name] = gain.luck
+                self.log.emit(Notice("tuning", gain.sentence(self.problem.task.metric.title)))
+        return luck
 
     def _decide(self, found: _Measured, tuned: Tuned, home: Path) -> Decision:
         """Choose what predicts: a baseline that no model beats on the select rows, one family, or a blend; and refit it."""
         unbeaten = _best_score(found.baselines) > _best_score(tuned.candidates)
-        odds = None if unbeaten else self._odds(found, tuned.best, as_they_are=True)
+        luck = self._luck(found, tuned)
+        odds = None if unbeaten else self._odds(found, tuned.best, as_they_are=True, luck=luck)
         weights = None if unbeaten else final_weights(self.settings.final, odds, tuned.best)
         asked: Sequence[Candidate] = [*found.baselines, *tuned.candidates] if unbeaten else tuned.candidates
         if weights is not None:
@@ -282,16 +313,8 @@ class _Run:
             without_flatness=choice.without_flatness,
             standard_error=choice.standard_error,
             skipped=choice.skipped,
+            landscape=choice.landscape,
         )
-
-    def _score_test(self, found: _Measured, tuned: Tuned, decision: Decision) -> dict[str, Score]:
-        """Score the decision, the baselines and, while time is left, the best candidate of each family."""
-        best: dict[str, Candidate] = {}
-        for candidate in sorted(tuned.candidates, key=lambda c: (_finite(c.score), -c.number)):
-            best[candidate.family] = candidate
-        others = [candidate for candidate in best.values() if candidate.id != decision.candidate.id]
-        scorer = TestScorer(self.problem, self._families, self.budget, self.log, self.settings.seed)
-        return scorer.scores(decision, found.baselines, others)
 
     def _explain(self, decision: Decision, split: Split) -> RunExplanation | None:
         """Measure what the decision rests on; whatever fails here costs no predictor."""
@@ -373,6 +396,14 @@ class _Run:
             settings = self.settings
             self._families[name] = adjusted_family(family_of(name), settings.options.get(name), settings.device)
         return self._families[name]
+
+
+def _others(tuned: Tuned, decision: Decision) -> list[Candidate]:
+    """Return the best candidate of each trained family but the decided one."""
+    best: dict[str, Candidate] = {}
+    for candidate in sorted(tuned.candidates, key=lambda c: (_finite(c.score), -c.number)):
+        best[candidate.family] = candidate
+    return [candidate for candidate in best.values() if candidate.id != decision.candidate.id]
 
 
 def _best_score(candidates: Sequence[Candidate]) -> float:

@@ -14,6 +14,8 @@ from relselect.run.result import Decision, RunResult, Score
 from relselect.tasks.metrics import interval_of
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from relselect.budget import Budget
     from relselect.families.candidate import Candidate
     from relselect.families.protocol import Family
@@ -37,6 +39,7 @@ class TestScorer:
         budget: The clock of the run.
         log: Where notices go.
         seed: Seed of the intervals.
+        predicted: Predictions of the test rows by the keys of the scores.
     """
 
     __test__ = False  # not a test, whatever its name begins with
@@ -46,6 +49,7 @@ class TestScorer:
     budget: Budget
     log: RunLog
     seed: int
+    predicted: dict[str, NDArray[np.float64]] = field(default_factory=dict, init=False)
     _slowest: float = field(default=0.0, init=False)
 
     def scores(
@@ -60,33 +64,35 @@ class TestScorer:
             others: Models to compare with, scored while time is left.
         """
         found: dict[str, Score] = {}
-        deployed = self._scored(decision.deployed, optional=False)
+        deployed = self._scored(decision.deployed, RunResult.DEPLOYED, optional=False)
         if deployed is not None:
             found[RunResult.DEPLOYED] = deployed
             if not decision.refitted:
                 found[decision.candidate.id] = deployed
+                self.predicted[decision.candidate.id] = self.predicted[RunResult.DEPLOYED]
         for candidate in baselines:
             if candidate.id not in found and self.budget.left() > candidate.seconds:
-                found[candidate.id] = self._score(candidate)
+                found[candidate.id] = self._score(candidate, candidate.id)
         for candidate in (decision.candidate, *others):
             if candidate.id in found or self.budget.left() < self._slowest:
                 continue
-            score = self._scored(candidate, optional=True)
+            score = self._scored(candidate, candidate.id, optional=True)
             if score is not None:
                 found[candidate.id] = score
         return found
 
-    def _scored(self, candidate: Candidate, *, optional: bool) -> Score | None:
+    def _scored(self, candidate: Candidate, name: str, *, optional: bool) -> Score | None:
         if self._too_slow(candidate, optional=optional):
             return None
         begun = time.monotonic()
-        score = self._score(candidate)
+        score = self._score(candidate, name)
         self._slowest = max(self._slowest, time.monotonic() - begun)
         return score
 
-    def _score(self, candidate: Candidate) -> Score:
+    def _score(self, candidate: Candidate, name: str) -> Score:
         rows = self.problem.rows("test")
         predictions = self.families[candidate.family].predict(candidate, self.problem, rows.unlabelled())
+        self.predicted[name] = predictions
         score, (low, high) = interval_of(self.problem.task.metric, rows, predictions, seed=self.seed)
         return Score(score, low, high)
 

@@ -12,6 +12,7 @@ import os
 import random
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -62,8 +63,12 @@ def facts(found: Study) -> list[Any]:
 
 def child(name: str, folder: Path, trials: int, kill_at: int | None) -> tuple[bool, int]:
     """Run in a fork; return whether it ended by itself, and its file operations below `folder`."""
-    if name != "bowl":  # what is imported here is not imported in every fork
-        importlib.import_module({"dfs": "lightgbm", "rdl": "torch"}[name])
+    modules = folder.parent / "modules.txt"
+    if modules.exists():  # what is imported here is not imported in every fork; nothing is computed here
+        for module in modules.read_text().split():
+            with suppress(Exception):
+                importlib.import_module(module)
+        modules.unlink()
     counter = folder.with_suffix(".count")
     pid = os.fork()
     if pid == 0:
@@ -71,6 +76,8 @@ def child(name: str, folder: Path, trials: int, kill_at: int | None) -> tuple[bo
             _watch(folder, counter, kill_at)
             found = study(name, folder, trials)
             folder.with_suffix(".json").write_text(json.dumps(facts(found), sort_keys=True))
+            if kill_at is None:
+                modules.write_text("\n".join(sorted(sys.modules)))
             os._exit(0)
         except BaseException:
             import traceback

@@ -101,7 +101,7 @@ def test_a_kill_while_a_predictor_is_replaced_loses_neither(
     former.save(folder)
     (folder / "report.html").write_text("a file of its owner")
     while True:
-        at += 5 if at < 40 else 3
+        at += 7 if at < 40 else 5
         ended = die_at(lambda: new.save(folder), folder, at)
         seen.append(read_result(folder).version)
         if seen[-1] == "2.0":

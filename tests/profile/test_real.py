@@ -129,7 +129,8 @@ def test_homophily_equals_joins(problem: Problem) -> None:
     statistic = pd.Series.corr if problem.task.kind == "regression" else agreement
     paths = find_paths(problem.database, problem.entity)
     exist = 0
-    for path in sorted(paths, key=lambda path: not path.symmetric)[:24]:
+    checked = sorted(paths, key=lambda path: not path.symmetric)[:24]
+    for path in checked if len(checked) < 24 else checked[::3]:  # plain joins take seconds per path
         pairs = pd.concat(list(compared(problem, path)))
         value = measured[f"homophily[{path.name}]"].value
         if len(pairs) < 30 or pairs["label"].nunique() < 2 or pairs["theirs"].nunique() < 2:

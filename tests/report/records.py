@@ -7,7 +7,7 @@ from typing import Any
 
 from relselect.report.record import RECORD_VERSION
 
-__all__ = ["advice_record", "families", "row", "run_record", "small_run", "three_families"]
+__all__ = ["advice_record", "duel", "families", "outcome", "ranged", "row", "run_record", "small_run", "three_families"]
 
 
 def run_record() -> dict[str, Any]:
@@ -46,6 +46,7 @@ def run_record() -> dict[str, Any]:
             ],
             "without_flatness": "dfs-2",
             "without_flatness_checkpoint": None,
+            "landscape": _landscape(),
         },
         "deployed": {
             "candidate": "dfs-2",
@@ -57,6 +58,7 @@ def run_record() -> dict[str, Any]:
             "test_high": 0.8540,
         },
         "rests_on": _rests_on(),
+        "outcome": outcome(),
         "candidates": _candidates(),
         "notices": [
             {"level": "info", "topic": "device", "message": "no GPU found, everything ran on the CPU"},
@@ -77,6 +79,7 @@ def advice_record() -> dict[str, Any]:
         "choice": None,
         "deployed": None,
         "rests_on": None,
+        "outcome": None,
         "candidates": {},
         "notices": [],
     }
@@ -100,6 +103,8 @@ def three_families() -> dict[str, Any]:
     record["leaderboard"].insert(0, row("hybrid", 0.86, 0.851, 0.869, number=0, chosen=True, test_score=0.85))
     record["choice"] |= {"candidate": "hybrid-0", "family": "hybrid", "without_flatness": "hybrid-0", "near_ties": []}
     record["deployed"] |= {"candidate": "hybrid-0"}
+    for duel in record["outcome"]["duels"]:
+        duel["first"] = "hybrid-0"
     return record
 
 
@@ -110,7 +115,7 @@ def small_run(*rows: dict[str, Any], metric: str = "roc_auc", **more: Any) -> di
     record["task"] |= {"metric": metric, "metric_title": titles[metric]}
     record["leaderboard"] = [one | {"rank": rank} for rank, one in enumerate(rows, 1)]
     record["deployed"] |= {"refitted": False, "test_score": None, "test_low": None, "test_high": None}
-    return record | {"candidates": {}, "failures": []} | more
+    return record | {"candidates": {}, "failures": [], "outcome": None} | more
 
 
 def row(family: str, score: float | None, low: float | None, high: float | None, **more: Any) -> dict[str, Any]:
@@ -152,6 +157,87 @@ def families(*names: str) -> list[dict[str, Any]]:
         | dict(zip(keys, known[name], strict=True))
         for name in names
     ]
+
+
+def outcome(kind: str = "binary") -> dict[str, Any]:
+    """What the predictions of a run are worth: of a binary task, of a regression ("regression"), or of classes ("multiclass")."""
+    event = {"binary": "negative", "regression": "amount", "multiclass": "right"}[kind]
+    shares = [place / 20 for place in range(21)]
+    bins = [(0.36 + 0.06 * place, 0.33 + 0.065 * place) for place in range(10)]
+    periods = [(f"201{year}-01-01", 1_220 + year, 0.85 - 0.002 * year) for year in range(6)]
+    one = kind != "multiclass"
+    return {
+        "split": "test",
+        "refitted": True,
+        "rows": 7_351,
+        "entities": 2_104,
+        "event": event,
+        "drawn": 7_351,
+        "mean": 0.704 if one else None,
+        "newest": {
+            "first": "2015-01-01",
+            "last": "2015-01-01",
+            "entities": 1_234,
+            "expected": 868.4 if one else None,
+            "positive": 901 if kind == "binary" else None,
+            "actual": 871.0 if one else None,
+        },
+        "totals": [
+            {"split": "test", "rows": 7_351, "expected": 5_190.2, "actual": 5_175.0, "score": 0.8433, "constant": 0.7152},
+            {"split": "select", "rows": 3_008, "expected": 2_101.0, "actual": 2_099.0, "score": 0.8462, "constant": 0.721},
+        ],
+        "top": {
+            "rows": 735,
+            "mean": ranged(0.84, 0.81, 0.87),
+            "captured": ranged(None) if event == "right" else ranged(0.284, 0.262, 0.305),
+            "lift": ranged(None) if event == "right" else ranged(2.84, 2.62, 3.05),
+        },
+        "gain": [] if event == "right" else [{"share": s, "captured": 1 - (1 - s) ** 3} for s in shares],
+        "bins": [
+            {"rows": 735, "predicted": p, "actual": y, "low": y - 0.02, "high": y + 0.02} for p, y in bins
+        ],
+        "calibration_error": None if kind == "regression" else 0.014,
+        "calibration_noise": None if kind == "regression" else 0.016,
+        "periods": [
+            {"period": name, "rows": n, "score": s, "low": s - 0.02, "high": s + 0.02, "expected": 860.0, "actual": 855.0}
+            for name, n, s in periods
+        ],
+        "compared": 9,
+        "segments": [
+            {"column": "bats", "value": "L", "rows": 2_710, "score": 0.861, "difference": ranged(0.018, 0.002, 0.035),
+             "expected": 1_900.5, "actual": 1_888.0},
+        ],
+        "duels": [
+            duel("test", "constants-1", 0.128, 0.119, 0.137, baseline=True),
+            duel("test", "rdl-0", 0.033, 0.021, 0.045),
+            duel("select", "constants-1", 0.125, 0.111, 0.139, baseline=True),
+            duel("select", "rdl-0", 0.032, 0.02, 0.044),
+        ],
+        "classes": [] if one else [
+            {"name": name, "actual": 2_450, "expected": 2_440.5, "predicted": 2_400 + place, "right": 1_900}
+            for place, name in enumerate(("none", "some", "many"))
+        ],
+    }  # fmt: skip
+
+
+def ranged(value: float | None, low: float | None = None, high: float | None = None) -> dict[str, Any]:
+    """A number with its interval."""
+    return {"value": value, "low": low, "high": high}
+
+
+def duel(split: str, second: str, value: float, low: float, high: float, **more: Any) -> dict[str, Any]:
+    """The chosen model of `run_record` beside another."""
+    known = {"split": split, "rows": 3_000, "first": "dfs-2", "second": second, "lead": ranged(value, low, high)}
+    return known | {"finished": True, "baseline": False} | more
+
+
+def _landscape() -> list[dict[str, Any]]:
+    steps = [-0.2, -0.1, 0.0, 0.1, 0.2]
+    return [
+        {"candidate": "rdl-0", "checkpoint": place, "direction": direction, "steps": steps, "chosen": place == 1,
+         "losses": [0.4 + (1 + direction) * (2 - place) * step**2 for step in steps]}
+        for place in (0, 1) for direction in (0, 1)
+    ]  # fmt: skip
 
 
 def _rests_on() -> dict[str, Any]:

@@ -58,7 +58,7 @@ def shuffled(value: Any, chance: random.Random) -> Any:
 
 
 #: Keys whose values are one of a few words.
-WORDS = {"kind", "regime", "split", "severity", "level", "ended", "unit", "loss_of", "way", "basis", "final"}
+WORDS = {"kind", "regime", "split", "severity", "level", "ended", "unit", "loss_of", "way", "basis", "final", "event"}
 
 
 def hostile(value: Any) -> Any:
@@ -99,8 +99,8 @@ def test_page_is_small_well_formed_and_loads_nothing(make: Any) -> None:
 def test_every_figure_is_described() -> None:
     page = Page(render_html(run_record()))
     figures = [attributes for tag, attributes in page.tags if tag == "svg"]
-    assert len(figures) == 2 * 8
-    assert [attributes["class"] for attributes in figures] == ["figure wide", "figure narrow"] * 8
+    assert len(figures) == 2 * 13
+    assert [attributes["class"] for attributes in figures] == ["figure wide", "figure narrow"] * 13
     ids = {attributes.get("id") for _, attributes in page.tags}
     for attributes in figures:
         assert attributes["role"] == "img"

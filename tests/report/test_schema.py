@@ -78,7 +78,7 @@ def test_a_value_of_another_type_is_refused_with_its_place() -> None:
 @pytest.mark.parametrize(
     ("version", "way_out"),
     [
-        (RECORD_VERSION - 1, "Train again"),
+        (3, "Train again"),
         (RECORD_VERSION + 1, "Upgrade"),
         (None, "Train again"),
         (True, "Train again"),
@@ -91,3 +91,25 @@ def test_records_of_other_versions_are_refused(tmp_path: Path, version: int | No
         read_record(path)
     with pytest.raises(ConfigError, match=way_out):
         render_html({"version": version})
+
+
+@pytest.mark.parametrize("version", [4, 5])
+@pytest.mark.parametrize("make", [run_record, advice_record])
+def test_a_record_of_an_earlier_version_is_read_and_says_what_is_absent(make: Any, version: int) -> None:
+    older = make() | {"version": version}
+    del older["outcome"]
+    if older["choice"] is not None:
+        del older["choice"]["landscape"]
+    if version == 4:
+        for name in ("options", "device", "metric", "preset"):
+            del older["settings"][name]
+    kept = copy.deepcopy(older)
+    found = check_record(older)
+    assert (found["version"], found["outcome"], found["settings"]["device"]) == (RECORD_VERSION, None, None)
+    assert older == kept
+    page = render_html(older)
+    assert ("gain, calibration and errors by segment are absent" in page) == (older["choice"] is not None)
+    assert "What can be done" not in page
+    del older["leaderboard"]
+    with pytest.raises(ConfigError, match="leaderboard"):
+        check_record(older)

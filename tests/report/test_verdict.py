@@ -14,7 +14,7 @@ from relselect.report.schema import check_record
 from relselect.report.verdict import Verdict, verdict
 from relselect.report.words import percent
 
-from .records import advice_record, row, run_record, small_run, three_families
+from .records import advice_record, duel, outcome, row, run_record, small_run, three_families
 
 CONSTANT = row("constants", 0.5, 0.5, 0.5)
 
@@ -67,6 +67,42 @@ def test_a_model_that_the_budget_cut_off_is_no_clear_loser_and_no_clear_winner()
     assert (cut.badge, "dfs-0 was cut off" in words(cut)) == ("Likely", True)
 
 
+@pytest.mark.parametrize(
+    ("lead", "ended", "badge", "reading"),
+    [
+        (
+            (0.03, 0.02, 0.04),
+            "converged",
+            "Clear difference",
+            "better by 0.030 (interval 0.020 to 0.040), which is beyond chance",
+        ),
+        ((0.03, 0.02, 0.04), "budget", "Likely", "rdl-0 was cut off by the time budget"),
+        ((0.03, -0.01, 0.07), "converged", "Close call", "inside the noise"),
+        ((-0.01, -0.02, 0.001), "converged", "Close call", "worse by 0.010 (interval −0.001 to 0.020)"),
+    ],
+)
+def test_the_paired_interval_decides_where_it_was_measured(
+    lead: tuple[float, float, float], ended: str, badge: str, reading: str
+) -> None:
+    rival = row("rdl", 0.84, 0.82, 0.86, ended=ended)
+    record = small_run(row("dfs", 0.85, 0.83, 0.87, chosen=True), rival, CONSTANT)
+    record["outcome"] = outcome() | {"duels": [duel("select", "rdl-0", *lead, first="dfs-0")]}
+    whole = found(record)
+    assert whole.badge == badge
+    assert reading in words(whole)
+
+
+def test_test_rows_that_say_the_opposite_make_it_a_close_call() -> None:
+    record = small_run(row("dfs", 0.85, 0.83, 0.87, chosen=True), row("rdl", 0.79, 0.78, 0.80), CONSTANT)
+    pairs = [
+        duel("select", "rdl-0", 0.06, 0.04, 0.08, first="dfs-0"),
+        duel("test", "rdl-0", -0.02, -0.03, -0.01, first="dfs-0"),
+    ]
+    record["outcome"] = outcome() | {"duels": pairs}
+    assert found(record).badge == "Close call"
+    assert "On the test rows it is worse by 0.020 (interval 0.010 to 0.030)." in words(found(record))
+
+
 def test_a_score_inside_the_baselines_is_called_unproven() -> None:
     weak = found(small_run(row("dfs", 0.55, 0.49, 0.61, chosen=True), CONSTANT))
     assert (weak.badge, weak.tone) == ("Weak", "poor")
@@ -93,7 +129,11 @@ def test_the_test_score_is_the_deployed_models() -> None:
     whole = found(run_record())
     assert "refitted on training and validation rows, reaches 0.843 (interval 0.832 to 0.854)" in words(whole)
     assert [(figure.label, figure.value) for figure in whole.figures][1] == ("Test", "0.843")
-    record = run_record()
+    assert [figure.note.split("; ")[-1] for figure in whole.figures[:2]] == [
+        "best constant there 0.721",
+        "best constant there 0.715",
+    ]
+    record = run_record() | {"outcome": None}
     record["deployed"] |= {"test_score": None, "test_low": None, "test_high": None}
     assert "test rows" not in words(found(record))
     assert "Test" not in [figure.label for figure in found(record).figures]
