@@ -38,12 +38,13 @@ def _facts(database: Database, name: str) -> dict[str, Any]:
     from relselect.errors import UserError
 
     spec = database.tasks[name]
-    facts: dict[str, Any] = {"task": name, "description": spec.description or spec.query, "rows": None, "problem": None}
+    described = {"task": name, "description": spec.description or spec.query}
+    facts: dict[str, Any] = {**described, **_UNKNOWN, "rows": None, "problem": None}
     try:
         facts |= _question(database, spec)
         opened = open_task(database, name)
     except UserError as error:
-        return {**_UNKNOWN, **facts, "problem": str(error)}
+        return facts | {"problem": str(error)}
     return facts | {"rows": {split: len(frame) for split, frame in opened.splits.items()}}
 
 
@@ -53,6 +54,8 @@ def _question(database: Database, spec: TaskSpec) -> dict[str, Any]:
     from relselect.tasks.metrics import metric_of
 
     asked: TaskSpec | QueryPlan = spec if spec.query is None else explain_query(database, spec.query)
-    metric = metric_of(spec.metric, asked.kind)
     said = {"entity": asked.entity, "kind": asked.kind, "horizon": asked.horizon}
+    if asked.kind is None:
+        return said
+    metric = metric_of(spec.metric, asked.kind)
     return {**said, "metric": metric.name, "metric_title": metric.title}

@@ -69,7 +69,8 @@ def test_tasks_that_are_queries_are_listed_and_what_cannot_be_asked_with_its_rea
     (tmp_path / "database.yaml").write_text(yaml.safe_dump({**declared, "tasks": tasks}))
     done = run("tasks", tmp_path / "database.yaml", "--json")
     assert done.exit_code == 0, done.stderr
-    first, broken = json.loads(done.stdout)["tasks"]
+    listed = {each["task"]: each for each in json.loads(done.stdout)["tasks"]}
+    first, broken = listed["next"], listed["broken"]
     assert broken["entity"] is None
     assert "lones is no table" in broken["problem"]
     assert (first["entity"], first["kind"], first["metric"]) == ("circulation.members", "binary", "roc_auc")

@@ -63,7 +63,7 @@ def shop(tmp_path_factory) -> Path:
             connection.register("frame", frame)
             connection.execute(f"INSERT INTO {name} SELECT * FROM frame")
     (script,) = blocks("bash", recipe("warehouse"))
-    script = replaced(script, ("--time-budget 5min", "--time-budget 60s --families dfs --max-trials 1 --no-explain"))
+    script = replaced(script, ("--time-budget 5min", "--time-budget 5min --families dfs --max-trials 1 --no-explain"))
     made = run(script.partition("relselect predict")[0], folder)
     assert made.returncode == 0, made.stderr
     return folder
