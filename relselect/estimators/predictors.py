@@ -6,7 +6,7 @@ Rows are asked about by key and cutoff; what is known of them is read from the d
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -46,10 +46,14 @@ class _Predictor(BaseEstimator):
         known_after: str | int | None = "horizon",
         validation: object = 0.2,
         metric: str | None = None,
-        time_budget: float | str | timedelta = "5min",
+        time_budget: float | str | timedelta | None = None,
+        preset: Literal["quick", "good", "best"] | None = None,
         families: Sequence[str] | str | None = None,
-        final: Literal["auto", "one", "blend"] = "auto",
+        final: Literal["auto", "one", "blend"] | None = None,
         max_trials: int | None = None,
+        options: Mapping[str, Mapping[str, Any]] | None = None,
+        device: str | None = None,
+        threads: int | None = None,
         seed: int = 0,
         cache: bool | str | Path = True,
         progress: bool | None = None,
@@ -64,9 +68,13 @@ class _Predictor(BaseEstimator):
         self.validation = validation
         self.metric = metric
         self.time_budget = time_budget
+        self.preset = preset
         self.families = families
         self.final = final
         self.max_trials = max_trials
+        self.options = options
+        self.device = device
+        self.threads = threads
         self.seed = seed
         self.cache = cache
         self.progress = progress
@@ -108,11 +116,15 @@ class _Predictor(BaseEstimator):
             database,
             task,
             self.time_budget,
+            preset=self.preset,
             seed=self.seed,
             families=self.families,
             evaluate_test=False,
             max_trials=self.max_trials,
             final=self.final,
+            options=self.options,
+            device=self.device,
+            threads=self.threads,
             cache=self.cache,
             progress=self.progress,
         )
@@ -190,13 +202,13 @@ class RelSelectClassifier(ClassifierMixin, _Predictor):
         validation: The share of the distinct cutoffs that validates (of the entities, without time), or the first date that does.
         metric: The score that training chooses by, by its name in scikit-learn; None for the default of the kind of task. `score`
             and `cross_val_score(scoring=...)` take any scorer of scikit-learn all the same.
-        time_budget: Wall-clock of `fit`.
+        time_budget: Wall-clock of `fit`; None for the preset's.
+        preset: "quick", "good" or "best", as in `relselect.select_and_train`.
         families: Names of families to train, instead of following the recommendation.
         final: What is deployed: "one" family, the "blend" of all, or "auto".
         max_trials: Trials per family after which tuning ends; with it, equal inputs give equal models.
+        options, device, threads, cache, progress: As in `relselect.select_and_train`.
         seed: The one seed.
-        cache: As in `relselect.select_and_train`.
-        progress: As in `relselect.select_and_train`.
 
     Attributes:
         fitted_: The `Fitted`, with `leaderboard()`, `report(path)` and `save(folder)`.
