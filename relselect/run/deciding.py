@@ -82,6 +82,7 @@ def family_odds(
     reference: float,
     *,
     as_they_are: bool = False,
+    luck: Mapping[str, float] | None = None,
 ) -> FamilyOdds | None:
     """Return the odds of the trained families after validation.
 
@@ -96,6 +97,8 @@ def family_odds(
         best: Family -> its candidate on the select rows.
         reference: Score of the constant baseline on the select rows.
         as_they_are: Whether candidates that the budget cut off are compared as well.
+        luck: Family -> the part of its candidate's skill that is expected to be luck (`relselect.run.optimism`), which is
+            subtracted; none if None.
 
     Returns:
         The odds; None where fewer than two families have a candidate, or the model was taught nothing of them.
@@ -115,6 +118,10 @@ def family_odds(
         for name in compared
         if as_they_are or "budget" not in (best[first].ended, best[name].ended)
         if (difference := _difference(problem, rows, best[first], best[name], reference)) is not None
+    }
+    known = luck or {}
+    observed = {
+        name: (found - known.get(name, 0.0) + known.get(first, 0.0), error) for name, (found, error) in observed.items()
     }
     margins = model.posterior(prior, observed, problem.task.kind)
     weights = dict(model.blend_weights(margins))

@@ -32,6 +32,7 @@ from relselect.profile import Profile, ProfileCache, profile_task
 from relselect.run.deciding import FamilyOdds, family_odds, final_weights
 from relselect.run.facts import database_facts, environment_facts, task_facts
 from relselect.run.log import RunLog
+from relselect.run.optimism import tuning_gain
 from relselect.run.outcome import run_outcome
 from relselect.run.result import BudgetUse, Decision, RunResult, Score, ValidationUse
 from relselect.run.scoring import TestScorer
@@ -209,18 +210,39 @@ class _Run:
         margins = found.recommendation.margins
         return sorted(wanted, key=lambda name: -margins[name].value if name in margins else 0.0)
 
-    def _odds(self, found: _Measured, best: Mapping[str, Candidate], *, as_they_are: bool = False) -> FamilyOdds | None:
+    def _odds(
+        self,
+        found: _Measured,
+        best: Mapping[str, Candidate],
+        *,
+        as_they_are: bool = False,
+        luck: Mapping[str, float] | None = None,
+    ) -> FamilyOdds | None:
         if self.selector is None:
             return None
         values = {measure.name: measure.value for measure in found.profile.measures}
         numbers = numbers_of(values, regression=self.problem.task.kind == "regression")
         reference = found.baselines[0].score
-        return family_odds(self.selector, numbers, self.problem, self.rows, best, reference, as_they_are=as_they_are)
+        return family_odds(
+            self.selector, numbers, self.problem, self.rows, best, reference, as_they_are=as_they_are, luck=luck
+        )
+
+    def _luck(self, found: _Measured, tuned: Tuned) -> dict[str, float]:
+        """Say what tuning gave each family, and return how much of it is expected to be luck, in skill."""
+        luck = {}
+        for name in tuned.best:
+            mine = [each for each in tuned.candidates if each.family == name]
+            gain = tuning_gain(self.problem, self.rows, mine, found.baselines[0].score)
+            if gain is not None:
+                luck[name] = gain.luck
+                self.log.emit(Notice("tuning", gain.sentence(self.problem.task.metric.title)))
+        return luck
 
     def _decide(self, found: _Measured, tuned: Tuned, home: Path) -> Decision:
         """Choose what predicts: a baseline that no model beats on the select rows, one family, or a blend; and refit it."""
         unbeaten = _best_score(found.baselines) > _best_score(tuned.candidates)
-        odds = None if unbeaten else self._odds(found, tuned.best, as_they_are=True)
+        luck = self._luck(found, tuned)
+        odds = None if unbeaten else self._odds(found, tuned.best, as_they_are=True, luck=luck)
         weights = None if unbeaten else final_weights(self.settings.final, odds, tuned.best)
         asked: Sequence[Candidate] = [*found.baselines, *tuned.candidates] if unbeaten else tuned.candidates
         if weights is not None:

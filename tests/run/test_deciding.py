@@ -99,6 +99,17 @@ def test_a_family_that_was_cut_off_gets_no_more_time_while_another_finished(pair
     assert shares_of_time(None, ["dfs", "rdl"], both) == {"dfs": 0.5, "rdl": 0.5}
 
 
+def test_expected_luck_is_subtracted(pair):
+    problem, rows, best = pair
+    plain, adjusted = Known(0.05), Known(0.05)
+    family_odds(plain, {}, problem, rows, best, 0.5)
+    family_odds(adjusted, {}, problem, rows, best, 0.5, luck={"rdl": 0.03})
+    assert adjusted.observed["rdl"][0] == pytest.approx(plain.observed["rdl"][0] - 0.03)
+    family_odds(adjusted, {}, problem, rows, best, 0.5, luck={"dfs": 0.01, "rdl": 0.03})
+    assert adjusted.observed["rdl"][0] == pytest.approx(plain.observed["rdl"][0] - 0.02)
+    assert adjusted.observed["rdl"][1] == plain.observed["rdl"][1]
+
+
 def test_there_are_no_odds_without_two_families_or_a_bank(pair):
     problem, rows, best = pair
     assert family_odds(Known(0.0), {}, problem, rows, {"dfs": best["dfs"]}, 0.5) is None
