@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from relselect.queries import explain_query as explain_query
     from relselect.selector import Recommendation as Recommendation
     from relselect.tasks import Task as Task
+    from relselect.tasks.scorers import register_metric as register_metric
 
 from relselect._version import __version__
 
@@ -48,6 +49,7 @@ _HOME = {
     "infer": "relselect.proposal.frames",
     "load": "relselect.api",
     "recommend": "relselect.api",
+    "register_metric": "relselect.tasks.scorers",
     "select_and_train": "relselect.api",
 }
 
@@ -71,6 +73,7 @@ __all__ = [
     "load",
     "profile",
     "recommend",
+    "register_metric",
     "select_and_train",
 ]
 

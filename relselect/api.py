@@ -168,7 +168,7 @@ def recommend(
     wait_passively()
     limit_threads_after_fork()
     from relselect.profile.entry import cache_of
-    from relselect.report import record_of, write_report
+    from relselect.report import Report, record_of
     from relselect.run import Settings, measure
 
     settings = Settings(seed=seed)
@@ -176,7 +176,7 @@ def recommend(
         problem = Problem(database, task_of(database, task))
         result = measure(problem, settings, Budget(None), emit, cache_of(cache))
     record = record_of(result)
-    return result.recommendation.reported_by(record, lambda path: write_report(record, path))
+    return result.recommendation.reported_by(record, Report(record))
 
 
 def load(path: str | Path) -> Fitted:

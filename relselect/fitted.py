@@ -32,6 +32,7 @@ from relselect.explain.predictor import ExplainsItself
 from relselect.families.candidate import Candidate
 from relselect.families.protocol import Family
 from relselect.problem import Problem, Types, bind_frame, check_schema
+from relselect.report.reporting import ReportsItself
 from relselect.tasks import Rows, Task
 from relselect.tasks.row_checks import check_asked
 from relselect.tasks.splits import SPLITS
@@ -56,7 +57,7 @@ _RUN = ("run_id", "scored_at")
 _OWN = ("cutoff", "prediction", "probability", "low", "high")
 
 
-class Fitted(ExplainsItself, KnowsItsErrors):
+class Fitted(ExplainsItself, KnowsItsErrors, ReportsItself):
     """A trained predictor with its leaderboard, recommendation and report.
 
     It keeps two states of the chosen model: the *validated* one, which has seen no validation row, and the *deployed* one, which
@@ -377,19 +378,6 @@ class Fitted(ExplainsItself, KnowsItsErrors):
             facts=self.facts,
         )
         return save_bundle(contents, Path(path))
-
-    def report(self, path: str | Path) -> Path:
-        """Write the report as one self-contained HTML page, and the same facts as JSON beside it.
-
-        Args:
-            path: The HTML file.
-
-        Returns:
-            The path of the page.
-        """
-        from relselect.report import write_report
-
-        return write_report(self.record, path)
 
     def bound_to(self, database: Database) -> Fitted:
         """Return the predictor with another database as its own, which is bound once for all predictions that follow.

@@ -1,7 +1,7 @@
 """The report: one self-contained HTML page, the same facts as JSON and as Markdown.
 
-A run record (`RunRecord`) or a performance bank is the only input, so equal ones give equal bytes. Jinja2 and pydantic are
-imported at first use.
+A run record (`RunRecord`), from which `Report` renders, or a performance bank is the only input, so equal ones give equal bytes.
+Jinja2 and pydantic are imported at first use.
 """
 
 from __future__ import annotations
@@ -11,12 +11,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from relselect.report.record import RunRecord
+from relselect.report.report import Report
 
 if TYPE_CHECKING:
     from relselect.bank import PerformanceBank
     from relselect.run.result import RunResult
 
-__all__ = ["RunRecord", "bank_page", "read_record", "record_of", "render_html", "render_markdown", "write_report"]
+__all__ = [
+    "Report",
+    "RunRecord",
+    "bank_page",
+    "read_record",
+    "record_of",
+    "render_html",
+    "render_markdown",
+    "write_report",
+]
 
 
 def bank_page(bank: PerformanceBank, *, minutes: float = 3.0) -> str:

@@ -75,16 +75,16 @@ def render_html(record: Mapping[str, Any]) -> str:
         ConfigError: The record is of another version or differs from its schema.
     """
     whole = check_record(record)
-    found = verdict(whole)
+    found, parts = verdict(whole), sections(whole)
     drawn = {name: both_layouts(partial(draw, whole)) for name, draw in _FIGURES.items()}
     page = page_template("report.html.j2")
     return finished(
         page,
         record=whole,
-        headline=found.headline,
+        headline=parts[0].headline,
         drawn=drawn,
         captions=_captions(whole, drawn),
-        sections=sections(whole),
+        sections=parts,
         style=Markup(f"{style_sheet()}\n{colour_style(whole['families'])}"),
         accent=family_class(whole, found.family),
     )

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, overload
 
 from relselect.errors import ConfigError
 from relselect.notebook import NotebookTable, notebook_html
 from relselect.untrusted import as_list
 
-__all__ = ["Basis", "Margin", "Recommendation"]
+__all__ = ["Basis", "Margin", "Recommendation", "SavedReport"]
 
 #: What an expectation rests on: a fixed rule, or a performance bank.
 Basis = Literal["rule", "bank"]
+
+
+class SavedReport(Protocol):
+    """A report that can be written; `relselect.report.Report` is one."""
+
+    def html(self) -> str:
+        """Return the page."""
+        ...
+
+    def save(self, path: str | Path) -> Path:
+        """Write it, and return the path of what was written."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -48,7 +60,7 @@ class Recommendation:
         first_configs: Family -> configurations to try first, best first.
         neighbours: The most similar known tasks, JSON-able, nearest first.
         record: The record of the measurement, from which reports are rendered; not part of the JSON.
-        write: Writes the report of the measurement; None for a recommendation that was read from a file.
+        page: The report of the measurement; None for a recommendation that was read from a file.
     """
 
     families: tuple[str, ...]
@@ -59,7 +71,7 @@ class Recommendation:
     first_configs: Mapping[str, list[dict[str, Any]]] = field(default_factory=dict)
     neighbours: tuple[dict[str, Any], ...] = ()
     record: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
-    write: Callable[[Path], Path] | None = field(default=None, compare=False, repr=False)
+    page: SavedReport | None = field(default=None, compare=False, repr=False)
 
     @property
     def family(self) -> str:
@@ -89,28 +101,34 @@ class Recommendation:
         title = f"Train {self.family if len(self.families) == 1 else ' and '.join(self.families)}"
         return notebook_html(title, [*self.evidence, f"Learnt from: {self.taught_by}"], [margins])
 
-    def reported_by(self, record: Mapping[str, Any], write: Callable[[Path], Path]) -> Recommendation:
-        """Return the recommendation with the record of its measurement and what writes its report."""
-        return replace(self, record=record, write=write)
+    def reported_by(self, record: Mapping[str, Any], page: SavedReport) -> Recommendation:
+        """Return the recommendation with the record of its measurement and its report."""
+        return replace(self, record=record, page=page)
 
-    def report(self, path: str | Path) -> Path:
-        """Write the report of the measurement as one self-contained HTML page, and the same facts as JSON beside it.
+    @overload
+    def report(self) -> SavedReport: ...
+
+    @overload
+    def report(self, path: str | Path) -> Path: ...
+
+    def report(self, path: str | Path | None = None) -> SavedReport | Path:
+        """Return the report of the measurement, or write it as one HTML page, and the same facts as JSON beside it.
 
         Args:
-            path: The HTML file.
+            path: The HTML file; None writes nothing.
 
         Returns:
-            The path of the page.
+            The report (`relselect.report.Report`), or the path of the page.
 
         Raises:
             ConfigError: The recommendation was read from a file, without its measurement; or the path cannot be written.
         """
-        if self.write is None:
+        if self.page is None:
             rule = "was read without its measurement"
             raise ConfigError(
                 "recommendation", self.family, rule, "Use the report of the predictor, or recommend again"
             )
-        return self.write(Path(path))
+        return self.page if path is None else self.page.save(path)
 
     def to_json(self) -> dict[str, Any]:
         """Return the recommendation as JSON-able values."""

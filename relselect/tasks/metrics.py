@@ -15,6 +15,7 @@ import numpy as np
 from relselect.errors import TaskError
 from relselect.tasks.kinds import TaskKind
 from relselect.tasks.ranking import auc
+from relselect.tasks.scorers import further_metric
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,6 +36,8 @@ __all__ = [
 
 Scorer = Callable[[Any, Any], float]
 
+_REGISTER = "Metrics of your own are made known by relselect.register_metric"
+
 
 @dataclass(frozen=True)
 class Metric:
@@ -46,6 +49,7 @@ class Metric:
         title: Its name for readers, e.g. "AUROC".
         sign: -1 when the familiar figure is the negative of the score (errors), else 1.
         explanation: What it says, in one sentence.
+        perfect: The score of perfect predictions.
 
     >>> metric_named("roc_auc_ovr").title
     'AUROC (one against rest)'
@@ -56,6 +60,7 @@ class Metric:
     title: str
     sign: int = 1
     explanation: str = ""
+    perfect: float = 1.0
 
     def score(self, label: NDArray[np.float64], prediction: NDArray[np.float64]) -> float:
         """Return the score; nan where it is undefined (no rows, or one class for a ranking metric).
@@ -70,7 +75,12 @@ class Metric:
         ranking = self.name in ("roc_auc", "average_precision", "roc_auc_ovr")
         if len(label) == 0 or (ranking and len(np.unique(label)) < 2) or not np.isfinite(prediction).all():
             return float("nan")
-        return float(_SCORERS[self.name](label, prediction))
+        if self.name in _SCORERS:
+            return float(_SCORERS[self.name](label, prediction))
+        further = further_metric(self.name, self.kind)
+        if further is None:
+            raise TaskError("metric", self.name, "is registered no more", _REGISTER)
+        return further.score(label, prediction)
 
 
 def _log_loss(label: Any, prediction: Any) -> float:
@@ -179,9 +189,13 @@ def metric_of(name: str | None, kind: TaskKind) -> Metric:
     """
     if name is None:
         return default_metric(kind)
-    if name not in _BY_KIND[kind]:
-        raise TaskError("metric", name, f"is no metric of a {kind} task", f"Use one of: {', '.join(_BY_KIND[kind])}")
-    return _described(name, kind)
+    if name in _BY_KIND[kind]:
+        return _described(name, kind)
+    found = further_metric(name, kind)
+    if found is None:
+        fix = f"Use one of: {', '.join(_BY_KIND[kind])}, or another scorer of scikit-learn. {_REGISTER}"
+        raise TaskError("metric", name, f"is no metric of a {kind} task", fix)
+    return Metric(name, kind, found.title, found.sign, found.explanation, found.perfect)
 
 
 def metric_named(name: str) -> Metric:
@@ -193,14 +207,14 @@ def metric_named(name: str) -> Metric:
         TaskError: There is no such metric.
     """
     for kind, names in _BY_KIND.items():
-        if name in names:
-            return _described(name, kind)
-    raise TaskError("metric", name, "is no metric", f"Use one of: {', '.join(_DESCRIBED)}")
+        if name in names or further_metric(name, kind) is not None:
+            return metric_of(name, kind)
+    raise TaskError("metric", name, "is no metric", f"Use one of: {', '.join(_DESCRIBED)}. {_REGISTER}")
 
 
 def _described(name: str, kind: TaskKind) -> Metric:
     title, sign, explanation = _DESCRIBED[name]
-    return Metric(name, kind, title, sign, explanation)
+    return Metric(name, kind, title, sign, explanation, 0.0 if sign < 0 else 1.0)
 
 
 def cluster_draws(clusters: NDArray[np.integer], *, seed: int, draws: int) -> Iterator[NDArray[np.int64]]:
@@ -282,7 +296,7 @@ def interval_of(
 def skill(metric: Metric, score: float, reference: float) -> float:
     """Return a score on a scale where the reference constant has 0 and perfection 1.
 
-    AUROC, macro or not: `2 * score - 1`; errors: `1 - score / reference`; others: `(score - reference) / (1 - reference)`.
+    AUROC, macro or not: `2 * score - 1`; errors: `1 - score / reference`; others: `(score - reference) / (perfect - reference)`.
 
     Args:
         metric: The metric.
@@ -299,4 +313,5 @@ def skill(metric: Metric, score: float, reference: float) -> float:
         return 2 * score - 1
     if metric.sign < 0:
         return 1 - score / reference if reference else float("nan")
-    return (score - reference) / (1 - reference) if reference != 1 else float("nan")
+    perfect = metric.perfect
+    return (score - reference) / (perfect - reference) if reference != perfect else float("nan")

@@ -65,7 +65,9 @@ def test_json_and_report(tmp_path: Path) -> None:
     assert Recommendation.from_json(json.loads(json.dumps(found.to_json()))) == found
     with pytest.raises(ConfigError, match="without its measurement"):
         found.report(tmp_path / "page.html")
-    reported = found.reported_by({"kind": "recommendation"}, lambda path: path)
+    page = SimpleNamespace(html=lambda: "<p>", save=lambda path: path)
+    reported = found.reported_by({"kind": "recommendation"}, page)
+    assert reported.report() is page
     assert reported == found
     assert reported.record == {"kind": "recommendation"}
     assert reported.report(tmp_path / "page.html") == tmp_path / "page.html"
