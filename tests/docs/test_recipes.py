@@ -103,11 +103,9 @@ def test_a_script_for_cron_writes_the_file_of_the_day(shop) -> None:
 def test_an_equal_predictor_takes_the_place_of_another(shop, tmp_path) -> None:
     for name in ("old", "new"):
         shutil.copytree(shop / "churn", tmp_path / name)
-    for name in ("shop.duckdb", "shop.yaml"):
-        shutil.copy(shop / name, tmp_path / name)
     (script,) = (text for text in blocks("bash", recipe("compare")) if "set -euo" in text)
     (tmp_path / "replace.sh").write_text(script, encoding="utf-8")
-    done = run('bash replace.sh "$@"', tmp_path, "old", "new")
+    done = run('bash replace.sh "$@"', tmp_path, "old", "new", shop / "shop.yaml")
     assert done.returncode == 0, done.stderr
     assert {path.name for path in tmp_path.iterdir()} >= {"old", "old.before", "difference.json"}
     assert not (tmp_path / "new").exists()
