@@ -117,7 +117,7 @@ class Fitted(ExplainsItself, KnowsItsErrors, ReportsItself):
     def __copy__(self) -> Fitted:
         """Return another predictor with the same contents."""
         other = object.__new__(type(self))
-        vars(other).update(vars(self))
+        other.__dict__.update(self.__dict__)
         return other
 
     def __reduce__(self) -> NoReturn:

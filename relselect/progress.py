@@ -46,6 +46,8 @@ __all__ = ["Progress", "duration_text", "watched"]
 _PAUSE = 5.0
 #: Seconds between two updates of a notebook's line.
 _REDRAW = 0.2
+#: The stage that every table has, and the seconds from which it leaves a line.
+_READING, _BRIEF = "read", 1.0
 #: Events that come often, and say little one by one.
 _DETAILS = (TrialStarted, EpochDone, FeatureProgress)
 _LOGGER = logging.getLogger("relselect")
@@ -181,7 +183,7 @@ class Progress:
         self._status(event)
         if not self._news:
             return
-        line = _line(event, live=self._bar is not None)
+        line = "" if _is_brief(event) else _line(event, live=self._bar is not None)
         if isinstance(event, FeatureProgress):
             line = "" if self._bar is not None or event.seconds - self._last < _PAUSE else _share(event)
             self._last = event.seconds if line else min(self._last, event.seconds)
@@ -259,6 +261,13 @@ class _Html:
 
     def _repr_html_(self) -> str:
         return f'<div style="font-family: monospace">relselect: {escape(self._text)}</div>'
+
+
+def _is_brief(event: Event) -> bool:
+    """Whether an event is about a table that was read at once: a database of a hundred tables would fill the screen."""
+    if isinstance(event, StageStarted):
+        return event.stage == _READING
+    return isinstance(event, StageFinished) and event.stage == _READING and event.seconds < _BRIEF
 
 
 def _doing(event: Event) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from relselect.cli.options import AsJson, Verbose, exit_with
+from relselect.cli.options import AsJson, Verbose, exit_with, separated
 from relselect.display.console import CommandSession
 from relselect.progress import Progress
 
@@ -19,7 +19,9 @@ def init(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="The manifest; database.yaml by default.")
     ] = None,
-    schema: Annotated[list[str] | None, typer.Option("--schema", help="The schema to read; may be repeated.")] = None,
+    schema: Annotated[
+        list[str] | None, typer.Option("--schema", metavar="NAME", help="The schemas to read, e.g. sales,crm.")
+    ] = None,
     tables: Annotated[str | None, typer.Option("--tables", help="Read only these, e.g. orders,customers.")] = None,
     override: Annotated[
         list[str] | None,
@@ -38,11 +40,13 @@ def init(
         from relselect.display.terminal import proposal_table
         from relselect.proposal.init import init_manifest
 
-        names = None if tables is None else [name.strip() for name in tables.split(",") if name.strip()]
+        names = None if tables is None else separated(tables)
+        schemas = None if schema is None else [name for each in schema for name in separated(each)]
         with Progress() as progress:
             written = init_manifest(
-                source, out, schema=schema, tables=names, overrides=override or (), force=force, on_event=progress
+                source, out, schema=schemas, tables=names, overrides=override or (), force=force, on_event=progress
             )
         result = {"command": "init", **written.to_json()}
-        session.result(result, proposal_table(written.proposal.table()), *written.messages)
+        inferred = [line for line in written.proposal.table() if line["origin"] != "declared"]
+        session.result(result, proposal_table(inferred), *written.messages)
     exit_with(session)

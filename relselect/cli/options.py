@@ -51,6 +51,7 @@ __all__ = [
     "exit_with",
     "open_asked",
     "open_named",
+    "separated",
     "task_or_query",
 ]
 
@@ -81,7 +82,7 @@ DataPlace = Annotated[
 ]
 Schemas = Annotated[
     list[str] | None,
-    typer.Option("--schema", help="The schema to read; may be repeated; those of training by default."),
+    typer.Option("--schema", metavar="NAME", help="The schema to read; may be repeated; those of training by default."),
 ]
 TrustSource = Annotated[
     bool, typer.Option("--trust-source", help="Use the address that a predictor names; only if you know who made it.")
@@ -167,8 +168,10 @@ def task_or_query(task: str | None, query: str | None) -> str:
         QueryError: The query is none.
     """
     if (task is None) == (query is None):
-        rule = "exclude each other" if task is not None else "are both missing"
-        raise ConfigError("--task, --query", (task, query), rule, "Name a task of the manifest, or ask a query")
+        if task is not None:
+            raise ConfigError("--task, --query", (task, query), "exclude each other", "Write one of the two")
+        fix = 'Name a task, `relselect tasks DB` lists them, or ask --query "PREDICT ... FOR EACH table.key"'
+        raise ConfigError("--task", None, "is missing, and so is --query", fix)
     if query is None:
         assert task is not None
         return task
@@ -195,6 +198,11 @@ def budget_seconds(text: str) -> float:
         return parse_seconds(text)
     except BudgetError as error:
         raise ConfigError("--time-budget", error.value, error.rule, error.fix) from error
+
+
+def separated(text: str) -> list[str]:
+    """Returns the names in a text that commas separate."""
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def exclusive(at: str | None, split: str | None) -> None:

@@ -9,8 +9,13 @@ from relselect.display.console import CommandSession
 
 if TYPE_CHECKING:
     from relselect.database import Database
+    from relselect.database.task_spec import TaskSpec
+    from relselect.queries import QueryPlan
 
 __all__ = ["tasks"]
+
+#: What is not known of a task whose query cannot be asked.
+_UNKNOWN = dict.fromkeys(("entity", "kind", "horizon", "metric", "metric_title"))
 
 
 def tasks(source: Source, as_json: AsJson = False, verbose: Verbose = False) -> None:
@@ -31,23 +36,26 @@ def _facts(database: Database, name: str) -> dict[str, Any]:
     """The facts of a task; where its rows cannot be read, the reason in their place."""
     from relselect.api import open_task
     from relselect.errors import UserError
-    from relselect.tasks.metrics import metric_of
 
     spec = database.tasks[name]
-    metric = metric_of(spec.metric, spec.kind)
-    facts: dict[str, Any] = {
-        "task": name,
-        "entity": spec.entity,
-        "kind": spec.kind,
-        "metric": metric.name,
-        "metric_title": metric.title,
-        "horizon": spec.horizon,
-        "description": spec.description,
-        "rows": None,
-        "problem": None,
-    }
+    described = {"task": name, "description": spec.description or spec.query}
+    facts: dict[str, Any] = {**described, **_UNKNOWN, "rows": None, "problem": None}
     try:
+        facts |= _question(database, spec)
         opened = open_task(database, name)
     except UserError as error:
         return facts | {"problem": str(error)}
     return facts | {"rows": {split: len(frame) for split, frame in opened.splits.items()}}
+
+
+def _question(database: Database, spec: TaskSpec) -> dict[str, Any]:
+    """Entity, kind, metric and horizon: as declared, or as the query of the task says them."""
+    from relselect.queries import explain_query
+    from relselect.tasks.metrics import metric_of
+
+    asked: TaskSpec | QueryPlan = spec if spec.query is None else explain_query(database, spec.query)
+    said = {"entity": asked.entity, "kind": asked.kind, "horizon": asked.horizon}
+    if asked.kind is None:
+        return said
+    metric = metric_of(spec.metric, asked.kind)
+    return {**said, "metric": metric.name, "metric_title": metric.title}

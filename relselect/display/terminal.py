@@ -104,10 +104,9 @@ def tasks_table(tasks: Sequence[Mapping[str, Any]]) -> Table:
             f"{each['rows'][name]:,}" if name in (each["rows"] or {}) else "–" for name in ("train", "val", "test")
         ]
         horizon = "–" if each["horizon"] is None else str(each["horizon"])
+        asked = (each["entity"] or "–", each["kind"] or "–", each["metric_title"] or "–")
         about = f"cannot be read: {each['problem']}" if each["problem"] else each["description"] or "–"
-        rows.append(
-            ReportRow((each["task"], each["entity"], each["kind"], each["metric_title"], horizon, *counts, about))
-        )
+        rows.append(ReportRow((each["task"], *asked, horizon, *counts, about)))
     return rich_table(ReportTable("Tasks", columns, tuple(rows)))
 
 

@@ -26,6 +26,7 @@ class FamilyInfo:
         description: One or two sentences that explain it to a newcomer; in the glossary of the report.
         baseline: Whether it is a baseline: always fitted, never tuned, deployed only where nothing beats it.
         combines: Whether its candidates are made from candidates of other families: never fitted, never tuned.
+        optional: Whether it is trained only where a caller names it.
         generation: Raised when the family's defaults or its training change so much that earlier trials no longer describe it;
             performance banks compare trials of one generation only.
     """
@@ -39,11 +40,12 @@ class FamilyInfo:
     description: str = ""
     baseline: bool = False
     combines: bool = False
+    optional: bool = False
     generation: int = 1
 
     def to_json(self) -> dict[str, Any]:
         """Return the description for readers as JSON-able values, without the code and its generation."""
         plain = asdict(self)
         light, dark = plain.pop("colours")
-        del plain["make"], plain["generation"]
+        del plain["make"], plain["generation"], plain["optional"]
         return plain | {"colour_light": light, "colour_dark": dark}

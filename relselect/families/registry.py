@@ -76,6 +76,16 @@ _FAMILIES: dict[str, FamilyInfo] = {
             "entity, without hand-made columns.",
         ),
         FamilyInfo(
+            name="hybrid",
+            title="network with features",
+            phrase="a graph network with features",
+            short="hybrid",
+            colours=("#a8550b", "#f0a35e"),
+            make=_from("relselect.hybrid", "Hybrid"),
+            description="A graph neural network that also reads, at its head, the features which trees gain most by.",
+            optional=True,
+        ),
+        FamilyInfo(
             name="blended",
             title="blend of families",
             phrase="a blend of families",
@@ -153,7 +163,12 @@ def family_of(name: str) -> Family:
 
 
 def trained() -> tuple[str, ...]:
-    """Return the names of the families that are tuned, in the order in which they are."""
+    """Return the names of the families that are tuned without being named, in the order in which they are."""
+    return tuple(name for name in _tuned() if not _FAMILIES[name].optional)
+
+
+def _tuned() -> tuple[str, ...]:
+    """Return the names of all families that can be tuned."""
     return tuple(info.name for info in _FAMILIES.values() if not info.baseline and not info.combines)
 
 
@@ -175,10 +190,11 @@ def combination() -> str:
 
 
 def trained_names(names: object) -> tuple[str, ...]:
-    """Return the names of families to train, checked, in the order of `trained`.
+    """Return the names of families to train, checked, in the order of their registration.
 
     Args:
-        names: A text with commas, or a list, tuple or set of names; "all" for all.
+        names: A text with commas, or a list, tuple or set of names; "all" for those of `trained`. Optional families are
+            trained only if they are named here.
 
     Raises:
         ConfigError: A name is unknown or that of a baseline, or none is given.
@@ -187,9 +203,9 @@ def trained_names(names: object) -> tuple[str, ...]:
         names.split(",") if isinstance(names, str) else list(names) if isinstance(names, list | tuple | set) else []
     )
     wanted = [str(name).strip() for name in listed]
-    known = trained()
     if wanted == ["all"]:
-        return known
+        return trained()
+    known = _tuned()
     if not wanted or any(name not in known for name in wanted):
         example = "families=(" + ", ".join(repr(name) for name in known[:2]) + ")"
         raise ConfigError("families", names, f"must name some of {', '.join(known)}", f"Write e.g. {example}")

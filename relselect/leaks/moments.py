@@ -121,8 +121,8 @@ def _later_than_row(database: Database, table: Table) -> list[Finding]:
         both = (ticks != NEVER) & (own != NEVER)
         # a date column has no hour, so a date on the row's own day is not later
         later = both & (ticks > own) & (ticks // DAY > own // DAY)
-        if both.sum() < _LEAST_ROWS or later.sum() < _LATER * both.sum():
-            continue
+        if both.sum() < _LEAST_ROWS or later.sum() < _LATER * both.sum() or np.ptp((ticks - own)[both]) < DAY:
+            continue  # always as long after the row: a term that is planned with it, which tells nothing else
         gap = float(np.median((ticks - own)[later])) / DAY
         companions = _companions(table, column, ticks != NEVER)
         text = f"is later than its row's {table.time} in {later.sum() / both.sum():.0%} of the rows, by {gap:,.0f} days"

@@ -65,7 +65,9 @@ def _cutoffs(problem: Problem) -> NDArray[np.int64]:
 
 def check_label_names(problem: Problem) -> list[Finding]:
     """Return the finding `column_named_like_label` for every column that has the name of the task's target."""
-    found = []
+    found: list[Finding] = []
+    if problem.task.query is not None and problem.task.population is not None:
+        return found  # the label of a predictive query has a name that nobody chose
     for name, table in problem.database.tables.items():
         if name == LABELS:
             continue

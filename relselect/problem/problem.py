@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from relselect.database import Database, SemanticType
-from relselect.database.clock import EVERYTHING, format_time, parse_time
+from relselect.database.clock import EVERYTHING, NEVER, format_time, parse_time
 from relselect.database.inference import infer_types
 from relselect.errors import TaskError
 from relselect.problem.cache import ArtefactCache
@@ -138,11 +138,12 @@ class Problem:
         source = self.user_database.censored(seen) if seen < cutoff else self.user_database
         found = ask_population(source, query, [cutoff])
         if found.num_rows == 0:
+            last = NEVER if self.database.last_time is None else self.database.last_time
             raise TaskError(
                 "at",
                 format_time(cutoff, self.database.time_kind),
                 "the population query finds nobody",
-                "Check the date against the database's last rows",
+                f"Check the date: the database's last row is of {format_time(last, self.database.time_kind)}",
             )
         keys = found.select(list(self.task.key_columns))
         keys = keys.sort_by([(name, "ascending") for name in keys.column_names])

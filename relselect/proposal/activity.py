@@ -124,8 +124,8 @@ def task_timings(activity: Activity, first: int, last: int, horizons: Sequence[i
 
     Args:
         activity: The pair.
-        first: The first time of the database, in ticks; cutoffs are placed as `Task.from_sql` places them.
-        last: The last time of the database, in ticks.
+        first: The first time of what the task reads, in ticks; cutoffs are placed as `Task.from_query` places them.
+        last: The last time of what the task reads, in ticks.
         horizons: Lengths to try, in ticks.
     """
     found = [timing for horizon in horizons if (timing := _timing(activity, first, last, horizon)) is not None]

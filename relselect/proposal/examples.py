@@ -20,6 +20,7 @@ from relselect.proposal.activity import LOOKBACK, Activity, TaskTiming, activiti
 from relselect.proposal.names import words_of
 from relselect.proposal.words import AMOUNTS
 from relselect.queries.chains import chains_to
+from relselect.queries.names import short_name
 from relselect.queries.syntax import (
     AggregateCall,
     ColumnReference,
@@ -28,6 +29,7 @@ from relselect.queries.syntax import (
     PredictiveQuery,
     QueryWindow,
 )
+from relselect.tasks.cutoffs import observed
 
 __all__ = ["Example", "completion_examples", "timed_examples"]
 
@@ -53,9 +55,16 @@ def timed_examples(database: Database) -> Iterator[tuple[Example, Example]]:
         return
     horizons = _HORIZONS if database.time_kind == "timestamp" else _integer_horizons(last)
     for activity in activities(database):
-        best = next(task_timings(activity, first, last, horizons), None)
+        # a query is asked within the times of the table that it reads, SQL within those of the database
+        span = observed(database, [activity.child]) if _in_one_line(database, activity) else None
+        best = next(task_timings(activity, *(span or (first, last)), horizons), None)
         if best is not None:
             yield _pair(database, activity, best)
+
+
+def _in_one_line(database: Database, activity: Activity) -> bool:
+    """Whether a predictive query can ask the example: one chain of foreign keys leads to the entity."""
+    return len(chains_to(database, activity.entity, activity.child)) == 1
 
 
 def _integer_horizons(last: int) -> list[int]:
@@ -66,13 +75,13 @@ def _integer_horizons(last: int) -> list[int]:
 def _pair(database: Database, activity: Activity, timing: TaskTiming) -> tuple[Example, Example]:
     amount = _amount(database[activity.child])
     queries = _ExampleQueries(database, activity, timing)
-    name, child = "-".join([*words_of(activity.entity), *words_of(activity.child)]), activity.child
-    within = f"within {queries.length}?"
-    again = queries.spec("binary", "returns", "COUNT", None, f"Will it have a row in {child} {within}")
+    entity, child = short_name(database, activity.entity), short_name(database, activity.child)
+    name, within = "-".join([*words_of(entity), *words_of(child)]), f"within {queries.length}?"
+    again = queries.spec("binary", "returns", "COUNT", None, f"Will a row of {entity} have one in {child} {within}")
     if amount is None:
-        question = f"How many rows in {child} will it have {within}"
+        question = f"How many rows in {child} will a row of {entity} have {within}"
         return (f"{name}-next", again), (f"{name}-count", queries.spec("regression", "rows", "COUNT", None, question))
-    question = f"What sum of {amount} in {child} will it have {within}"
+    question = f"What sum of {amount} in {child} will a row of {entity} have {within}"
     number = queries.spec("regression", "total", "SUM", amount, question)
     return (f"{name}-next", again), (f"{name}-{'-'.join(words_of(amount))}", number)
 
@@ -82,7 +91,7 @@ class _ExampleQueries:
 
     def __init__(self, database: Database, activity: Activity, timing: TaskTiming) -> None:
         self.database, self.activity, self.timing = database, activity, timing
-        self.in_one_line = len(chains_to(database, activity.entity, activity.child)) == 1
+        self.in_one_line = _in_one_line(database, activity)
 
     @property
     def length(self) -> str:
@@ -114,12 +123,12 @@ class _ExampleQueries:
         if self.database.time_kind == "timestamp":
             unit = "days" if ticks % DAY == 0 else "hours"
             ticks //= DAY if unit == "days" else _HOUR
-        child, zero = self.activity.child, Constant(0)
+        child, zero = short_name(self.database, self.activity.child), Constant(0)
         number = AggregateCall(function, ColumnReference(child, column), QueryWindow(0, ticks, unit))
         before = AggregateCall("COUNT", ColumnReference(child, None), QueryWindow(-LOOKBACK * ticks, 0, unit))
         query = PredictiveQuery(
             OperandComparison(number, ">", zero) if kind == "binary" else number,
-            (ColumnReference(self.activity.entity, self.activity.key),),
+            (ColumnReference(short_name(self.database, self.activity.entity), self.activity.key),),
             OperandComparison(before, ">", zero),
         )
         return {"query": str(query)}
@@ -197,13 +206,13 @@ def completion_examples(database: Database) -> tuple[list[Example], list[Example
         relations = len(table.foreign_keys) + sum(
             key.table == name for other in database.tables.values() for key in other.foreign_keys
         )
-        types = infer_types(table)
+        types, short = infer_types(table), short_name(database, name)
         for column in table.columns:
             kind = _completion_kind(table, column, types[column])
             if kind is not None:
                 example = (
-                    "-".join([*words_of(name), *words_of(column)]),
-                    _completion(name, table.primary_key[0], column),
+                    "-".join([*words_of(short), *words_of(column)]),
+                    _completion(short, table.primary_key[0], column),
                 )
                 rank = 2 * relations + bool(set(words_of(column)) & AMOUNTS)
                 (numbers if kind == "regression" else classes).append((rank, example))

@@ -18,6 +18,7 @@ from relselect.events import Emit, silent
 from relselect.files import check_writable, replacing, unwritable
 from relselect.proposal import Origin, Proposal, propose, read_facts
 from relselect.proposal.example_tasks import built_examples
+from relselect.proposal.proposed_line import DECLARED
 from relselect.tasks import Task
 
 __all__ = ["InitResult", "default_place", "init_manifest"]
@@ -46,7 +47,9 @@ class InitResult:
     @property
     def messages(self) -> list[str]:
         """The notes, the file and one line per example task, for the terminal."""
-        messages = [*self.notes, f"Manifest: {self.path}"]
+        declared = sum(line.origin == DECLARED for line in self.proposal.lines)
+        taken = [f"{declared} keys and references are taken as the database declares them."] if declared else []
+        messages = [*taken, *self.notes, f"Manifest: {self.path}"]
         for task in self.tasks:
             rows = ", ".join(f"{len(frame):,} {split}" for split, frame in task.splits.items())
             messages.append(

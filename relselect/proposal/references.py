@@ -1,7 +1,8 @@
 """Proposes foreign keys from column names that match a table and from values that are among its keys.
 
 Either is enough when it is strong: `customer_id` refers to customers even if some customers were deleted, and a column
-of airport codes refers to airports under any name. Small integers are among the keys of every table that numbers its rows
+of airport codes refers to airports under any name. A column that has the name of declared foreign keys elsewhere, which all
+refer to one table, refers there too. Small integers are among the keys of every table that numbers its rows
 from 1, so without a matching name the overlap has to be improbable by chance; see `relselect.proposal.containment`.
 Composite foreign keys come from the catalog or from overrides only.
 """
@@ -13,7 +14,7 @@ from typing import NamedTuple
 
 from relselect.proposal.containment import Containment, contained
 from relselect.proposal.facts import ColumnFacts, Facts, InspectedTable
-from relselect.proposal.names import SELF, NameMatch, match_names, stem_of, table_words
+from relselect.proposal.names import SELF, NameMatch, is_generic, match_names, stem_of, table_words
 from relselect.proposal.overrides import Overrides
 from relselect.proposal.proposed_line import DECLARED, GIVEN, ProposedLine
 
@@ -23,6 +24,8 @@ __all__ = ["propose_references"]
 _STRONG = 0.75
 #: The least score of a name that suffices with nearly all values.
 _FAIR = 0.5
+#: The least share of values that suffices where declared foreign keys have the same name.
+_ALIKE = 0.9
 #: The least surprise, in nats, of values that suffice without a name: texts, numbers.
 _TEXTS, _NUMBERS = 7.0, 15.0
 
@@ -62,7 +65,7 @@ def propose_references(
         taken |= dropped.get(table.name, set()) | override.settled - set(override.keep)
         for column in table.columns.values():
             if column.name not in taken:
-                best = _best(column, table, targets, keys, facts, strict)
+                best = _best(column, table, targets, keys, facts, strict) or _alike(column, table, targets, keys, facts)
                 found += [best] if best is not None else []
     return found
 
@@ -104,6 +107,34 @@ def _best(
         if line is not None and (not is_key or _extends(table, target, line)):
             found.append((line.confidence, line.evidence.get("coverage", 0.0), line))
     return max(found, key=lambda each: each[:2])[2] if found else None
+
+
+def _alike(
+    column: ColumnFacts,
+    table: InspectedTable,
+    targets: list[_Target],
+    keys: Mapping[str, ProposedLine],
+    facts: Facts,
+) -> ProposedLine | None:
+    """Return the foreign key that declared ones of the same name suggest; None if they disagree or values are no keys there."""
+    if is_generic(column.name) or (table.name in keys and keys[table.name].columns == (column.name,)):
+        return None
+    like = {
+        (key.table, other.name)
+        for other in facts.tables.values()
+        for key in other.entry.foreign_keys
+        if key.columns == (column.name,) and other is not table
+    }
+    target = next((each for each in targets if {each.table.name} == {parent for parent, _ in like}), None)
+    if target is None or target.key is column:
+        return None
+    values = contained(column, target.key, facts)
+    if values is None or values.share < _ALIKE:
+        return None
+    share = "all values" if values.share == 1 else f"{values.share:.1%} of the values"
+    why = f"has the name of {min(other for _, other in like)}.{column.name}, which refers there; {share} are keys there"
+    evidence = {"contained": values.share, "coverage": values.coverage, "distinct": values.distinct}
+    return ProposedLine(table.name, (column.name,), "foreign_key", target.table.name, 0.9, why, evidence)
 
 
 def _extends(table: InspectedTable, target: _Target, line: ProposedLine) -> bool:

@@ -54,6 +54,7 @@ class AggregateWriter:
 
     Attributes:
         windows: The windows of the aggregates that were written, with their units.
+        tables: The tables that they read.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class AggregateWriter:
         self.writer, self.side, self.check, self.check_filter = writer, side, check, check_filter
         self.database, self.problems = writer.names.database, writer.problems
         self.windows: list[QueryWindow] = []
+        self.tables: list[str] = []
 
     def write(self, call: AggregateCall) -> SqlValue | None:
         """Return an aggregate as a scalar subquery; None, and problems, where it cannot be asked."""
@@ -75,6 +77,7 @@ class AggregateWriter:
         if chain is None or window is None or value is None:
             return None
         self.windows.append(window)
+        self.tables.append(table.name)
         return SqlValue(self._subquery(call, table, chain, window, value, where), _result_type(call, value))
 
     def _value(self, call: AggregateCall, table: Table) -> SqlValue | None:

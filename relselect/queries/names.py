@@ -12,7 +12,7 @@ from relselect.database import Database, Table
 from relselect.errors import QueryError, QueryProblem
 from relselect.queries.syntax import ColumnReference
 
-__all__ = ["Names", "QueryProblems"]
+__all__ = ["Names", "QueryProblems", "short_name"]
 
 #: Names that an error lists.
 _LISTED = 12
@@ -60,7 +60,7 @@ class Names:
 
     def table(self, reference: ColumnReference) -> Table | None:
         """Return the table of a reference; None, and a problem, where there is none."""
-        name = _match(reference.table, self.database.tables)
+        name = _match(reference.table, self.database.tables) or self._short(reference.table)
         if name is None:
             rule = f"{reference.table} is no table of {self.database.name}"
             self.problems.add(
@@ -68,6 +68,13 @@ class Names:
             )
             return None
         return self.database[name]
+
+    def _short(self, name: str) -> str | None:
+        """Return the one table of that name in any schema; None where several schemas have one."""
+        tables = {each: each.rpartition(".")[2] for each in self.database.tables if "." in each}
+        short = _match(name, tables.values())
+        found = [each for each, last in tables.items() if last == short]
+        return found[0] if len(found) == 1 else None
 
     def column(self, reference: ColumnReference, table: Table) -> str | None:
         """Return the column of a reference to a table that was found; None, and a problem, where there is none."""
@@ -81,6 +88,18 @@ class Names:
             fix = _suggested(reference.column, table.columns)
             self.problems.add(reference.column_position, reference.column, rule, fix)
         return name
+
+
+def short_name(database: Database, table: str) -> str:
+    """Return the name by which a query may call a table: without its schema, where no other table has that name.
+
+    Args:
+        database: The database.
+        table: The table's full name.
+    """
+    last = table.rpartition(".")[2]
+    like = [each for each in database.tables if each.rpartition(".")[2].lower() == last.lower()]
+    return last if like == [table] else table
 
 
 def _match(name: str, known: Iterable[str]) -> str | None:

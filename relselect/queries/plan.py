@@ -25,6 +25,7 @@ class QueryPlan:
         label: SQL that returns the labels of a population; of a task that fills in a column, its rows and labels.
         population: SQL that returns who is asked about at a cutoff; None for a task that fills in a column.
         horizon: Length of the label window, as a task declares it; None for a task that fills in a column.
+        timed: Tables whose rows the windows read.
         plain: Whether the task fills in a column as it stands, in every row.
         notes: What readers should know about the columns that the query reads.
     """
@@ -37,13 +38,20 @@ class QueryPlan:
     label: str
     population: str | None = None
     horizon: str | int | None = None
+    timed: tuple[str, ...] = ()
     plain: bool = False
     notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan as a JSON-able dictionary."""
         values = {each.name: getattr(self, each.name) for each in fields(self)}
-        return {**values, "query": str(self.query), "keys": list(self.keys), "notes": list(self.notes)}
+        return {
+            **values,
+            "query": str(self.query),
+            "keys": list(self.keys),
+            "timed": list(self.timed),
+            "notes": list(self.notes),
+        }
 
     def __str__(self) -> str:
         about = f"a {self.kind} task about {self.entity}"

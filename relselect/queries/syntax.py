@@ -55,7 +55,7 @@ class ColumnReference:
     column_position: int = field(default=0, compare=False)
 
     def __str__(self) -> str:
-        return f"{_written(self.table)}.{'*' if self.column is None else _written(self.column)}"
+        return f"{_written_table(self.table)}.{'*' if self.column is None else _written(self.column)}"
 
 
 @dataclass(frozen=True)
@@ -221,6 +221,12 @@ class PredictiveQuery:
 
 def _written(name: str) -> str:
     return name if _SIMPLE.fullmatch(name) and name.upper() not in RESERVED else quote_name(name)
+
+
+def _written_table(name: str) -> str:
+    """Return a table's name, part by part where it has a schema."""
+    parts = name.split(".")
+    return ".".join(map(_written, parts)) if all(parts) else _written(name)
 
 
 def _bracketed(condition: Condition) -> str:

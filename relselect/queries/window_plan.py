@@ -37,7 +37,7 @@ def plan_window(names: Names, query: PredictiveQuery, entity: Table) -> QueryPla
     keys = tuple(f"key_{name}" if name.lower() == "cutoff" else name for name in entity.primary_key)
     target = "label_" if "label" in {name.lower() for name in keys} else "label"
     writer = ConditionWriter(names)
-    population = _population(writer, checks, query, entity, keys)
+    population, asked = _population(writer, checks, query, entity, keys)
     side = EntitySide(entity, "p", keys, "p.cutoff", future=True)
     aggregates = AggregateWriter(writer, side, checks.in_label, checks.in_label_filter)
     answer, kind = _answer(writer, aggregates, query)
@@ -53,14 +53,15 @@ def plan_window(names: Names, query: PredictiveQuery, entity: Table) -> QueryPla
         label=f"SELECT p.cutoff, {columns}, {answer} AS {quote_name(target)}\nFROM population p",
         population=population,
         horizon=horizon_text(longest.end or 0, longest.unit),
+        timed=tuple(dict.fromkeys((*aggregates.tables, *asked))),
         notes=checks.notes(),
     )
 
 
 def _population(
     writer: ConditionWriter, checks: ColumnChecks, query: PredictiveQuery, entity: Table, keys: tuple[str, ...]
-) -> str:
-    """Return the population: every entity that is known at the cutoff and meets the conditions."""
+) -> tuple[str, list[str]]:
+    """Return the population, every entity that is known at the cutoff and meets the conditions, and the tables of its windows."""
     side = EntitySide(entity, "e", entity.primary_key, "c.cutoff", future=False)
     aggregates = AggregateWriter(writer, side, checks.in_population, checks.in_population_filter)
     reads = Reads(
@@ -86,7 +87,7 @@ def _population(
         f"JOIN {table}{known}" if known else f"CROSS JOIN {table}",
     ]
     lines += [] if query.where is None else [f"WHERE {writer.condition(query.where, reads)}"]
-    return "\n".join(lines)
+    return "\n".join(lines), aggregates.tables
 
 
 def _answer(writer: ConditionWriter, aggregates: AggregateWriter, query: PredictiveQuery) -> tuple[str, QueryKind]:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
 from relselect.database import Database
 from relselect.database.clock import format_time, parse_duration, parse_time
 from relselect.errors import TaskError
 from relselect.tasks.label_queries import MOST_CUTOFFS
 from relselect.tasks.options import TaskOptions
 
-__all__ = ["choose_cutoffs", "default_every", "range_of_cutoffs"]
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["choose_cutoffs", "default_every", "observed", "range_of_cutoffs", "within_times"]
 
 #: Cutoffs that `default_every` leaves at most: enough to train on, few enough to build in seconds.
 _ENOUGH = 40
@@ -51,6 +59,41 @@ def range_of_cutoffs(database: Database, options: TaskOptions, horizon: int) -> 
     return low, high
 
 
+def observed(database: Database, tables: Sequence[str]) -> tuple[int, int] | None:
+    """Return the first and the last time of some tables, without placeholders, in ticks; None where they have none.
+
+    Args:
+        database: The database.
+        tables: Names of tables.
+    """
+    first, last = _times(database)
+    found = [ticks for name in tables if len(ticks := _between(database.times(name), first, last))]
+    return (min(int(ticks.min()) for ticks in found), max(int(ticks.max()) for ticks in found)) if found else None
+
+
+def within_times(database: Database, options: TaskOptions, horizon: int, tables: Sequence[str]) -> TaskOptions:
+    """Return the options with `start` and `end`, where none are declared, by the times of the tables that a task reads.
+
+    Args:
+        database: The database.
+        options: What was declared.
+        horizon: Length of the label window in ticks.
+        tables: The tables. Without any, or where their times leave no room for a window, the options are returned as they are.
+    """
+    span = observed(database, tables)
+    if span is None or span[1] - span[0] < 2 * horizon:
+        return options
+    low, high = span[0] + horizon, span[1] - horizon
+    start, end = (
+        ticks if database.time_kind == "integer" else format_time(ticks, "timestamp") for ticks in (low, high)
+    )
+    return replace(
+        options,
+        start=start if options.start is None else options.start,
+        end=end if options.end is None else options.end,
+    )
+
+
 def choose_cutoffs(database: Database, options: TaskOptions, horizon: int) -> list[int]:
     """Return the cutoffs in ticks: those that are declared, or one every so often up to the last possible.
 
@@ -90,6 +133,10 @@ def choose_cutoffs(database: Database, options: TaskOptions, horizon: int) -> li
             "Choose another distance, or set start and end",
         )
     return list(range(high, low - 1, -every))[::-1]
+
+
+def _between(ticks: NDArray[np.int64], first: int, last: int) -> NDArray[np.int64]:
+    return ticks[(ticks >= first) & (ticks <= last)]
 
 
 def _times(database: Database) -> tuple[int, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -13,7 +13,7 @@ from relselect.database import Database
 from relselect.database.clock import EVERYTHING
 from relselect.errors import TaskError
 from relselect.queries import PredictiveQuery, QueryPlan, explain_query, task_name
-from relselect.tasks.cutoffs import default_every, range_of_cutoffs
+from relselect.tasks.cutoffs import default_every, range_of_cutoffs, within_times
 from relselect.tasks.fields import TaskFields
 from relselect.tasks.from_column import task_completing
 from relselect.tasks.from_queries import task_from_sql
@@ -58,14 +58,18 @@ def task_from_query(
         built = _column_task(build, database, plan, TaskOptions.of({**arguments, **said}), budget)
     else:
         asked = {"population": plan.population, "label": plan.label, "time": "cutoff"}
-        options = _with_every(database, TaskOptions.of({**arguments, **said, **asked}))
+        options = _with_cutoffs(database, TaskOptions.of({**arguments, **said, **asked}), plan.timed)
         built = task_from_sql(build, database, options, budget)
     return replace(built, query=str(plan.query), notes=(*plan.notes, *built.notes))
 
 
-def _with_every(database: Database, options: TaskOptions) -> TaskOptions:
+def _with_cutoffs(database: Database, options: TaskOptions, tables: Sequence[str]) -> TaskOptions:
+    """Return the options with the cutoffs that the tables of the windows allow: other tables may reach back for decades."""
     horizon = options.horizon_ticks()
-    if options.every is not None or options.cutoffs is not None or not horizon:
+    if options.cutoffs is not None or not horizon:
+        return options
+    options = within_times(database, options, horizon, tables)
+    if options.every is not None:
         return options
     low, high = range_of_cutoffs(database, options, horizon)
     return replace(options, every=default_every(high - low, horizon))

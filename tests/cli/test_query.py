@@ -62,7 +62,10 @@ def test_a_wrong_query_shows_the_place(shop: Path) -> None:
 
 @pytest.mark.parametrize("command", ["profile", "recommend", "train"])
 def test_a_task_or_a_query_is_needed_and_not_both(shop: Path, command: str) -> None:
-    for words, message in (((), "are both missing"), (("--task", "often", "--query", ASK), "exclude each other")):
+    for words, message in (
+        ((), "`relselect tasks DB` lists them"),
+        (("--task", "often", "--query", ASK), "exclude each other"),
+    ):
         result = run(command, shop, *words)
         assert result.exit_code == 2
         assert message in result.stderr

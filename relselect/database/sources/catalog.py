@@ -139,6 +139,10 @@ class Source(ABC):
         """The address without its password."""
         return self.address.shown
 
+    def schemas(self) -> list[str]:
+        """Return the schemas that hold tables; empty where a source has no schemas."""
+        return []
+
     def prepare(
         self,
         files: Mapping[str, str],

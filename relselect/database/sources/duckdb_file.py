@@ -169,12 +169,16 @@ class DuckDBSource(Source):
     def _ask(self, query: str) -> list[dict[str, Any]]:
         return self._timed(lambda: list(self._connection.sql(query).to_arrow_table().to_pylist()))
 
+    def schemas(self) -> list[str]:
+        """Return the schemas that have tables; see `Source.schemas`."""
+        return sorted({row["schema_name"] for row in self._ask(_TABLES)})
+
     def _read_catalog(self) -> Catalog:
         found = self._ask(_TABLES)
         tables = [row for row in found if row["schema_name"] in self._schemas]
         missing = set(self._schemas) - {row["schema_name"] for row in tables}
         if missing:
-            others = ", ".join(sorted({row["schema_name"] for row in found})) or "none"
+            others = ", ".join(self.schemas()) or "none"
             rule = "holds no tables"
             raise DataNotFound("schema", ", ".join(sorted(missing)), rule, f"Pass schema= with one of: {others}")
         columns: dict[tuple[str, str], dict[str, dict[str, Any]]] = defaultdict(dict)

@@ -86,6 +86,10 @@ class PostgresSource(Source):
             with suppress(Exception):  # the connection may be gone already
                 each.close()
 
+    def schemas(self) -> list[str]:
+        """Return the schemas that have tables, without those of the server; see `Source.schemas`."""
+        return schemas_with_tables(self._ask)
+
     def stream(self, scan: TableScan) -> Stream:
         """Return rows batch by batch; see `Source.stream`."""
         self.catalog()
@@ -114,7 +118,7 @@ class PostgresSource(Source):
     def _read_catalog(self) -> Catalog:
         catalog, self._tables = read_catalog(self._ask, self._schemas)
         if not catalog.tables:
-            others = ", ".join(schemas_with_tables(self._ask)) or "none"
+            others = ", ".join(self.schemas()) or "none"
             rule = f"schema {', '.join(self._schemas)} holds no tables that this user may read"
             raise DataNotFound("schema", self.uri, rule, f"Pass schema= with one of: {others}")
         return catalog
@@ -127,7 +131,7 @@ class PostgresSource(Source):
         known = {row["name"] for row in self._ask(query, list(asked))}
         missing = [name for name in asked if name not in known]
         if missing or not asked:
-            others = ", ".join(schemas_with_tables(self._ask)) or "none"
+            others = ", ".join(self.schemas()) or "none"
             rule = "is no schema of the database" if missing else "the search path names no schema"
             raise DataNotFound("schema", ", ".join(missing) or None, rule, f"Pass schema= with one of: {others}")
         return asked
