@@ -34,7 +34,7 @@ _CAPTIONS = {
     "schema": "The tables by how they are reached. Strong: without the table the model predicts worse beyond chance; the bar and "
     "the number say how much of the score is lost.",
     "landscape": "How much the loss rises when the weights are moved in random directions that all checkpoints share, in parts "
-    "of the weights' own size. Strong line: the chosen checkpoint; thin lines: others of its architecture. Flatter is safer.",
+    "of the weights' own size. Strong line: the chosen checkpoint; thin lines: others of its architecture.",
     "splits": "First to last cutoff of each split.",
     "ablations": "Loss of the score when a table, a path or columns are withheld, one at a time, with its interval; the model is "
     "not trained again. Columns that say nearly the same are one group.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from relselect.report.outcome_record import OutcomeRecord
 from relselect.report.record import RunRecord
-from relselect.report.tables import ReportColumn, ReportRow, ReportTable, score_interval
+from relselect.report.tables import ReportColumn, ReportRow, ReportTable, score_interval, without_empty
 from relselect.report.words import MISSING, count, is_error, number, percent, score
 
 __all__ = ["bins_table", "classes_table", "duels_table", "periods_table", "segments_table", "totals_table"]
@@ -36,7 +36,7 @@ def totals_table(record: RunRecord) -> ReportTable:
         )
         for each in ([] if found is None else found["totals"])
     ]
-    return ReportTable("Expected and actual totals, and scores, by split", columns, tuple(rows))
+    return without_empty(ReportTable("Expected and actual totals, and scores, by split", columns, tuple(rows)))
 
 
 def bins_table(record: RunRecord) -> ReportTable:
@@ -93,7 +93,7 @@ def periods_table(record: RunRecord) -> ReportTable:
         )
         for each in ([] if found is None else found["periods"])
     ]
-    return ReportTable("Scores and totals by period", columns, tuple(rows), fold=0)
+    return without_empty(ReportTable("Scores and totals by period", columns, tuple(rows), fold=0))
 
 
 def segments_table(record: RunRecord) -> ReportTable:
@@ -124,7 +124,7 @@ def segments_table(record: RunRecord) -> ReportTable:
         )
         for each in ([] if found is None else found["segments"])
     ]
-    return ReportTable("Where it predicts better or worse than on all rows", columns, tuple(rows))
+    return without_empty(ReportTable("Where it predicts better or worse than on all rows", columns, tuple(rows)))
 
 
 def classes_table(record: RunRecord) -> ReportTable:

@@ -29,6 +29,7 @@ __all__ = [
     "splits",
     "stages",
     "unrun_checks",
+    "without_empty",
 ]
 
 
@@ -89,7 +90,7 @@ def leaderboard(record: RunRecord) -> ReportTable:
         )
         for row in record["leaderboard"]
     ]
-    return _without_empty(ReportTable(f"Candidates by {record['task']['metric_title']}", columns, tuple(rows)))
+    return without_empty(ReportTable(f"Candidates by {record['task']['metric_title']}", columns, tuple(rows)))
 
 
 def further_scores(record: RunRecord) -> ReportTable:
@@ -115,7 +116,7 @@ def further_scores(record: RunRecord) -> ReportTable:
         )
         for row in record["leaderboard"]
     ]
-    return _without_empty(ReportTable("Stop rows, test intervals, memory and devices", columns, tuple(rows), fold=0))
+    return without_empty(ReportTable("Stop rows, test intervals, memory and devices", columns, tuple(rows), fold=0))
 
 
 def configurations(record: RunRecord) -> ReportTable:
@@ -162,7 +163,7 @@ def near_ties(record: RunRecord) -> ReportTable:
         )
         for row in ([] if choice is None else choice["near_ties"])
     ]
-    return _without_empty(ReportTable("Near-tied checkpoints", columns, tuple(rows)))
+    return without_empty(ReportTable("Near-tied checkpoints", columns, tuple(rows)))
 
 
 def features(record: RunRecord) -> ReportTable:
@@ -176,7 +177,7 @@ def features(record: RunRecord) -> ReportTable:
         ReportRow((row["feature"], row["description"] or MISSING, percent(row["share"])))
         for row in known["features"][:50]
     )
-    return _without_empty(ReportTable(f"Features of {candidate} by {known['kind']}", columns, rows, fold=0))
+    return without_empty(ReportTable(f"Features of {candidate} by {known['kind']}", columns, rows, fold=0))
 
 
 def splits(record: RunRecord) -> ReportTable:
@@ -202,7 +203,7 @@ def splits(record: RunRecord) -> ReportTable:
         )
         for row in record["task"]["splits"]
     ]
-    return _without_empty(ReportTable("Splits", columns, tuple(rows)))
+    return without_empty(ReportTable("Splits", columns, tuple(rows)))
 
 
 def database_tables(record: RunRecord) -> ReportTable:
@@ -255,7 +256,7 @@ def measures(profile: ProfileRecord) -> tuple[ReportTable, ...]:
             for row in rows
         ]
         title = (group or "measures").replace("_", " ").capitalize()
-        found.append(_without_empty(ReportTable(title, columns, tuple(cells))))
+        found.append(without_empty(ReportTable(title, columns, tuple(cells))))
     return tuple(found)
 
 
@@ -355,7 +356,7 @@ def _text(value: Any) -> str:
     return number(value) if isinstance(value, float) else str(value)
 
 
-def _without_empty(table: ReportTable) -> ReportTable:
+def without_empty(table: ReportTable) -> ReportTable:
     """The table without the columns that have no value."""
     kept = [i for i in range(len(table.columns)) if any(row.cells[i] != MISSING for row in table.rows)]
     rows = tuple(ReportRow(tuple(row.cells[i] for i in kept), row.chosen, row.css) for row in table.rows)

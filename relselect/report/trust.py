@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from relselect.report.action import rows_name
-from relselect.report.families import trained
+from relselect.report.families import is_baseline, trained
 from relselect.report.outcome_record import DuelRecord, OutcomeRecord
 from relselect.report.record import RunRecord
-from relselect.report.verdict import lead_words, verdict
+from relselect.report.verdict import chosen_row, lead_words, verdict
 from relselect.report.words import count, listed, percent, plural, sentence
 
 __all__ = ["Trust", "trust"]
@@ -90,6 +90,9 @@ def _against_constant(record: RunRecord) -> tuple[OutcomeRecord, DuelRecord, boo
 
 
 def _unproven(record: RunRecord) -> list[str]:
+    chosen = chosen_row(record)
+    if chosen is not None and is_baseline(record, chosen["family"]):
+        return ["No trained model was better than a constant answer, so the predictions say little of single rows."]
     known = _against_constant(record)
     if known is None or known[2]:
         return []

@@ -180,3 +180,20 @@ def test_undefined_scores_are_survived(problem: Problem) -> None:
     assert choose(problem, only).candidate is only
     with pytest.raises(ConfigError):
         choose(problem)
+
+
+def test_the_loss_is_drawn_around_the_choice_the_leader_and_the_ends_of_flatness(problem: Problem) -> None:
+    best = net(problem, 0, 0.80, [(0.80, 4.0), (0.795, 1.0), (0.79, 9.0), (0.70, 0.1)])
+    drawn = choose(problem, best).landscape
+    assert [(each.checkpoint, each.direction, each.chosen) for each in drawn] == [
+        (1, 0, True), (1, 1, True), (0, 0, False), (0, 1, False), (2, 0, False), (2, 1, False),
+    ]  # fmt: skip
+    rises = [max(each.losses) - each.losses[len(each.losses) // 2] for each in drawn if each.direction == 0]
+    assert rises[0] < rises[1] < rises[2]
+    alone = choose(problem, net(problem, 0, 0.80, [(0.80, 4.0), (0.60, 1.0)])).landscape
+    assert {each.checkpoint for each in alone} == {0, 1}  # nothing was measured: beside the choice its worst checkpoint
+    assert choose(problem, best, budget=0.0).landscape == ()
+
+
+def test_what_has_no_gradient_has_no_landscape(problem: Problem) -> None:
+    assert choose(problem, replace(net(problem, 0, 0.8, []), family="constants")).landscape == ()

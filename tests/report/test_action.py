@@ -156,6 +156,15 @@ def test_leaks_and_a_constant_that_is_not_beaten_come_first() -> None:
     assert len(set(known.against)) == len(known.against)
 
 
+def test_a_constant_that_won_says_little() -> None:
+    record = run_record()
+    for each in record["leaderboard"]:
+        each["chosen"] = each["candidate"] == "per-entity"
+    known = trust(check_record(record))
+    assert known.badge == "Check first"
+    assert known.against[0].startswith("No trained model was better than a constant answer")
+
+
 def test_a_recommendation_says_nothing_of_predictions() -> None:
     keys = [section.key for section in sections(check_record(advice_record()))]
     assert keys[0] == "verdict"

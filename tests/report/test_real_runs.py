@@ -12,8 +12,11 @@ from typer.testing import CliRunner
 
 import relselect as rs
 from relselect.cli.main import app
-from relselect.report import read_record
+from relselect.problem.rows import fit_rows
+from relselect.report import Report, read_record, record_of
 from relselect.report.schema import check_record
+from relselect.run import RunResult
+from relselect.run.outcome import run_outcome
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "configs" / "report.schema.json").read_text(encoding="utf-8"))
 
@@ -67,3 +70,42 @@ def test_a_recommendation_has_a_report(problem: Any, database: Any, tmp_path: Pa
     record = json.loads(page.with_suffix(".json").read_text(encoding="utf-8"))
     jsonschema.validate(record, SCHEMA)
     assert (record["kind"], record["choice"], record["deployed"]) == ("recommendation", None, None)
+
+
+def test_a_runs_outcome_is_that_of_its_own_predictions(trained: Any) -> None:
+    fit, _ = trained("dfs,rdl")
+    outcome = check_record(fit.record)["outcome"]
+    assert outcome is not None
+    labels, shown = fit.task.splits["test"].label, fit.predict(split="test")
+    assert (outcome["split"], outcome["rows"], outcome["refitted"]) == ("test", len(labels), fit.decision.refitted)
+    test = outcome["totals"][0]
+    assert test["actual"] == labels.sum()
+    assert test["expected"] == pytest.approx(shown["probability"].sum())
+    assert test["score"] == pytest.approx(fit.result.score_of("test", "deployed").value)
+    assert outcome["totals"][1]["score"] == pytest.approx(fit.candidate.score)
+    assert {each["first"] for each in outcome["duels"]} == {fit.candidate.id}
+    assert {each["second"] for each in outcome["duels"]} & {"dfs-0", "rdl-0"}
+    assert fit.report().html() == fit.report().html()
+    assert "outcome" in {each.stage for each in fit.result.stages}
+
+
+def test_a_bundle_without_an_outcome_reports_what_is_absent(trained: Any) -> None:
+    fit, _ = trained("dfs,rdl")
+    older = {name: value for name, value in fit.result.to_json().items() if name != "outcome"}
+    del older["decision"]["landscape"]
+    found = RunResult.from_json(older)
+    assert (found.outcome, found.decision.landscape) == (None, ())
+    assert "gain, calibration and errors by segment are absent" in Report(record_of(found)).html()
+
+
+def test_a_failure_of_the_outcome_costs_no_predictor(trained: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    fit, _ = trained("dfs,rdl")
+    problem, heard = fit.problem(), []
+    select = fit_rows(problem, fit.validation_way).select
+    tested = {"deployed": fit.predict(split="test")["probability"].to_numpy()}
+    asked = (problem, fit.decision, (), select, tested, heard.append)
+    assert run_outcome(*asked, seed=0).totals[0].split == "test"
+    assert run_outcome(*asked[:4], {}, heard.append, seed=0).split == "select"
+    monkeypatch.setattr("relselect.run.outcome.measure_outcome", lambda *given, **named: 1 / 0)
+    assert run_outcome(*asked, seed=0) is None
+    assert "ZeroDivisionError" in heard[0].message
