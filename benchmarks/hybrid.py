@@ -92,6 +92,12 @@ def page_of(rows: list[dict[str, Any]], figures: dict[str, dict[str, float]]) ->
     for name, each in figures.items():
         sign = "+" if " - " in name else ""
         lines.append(f"| {name} | {each['mean']:{sign}.4f} | {each['low']:{sign}.4f} to {each['high']:{sign}.4f} |")
+    wins = sum(row["hybrid"] > row["rdl"] for row in rows)
+    lines += [
+        "",
+        f"The features make the network better on {wins} of {len(rows)} tasks. A blend of both families has what",
+        'they bring already, so it is trained only where a caller names it: `families=("dfs", "rdl", "hybrid")`, or `--families`.',
+    ]
     names = ("dfs", "rdl", "hybrid", *PAIRS)
     lines += ["", "| database | task | " + " | ".join(names) + " | hybrid - rdl | minutes (dfs, rdl, hybrid) |"]
     lines += ["|---|---|" + "---:|" * (len(names) + 2)]

@@ -62,10 +62,12 @@ class NetworkSettings:
         epochs: Most validations. Between two lies one pass over the training rows, bounded by the next two options.
         steps_per_epoch: Most steps between two validations.
         fewest_steps: Fewest steps between two validations, in several passes where there are few training rows.
-        patience: Most validations in a row without a better score before training ends.
+        patience: Most validations in a row without progress before training ends.
+        rising: Whether a better score than at the validation before counts as progress, though an earlier one was the best:
+            scores often fall after the first validation and rise again.
         checkpoints: Number of the best states that are kept.
         copies: Number of delayed copies of each training row, where evaluation rows have delays.
-        decay: Factor of the learning rate after a validation without a better score; 1 for a constant rate.
+        decay: Factor of the learning rate after a validation without progress; 1 for a constant rate.
         refit: Which network predicts: "none" for the validated one, "continue" for the validated one trained further on training
             and validation rows, "anew" for one trained on both from the start.
         texts: Which text columns are read: "prose" for all but names (see `relselect.rdl.graph.text`), "all" or "none".
@@ -101,6 +103,7 @@ class NetworkSettings:
     steps_per_epoch: int = 30
     fewest_steps: int = 20
     patience: int = 3
+    rising: bool = False
     checkpoints: int = 3
     copies: int = 3
     decay: float = 0.5

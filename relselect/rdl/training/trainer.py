@@ -268,9 +268,12 @@ class Trainer:
         del self.checkpoints[self.blueprint.settings.checkpoints :]
 
     def _stale(self) -> int:
-        """Validations since the best score."""
+        """Validations since the last one with progress: a score above all before it or, if asked for, above the one before."""
         scores = [-np.inf if np.isnan(each["score"]) else each["score"] for each in self.curve]
-        return len(scores) - 1 - int(np.argmax(scores))
+        last = int(np.argmax(scores))
+        if self.blueprint.settings.rising:
+            last = max([last, *(place for place in range(1, len(scores)) if scores[place] > scores[place - 1])])
+        return len(scores) - 1 - last
 
     def _has_begun(self) -> bool:
         """Whether the training loss has left its first plateau, or has been on it for too long."""
