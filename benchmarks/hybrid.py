@@ -96,7 +96,7 @@ def page_of(rows: list[dict[str, Any]], figures: dict[str, dict[str, float]]) ->
     lines += [
         "",
         f"The features make the network better on {wins} of {len(rows)} tasks. A blend of both families has what",
-        'they bring already, so it is trained only where a caller names it: `families=("dfs", "rdl", "hybrid")`, or `--families`.',
+        'they bring already, so it is trained only where it is named: `families=("dfs", "rdl", "hybrid")`, or `--families`.',
     ]
     names = ("dfs", "rdl", "hybrid", *PAIRS)
     lines += ["", "| database | task | " + " | ".join(names) + " | hybrid - rdl | minutes (dfs, rdl, hybrid) |"]
