@@ -81,8 +81,8 @@ class Hybrid:
         return Hybrid(device)
 
     def default(self, problem: Problem) -> Config:
-        """Return the number of features, and the default options of the network."""
-        return {"kept": _KEPT, **self._network.default(problem)}
+        """Return the number of features, options of the trees that rank them, and the default options of the network."""
+        return {"kept": _KEPT, "trees": {}, **self._network.default(problem)}
 
     def adjusted(self, problem: Problem, options: Config) -> Config:
         """Return the default with the options that a caller fixed.
@@ -91,7 +91,9 @@ class Hybrid:
             ConfigError: There is no such option, or it has no such value.
         """
         config = {**self.default(problem), **options}
-        return {"kept": _checked(config["kept"]), **self._network.adjusted(problem, _of_network(config))}
+        self._of_trees(problem, config)
+        own = {"kept": _checked(config["kept"]), "trees": config["trees"]}
+        return {**own, **self._network.adjusted(problem, _of_network(config))}
 
     def space(self, trial: optuna.Trial, problem: Problem) -> Config:
         """Return a suggested configuration."""
@@ -119,7 +121,7 @@ class Hybrid:
         trees = self._trees.fit(
             problem,
             rows,
-            self._trees.default(problem),
+            self._of_trees(problem, config),
             seed=0,  # equal features in every trial
             number=1,
             budget=budget.share(_TREES),
@@ -138,6 +140,12 @@ class Hybrid:
             seconds=time.monotonic() - begun,
             facts={**found.facts, "n_features": len(plan), "trees_score": trees.score},
         )
+
+    def _of_trees(self, problem: Problem, config: Config) -> Config:
+        trees = config.get("trees", {})
+        if not isinstance(trees, dict):
+            raise ConfigError("trees", trees, "must map options of feature synthesis to values", "Use {}, the default")
+        return self._trees.adjusted(problem, trees)
 
     def refit(
         self,
@@ -213,7 +221,7 @@ def _checked(kept: Any) -> int:
 
 
 def _of_network(config: Config) -> Config:
-    return {name: value for name, value in config.items() if name != "kept"}
+    return {name: value for name, value in config.items() if name not in ("kept", "trees")}
 
 
 def _inner(candidate: Candidate) -> Candidate:

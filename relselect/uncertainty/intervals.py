@@ -66,13 +66,13 @@ class ResidualIntervals:
     def __init__(self, labels: NDArray[np.float64], predictions: NDArray[np.float64]) -> None:
         known = np.isfinite(labels)
         labels, predictions = labels[known], predictions[known]
-        order = np.argsort(predictions, kind="stable")
         self._least = 0.0 if len(labels) and labels.min() >= 0 else -math.inf
-        groups = max(1, min(_GROUPS, len(labels) // _GROUP))
-        parts = np.array_split(order, groups)
-        self._residuals = [np.sort(labels[part] - predictions[part]) for part in parts]
-        #: Predictions at which the groups after the first begin.
-        self._begins = np.array([predictions[part[0]] for part in parts[1:]])
+        #: Predictions at which the groups after the first begin; equal predictions are in one group.
+        self._begins = _borders(np.sort(predictions))
+        group = np.searchsorted(self._begins, predictions, side="right")
+        self._residuals = [
+            np.sort(labels[group == place] - predictions[group == place]) for place in range(len(self._begins) + 1)
+        ]
 
     def around(self, predictions: NDArray[np.float64], level: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the lower and upper ends around n predictions, each of shape (n,); a prediction never lies outside.
@@ -105,6 +105,23 @@ class ResidualIntervals:
         inside = (low <= labels[known]) & (labels[known] <= high)
         rows, share = int(known.sum()), float(inside.mean())
         return Coverage(level, share, *_wilson(share, rows), float((high - low).mean()), rows)
+
+
+def _borders(ordered: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return where groups after the first begin: at most ten groups, each of 100 or more of the ordered predictions."""
+    share = max(_GROUP, math.ceil(len(ordered) / _GROUPS))
+    borders: list[float] = []
+    begun = 0
+    while begun + share < len(ordered):
+        value = ordered[begun + share]
+        first = int(np.searchsorted(ordered, value))  # rows equal to it begin the next group
+        if first - begun < _GROUP:
+            first = int(np.searchsorted(ordered, value, side="right"))
+        if first >= len(ordered) or len(ordered) - first < _GROUP:
+            break
+        borders.append(float(ordered[first]))
+        begun = first
+    return np.array(borders)
 
 
 def checked_level(level: object) -> float:

@@ -29,7 +29,7 @@ SMALL: dict[str, Config] = {
     "dfs": {"rounds": 40, "bags": 2, "min_child_samples": 5, "learning_rate": 0.1, "colsample": 0.5},
     "rdl": {"channels": 16, "layers": 2, "fan_out": 4, "batch_size": 128, "epochs": 4, "learning_rate": 1e-2},
 }
-SMALL["hybrid"] = SMALL["rdl"] | {"kept": 10}
+SMALL["hybrid"] = SMALL["rdl"] | {"kept": 10, "trees": SMALL["dfs"] | {"bags": 1}}
 #: What the blend averages here.
 MEMBERS = ("dfs", "constants")
 CASES = ("binary", "regression", "multiclass", "static")

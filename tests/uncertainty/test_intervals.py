@@ -68,6 +68,24 @@ def test_constant_predictions_are_one_group_or_several_equal_ones() -> None:
     assert -2.2 < low[0] < -1.2 < 1.2 < high[0] < 2.2
 
 
+def test_equal_predictions_are_in_one_group_and_every_group_is_large() -> None:
+    draw = np.random.default_rng(0)
+    for predictions in (
+        draw.integers(0, 3, 1000).astype(float),
+        np.sort(draw.poisson(0.3, 731)).astype(float),
+        np.append(np.zeros(950), draw.random(50)),
+        draw.random(199),
+        draw.random(12_345),
+    ):
+        groups = ResidualIntervals(draw.normal(size=len(predictions)), predictions)
+        sizes = [len(each) for each in groups._residuals]
+        assert sum(sizes) == len(predictions)
+        assert len(sizes) <= 10
+        assert min(sizes) >= min(100, len(predictions))
+        found = np.searchsorted(groups._begins, predictions, side="right")
+        assert all(len(set(found[predictions == value])) == 1 for value in np.unique(predictions)[:20])
+
+
 @pytest.mark.parametrize("level", [0, 1, 1.5, -0.1, True, "90%", float("nan")])
 def test_a_level_that_is_none_is_refused(level: object) -> None:
     with pytest.raises(ConfigError, match="interval="):
