@@ -1,20 +1,20 @@
 """The application that answers over HTTP: four paths, limits, counts, and errors without a traceback.
 
-Predictions are made one after another by one thread, so that no library meets itself; requests wait for it up to a limit. How the
-application is run, and how it ends, is decided in `relselect.serving.server`.
+Predictions are made one after another by one thread, so that no library meets itself; requests wait for it up to a limit, and
+those that wait together are answered by one prediction. How the application is run, and how it ends, is decided in
+`relselect.serving.server`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import functools
 import json
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import uuid4
 
 from fastapi import FastAPI, Request, Response
@@ -23,13 +23,11 @@ from starlette.requests import ClientDisconnect
 
 from relselect._version import __version__
 from relselect.serialization import plain
+from relselect.serving.batches import RequestBatches
 from relselect.serving.holder import PredictorHolder
 from relselect.serving.metrics import ServerMetrics
 from relselect.serving.requests import BadRequest
 from relselect.serving.settings import LOOPBACK, ServerSettings
-
-if TYPE_CHECKING:
-    from relselect.serving.predictor import ServedPredictor
 
 __all__ = ["Service", "make_app"]
 
@@ -69,6 +67,7 @@ class Service:
         self.stopping = False
         self._waiting = 0
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="relselect predict")
+        self._batches = RequestBatches(self._pool, settings.max_rows)
         self.holder = PredictorHolder(settings, lambda work: self._pool.submit(work).result())
 
     def close(self) -> None:
@@ -99,7 +98,7 @@ class Service:
     async def _predict(self, request: Request) -> dict[str, Any]:
         body = await self._body(request)
         served = self.holder.current  # answers this request to its end, whatever is loaded meanwhile
-        answer = await asyncio.get_running_loop().run_in_executor(self._pool, functools.partial(_answer, served, body))
+        answer = await self._batches.answer(served, body)
         self.metrics.add_rows(len(answer["predictions"]))
         return answer
 
@@ -149,11 +148,6 @@ class Service:
             f'relselect_bundle_info{{model="{self.holder.current.name}"}}': ("gauge", 1.0),
         }
         return self.metrics.text(further)
-
-
-def _answer(served: ServedPredictor, body: bytes) -> dict[str, Any]:
-    """Check a body and predict, in the thread that predicts."""
-    return served.predict(served.reader.read(body))
 
 
 def make_app(service: Service) -> FastAPI:

@@ -1,11 +1,12 @@
 """A predictor that is being served: a bundle with its data, bound once, and what it answers.
 
-Predictions come one after another, from one thread (`relselect.serving.app`); nothing here speaks HTTP.
+Predictions come one after another, from one thread (`relselect.serving.batches`); nothing here speaks HTTP.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -98,17 +99,33 @@ class ServedPredictor:
         Raises:
             BadRequest: No entity of it is in the database.
         """
+        return self.predict_all([asked])[0]
+
+    def predict_all(self, requests: Sequence[AskedRows]) -> list[dict[str, Any]]:
+        """Return the answers to several requests, by one prediction.
+
+        Raises:
+            BadRequest: No entity of one of them is in the database.
+            pyarrow.ArrowInvalid: Their rows have different columns.
+        """
         try:
-            bound, _, _ = bind_frame(self.fitted.problem(), asked.rows)
-            frame = self.fitted.predict(rows=asked.rows)
+            known = [bind_frame(self.fitted.problem(), each.rows)[0].entity >= 0 for each in requests]
+            if len(requests) > 1 and not all(each.any() for each in known):
+                alone = next(place for place, each in enumerate(known) if not each.any())
+                self.fitted.predict(rows=requests[alone].rows)  # is refused with its reason
+            frame = self.fitted.predict(rows=pa.concat_tables([each.rows for each in requests]))
         except TaskError as error:
             problem = {"field": error.argument, "value": str(error.value), "rule": f"{error.rule}. {error.fix}."}
             raise BadRequest(422, "entities", str(error), [problem]) from None
-        rows = plain(frame.to_dict(orient="records"))
-        for row, entity in zip(rows, bound.entity.tolist(), strict=True):
-            row["known"] = entity >= 0
-        at = None if asked.cutoff is None else format_time(asked.cutoff, self.fitted.task.time_kind)
-        return {"model": self.name, "at": at, "predictions": rows}
+        rows, answers, begun = plain(frame.to_dict(orient="records")), [], 0
+        for asked, found in zip(requests, known, strict=True):
+            mine = rows[begun : begun + len(found)]
+            for row, there in zip(mine, found.tolist(), strict=True):
+                row["known"] = there
+            at = None if asked.cutoff is None else format_time(asked.cutoff, self.fitted.task.time_kind)
+            answers.append({"model": self.name, "at": at, "predictions": mine})
+            begun += len(found)
+        return answers
 
     def describe(self) -> dict[str, Any]:
         """Return what the predictor is: its task, its family, its score and the schema of requests."""

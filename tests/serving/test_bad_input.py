@@ -136,13 +136,13 @@ def test_large_bodies_are_refused_early(served):
 def test_slow_predictions_end_in_time_and_too_many_wait_in_vain(saved, place, monkeypatch):
     settings = ServerSettings(saved, database=place, timeout=0.4, max_waiting=3)
     with serving(settings) as (client, service):
-        usual = type(service.holder.current).predict
+        usual = type(service.holder.current).predict_all
 
-        def slow(self, asked):
+        def slow(self, requests):
             time.sleep(0.8)
-            return usual(self, asked)
+            return usual(self, requests)
 
-        monkeypatch.setattr(type(service.holder.current), "predict", slow)
+        monkeypatch.setattr(type(service.holder.current), "predict_all", slow)
         with ThreadPoolExecutor(12) as pool:
             found = list(pool.map(lambda _: client.predict({"entities": [ONE], "at": AT}), range(12)))
         by_status = {status: answer for status, answer, _ in found}
@@ -150,7 +150,7 @@ def test_slow_predictions_end_in_time_and_too_many_wait_in_vain(saved, place, mo
         assert {headers.get("retry-after") for status, _, headers in found if status == 503} == {"1"}
         for status, answer in by_status.items():
             told(answer, status)
-        monkeypatch.setattr(type(service.holder.current), "predict", usual)
+        monkeypatch.setattr(type(service.holder.current), "predict_all", usual)
         time.sleep(1.0)
         assert client.predict({"entities": [ONE], "at": AT})[0] == 200
 
