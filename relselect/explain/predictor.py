@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from relselect.budget import Budget, budget_of
 from relselect.database.clock import moment_of, parse_time
 from relselect.errors import TaskError
+from relselect.families.predictor import TrainedPredictor
 from relselect.problem.rows import fit_rows
 
 if TYPE_CHECKING:
@@ -23,11 +24,8 @@ if TYPE_CHECKING:
     from relselect.explain.explanation import Explanations
     from relselect.explain.staleness import Staleness
     from relselect.explain.study import AblationStudy
-    from relselect.families.candidate import Candidate
-    from relselect.families.protocol import Family
     from relselect.problem import Problem
-    from relselect.problem.validation import ValidationWay
-    from relselect.tasks import Rows, Task
+    from relselect.tasks import Rows
     from relselect.tasks.splits import Split
 
 __all__ = ["ExplainsItself"]
@@ -36,34 +34,8 @@ __all__ = ["ExplainsItself"]
 _MOST = 100
 
 
-class ExplainsItself(ABC):
-    """A predictor that explains itself; any family, by asking it to predict with parts of the database withheld.
-
-    Attributes:
-        task: The task.
-        family: The family of its model.
-    """
-
-    task: Task
-    family: Family
-
-    @property
-    @abstractmethod
-    def candidate(self) -> Candidate:
-        """What was validated: its model has seen no validation row."""
-
-    @property
-    @abstractmethod
-    def validation_way(self) -> ValidationWay:
-        """How validation rows were divided into stop and select rows."""
-
-    @abstractmethod
-    def state_for(self, split: str | None) -> Candidate:
-        """Return the state that predicts the rows of a split."""
-
-    @abstractmethod
-    def problem(self, database: Database | None = None) -> Problem:
-        """Return the task bound to a database: the given one, or the one trained on."""
+class ExplainsItself(TrainedPredictor):
+    """A predictor that explains itself; any family, by asking it to predict with parts of the database withheld."""
 
     @abstractmethod
     def _asked(

@@ -20,8 +20,9 @@ from relselect.dfs.prefix.encoding import Vocabulary
 from relselect.errors import BundleError, ConfigError
 from relselect.events import silent
 from relselect.hashing import sha256_of
-from relselect.problem.rows import ExtendedRows
+from relselect.problem.rows import ExtendedRows, with_columns
 from relselect.rdl import RDL
+from relselect.serialization import canonical_json
 from relselect.untrusted import brief
 
 if TYPE_CHECKING:
@@ -57,6 +58,35 @@ class HybridModel:
     plan: Plan
     vocabulary: Vocabulary
     network: FittedNetwork
+
+
+@dataclass(frozen=True)
+class _RankedFeatures:
+    """Features as trees ranked them.
+
+    Attributes:
+        plan: The features, k of them.
+        vocabulary: Their categories.
+        gain: The share of each in the gain of the trees, shape (k,).
+        score: Score of the trees on the select rows.
+    """
+
+    plan: Plan
+    vocabulary: Vocabulary
+    gain: NDArray[np.float64]
+    score: float
+
+    @classmethod
+    def of(cls, trees: Candidate) -> _RankedFeatures:
+        """Return the features of a candidate of feature synthesis."""
+        shares = trees.model.learned.importances()
+        gain = np.zeros(len(trees.model.plan)) if shares is None else np.asarray(shares, dtype=float)
+        return cls(trees.model.plan, trees.model.vocabulary, gain, trees.score)
+
+    def best(self, kept: int) -> Plan:
+        """Return the numeric features of the greatest gain, at most `kept` and at least one, in the order of the plan."""
+        numeric = [place for place, feature in enumerate(self.plan) if not feature.categorical] or [0]
+        return self.plan.take(sorted(sorted(numeric, key=lambda place: (-self.gain[place], place))[:kept]))
 
 
 class Hybrid:
@@ -118,16 +148,8 @@ class Hybrid:
             ConfigError: The configuration has an unknown option or value.
         """
         begun, kept = time.monotonic(), _checked(config.get("kept", _KEPT))
-        trees = self._trees.fit(
-            problem,
-            rows,
-            self._of_trees(problem, config),
-            seed=0,  # equal features in every trial
-            number=1,
-            budget=budget.share(_TREES),
-            emit=silent,
-        )
-        plan, vocabulary = _best_features(trees, kept), trees.model.vocabulary
+        ranked = self._ranked(problem, rows, config, budget)
+        plan, vocabulary = ranked.best(kept), ranked.vocabulary
         extended = _extended(problem, rows, plan, vocabulary)
         found = self._network.fit(
             problem, extended, _of_network(config), seed=seed, number=number, budget=budget, emit=emit, resume=resume
@@ -138,8 +160,20 @@ class Hybrid:
             config=dict(config),
             model=HybridModel(plan, vocabulary, found.model),
             seconds=time.monotonic() - begun,
-            facts={**found.facts, "n_features": len(plan), "trees_score": trees.score},
+            facts={**found.facts, "n_features": len(plan), "trees_score": ranked.score},
         )
+
+    def _ranked(self, problem: Problem, rows: RowSource, config: Config, budget: Budget) -> _RankedFeatures:
+        """Return the features with their gain, found once for all trials of a study."""
+        options = self._of_trees(problem, config)
+
+        def build() -> _RankedFeatures:
+            limit = budget.share(_TREES)
+            return _RankedFeatures.of(
+                self._trees.fit(problem, rows, options, seed=0, number=1, budget=limit, emit=silent)
+            )
+
+        return problem.cached(("hybrid", "ranked", *rows.key, canonical_json(options)), build)
 
     def _of_trees(self, problem: Problem, config: Config) -> Config:
         trees = config.get("trees", {})
@@ -167,7 +201,7 @@ class Hybrid:
         """Return predictions of shape (n,), or (n, classes) for multiclass tasks."""
         model: HybridModel = candidate.model
         further = _columns(problem, model.plan, model.vocabulary, rows)
-        return self._network.predict(_inner(candidate), problem, _with_columns(rows, further))
+        return self._network.predict(_inner(candidate), problem, with_columns(rows, further))
 
     def reads(self, candidate: Candidate) -> dict[str, set[str]]:
         """Return the columns that the features or the network read."""
@@ -229,16 +263,6 @@ def _inner(candidate: Candidate) -> Candidate:
     return replace(candidate, model=candidate.model.network)
 
 
-def _best_features(trees: Candidate, kept: int) -> Plan:
-    """Return the numeric features of the greatest gain, at most `kept` and at least one, in the order of the plan."""
-    plan: Plan = trees.model.plan
-    shares = trees.model.learned.importances()
-    gain = np.zeros(len(plan)) if shares is None else np.asarray(shares, dtype=float)
-    numeric = [place for place, feature in enumerate(plan) if not feature.categorical] or [0]
-    best = sorted(numeric, key=lambda place: (-gain[place], place))[:kept]
-    return plan.take(sorted(best))
-
-
 def _extended(problem: Problem, rows: RowSource, plan: Plan, vocabulary: Vocabulary) -> Any:
     name = sha256_of([repr(plan.names)])[:16]
     return ExtendedRows(rows, lambda some: _columns(problem, plan, vocabulary, some), name)  # type: ignore[arg-type]
@@ -256,9 +280,3 @@ def _columns(problem: Problem, plan: Plan, vocabulary: Vocabulary, rows: Rows) -
         for place in range(len(plan))
     }
     return pa.table(columns)
-
-
-def _with_columns(rows: Rows, further: pa.Table) -> Rows:
-    declared = pa.table({}) if rows.features is None else rows.features
-    columns = {name: declared[name] for name in declared.column_names}
-    return replace(rows, features=pa.table(columns | {name: further[name] for name in further.column_names}))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from relselect.problem.problem import Problem
     from relselect.tasks.splits import Split
 
-__all__ = ["ExtendedRows", "SplitRows", "fit_rows"]
+__all__ = ["ExtendedRows", "SplitRows", "fit_rows", "with_columns"]
 
 
 @dataclass(frozen=True)
@@ -157,8 +157,16 @@ class ExtendedRows:
 
     def extended(self, rows: Rows) -> Rows:
         """Return rows with the further columns: what a family that was fitted on this source is asked to predict."""
-        further = self.columns(rows)
-        declared = pa.table({}) if rows.features is None else rows.features
-        columns = {name: declared[name] for name in declared.column_names}
-        columns |= {name: further[name] for name in further.column_names}
-        return replace(rows, features=pa.table(columns))
+        return with_columns(rows, self.columns(rows))
+
+
+def with_columns(rows: Rows, further: pa.Table) -> Rows:
+    """Return n rows with further columns beside the task's declared features.
+
+    Args:
+        rows: The rows.
+        further: n rows of columns; one of a name that is declared takes its place.
+    """
+    declared = pa.table({}) if rows.features is None else rows.features
+    columns = {name: declared[name] for name in declared.column_names}
+    return replace(rows, features=pa.table(columns | {name: further[name] for name in further.column_names}))

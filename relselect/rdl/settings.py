@@ -64,7 +64,7 @@ class NetworkSettings:
         fewest_steps: Fewest steps between two validations, in several passes where there are few training rows.
         patience: Most validations in a row without progress before training ends.
         rising: Whether a better score than at the validation before counts as progress, though an earlier one was the best:
-            scores often fall after the first validation and rise again.
+            scores may fall after the first validation and rise again.
         checkpoints: Number of the best states that are kept.
         copies: Number of delayed copies of each training row, where evaluation rows have delays.
         decay: Factor of the learning rate after a validation without progress; 1 for a constant rate.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from relselect.errors import TaskError
+from relselect.families.predictor import TrainedPredictor
 from relselect.problem.rows import fit_rows
 from relselect.uncertainty.intervals import ResidualIntervals
 from relselect.uncertainty.probabilities import ProbabilityScale
@@ -17,48 +17,19 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from relselect.database import Database
-    from relselect.families.candidate import Candidate
-    from relselect.families.protocol import Family
     from relselect.problem import Problem
-    from relselect.problem.validation import ValidationWay
-    from relselect.tasks import Task
     from relselect.tasks.splits import Split
     from relselect.uncertainty.intervals import Coverage
 
 __all__ = ["KnowsItsErrors"]
 
 
-class KnowsItsErrors(ABC):
+class KnowsItsErrors(TrainedPredictor):
     """A predictor that gives intervals and calibrated probabilities.
 
     Both rest on the predictions of the validated state for the select rows. The deployed state, which has seen these rows too, is
     taken to be as good, not better.
-
-    Attributes:
-        task: The task.
-        family: The family of its model.
     """
-
-    task: Task
-    family: Family
-
-    @property
-    @abstractmethod
-    def candidate(self) -> Candidate:
-        """What was validated: its model has seen no validation row."""
-
-    @property
-    @abstractmethod
-    def validation_way(self) -> ValidationWay:
-        """How validation rows were divided into stop and select rows."""
-
-    @abstractmethod
-    def state_for(self, split: str | None) -> Candidate:
-        """Return the state that predicts the rows of a split."""
-
-    @abstractmethod
-    def problem(self, database: Database | None = None) -> Problem:
-        """Return the task bound to a database: the given one, or the one trained on."""
 
     def coverage(self, split: Split = "test", *, interval: float = 0.9, database: Database | None = None) -> Coverage:
         """Return how often the intervals of a regression hold the labels of a split.
@@ -98,7 +69,9 @@ class KnowsItsErrors(ABC):
             raise TaskError("task", self.task.name, rule, "Bind the database that it was trained on")
         return labels
 
-    def _with_interval(self, frame: pd.DataFrame, values: NDArray[np.float64], problem: Problem, level: Any) -> Any:
+    def _with_interval(
+        self, frame: pd.DataFrame, values: NDArray[np.float64], problem: Problem, level: float
+    ) -> pd.DataFrame:
         """Return a frame with the columns `low` and `high` of an interval around its predictions."""
         low, high = self._intervals(problem).around(values, level)
         return frame.assign(low=low, high=high)

@@ -39,6 +39,14 @@ def held(saved, place, monkeypatch):
         yield client, service, go, sizes
 
 
+def wait_for(service, count):
+    """Wait until so many requests wait."""
+    until = time.monotonic() + 20
+    while service.health()["waiting"] < count:
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
 def test_each_gets_what_it_would_get_alone(held):
     client, service, go, sizes = held
     go.set()
@@ -48,12 +56,10 @@ def test_each_gets_what_it_would_get_alone(held):
     sizes.clear()
     with ThreadPoolExecutor(len(ASKED) + 1) as pool:
         first = pool.submit(client.predict, ASKED[0])
-        while service.health()["waiting"] < 1:
-            time.sleep(0.01)
+        wait_for(service, 1)
         time.sleep(0.3)  # the first is being predicted; the others come to wait for the next prediction
         together = [pool.submit(client.predict, asked) for asked in ASKED]
-        while service.health()["waiting"] < 1 + len(ASKED):
-            time.sleep(0.01)
+        wait_for(service, 1 + len(ASKED))
         time.sleep(0.3)
         go.set()
         assert first.result()[0] == 200
@@ -78,8 +84,7 @@ def test_many_clients_need_few_predictions(held):
         asked = [
             pool.submit(client.predict, {"entities": [{"id": USER + 7 * each}], "at": AT}) for each in range(1, 31)
         ]
-        while service.health()["waiting"] < 30:
-            time.sleep(0.01)
+        wait_for(service, 30)
         time.sleep(0.3)
         go.set()
         found = [each.result() for each in asked]
