@@ -15,7 +15,7 @@ import numpy as np
 
 from relselect.budget import Budget
 from relselect.dfs.learners.labels import about_median
-from relselect.dfs.learners.registry import LEARNERS, learner_of
+from relselect.dfs.learners.registry import LEARNERS, check_weighable, learner_of, usable_learners
 from relselect.dfs.search.selection import DRIFT, describe_drift
 from relselect.errors import BudgetExhausted, BundleError, ConfigError
 from relselect.events import Emit, EpochDone, Notice, StageFinished, StageStarted
@@ -76,16 +76,18 @@ class DFS:
         """Return the default for a caller who fixed some options: of the learner that they name, if they do.
 
         Raises:
-            ConfigError: There is no such learner, or neither it nor the features have such an option.
+            ConfigError: There is no such learner, it takes no weights and the task has some, or neither it nor the features have
+                such an option.
         """
         name = options.get("learner", next(iter(LEARNERS)))
         known = {"learner": name, **_FEATURES, **learner_of(name).default(problem)}
+        check_weighable(name, problem)
         _check_options(options, known)
         return {**known, **options}
 
     def space(self, trial: optuna.Trial, problem: Problem) -> Config:
         """Return a suggested configuration."""
-        learner = trial.suggest_categorical("learner", [name for name in LEARNERS if learner_of(name).tuned(problem)])
+        learner = trial.suggest_categorical("learner", usable_learners(problem))
         return {
             "learner": learner,
             **_FEATURES,
@@ -115,10 +117,12 @@ class DFS:
 
         Raises:
             BudgetExhausted: The budget ended before the first round.
-            ConfigError: The configuration names no known learner, or an option that neither the features nor the learner have.
+            ConfigError: The configuration names no known learner, one that takes no weights where the task has some, or an option
+                that neither the features nor the learner have.
         """
         begun = time.monotonic()
         learner = learner_of(config.get("learner"))
+        check_weighable(learner.name, problem)
         _check_options(config, {**_FEATURES, **learner.default(problem)})
         budget.check()
         search_seconds = float(config.get("search_share", 1.0)) * budget.left()

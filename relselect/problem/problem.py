@@ -100,6 +100,7 @@ class Problem:
             asof=asof_of(split, frame.cutoff, self.task.regime, self.task.starts, self.task.static),
             features=frame.features,
             label=frame.label,
+            weight=self.task.loss_weights(split),
         )
         return self.hide_later_entities(rows)
 
