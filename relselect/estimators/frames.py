@@ -115,12 +115,13 @@ class TaskColumns:
         if isinstance(X, np.ndarray | list | tuple) or not hasattr(X, "columns"):
             rule = "is no data frame: keys and cutoffs are found by the names of their columns"
             raise TaskError("X", type(X).__name__, rule, f"Pass a DataFrame with the columns {self.wanted}")
+        names = names_of(X)
+        missing = [name for name in self.wanted if name not in names]
+        if missing:
+            raise TaskError("X", names, f"needs the columns {self.wanted}", f"Add {', '.join(missing)}")
         table = to_arrow("X", X)
         if isinstance(table, list):
             raise SchemaError(table)
-        missing = [name for name in self.wanted if name not in table.column_names]
-        if missing:
-            raise TaskError("X", table.column_names, f"needs the columns {self.wanted}", f"Add {', '.join(missing)}")
         if not table.num_rows:
             raise TaskError("X", "0 samples", "holds no row", "Pass one row or more")
         table = without_missing(table.select(self.wanted))

@@ -105,7 +105,7 @@ def run_outlook(
     """
     why = "the time budget is spent"
     try:
-        asked = None if budget.spent else newest_asked(problem)
+        asked = None if budget.spent else newest_asked(problem, budget)
         if asked is None and not budget.spent:
             return None
         if asked is not None:

@@ -52,7 +52,7 @@ def test_yes_or_no_in_words() -> None:
     ("kind", "headline", "sentence"),
     [
         ("binary", "Yes is expected for about 911 of 1,301 people", "the answer yes is expected for about 911 (70 %)."),
-        ("regression", "active: 0.700 is expected on average for 1,301 people", "911 of active is expected in total."),
+        ("regression", "active: 0.700 is expected on average for 1,301 people", "of active is expected in total."),
         ("multiclass", "“A” is the most frequent answer: predicted for 700 of 1,301 people", "people are asked about."),
     ],
 )
