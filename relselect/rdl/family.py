@@ -25,6 +25,7 @@ from relselect.rdl.network.thread_limit import one_thread_if_small
 from relselect.rdl.settings import NetworkSettings, suggest
 from relselect.rdl.training.fitted import FittedNetwork
 from relselect.rdl.training.precision import restore_eager
+from relselect.rdl.training.pretrained import SCRATCH, decided_options, find_pretrained, new_network, read_pretrained
 from relselect.rdl.training.probe import NetworkProbe
 from relselect.rdl.training.refit import train_again
 from relselect.rdl.training.saving import load_network, save_network
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
     from relselect.rdl.graph.adjacency import EdgeType
     from relselect.tasks import Rows
 
-__all__ = ["RDL", "blueprint_of"]
+__all__ = ["RDL", "blueprint_of", "task_encoding"]
 
 
 #: Files of the state of an unfinished fit, and of an unfinished refit.
@@ -80,7 +81,7 @@ class RDL:
         Raises:
             ConfigError: There is no such option, or it has no such value.
         """
-        return NetworkSettings.from_config({**self.default(problem), **options}).to_config()
+        return decided_options(NetworkSettings.from_config({**self.default(problem), **options})).to_config()
 
     def on_device(self, device: str) -> RDL:
         """Return the family on a device.
@@ -100,9 +101,17 @@ class RDL:
         return ({**self.default(problem), "layers": 3, "fan_out": 16},)
 
     def space(self, trial: optuna.Trial, problem: Problem) -> Config:
-        """Return a configuration suggested by a study; the heavier encoder is tried where there is a GPU."""
+        """Return a configuration suggested by a study.
+
+        The heavier encoder is tried where there is a GPU, and pretrained weights where `$RELSELECT_PRETRAINED` names some.
+        """
         encoders = tuple(ENCODERS) if self.device.type == "cuda" else ("stacked",)
-        return suggest(trial, encoders, sorted(set(problem.database.tables) - {problem.entity}))
+        config = suggest(trial, encoders, sorted(set(problem.database.tables) - {problem.entity}))
+        weights = find_pretrained()
+        if weights is None:
+            return config
+        init = trial.suggest_categorical("init", [SCRATCH, str(weights)])
+        return {**config, "init": init, "frozen": trial.suggest_categorical("frozen", [False, True])}
 
     def fit(
         self,
@@ -123,7 +132,7 @@ class RDL:
             ConfigError: The configuration has an unknown option or value.
         """
         begun = time.monotonic()
-        settings = NetworkSettings.from_config(config)
+        settings = decided_options(NetworkSettings.from_config(config))
         blueprint = blueprint_of(problem, settings, rows.train(seed=0, copies=0).features)
         if settings.rows != "columns":
             read_language(problem, blueprint.encodings, budget, emit)
@@ -131,7 +140,7 @@ class RDL:
         generators = torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else [])
         with generators, one_thread_if_small(settings, self.device):
             torch.manual_seed(seed)
-            network = NetworkEnsemble(blueprint).to(self.device)
+            network = new_network(blueprint, problem, self.device)
             storage = _storage(resume, _FIT_STATE, blueprint, problem, rows, seed)
             trainer = Trainer(network, blueprint, problem, rows, seed, number, budget, emit, storage)
             trainer.run()
@@ -158,7 +167,7 @@ class RDL:
             checkpoint=0,
             curve=trainer.learning_curve,
             notes=_notes(trainer),
-            facts=_facts(network, trainer),
+            facts={**_facts(network, trainer), **_origin(settings)},
         )
 
     def refit(
@@ -231,7 +240,7 @@ def blueprint_of(problem: Problem, settings: NetworkSettings, features: pa.Table
     tables = {name: readable(encoding, settings) for name, encoding in fit_tables(problem).items()}
     if settings.rows != "columns":
         tables = with_sentences(problem, tables, settings.language, columns=settings.rows == "both")
-    task_row = readable(_task_encoding(features), settings)
+    task_row = readable(task_encoding(features), settings)
     return Blueprint(problem.entity, edge_types, tables, task_row, Target.of(problem), settings)
 
 
@@ -255,7 +264,8 @@ def readable(encoding: TableEncoding, settings: NetworkSettings) -> TableEncodin
     return replace(encoding, texts=() if settings.texts == "none" else texts)
 
 
-def _task_encoding(features: pa.Table | None) -> TableEncoding:
+def task_encoding(features: pa.Table | None) -> TableEncoding:
+    """Fit the columns of the training rows themselves; an encoding of nothing where they have none."""
     if features is None:
         return TableEncoding()
     everything = np.ones(features.num_rows, dtype=bool)
@@ -268,13 +278,20 @@ def _storage(
     """Return where the state of an unfinished training is kept."""
     if resume is None:
         return None
-    return StateFile(resume / name, f"{training_identity(blueprint, problem, seed)} {rows.key}")
+    init = blueprint.settings.init
+    weights = "" if init == SCRATCH else f" {read_pretrained(init).identity}"
+    return StateFile(resume / name, f"{training_identity(blueprint, problem, seed)} {rows.key}{weights}")
 
 
 def _notes(trainer: Trainer) -> tuple[str, ...]:
     if not trainer.resumed:
         return ()
     return (f"Training went on from step {trainer.resumed}, where it had been cut off.",)
+
+
+def _origin(settings: NetworkSettings) -> dict[str, Any]:
+    """Return the hash of the pretrained weights that a network began with; empty for none."""
+    return {} if settings.init == SCRATCH else {"pretrained": read_pretrained(settings.init).identity}
 
 
 def _facts(network: NetworkEnsemble, trainer: Trainer) -> dict[str, Any]:

@@ -74,6 +74,10 @@ class NetworkSettings:
         rows: How rows are read: "columns" by their columns, "language" as sentences by a language model, beside moments and
             columns that become known after their row, or "both".
         language: The language model, see `relselect.language.find_language_model`; read where `rows` asks for one.
+        init: "scratch" for random initial weights, else the file or folder of pretrained weights (`relselect pretrain`), which
+            decide the width, the number of layers and the convolution.
+        frozen: Whether pretrained weights stay as they are; all other weights are trained.
+        init_rate: Learning rate of pretrained weights that are not frozen.
         level: Whether a regression reads the label level (see `relselect.rdl.network.label_level`).
         precision: Precision of training steps: "fp32", "bf16", or "auto" for the faster one on a GPU and fp32 on a CPU.
         compile: Whether parts of the network are compiled: "on", "off", or "auto" for on where it saves time on a GPU.
@@ -111,6 +115,9 @@ class NetworkSettings:
     texts: str = "prose"
     rows: str = "columns"
     language: str = ""
+    init: str = "scratch"
+    frozen: bool = False
+    init_rate: float = 5e-4
     level: bool = True
     precision: str = "auto"
     compile: str = "auto"
