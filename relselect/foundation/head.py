@@ -105,7 +105,7 @@ def _ridge(x: NDArray[np.float64], y: NDArray[np.float64], penalty: float, absol
     found: NDArray[np.float64] = np.zeros(x.shape[1])
     for _ in range(_PASSES if absolute else 1):
         weighted = x * weight[:, None]
-        found = np.linalg.solve(weighted.T @ x + added, weighted.T @ y)
+        found = np.asarray(np.linalg.solve(weighted.T @ x + added, weighted.T @ y), dtype=np.float64)
         weight = 1 / np.maximum(np.abs(y - x @ found), _LEAST_RESIDUAL)
         weight /= max(weight.mean(), 1e-12) if len(weight) else 1.0
     return found
