@@ -13,6 +13,7 @@ from relselect.budget import Budget
 from relselect.cli.hard_end import HardEnd
 from relselect.cli.options import (
     AsJson,
+    ClassWeightTexts,
     DeviceName,
     Explain,
     FamilyNames,
@@ -100,6 +101,7 @@ def train(
     max_trials: MostTrials = None,
     final: FinalChoiceName = None,
     metric: MetricName = None,
+    class_weight: ClassWeightTexts = None,
     option: FixedOptionTexts = None,
     device: DeviceName = None,
     threads: MostThreads = None,
@@ -125,6 +127,7 @@ def train(
         options |= {"families": _trained_names(families), "max_trials": max_trials, "cache": not fresh}
         options |= {"preset": preset, "metric": metric, "device": device, "threads": threads}
         options["options"] = fixed_options(option or [])
+        options["class_weight"] = class_weights(class_weight or [])
         with HardEnd(session, budget, context.obj) as end:
             database, opened = open_asked(source, task, query, budget)
             opened = opened if regime is None else opened.in_regime(regime)
@@ -159,6 +162,27 @@ def fixed_options(texts: list[str]) -> dict[str, dict[str, Any]]:
                 "--option", text, "is not of the form FAMILY.NAME=VALUE", "Write e.g. --option rdl.rows=both"
             )
         found.setdefault(match["family"], {})[match["name"]] = value
+    return found
+
+
+def class_weights(texts: list[str]) -> str | dict[str, float] | None:
+    """Returns the weights of classes from texts such as "true=5", or "balanced"; None without any text.
+
+    Raises:
+        ConfigError: A text has another form.
+    """
+    if not texts or texts == ["balanced"]:
+        return texts[0] if texts else None
+    found: dict[str, float] = {}
+    for text in texts:
+        name, _, weight = text.rpartition("=")
+        try:
+            found[name] = float(weight)
+        except ValueError:
+            name = ""
+        if not name:
+            rule = "is not of the form CLASS=WEIGHT"
+            raise ConfigError("--class-weight", text, rule, "Write e.g. --class-weight true=5, or balanced alone")
     return found
 
 

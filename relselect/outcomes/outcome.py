@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, TypeAdapter, with_config
 
+from relselect.outcomes.outlook import Outlook
 from relselect.serialization import jsonable
 
 __all__ = [
@@ -201,6 +202,8 @@ class Outcome:
         segments: Those that differ beyond chance, the largest difference first.
         duels: The chosen model beside others.
         classes: By class, for multiclass tasks.
+        ahead: Who is asked about at the newest date of the database, whose answers are not known yet; None where the task has no
+            population query, or there was no time to predict them.
     """
 
     split: OutcomeRows
@@ -222,6 +225,7 @@ class Outcome:
     segments: tuple[SegmentOutcome, ...] = ()
     duels: tuple[Duel, ...] = ()
     classes: tuple[ClassOutcome, ...] = ()
+    ahead: Outlook | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the outcome as JSON-able values."""

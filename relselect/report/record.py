@@ -56,7 +56,7 @@ __all__ = [
 ]
 
 #: The record version that this code writes and reads.
-RECORD_VERSION = 6
+RECORD_VERSION = 7
 
 #: Why the training of a candidate ended: its own stopping rule, its limit of steps, the time budget, or nothing to train.
 EndedBy = Literal["converged", "limit", "budget", "constant"]
