@@ -45,6 +45,7 @@ def select_and_train(
     explain: bool | None = None,
     metric: str | None = None,
     options: Mapping[str, Mapping[str, Any]] | None = None,
+    spaces: Mapping[str, str | Path | Mapping[str, Any]] | None = None,
     device: str | None = None,
     threads: int | None = None,
     cache: bool | str | Path = True,
@@ -73,6 +74,8 @@ def select_and_train(
         metric: Another metric than the task's, by its name in `relselect.tasks.metrics`.
         options: Family -> option -> value: options that hold in every configuration of a family, such as
             `{"rdl": {"rows": "both"}}` or `{"dfs": {"learner": "tabm"}}`; the study searches the others.
+        spaces: Family -> search space in place of its shipped one: a YAML file, or a mapping of what it would hold; see
+            `docs/tuning.md`.
         device: Where a graph network computes, such as "cpu" or "cuda:1"; None for a GPU where there is one.
         threads: Most threads to compute with; None for the cores that are idle.
         cache: Whether to look for an earlier profile of the same content and keep this one; True for the folder that
@@ -86,7 +89,7 @@ def select_and_train(
     Raises:
         BudgetError: The budget ended before any model was finished.
         TaskError: The task holds nothing to learn, or its label stands among the features.
-        ConfigError: An option is not understood.
+        ConfigError: An option is not understood; a `SpaceError` lists every problem of a search space.
     """
     # what is imported below counts too
     budget = budget_of(preset_of(preset).time_budget if time_budget is None else time_budget)
@@ -96,18 +99,9 @@ def select_and_train(
     from relselect.profile.entry import cache_of
     from relselect.run import run
 
-    if workdir is not None:
-        check_writable("workdir", Path(workdir), folder=True)
-    settings = _settings_of(
-        preset,
-        {"families": families, "max_trials": max_trials, "final": final, "explain": explain},
-        seed=seed,
-        workdir=None if workdir is None else Path(workdir),
-        evaluate_test=evaluate_test,
-        options=options,
-        device=device,
-        metric=metric,
-    )
+    asked: dict[str, Any] = {"families": families, "max_trials": max_trials, "final": final, "explain": explain}
+    asked |= {"workdir": workdir, "device": device, "metric": metric, "options": options, "spaces": spaces}
+    settings = _settings_of(preset, asked, seed=seed, evaluate_test=evaluate_test)
     most = nullcontext() if threads is None else limited_threads(check_count("threads", threads))
     with watched(on_event, progress, budget.seconds) as emit, most:
         task = task_of(database, task, budget)
@@ -129,18 +123,22 @@ def select_and_train(
     )
 
 
-def _settings_of(preset: str | None, asked: dict[str, Any], *, options: Any, **rest: Any) -> Settings:
-    """Return the settings of a preset, in whose place goes what was asked for beside it."""
-    from relselect.families.options import check_options
+def _settings_of(preset: str | None, asked: dict[str, Any], **rest: Any) -> Settings:
+    """Return the settings of a preset, in whose place goes what was asked for beside it; None is not asked for."""
+    from relselect.families.options import check_options, check_spaces
     from relselect.families.registry import trained, trained_names
     from relselect.run import Settings
 
     wanted = preset_of(preset).options | {name: value for name, value in asked.items() if value is not None}
+    if "workdir" in wanted:
+        wanted["workdir"] = Path(wanted["workdir"])
+        check_writable("workdir", wanted["workdir"], folder=True)
     if "families" in wanted:
         wanted["families"] = trained_names(wanted["families"])
-    return Settings(
-        **wanted, **rest, options=check_options(options, wanted.get("families") or trained()), preset=preset
-    )
+    tuned = wanted.get("families") or trained()
+    wanted["options"] = check_options(wanted.get("options"), tuned)
+    wanted["spaces"] = check_spaces(wanted.get("spaces"), tuned)
+    return Settings(**wanted, **rest, preset=preset)
 
 
 def recommend(

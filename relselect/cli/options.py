@@ -42,6 +42,7 @@ __all__ = [
     "ScoreTest",
     "Seed",
     "Source",
+    "SpaceFiles",
     "TaskName",
     "TimeBudget",
     "TrustSource",
@@ -135,6 +136,14 @@ FixedOptionTexts = Annotated[
         "--option",
         metavar="FAMILY.NAME=VALUE",
         help="Fix an option in every configuration of a family, such as rdl.rows=both; may be repeated.",
+    ),
+]
+SpaceFiles = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--space",
+        metavar="FILE",
+        help="Search this space (YAML) instead of the shipped one of the family that it names; may be repeated.",
     ),
 ]
 DeviceName = Annotated[

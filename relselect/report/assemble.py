@@ -116,6 +116,7 @@ def _settings(result: RunResult) -> SettingsRecord:
         final=settings.final,
         explain=settings.explain,
         options=settings.options,
+        spaces=settings.spaces,
         device=settings.device,
         metric=settings.metric,
         preset=settings.preset,

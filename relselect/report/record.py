@@ -56,7 +56,7 @@ __all__ = [
 ]
 
 #: The record version that this code writes and reads.
-RECORD_VERSION = 6
+RECORD_VERSION = 7
 
 #: Why the training of a candidate ended: its own stopping rule, its limit of steps, the time budget, or nothing to train.
 EndedBy = Literal["converged", "limit", "budget", "constant"]
@@ -65,7 +65,8 @@ EndedBy = Literal["converged", "limit", "budget", "constant"]
 class SettingsRecord(TypedDict):
     """What the run was asked for; None means the default (the recommended families, no limit, a GPU where there is one).
 
-    `options` maps families to the options that hold in all their configurations.
+    `options` maps families to the options that hold in all their configurations, `spaces` to the search spaces that were given in
+    place of the shipped ones.
     """
 
     seed: int
@@ -76,6 +77,7 @@ class SettingsRecord(TypedDict):
     final: Literal["auto", "one", "blend"]
     explain: bool
     options: dict[str, dict[str, Any]]
+    spaces: dict[str, dict[str, Any]]
     device: str | None
     metric: str | None
     preset: str | None

@@ -31,6 +31,7 @@ class Settings:
             cannot tell which family is better.
         explain: Whether importance and staleness are measured where there is time for it.
         options: Family -> option -> value: options that hold in every configuration of the family.
+        spaces: Family -> search space, as JSON-able values, in place of its shipped one.
         device: Where families that have the choice compute, such as "cpu"; None for a GPU where there is one.
         metric: The metric that took the place of the task's; None for the task's.
         preset: The preset that the caller named; None for none.
@@ -45,6 +46,7 @@ class Settings:
     final: FinalModel = "auto"
     explain: bool = True
     options: dict[str, dict[str, Any]] = field(default_factory=dict)
+    spaces: dict[str, dict[str, Any]] = field(default_factory=dict)
     device: str | None = None
     metric: str | None = None
     preset: str | None = None

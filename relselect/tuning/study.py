@@ -32,8 +32,9 @@ from relselect.events import (
     silent,
 )
 from relselect.families.options import fixed_options
-from relselect.families.protocol import Portfolio
+from relselect.families.protocol import Designed, Portfolio
 from relselect.files import check_writable, unwritable
+from relselect.hashing import fingerprint_json
 from relselect.serialization import canonical_json
 from relselect.tuning.journal import derive_seed, fresh_sampler, open_study
 from relselect.tuning.nearest import nearest_point
@@ -108,6 +109,8 @@ def tune(
     }
     if options := fixed_options(family):
         identity["options"] = options
+    if isinstance(family, Designed):
+        identity["space"] = fingerprint_json(family.design.to_json())
     stage = f"tuning {family.name}"
     emit(StageStarted(stage))
     with open_study(Path(folder), identity) as study:

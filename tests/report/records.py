@@ -298,6 +298,7 @@ def _settings() -> dict[str, Any]:
         "final": "auto",
         "explain": True,
         "options": {},
+        "spaces": {},
         "device": None,
         "metric": None,
         "preset": None,
