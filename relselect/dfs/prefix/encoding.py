@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -91,10 +92,18 @@ class Vocabulary:
             codes: Places in `words`, nan or negative for missing, shape (n,).
             words: The column's values in the database at hand.
         """
-        place = {word: number for number, word in enumerate(self.words.get(source, ()))}
+        place, missing = self._places.get(source, {}), np.isnan(codes) | (codes < 0)
+        at = np.where(missing, len(words), codes).astype(np.int64)
+        if len(at) < len(words):
+            return np.array(
+                [place.get(words[i], np.nan) if i < len(words) else np.nan for i in at.tolist()], dtype=np.float64
+            )
         lookup = np.array([*(place.get(word, np.nan) for word in words), np.nan], dtype=np.float64)
-        missing = np.isnan(codes) | (codes < 0)
-        return np.asarray(lookup[np.where(missing, len(words), codes).astype(np.int64)])
+        return np.asarray(lookup[at])
+
+    @cached_property
+    def _places(self) -> dict[tuple[str, str], dict[str, int]]:
+        return {source: {word: number for number, word in enumerate(words)} for source, words in self.words.items()}
 
     def save(self, path: Path) -> None:
         """Write the vocabulary as JSON."""

@@ -125,6 +125,29 @@ class Index:
         hi = np.cumsum(sizes, dtype=np.int64)
         return Spans(hi - sizes, hi)
 
+    def of_keys(self, keys: Ints, most: int) -> Index:
+        """Return an index over all rows of some keys, which answers for these keys what this one does, to the last bit.
+
+        Args:
+            keys: The keys, in any order, repeated or not; -1 for none.
+            most: Above so many rows, this index itself is returned.
+        """
+        wanted = np.unique(keys)
+        at = np.searchsorted(self._present, wanted)
+        there = at < len(self._present)
+        there[there] = self._present[at[there]] == wanted[there]
+        at = at[there]
+        begin, sizes = self._starts[at], self._starts[at + 1] - self._starts[at]
+        if sizes.sum() > most:
+            return self
+        ends = np.cumsum(sizes, dtype=np.int64)
+        places = np.arange(int(sizes.sum())) + np.repeat(begin - (ends - sizes), sizes)
+        few = Index.__new__(Index)
+        few._fill(self.rows[places], self.times[places], self.fresh[places], self.tied[places], self._ties)
+        few._present, few._starts = self._present[at], np.append(ends - sizes, ends[-1:])
+        few._lookup = np.empty(0, dtype=np.int32)
+        return few
+
     def __len__(self) -> int:
         return len(self.rows)
 

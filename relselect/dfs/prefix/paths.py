@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
@@ -34,6 +35,9 @@ __all__ = ["ChildRows", "Paths", "pick"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+
+#: A column is read row by row where so many times as many rows are not asked for.
+_FEW_ROWS = 8
 
 
 @dataclass(frozen=True)
@@ -58,12 +62,12 @@ def _at(values: Ints, where: Ints, missing: int) -> Ints:
     return np.where(where >= 0, values[np.maximum(where, 0)], missing)
 
 
-def pick(values: Floats, at: Ints, missing: float = np.nan) -> Floats:
-    """Return `values[at]`, and `missing` where `at` is -1."""
+def pick(values: Floats | Ints, at: Ints) -> Floats:
+    """Return `values[at]` as floats, nan where `at` is -1."""
     if not len(values):
-        return np.full(len(at), missing)
-    found = values[at]
-    found[at < 0] = missing
+        return np.full(len(at), np.nan)
+    found = values[at].astype(np.float64)
+    found[at < 0] = np.nan
     return found
 
 
@@ -174,7 +178,7 @@ class Paths:
         if masked is None:
             return steps
         end = then[-1].table if then else table
-        return [*steps, lambda rows: self._ranks(end, masked, self.ascend(table, then)[rows])]
+        return [*steps, lambda rows: self._ranks(end, masked, self.ascend(table, then, rows))]
 
     def _ranks(self, table: str, column: str, rows: Ints) -> Ints:
         """Return numbers that order a column's values at `rows`; missing values, and rows of -1, share the last one."""
@@ -186,9 +190,15 @@ class Paths:
         )
         return _at(every, rows, count + 1)
 
-    def ascend(self, table: str, then: Route) -> Ints:
-        """Return the row each row of `table` reaches by steps up, shape (rows,), -1 for none."""
-        at: Ints = np.arange(self.database[table].num_rows, dtype=np.int64)
+    def ascend(self, table: str, then: Route, rows: Ints) -> Ints:
+        """Return the row that each of some rows of `table` reaches by steps up, shape (n,), -1 for none.
+
+        Args:
+            table: Where the steps start.
+            then: The steps.
+            rows: Row numbers, none of them -1, shape (n,).
+        """
+        at = rows
         for hop in then:
             at = _at(self._parents(table)[self._key(table, hop)], at, -1)
             table = hop.table
@@ -206,12 +216,24 @@ class Paths:
         known = self.database.value_times(table, column) if column else None
         return times if known is None else np.maximum(times, _at(known, at, NEVER))
 
-    def floats(self, table: str, column: str, kind: SemanticType) -> Floats:
-        """Return a column as numbers, shape (rows,): lengths of text, times as ticks, nan where missing."""
-        values = self.database[table].data[column]
+    def floats(self, table: str, column: str, kind: SemanticType, rows: Ints) -> Floats:
+        """Return a column as numbers: lengths of text, times as ticks, nan where missing.
+
+        Args:
+            table: The table.
+            column: Its column.
+            kind: Its type.
+            rows: Row numbers, -1 for none, shape (n,).
+
+        Returns:
+            Shape (n,).
+        """
+        values, at = self.database[table].data[column], rows
+        if len(rows) * _FEW_ROWS < len(values):
+            values, at = values.take(pa.array(np.maximum(rows, 0))), np.where(rows < 0, -1, np.arange(len(rows)))
         if kind == SemanticType.TEXT:
             values = pc.utf8_length(pc.cast(values, "string"))
-        return as_float(values)
+        return pick(as_float(values), at)
 
     def codes(self, table: str, column: str) -> tuple[Ints, list[str]]:
         """Return a column as codes and the value of each code, see `column_codes`."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -94,6 +95,7 @@ class PrefixReader:
         self.unit = DAY if problem.task.time_kind == "timestamp" else 1
         self._above: dict[Route, tuple[PrefixReader, Ints | None]] = {}
         self._ranges: dict[tuple[Index, int | None], Spans] = {}
+        self._own: dict[Index, Index] = {}
 
     def every(self, features: list[Feature]) -> Iterator[tuple[Feature, RawValues]]:
         """Yield each feature with its values, in any order; not features of the task row."""
@@ -105,6 +107,7 @@ class PrefixReader:
 
     def _forget(self) -> None:
         self._ranges.clear()
+        self._own.clear()
         for reader, _ in self._above.values():
             reader._forget()
 
@@ -128,8 +131,8 @@ class PrefixReader:
         at = self.paths.direct(feature.path, column, self.rows, self.table)
         if feature.type == SemanticType.CATEGORICAL:
             codes, words = self.paths.codes(table, column)
-            return pick(codes.astype(np.float64), at), words
-        values = pick(self.paths.floats(table, column, feature.type), at)
+            return pick(codes, at), words
+        values = self.paths.floats(table, column, feature.type, at)
         return (self.age(values) if feature.type == SemanticType.TIMESTAMP else values), None
 
     def _from_above(self, up: Route, features: list[Feature]) -> Iterator[RawValues]:
@@ -145,7 +148,7 @@ class PrefixReader:
     def _aggregated(self, features: list[Feature]) -> Iterator[RawValues]:
         first = features[0]
         _, down, then = first.parts
-        index = self.paths.index(self.table, down, then, first.column, first.where)
+        index = self._own_rows(self.paths.index(self.table, down, then, first.column, first.where))
         spans = {window: self._span(index, window) for window in _windows(features)}
         column = SortedColumn(index, self._values(down[-1].table, then, first.column), spans, self.unit)
         column.expect(features)
@@ -153,22 +156,36 @@ class PrefixReader:
             self.check()
             yield self._finish(feature, column)
 
+    def _own_rows(self, index: Index) -> Index:
+        """Return an index without the rows of other owners than those asked for, where they are most of it.
+
+        What a request for a few rows costs then depends on what belongs to them, not on the size of the tables.
+        """
+        most = len(index) // _PASS
+        if len(self.rows) > most:
+            return index
+        if index not in self._own:
+            self._own[index] = index.of_keys(self._owners, most)
+        return self._own[index]
+
+    @cached_property
+    def _owners(self) -> Ints:
+        return self.paths.owners((), self.rows, self.table)
+
     def _span(self, index: Index, window: int | None) -> Spans:
         if (index, window) not in self._ranges:
-            owners = self.paths.owners((), self.rows, self.table)
             after = None if window is None else window_start(self.rows.cutoff, self.rows.asof, window)
-            self._ranges[index, window] = index.spans(owners, self.rows.asof, after)
+            self._ranges[index, window] = index.spans(self._owners, self.rows.asof, after)
         return self._ranges[index, window]
 
     def _values(self, table: str, then: Route, column: str | None) -> ColumnValues:
         end = self.paths.table_at(then, table)
 
         def floats(rows: Ints, kind: SemanticType) -> Floats:
-            values = self.paths.floats(end, column or "", kind)
-            return pick(values, self.paths.ascend(table, then)[rows]) if then else values[rows]
+            return self.paths.floats(end, column or "", kind, self.paths.ascend(table, then, rows))
 
         def codes(rows: Ints, kind: SemanticType) -> Coded:
-            at = self.paths.ascend(table, then)[rows] if then else rows
+            at = self.paths.ascend(table, then, rows)
             if kind == SemanticType.KEY:
                 return at, []
             found, words = self.paths.codes(end, column or "")
@@ -188,7 +205,7 @@ class PrefixReader:
 
     def _nested(self, features: list[Feature]) -> Iterator[RawValues]:
         """Yield nested features with one outer step and condition."""
-        index = self.paths.index(self.table, features[0].path, where=features[0].where)
+        index = self._own_rows(self.paths.index(self.table, features[0].path, where=features[0].where))
         spans = {window: self._span(index, window) for window in _windows(features)}
         lo = np.minimum.reduce([np.minimum(span.lo, span.hi) for span in spans.values()])
         sizes = next(iter(spans.values())).hi - lo

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,7 @@ from relselect.dfs.plan.plan import Plan
 from relselect.dfs.plan.routes import routes
 from relselect.dfs.prefix import reader
 from relselect.dfs.prefix.encoding import Vocabulary
+from relselect.dfs.prefix.index import Index
 from relselect.dfs.prefix.matrix import blocks, compute
 from relselect.problem import Problem
 from relselect.tasks import Rows
@@ -255,6 +257,30 @@ def test_features_do_not_depend_on_the_batch():
         assert (
             compute(problem, plan, rows.take(np.array([i])), vocabulary).values.tobytes() == whole[i : i + 1].tobytes()
         )
+
+
+@pytest.mark.parametrize("seed", [3, 4])
+def test_leaving_out_the_rows_of_other_owners_changes_no_bit(monkeypatch, seed):
+    problem = worlds.problem(seed)
+    plan = some_features(problem, seed)
+    vocabulary = Vocabulary.fit(problem, plan)
+    rows, narrowed = some_rows(problem, seed), []
+    of_keys = Index.of_keys
+
+    def counted(index: Index, *args: Any) -> Index:
+        found = of_keys(index, *args)
+        narrowed.append(found is not index)
+        return found
+
+    monkeypatch.setattr(Index, "of_keys", counted)
+    for part in (rows, rows.take([5]), rows.take([7, 2])):
+        monkeypatch.setattr(reader, "_PASS", 10**9)
+        whole = compute(problem, plan, part, vocabulary).values
+        assert not narrowed
+        monkeypatch.setattr(reader, "_PASS", 1)
+        np.testing.assert_array_equal(compute(problem, plan, part, vocabulary).values, whole)
+        assert any(narrowed)
+        narrowed.clear()
 
 
 def test_featuretools_computes_the_same():
