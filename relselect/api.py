@@ -41,6 +41,8 @@ def select_and_train(
     families: Sequence[str] | str | None = None,
     evaluate_test: bool = True,
     max_trials: int | None = None,
+    jobs: int | None = None,
+    fidelity: Literal["full", "rows", "auto"] | None = None,
     final: Literal["auto", "one", "blend"] | None = None,
     explain: bool | None = None,
     metric: str | None = None,
@@ -67,6 +69,10 @@ def select_and_train(
         families: Names of families to train, instead of following the recommendation; "all" for all.
         evaluate_test: Whether the test split is scored, once, at the end.
         max_trials: Trials per family after which tuning ends early.
+        jobs: Trials that are fitted side by side in processes of their own, 1 to 4; one by default. The study is the same for any
+            number; a GPU trains one at a time.
+        fidelity: "full" (the default) fits every trial on all training rows, "rows" most of them on parts first, "auto" on parts
+            where there are 20,000 rows or more; see `docs/tuning.md`.
         final: What is deployed: "one" family, the "blend" of all that were trained, or "auto" for the blend where it is open
             which family is better; None for the preset's, "auto" without one.
         explain: Whether a small share of the budget (4 %, of a minute or more) is kept for measuring what the model rests on;
@@ -101,6 +107,7 @@ def select_and_train(
 
     asked: dict[str, Any] = {"families": families, "max_trials": max_trials, "final": final, "explain": explain}
     asked |= {"workdir": workdir, "device": device, "metric": metric, "options": options, "spaces": spaces}
+    asked |= {"jobs": jobs, "fidelity": fidelity}
     settings = _settings_of(preset, asked, seed=seed, evaluate_test=evaluate_test)
     most = nullcontext() if threads is None else limited_threads(check_count("threads", threads))
     with watched(on_event, progress, budget.seconds) as emit, most:

@@ -23,6 +23,7 @@ __all__ = [
     "DeviceName",
     "Explain",
     "FamilyNames",
+    "FidelityName",
     "FinalChoiceName",
     "FixedOptionTexts",
     "Force",
@@ -41,6 +42,7 @@ __all__ = [
     "Schemas",
     "ScoreTest",
     "Seed",
+    "SideBySide",
     "Source",
     "SpaceFiles",
     "TaskName",
@@ -119,6 +121,14 @@ FamilyNames = Annotated[
 ]
 MostTrials = Annotated[
     int | None, typer.Option("--max-trials", min=1, help="Trials per family at most; by default until time is up.")
+]
+SideBySide = Annotated[
+    int | None,
+    typer.Option("--jobs", min=1, max=4, help="Trials fitted side by side, in processes of their own; one by default."),
+]
+FidelityName = Annotated[
+    Literal["full", "rows", "auto"] | None,
+    typer.Option("--fidelity", help="Fit trials on all training rows, or (rows, auto) on parts of many rows first."),
 ]
 FinalChoiceName = Annotated[
     Literal["auto", "one", "blend"] | None,

@@ -16,6 +16,7 @@ from relselect.cli.options import (
     DeviceName,
     Explain,
     FamilyNames,
+    FidelityName,
     FinalChoiceName,
     FixedOptionTexts,
     Force,
@@ -32,6 +33,7 @@ from relselect.cli.options import (
     RunTime,
     ScoreTest,
     Seed,
+    SideBySide,
     Source,
     SpaceFiles,
     TimeBudget,
@@ -99,6 +101,8 @@ def train(
     regime: RegimeName = None,
     families: FamilyNames = None,
     max_trials: MostTrials = None,
+    jobs: SideBySide = None,
+    fidelity: FidelityName = None,
     final: FinalChoiceName = None,
     metric: MetricName = None,
     option: FixedOptionTexts = None,
@@ -125,6 +129,7 @@ def train(
         folder = predictor_folder(Path(f"relselect-{name}") if out is None else out, force)
         options: dict[str, Any] = {"seed": seed, "evaluate_test": test, "final": final, "explain": explain}
         options |= {"families": _trained_names(families), "max_trials": max_trials, "cache": not fresh}
+        options |= {"jobs": jobs, "fidelity": fidelity}
         options |= {"preset": preset, "metric": metric, "device": device, "threads": threads}
         options |= {"options": fixed_options(option or []), "spaces": given_spaces(space or [])}
         with HardEnd(session, budget, context.obj) as end:

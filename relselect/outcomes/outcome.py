@@ -12,6 +12,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict, TypeAdapter, with_config
 
 from relselect.serialization import jsonable
+from relselect.uncertainty import Coverage
 
 __all__ = [
     "CalibrationBin",
@@ -201,6 +202,8 @@ class Outcome:
         segments: Those that differ beyond chance, the largest difference first.
         duels: The chosen model beside others.
         classes: By class, for multiclass tasks.
+        coverage: By level, how often the intervals that rest on the select rows hold the labels of the test rows; empty where
+            these rows were not evaluated, or the labels are no amounts.
     """
 
     split: OutcomeRows
@@ -222,6 +225,7 @@ class Outcome:
     segments: tuple[SegmentOutcome, ...] = ()
     duels: tuple[Duel, ...] = ()
     classes: tuple[ClassOutcome, ...] = ()
+    coverage: tuple[Coverage, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the outcome as JSON-able values."""

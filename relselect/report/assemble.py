@@ -112,6 +112,7 @@ def _settings(result: RunResult) -> SettingsRecord:
         families=None if settings.families is None else list(settings.families),
         time_budget=result.budget.seconds,
         max_trials=settings.max_trials,
+        fidelity=settings.fidelity,
         evaluate_test=settings.evaluate_test,
         final=settings.final,
         explain=settings.explain,

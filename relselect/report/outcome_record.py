@@ -12,6 +12,7 @@ from typing_extensions import TypedDict  # pydantic reads the one of the standar
 __all__ = [
     "CalibrationBinRecord",
     "ClassOutcomeRecord",
+    "CoverageRecord",
     "DuelRecord",
     "GainPointRecord",
     "NewestRowsRecord",
@@ -40,6 +41,17 @@ class ClassOutcomeRecord(TypedDict):
     expected: float
     predicted: int
     right: int
+
+
+class CoverageRecord(TypedDict):
+    """How often intervals of one level hold the labels of test rows: the share with its 90 % interval, and their mean width."""
+
+    level: float
+    share: float
+    low: float
+    high: float
+    width: float
+    rows: int
 
 
 class NewestRowsRecord(TypedDict):
@@ -148,3 +160,4 @@ class OutcomeRecord(TypedDict):
     segments: list[SegmentOutcomeRecord]
     duels: list[DuelRecord]
     classes: list[ClassOutcomeRecord]
+    coverage: list[CoverageRecord]

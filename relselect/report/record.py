@@ -73,6 +73,7 @@ class SettingsRecord(TypedDict):
     families: list[str] | None
     time_budget: float | None
     max_trials: int | None
+    fidelity: Literal["full", "rows", "auto"]
     evaluate_test: bool
     final: Literal["auto", "one", "blend"]
     explain: bool

@@ -47,6 +47,7 @@ def _options(record: RunRecord) -> list[str]:
     more += [] if settings["device"] is None else ["--device", settings["device"]]
     families = [] if settings["families"] is None else ["--families", shlex.quote(",".join(settings["families"]))]
     trials = [] if settings["max_trials"] is None else ["--max-trials", str(settings["max_trials"])]
+    trials += [] if settings["fidelity"] == "full" else ["--fidelity", settings["fidelity"]]
     final = [] if settings["final"] == "auto" else ["--final", settings["final"]]
     test = [] if settings["evaluate_test"] else ["--no-test"]
     return [*families, *trials, *final, *test, *more, *([] if settings["explain"] else ["--no-explain"])]

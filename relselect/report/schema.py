@@ -96,7 +96,7 @@ def _current(given: Mapping[str, Any]) -> Mapping[str, Any]:
     version = given.get("version")
     if version not in (4, 5, 6) or isinstance(version, bool):
         return given
-    parts: dict[str, dict[str, Any]] = {"settings": {"spaces": {}}}
+    parts: dict[str, dict[str, Any]] = {"settings": {"spaces": {}, "fidelity": "full"}, "outcome": {"coverage": []}}
     if version < 6:
         parts["choice"] = {"landscape": []}
     if version == 4:
