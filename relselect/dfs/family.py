@@ -7,7 +7,7 @@ as many rounds as were best.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from relselect.budget import Budget
 from relselect.dfs.learners.labels import about_median
 from relselect.dfs.learners.lightgbm import largest_leaf
 from relselect.dfs.learners.registry import LEARNERS, learner_of
+from relselect.dfs.model import FeatureModel, load_model, text_scores, with_texts
 from relselect.dfs.search.selection import DRIFT, describe_drift
 from relselect.errors import BudgetExhausted, BundleError, ConfigError
 from relselect.events import Emit, EpochDone, Notice, StageFinished, StageStarted
@@ -33,10 +34,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from relselect.dfs.learners.protocol import LearnedModel, LearnerFit, ProbedModel
-    from relselect.dfs.plan.feature import Feature
-    from relselect.dfs.plan.plan import Plan
-    from relselect.dfs.prefix.encoding import Vocabulary
     from relselect.dfs.search.prepared import PreparedFeatures
+    from relselect.dfs.texts.scores import TextScores
     from relselect.families.protocol import Probe, RowSource
     from relselect.families.space import SearchSpace
 
@@ -48,21 +47,6 @@ _NAMED = 20
 _PROGRESS = 50
 #: Select rows that flatness is measured on at most.
 _PROBED = 256
-
-
-@dataclass(frozen=True)
-class FeatureModel:
-    """What predicts.
-
-    Attributes:
-        plan: The features that the model reads, in their order.
-        vocabulary: Their categories.
-        learned: The trained model.
-    """
-
-    plan: Plan
-    vocabulary: Vocabulary
-    learned: LearnedModel
 
 
 class DFS:
@@ -137,6 +121,8 @@ class DFS:
         learner = learner_of(config.get("learner"))
         _check_options(config, {**_FEATURES, **learner.default(problem)})
         budget.check()
+        texts = text_scores(problem, rows, config, budget)
+        rows = with_texts(rows, problem, texts)
         search_seconds = float(config.get("search_share", 1.0)) * budget.left()
         prepared = _prepared(problem, rows, config, budget, emit, search_seconds)
         if number == 0:
@@ -162,7 +148,7 @@ class DFS:
         for note in fitted.notes:
             emit(Notice("learner", note, "warning"))
         bare = Candidate(self.name, config, seed, number, None, np.empty(0), float("nan"), (float("nan"), float("nan")))
-        return replace(_scored(bare, problem, rows, prepared, fitted), seconds=time.monotonic() - begun)
+        return replace(_scored(bare, problem, rows, prepared, fitted, texts), seconds=time.monotonic() - begun)
 
     def refit(
         self,
@@ -183,6 +169,7 @@ class DFS:
         try:
             # A search finds the same features again; one that had no time is not begun.
             late = bool((facts.get("search") or {}).get("fallback"))
+            rows = with_texts(rows, problem, candidate.model.texts)
             prepared = _prepared(problem, rows, config, budget, emit, 0.0 if late else float("inf"))
             if prepared.plan.names != candidate.model.plan.names:
                 return None
@@ -202,15 +189,13 @@ class DFS:
 
     def predict(self, candidate: Candidate, problem: Problem, rows: Rows) -> NDArray[np.float64]:
         """Compute the model's features for the rows, a bounded block at a time, and predict; see `Family.predict`."""
-        return _predicted(problem, candidate.model, rows)
+        model: FeatureModel = candidate.model
+        return model.predict(problem, rows)
 
     def reads(self, candidate: Candidate) -> dict[str, set[str]]:
         """Return the columns that the model's features read, by table, those on their paths included."""
-        plan: Plan = candidate.model.plan
-        found: dict[str, set[str]] = {}
-        for feature in plan:
-            _note_reads(feature, plan.entity, found)
-        return found
+        model: FeatureModel = candidate.model
+        return model.reads()
 
     def choose(self, candidate: Candidate, checkpoint: int) -> Candidate:
         """Return the candidate with the state of one of its checkpoints; itself where the learner keeps no states."""
@@ -225,9 +210,7 @@ class DFS:
         from relselect.dfs.learners.protocol import ProbedModel
 
         model: FeatureModel = candidate.model
-        model.plan.save(folder / "plan.json")
-        model.vocabulary.save(folder / "vocabulary.json")
-        model.learned.save(folder)
+        model.save(folder)
         if isinstance(model.learned, ProbedModel):
             model.learned.save_states(_states(candidate), folder)
 
@@ -238,7 +221,7 @@ class DFS:
             BundleError: A file is missing or damaged.
         """
         try:
-            model = _loaded(folder, header)
+            model = load_model(folder, header)
             return replace(header, model=model, checkpoints=_with_states(header.checkpoints, model.learned, folder))
         except Exception as error:  # whatever LightGBM raises, too
             rule = f"holds no readable feature synthesis model ({type(error).__name__}: {brief(error)})"
@@ -253,7 +236,7 @@ class DFS:
         states, some = _states(candidate), rows.select.drawn(_PROBED)
         if not isinstance(model.learned, ProbedModel) or not states or some.label is None or not len(some):
             return None
-        features = compute(problem, model.plan, some, model.vocabulary)
+        features = compute(problem, model.plan, model.rows(problem, some), model.vocabulary)
         return model.learned.probe(TabularData(features, some.label), states)
 
 
@@ -274,6 +257,7 @@ _FEATURES: Config = {
     "search_neighbours": True,
     "search_rich": True,
     "drift": DRIFT,
+    "texts": True,
     "copies": 3,
     "statistic": "auto",
     "refit": True,
@@ -286,50 +270,16 @@ def _check_options(config: Config, known: Config) -> None:
             raise ConfigError(name, value, "is no option of feature synthesis", f"Use learner, {', '.join(known)}")
 
 
-def _loaded(folder: Path, header: Candidate) -> FeatureModel:
-    """Return the model in a folder, which must predict finite numbers of the shape of the header's predictions.
-
-    Raises:
-        ValueError: Plan, vocabulary and learner do not fit one another.
-    """
-    from relselect.dfs.plan.plan import Plan
-    from relselect.dfs.prefix.encoding import Vocabulary
-
-    plan, vocabulary = Plan.load(folder / "plan.json"), Vocabulary.load(folder / "vocabulary.json")
-    lost = {feature.source(plan.entity) for feature in plan if feature.categorical} - set(vocabulary.words)
-    if lost:
-        raise ValueError(f"the vocabulary lacks the categories of {sorted(lost)[0]}")
-    learned = learner_of(header.config["learner"]).load(folder)
-    for value in (0.0, np.nan):
-        found = learned.predict(np.full((1, len(plan)), value))
-        if found.shape != (1, *header.predictions.shape[1:]) or not np.isfinite(found).all():
-            raise ValueError("the learner predicts no finite numbers of the candidate's shape")
-    return FeatureModel(plan, vocabulary, learned)
-
-
-def _note_reads(feature: Feature, start: str, found: dict[str, set[str]]) -> None:
-    """Note what a feature reads when its path starts at a table; conditions stand where the steps down end."""
-    if feature.operands:
-        for each in feature.operands:
-            _note_reads(each, start, found)
-        return
-    for hop in feature.path:
-        found.setdefault(hop.table, set())
-    up, down, _ = feature.parts
-    if feature.where is not None:
-        found.setdefault((*up, *down)[-1].table, set()).add(feature.where.column)
-    end = feature.path[-1].table if feature.path else start
-    if feature.base is not None:
-        _note_reads(feature.base, end, found)
-    elif feature.column is not None and not feature.of_task_row:
-        found.setdefault(end, set()).add(feature.column)
-
-
 def _scored(
-    bare: Candidate, problem: Problem, rows: RowSource, prepared: PreparedFeatures, fitted: LearnerFit
+    bare: Candidate,
+    problem: Problem,
+    rows: RowSource,
+    prepared: PreparedFeatures,
+    fitted: LearnerFit,
+    texts: TextScores | None,
 ) -> Candidate:
     """Return the candidate with its model, its scores and what there is to say of the fit."""
-    model = FeatureModel(prepared.plan, prepared.vocabulary, fitted.model)
+    model = FeatureModel(prepared.plan, prepared.vocabulary, fitted.model, texts)
     stop, select = _validated(problem, rows, prepared, model)
     score, interval = interval_of(problem.task.metric, rows.select, select, seed=bare.seed)
     stop_score = problem.task.metric.score(prepared.stop.label, stop)
@@ -390,24 +340,13 @@ def _prepared(
     return prepared
 
 
-def _predicted(problem: Problem, model: FeatureModel, rows: Rows) -> NDArray[np.float64]:
-    from relselect.dfs.prefix.matrix import compute
-    from relselect.dfs.search.prepared import runs
-
-    found = [
-        model.learned.predict(compute(problem, model.plan, run, model.vocabulary).values)
-        for run in runs(rows, len(model.plan))
-    ]
-    return np.concatenate(found)
-
-
 def _validated(
     problem: Problem, rows: RowSource, prepared: PreparedFeatures, model: FeatureModel
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return predictions of the stop rows and of the select rows; those that are not held are computed in blocks."""
     stop = model.learned.predict(prepared.stop.features.values)
     if prepared.select is None:
-        return stop, _predicted(problem, model, rows.select)
+        return stop, model.predict(problem, rows.select)
     shared = prepared.select is prepared.stop.features
     return stop, stop if shared else model.learned.predict(prepared.select.values)
 

@@ -195,7 +195,7 @@ class Hybrid:
         trees = config.get("trees", {})
         if not isinstance(trees, dict):
             raise ConfigError("trees", trees, "must map options of feature synthesis to values", "Use {}, the default")
-        return self._trees.adjusted(problem, trees)
+        return self._trees.adjusted(problem, {"texts": False, **trees})  # the network reads texts by itself
 
     def refit(
         self,
