@@ -45,6 +45,9 @@ tables:
     time: placed
     foreign_keys: [{columns: customer_id, table: customers}]
     known_at: {closed: [outcome]}
+  order_lines:
+    time: order_id.placed          # the time of the order that the line belongs to
+    foreign_keys: [{columns: order_id, table: orders}]
 tasks:
   churn:
     query: PREDICT COUNT(orders.*, 0, 60, days) = 0 FOR EACH customers.id WHERE COUNT(orders.*, -180, 0, days) > 0
@@ -117,6 +120,8 @@ def _type(field: dict[str, Any]) -> str:
         return {"TableSpec": "table", "TaskSpec": "task", "ForeignKeySpec": "foreign key", "LabelFiles": "label files"}[
             field["$ref"].rpartition("/")[2]
         ]
+    if "const" in field:
+        return f"`{field['const']}`"
     if "enum" in field:
         return ", ".join(f"`{each}`" for each in field["enum"])
     if field.get("type") == "array":
@@ -124,7 +129,8 @@ def _type(field: dict[str, Any]) -> str:
     if field.get("type") == "object":
         of = field.get("additionalProperties")
         return f"names to {_type(of)}" if isinstance(of, dict) else "object"
-    return {"string": "text", "integer": "whole number", "boolean": "true or false"}.get(field.get("type", ""), "any")
+    names = {"string": "text", "integer": "whole number", "number": "number", "boolean": "true or false"}
+    return names.get(field.get("type", ""), "any")
 
 
 def errors_page() -> str:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from relselect.profile.entry import profile as profile
     from relselect.run import Settings
     from relselect.selector import Recommendation
+    from relselect.tasks import Task
 
 __all__ = ["Fitted", "load", "open_task", "profile", "recommend", "select_and_train"]
 
@@ -46,6 +47,7 @@ def select_and_train(
     final: Literal["auto", "one", "blend"] | None = None,
     explain: bool | None = None,
     metric: str | None = None,
+    class_weight: str | Mapping[Any, float] | None = None,
     options: Mapping[str, Mapping[str, Any]] | None = None,
     spaces: Mapping[str, str | Path | Mapping[str, Any]] | None = None,
     device: str | None = None,
@@ -78,6 +80,8 @@ def select_and_train(
         explain: Whether a small share of the budget (4 %, of a minute or more) is kept for measuring what the model rests on;
             None for the preset's, yes without one.
         metric: Another metric than the task's, by its name in `relselect.tasks.metrics`.
+        class_weight: Other weights of the classes in the training loss than the task's: a mapping from classes, or "balanced";
+            weights of rows are a column of the task (`Task.from_labels(weight=...)`). Scores count every row once.
         options: Family -> option -> value: options that hold in every configuration of a family, such as
             `{"rdl": {"rows": "both"}}` or `{"dfs": {"learner": "tabm"}}`; the study searches the others.
         spaces: Family -> search space in place of its shipped one: a YAML file, or a mapping of what it would hold; see
@@ -105,20 +109,19 @@ def select_and_train(
     from relselect.profile.entry import cache_of
     from relselect.run import run
 
-    asked: dict[str, Any] = {"families": families, "max_trials": max_trials, "final": final, "explain": explain}
-    asked |= {"workdir": workdir, "device": device, "metric": metric, "options": options, "spaces": spaces}
-    asked |= {"jobs": jobs, "fidelity": fidelity}
-    settings = _settings_of(preset, asked, seed=seed, evaluate_test=evaluate_test)
+    wanted: dict[str, Any] = {"families": families, "max_trials": max_trials, "final": final, "explain": explain}
+    wanted |= {"workdir": workdir, "device": device, "metric": metric, "options": options, "spaces": spaces}
+    wanted |= {"jobs": jobs, "fidelity": fidelity}
+    settings = _settings_of(preset, wanted, seed=seed, evaluate_test=evaluate_test)
     most = nullcontext() if threads is None else limited_threads(check_count("threads", threads))
     with watched(on_event, progress, budget.seconds) as emit, most:
-        task = task_of(database, task, budget)
-        task = task if metric is None else task.scored_by(metric)
-        problem = Problem(database, task)
+        asked = _asked_task(task_of(database, task, budget), metric, class_weight)
+        problem = Problem(database, asked)
         result = run(problem, settings, budget, emit, cache_of(cache))
     if result.decision is None:
         raise RuntimeError("a run ended without a decision")
     return Fitted(
-        task=task,
+        task=asked,
         types=problem.types,
         schema={name: table.columns for name, table in database.tables.items()},
         family=family_of(result.decision.candidate.family),
@@ -128,6 +131,12 @@ def select_and_train(
         source=database.source,
         declared=declarations(database),
     )
+
+
+def _asked_task(task: Task, metric: str | None, class_weight: str | Mapping[Any, float] | None) -> Task:
+    """Return a task under the metric and the weights of classes that a caller asks for in place of its own."""
+    task = task if metric is None else task.scored_by(metric)
+    return task if class_weight is None else task.weighing(class_weight)
 
 
 def _settings_of(preset: str | None, asked: dict[str, Any], **rest: Any) -> Settings:

@@ -6,6 +6,7 @@ A bundle may come from a stranger. Deliberately not here: what the models of a f
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -217,8 +218,14 @@ def _check_rules(task: Task) -> None:
     fits = {"regression": not classes, "binary": len(classes) == 2, "multiclass": len(classes) >= 2}[task.kind]
     if not fits or len(set(classes)) < len(classes):
         raise ValueError(f"the classes of the task fit no {task.kind} task")
+    if isinstance(task.class_weight, Mapping) and (
+        set(task.class_weight) != set(classes) or not all(0 < each < math.inf for each in task.class_weight.values())
+    ):
+        raise ValueError("the weights of the classes are not one number above 0 for each")
     for split, frame in task.splits.items():
         label = frame.label
+        if frame.weight is not None and not ((frame.weight > 0) & (frame.weight < math.inf)).all():
+            raise ValueError(f"the {split} split holds weights that are no finite numbers above 0")
         known = np.isfinite(label).all()
         if classes:
             known = known and ((label >= 0) & (label < len(classes)) & (label == np.floor(label))).all()
@@ -234,6 +241,8 @@ def _labels(path: Path, keys: tuple[str, ...], features: tuple[str, ...]) -> Lab
         plain = {"cutoff": pa.int64(), "known_at": pa.int64(), "label": pa.float64()}
         named = [f"key_{number}" for number in range(len(keys))] + [f"feature_{name}" for name in features]
         schema = file.schema_arrow
+        if "weight" in schema.names:
+            plain["weight"] = pa.float64()
         if sorted(schema.names) != sorted([*plain, *named]) or any(
             schema.field(name).type != kind for name, kind in plain.items()
         ):

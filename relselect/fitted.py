@@ -31,6 +31,7 @@ from relselect.events import Emit, silent
 from relselect.explain.predictor import ExplainsItself
 from relselect.families.candidate import Candidate
 from relselect.families.protocol import Family
+from relselect.outcomes.predictor import LooksAhead
 from relselect.problem import Problem, Types, bind_frame, check_schema
 from relselect.report.reporting import ReportsItself
 from relselect.tasks import Rows, Task
@@ -57,7 +58,7 @@ _RUN = ("run_id", "scored_at")
 _OWN = ("cutoff", "prediction", "probability", "low", "high")
 
 
-class Fitted(ExplainsItself, KnowsItsErrors, ReportsItself):
+class Fitted(ExplainsItself, KnowsItsErrors, LooksAhead, ReportsItself):
     """A trained predictor with its leaderboard, recommendation and report.
 
     It keeps two states of the chosen model: the *validated* one, which has seen no validation row, and the *deployed* one, which

@@ -18,6 +18,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from relselect.budget import Budget
+from relselect.database import Database
 from relselect.database.clock import DAY
 from relselect.dfs import DFS
 from relselect.dfs.plan.enumeration import default_plan
@@ -311,3 +312,45 @@ def test_what_is_visible_does_move_predictions(setting, name):
     other = rebound(world, problem, dressed(world.tables, asof // 2, 1))
     before, after = (family.predict(candidate, each, seen_at(each, asof)) for each in (problem, other))
     assert np.abs(before - after).max() > 1e-3
+
+
+def with_parent_times(tables):
+    """Untimed tables that refer to a timed one take its time."""
+    found = dict(tables)
+    for name, table in tables.items():
+        key = next((each for each in table.foreign_keys if each.table != name and tables[each.table].time), None)
+        if table.time is None and key is not None:
+            found[name] = replace(table, time=f"{key.name}.{tables[key.table].time}")
+    return found
+
+
+def without_some_hidden(tables, asof: int, seed: int):
+    """The tables without half of the rows that their parent's time hides at a moment."""
+    timed = with_parent_times(tables)
+    try:
+        database = Database(timed.values())
+    except UserError:
+        assume(False)
+        raise
+    draw, found = np.random.default_rng(seed), {}
+    for name, table in timed.items():
+        gone = (database.times(name) > asof) & (draw.random(table.num_rows) < 0.5)
+        inherits = table.time != tables[name].time
+        found[name] = replace(table, data=table.data.filter(pa.array(~gone))) if inherits else table
+    return found
+
+
+@examples(20)
+@given(worlds(static=False), st.data())
+def test_the_law_holds_where_rows_take_the_time_of_a_parent(world, data):
+    timed = with_parent_times(world.tables)
+    assume(any(table.time != world.tables[name].time for name, table in timed.items()))
+    problem = problem_of(world, timed)
+    asof = some_asof(problem, data)
+    other = rebound(world, problem, without_some_hidden(dressed(world.tables, asof, world.seed), asof, world.seed))
+    plan = default_plan(problem)
+    vocabulary = Vocabulary.fit(problem, plan)
+    before, after = (compute(each, plan, seen_at(each, asof), vocabulary) for each in (problem, other))
+    changed = [name for k, name in enumerate(before.names) if bits(before.values[:, k]) != bits(after.values[:, k])]
+    assert not changed
+    assert trees_of(problem, seen_at(problem, asof), "last") == trees_of(other, seen_at(other, asof), "last")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from relselect.tasks import Task
 
 __all__ = [
+    "ClassWeightTexts",
     "AsJson",
     "DataPlace",
     "DeviceName",
@@ -139,6 +140,14 @@ FinalChoiceName = Annotated[
 MetricName = Annotated[
     str | None,
     typer.Option("--metric", help="Score by this metric instead of the task's, such as average_precision."),
+]
+ClassWeightTexts = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--class-weight",
+        metavar="CLASS=WEIGHT",
+        help="Weigh the rows of a class in the training loss, such as true=5, or 'balanced' for all; may be repeated.",
+    ),
 ]
 FixedOptionTexts = Annotated[
     list[str] | None,

@@ -13,6 +13,7 @@ from relselect.budget import Budget
 from relselect.cli.hard_end import HardEnd
 from relselect.cli.options import (
     AsJson,
+    ClassWeightTexts,
     DeviceName,
     Explain,
     FamilyNames,
@@ -105,6 +106,7 @@ def train(
     fidelity: FidelityName = None,
     final: FinalChoiceName = None,
     metric: MetricName = None,
+    class_weight: ClassWeightTexts = None,
     option: FixedOptionTexts = None,
     space: SpaceFiles = None,
     device: DeviceName = None,
@@ -132,6 +134,7 @@ def train(
         options |= {"jobs": jobs, "fidelity": fidelity}
         options |= {"preset": preset, "metric": metric, "device": device, "threads": threads}
         options |= {"options": fixed_options(option or []), "spaces": given_spaces(space or [])}
+        options["class_weight"] = class_weights(class_weight or [])
         with HardEnd(session, budget, context.obj) as end:
             database, opened = open_asked(source, task, query, budget)
             opened = opened if regime is None else opened.in_regime(regime)
@@ -184,6 +187,27 @@ def given_spaces(files: list[Path]) -> dict[str, dict[str, Any]]:
         if space.family in found:
             raise ConfigError("--space", str(file), f"is a second space of {space.family}", "Give one of the two")
         found[space.family] = space.to_json()
+    return found
+
+
+def class_weights(texts: list[str]) -> str | dict[str, float] | None:
+    """Returns the weights of classes from texts such as "true=5", or "balanced"; None without any text.
+
+    Raises:
+        ConfigError: A text has another form.
+    """
+    if not texts or texts == ["balanced"]:
+        return texts[0] if texts else None
+    found: dict[str, float] = {}
+    for text in texts:
+        name, _, weight = text.rpartition("=")
+        try:
+            found[name] = float(weight)
+        except ValueError:
+            name = ""
+        if not name:
+            rule = "is not of the form CLASS=WEIGHT"
+            raise ConfigError("--class-weight", text, rule, "Write e.g. --class-weight true=5, or balanced alone")
     return found
 
 

@@ -22,6 +22,7 @@ __all__ = [
     "as_strings",
     "as_text",
     "combine_keys",
+    "find_keys",
     "inexact_ids",
     "is_nested",
     "rounding_limit",
@@ -112,6 +113,24 @@ def combine_keys(columns: list[pa.ChunkedArray]) -> pa.Array:
     parts = [pc.cast(_comparable(column), pa.string()) for column in columns]
     escaped = [pc.replace_substring(pc.replace_substring(part, "\\", "\\\\"), "|", "\\|") for part in parts]
     return pc.binary_join_element_wise(*escaped, "|", null_handling="emit_null")
+
+
+def find_keys(own: pa.Array, wanted: pa.Array) -> NDArray[np.int64]:
+    """Return the place of each wanted key among keys, shape (wanted,); -1 for NULL and for those that are not there.
+
+    Args:
+        own: Distinct keys, as `combine_keys` returns them.
+        wanted: Keys to look up; numbers are compared with text by their digits.
+    """
+    if len(own) == 0 or len(wanted) == 0:
+        return np.full(len(wanted), -1, dtype=np.int64)
+    if wanted.type != own.type:
+        if pa.types.is_integer(own.type) and pa.types.is_string(wanted.type):
+            own = pc.cast(own, pa.string())
+        else:
+            wanted = pc.cast(wanted, own.type, safe=False)
+    found = pc.index_in(wanted, value_set=own, skip_nulls=True)
+    return np.asarray(pc.fill_null(pc.cast(found, pa.int64()), -1).to_numpy(zero_copy_only=False), dtype=np.int64)
 
 
 def _comparable(column: pa.ChunkedArray) -> pa.Array:

@@ -17,16 +17,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from relselect.database.clock import ALWAYS, TimeKind, kind_of, ticks_of
-from relselect.database.columns import combine_keys
+from relselect.database.columns import combine_keys, find_keys
 from relselect.database.contents import DatabaseContents, SourceFacts
 from relselect.database.fingerprint import fingerprint_table
 from relselect.database.key_counts import KeyCounts, count_keys
 from relselect.database.missing import without_missing
 from relselect.database.page import database_html
+from relselect.database.parent_times import reference_keys
 from relselect.database.placeholders import Placeholder, TimeSpan, time_span
 from relselect.database.table import ForeignKey, Table
-from relselect.database.validation import find_problems
-from relselect.errors import ConfigError, SchemaError
+from relselect.database.validation import valid_tables
+from relselect.errors import ConfigError
 from relselect.events import Emit, silent
 from relselect.hashing import fingerprint_json
 
@@ -70,10 +71,9 @@ class Database:
         facts: SourceFacts | None = None,
     ) -> None:
         listed = [replace(table, data=without_missing(table.data)) for table in tables]
-        problems = find_problems(listed)
-        if problems:
-            raise SchemaError(problems)
-        self._setup({table.name: table for table in listed}, name, source, tasks, data_folder, description)
+        self._setup(
+            {table.name: table for table in valid_tables(listed)}, name, source, tasks, data_folder, description
+        )
         self._note(notes, spooled or {}, facts)
 
     def _setup(
@@ -154,7 +154,7 @@ class Database:
         Args:
             frames: Table name -> frame.
             keys: Table -> primary key column, or columns for a composite key.
-            times: Table -> the column that says when a row became known.
+            times: Table -> the column that says when a row became known, or the path to a parent's, such as "order_id.placed_at".
             foreign_keys: Table -> {column or tuple of columns: table it refers to}.
             types: Table -> {column: semantic type}, in place of the inferred type.
             drop: Table -> columns to leave out, such as columns written after the row.
@@ -395,10 +395,7 @@ class Database:
         return self._cached(("parents", table), lambda: tuple(self._parent(table, k) for k in self[table].foreign_keys))
 
     def _parent(self, table: str, key: ForeignKey) -> NDArray[np.int64]:
-        parent = self[key.table]
-        ordered = {ref: column for column, ref in zip(key.columns, key.ref_columns or parent.primary_key, strict=True)}
-        columns = [self[table].data[ordered[ref]] for ref in parent.primary_key]
-        return self._find(key.table, combine_keys(columns))
+        return self._find(key.table, reference_keys(self[table], key, self[key.table]))
 
     def rows_of(self, table: str, keys: pa.Table | Sequence[Any]) -> NDArray[np.int64]:
         """Return the row numbers of primary key values, -1 for unknown ones.
@@ -419,15 +416,7 @@ class Database:
         own = self._cached(
             ("keys", table), lambda: combine_keys([self[table].data[c] for c in self[table].primary_key])
         )
-        if len(own) == 0 or len(wanted) == 0:
-            return np.full(len(wanted), -1, dtype=np.int64)
-        if wanted.type != own.type:
-            if pa.types.is_integer(own.type) and pa.types.is_string(wanted.type):
-                own = pc.cast(own, pa.string())
-            else:
-                wanted = pc.cast(wanted, own.type, safe=False)
-        found = pc.index_in(wanted, value_set=own, skip_nulls=True)
-        return np.asarray(pc.fill_null(pc.cast(found, pa.int64()), -1).to_numpy(zero_copy_only=False), dtype=np.int64)
+        return find_keys(own, wanted)
 
     @property
     def counts(self) -> KeyCounts:

@@ -76,7 +76,8 @@ class TableSpec(BaseModel):
     )
     time: str | None = Field(
         default=None,
-        description="The column that says when a row became known; null for a table that is always visible.",
+        description="The column that says when a row became known, or the path to the time of its parent: a foreign key, a dot, "
+        "and a column of the parent, such as order_id.placed_at. Null for a table that is always visible.",
     )
     foreign_keys: list[ForeignKeySpec] = Field(
         default_factory=list,

@@ -78,7 +78,8 @@ class Table(Declarations):
         name: Its name, unique in the database.
         data: The rows; may be memory-mapped.
         primary_key: The columns that identify a row, or none.
-        time: The column that says when a row became known, or None for a table that is always visible.
+        time: The column that says when a row became known, or the path to a parent's (see
+            `relselect.database.parent_times`); None for a table that is always visible.
         foreign_keys: References to other tables' primary keys.
         types: Semantic types declared by the user; the others are inferred from what training sees.
         known_at: Clock column -> columns that are known only from that time on.

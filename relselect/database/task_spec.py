@@ -24,7 +24,7 @@ Moment = Annotated[str | int, BeforeValidator(_iso)]
 #: What a query says itself, and what does not go with one.
 _OF_QUERY = ("entity", "kind", "target")
 _NOT_BESIDE_QUERY = (
-    "entity_columns", "time", "horizon", "known_at", "population", "fold_column", "features", "drop_columns",
+    "entity_columns", "time", "horizon", "known_at", "population", "fold_column", "features", "drop_columns", "weight",
 )  # fmt: skip
 
 
@@ -124,6 +124,16 @@ class TaskSpec(BaseModel):
         default_factory=list,
         description="Columns of the entity table that neither engine sees, such as one that the labels were taken from.",
     )
+    weight: str | None = Field(
+        default=None,
+        description="Column of the frames, or of the result of the label query, with the weight of each row in the training "
+        "loss: 0 or more, and rows of weight 0 are left out. Scores count every row once.",
+    )
+    class_weight: Literal["balanced"] | dict[str, float] | None = Field(
+        default=None,
+        description="Weights of the classes in the training loss, by name, or balanced: in inverse proportion to their shares "
+        "of the training rows. Scores count every row once.",
+    )
     sql: str | None = Field(default=None, description="How the label frames were made, for readers; never executed.")
     accept: dict[str, str] = Field(
         default_factory=dict,
@@ -164,18 +174,22 @@ class TaskSpec(BaseModel):
             raise ValueError(f"the query itself says {' and '.join(said)}: leave it out")
         if self.label is not None and self.population is None:
             raise ValueError("label needs population: the query that says who is asked about")
+        if self.completes is not None and self.weight is not None:
+            raise ValueError("weight is a column of label frames or of a label query; completes has neither")
         if (self.folds is None) != (self.fold_column is None):
             raise ValueError("folds and fold_column go together: the file and the column with the fold number")
         return self
 
     @model_validator(mode="after")
     def _consistent_columns(self) -> TaskSpec:
-        columns = (self.target, self.time, self.known_at, self.fold_column)
+        columns = (self.target, self.time, self.known_at, self.fold_column, self.weight)
         taken = {*self.key_columns, *(column for column in columns if column)}
         for field in ("features", "drop_columns"):
             clash = sorted(taken.intersection(getattr(self, field)))
             if clash:
-                raise ValueError(f"{field} names {clash}, which are the key, the time or the target of the task")
+                raise ValueError(
+                    f"{field} names {clash}, which are the key, the time, the target or the weight of the task"
+                )
         both = sorted(set(self.features) & set(self.drop_columns))
         if both:
             raise ValueError(f"{both} are in both features and drop_columns; keep each in one of them")

@@ -7,6 +7,7 @@ in `relselect.leaks`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -14,12 +15,13 @@ import pyarrow.compute as pc
 
 from relselect.database.clock import is_time_type, kind_of
 from relselect.database.columns import combine_keys, inexact_ids, is_nested, rounding_limit
+from relselect.database.parent_times import find_time_paths, names_path, with_parent_times
 from relselect.database.schema import repeated
 from relselect.database.table import ForeignKey, SemanticType, Table
 from relselect.dates import with_dates
-from relselect.errors import SchemaProblem
+from relselect.errors import SchemaError, SchemaProblem
 
-__all__ = ["LISTED_CLOCK", "find_problems"]
+__all__ = ["LISTED_CLOCK", "find_problems", "valid_tables"]
 
 #: Rule and way out for a clock that is listed among the columns that it masks.
 LISTED_CLOCK = (
@@ -27,6 +29,30 @@ LISTED_CLOCK = (
     "List the other columns that become known then, or [] for none",
 )
 _EXAMPLES = 3
+
+
+def valid_tables(tables: list[Table]) -> list[Table]:
+    """Return the tables, with the times that some take from a parent as columns of their own.
+
+    Args:
+        tables: The tables as they were declared.
+
+    Raises:
+        SchemaError: With every problem of every table.
+    """
+    by_name = {table.name: table for table in tables}
+    paths, problems = find_time_paths(by_name)
+    bare = [replace(table, time=None) if names_path(table) else table for table in tables]
+    problems = [*find_problems(bare), *problems]
+    if problems:
+        raise SchemaError(problems)
+    if not paths:
+        return tables
+    found = with_parent_times(by_name, paths)
+    late = [problem for table in found if table.name in paths for problem in _time(table)] + [*_one_kind_of_time(found)]
+    if late:
+        raise SchemaError(late)
+    return found
 
 
 def find_problems(tables: list[Table]) -> list[SchemaProblem]:

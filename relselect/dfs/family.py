@@ -16,7 +16,7 @@ import numpy as np
 from relselect.budget import Budget
 from relselect.dfs.learners.labels import about_median
 from relselect.dfs.learners.lightgbm import largest_leaf
-from relselect.dfs.learners.registry import LEARNERS, learner_of
+from relselect.dfs.learners.registry import LEARNERS, check_weighable, learner_of, usable_learners
 from relselect.dfs.model import FeatureModel, load_model, text_scores, with_texts
 from relselect.dfs.search.selection import DRIFT, describe_drift
 from relselect.errors import BudgetExhausted, BundleError, ConfigError
@@ -70,10 +70,12 @@ class DFS:
         """Return the default for a caller who fixed some options: of the learner that they name, if they do.
 
         Raises:
-            ConfigError: There is no such learner, or neither it nor the features have such an option.
+            ConfigError: There is no such learner, it takes no weights and the task has some, or neither it nor the features have
+                such an option.
         """
         name = options.get("learner", next(iter(LEARNERS)))
         known = {"learner": name, **_FEATURES, **learner_of(name).default(problem)}
+        check_weighable(name, problem)
         _check_options(options, known)
         return {**known, **options}
 
@@ -83,8 +85,7 @@ class DFS:
 
     def known(self, problem: Problem) -> dict[str, Any]:
         """Return the learners that are tuned on the problem, and the most rows that a leaf of a tree is made to hold."""
-        learners = [name for name in LEARNERS if learner_of(name).tuned(problem)]
-        return {"learners": learners, "largest_leaf": largest_leaf(len(problem.task.splits["train"]))}
+        return {"learners": usable_learners(problem), "largest_leaf": largest_leaf(len(problem.task.splits["train"]))}
 
     def designed(self, problem: Problem, suggested: Config) -> Config:
         """Return the default of the suggested learner with the options that are searched."""
@@ -115,10 +116,12 @@ class DFS:
 
         Raises:
             BudgetExhausted: The budget ended before the first round.
-            ConfigError: The configuration names no known learner, or an option that neither the features nor the learner have.
+            ConfigError: The configuration names no known learner, one that takes no weights where the task has some, or an option
+                that neither the features nor the learner have.
         """
         begun = time.monotonic()
         learner = learner_of(config.get("learner"))
+        check_weighable(learner.name, problem)
         _check_options(config, {**_FEATURES, **learner.default(problem)})
         budget.check()
         texts = text_scores(problem, rows, config, budget)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from relselect.database.parent_times import time_path
 from relselect.database.schema import TableSchema
 from relselect.families.candidate import Candidate
 from relselect.families.protocol import Family, columns_read
@@ -42,8 +43,23 @@ def needs_of(task: Task, family: Family, candidate: Candidate, schemas: Mapping[
     for query in (task.population, task.label_query):
         for name, columns in _mentioned(query, schemas).items():
             read.setdefault(name, set()).update(columns)
+    _add_parents(read, schemas)
     tables = [name for name in schemas if name in read]
     return {name: _narrowed(schemas[name], read[name], tables) for name in tables}
+
+
+def _add_parents(read: dict[str, set[str]], schemas: Mapping[str, TableSchema]) -> None:
+    """Add the parents that tables take their times from, and theirs, with the columns that hold these times."""
+    waiting = list(read)
+    while waiting:
+        name = waiting.pop()
+        path = time_path(schemas[name], schemas) if name in schemas and schemas[name].time is not None else None
+        for key in path.keys if path is not None else ():
+            if key.table not in read:
+                read[key.table] = set()
+                waiting.append(key.table)
+        if path is not None:
+            read[path.parent].add(path.column)
 
 
 def _narrowed(schema: TableSchema, columns: Iterable[str], tables: Iterable[str]) -> TableSchema:

@@ -6,12 +6,13 @@ The source's catalog is compared first, so that a missing table or column is rep
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from relselect.database import Database
 from relselect.database.contents import SourceFacts
+from relselect.database.parent_times import time_path
 from relselect.database.schema import TableSchema
 from relselect.database.sources.catalog import Catalog, CatalogTable, TableScan
 from relselect.database.sources.declarations import Declared, ReadOptions, declare
@@ -105,7 +106,8 @@ class _Comparison:
         if problems:
             raise SchemaError(problems)
         limits = {} if manifest is None else {name: spec.where for name, spec in manifest.tables.items()}
-        return [_declared(n, schema, {**limits, **options.where}.get(n)) for n, schema in self.needs.items()], [], []
+        where = {**limits, **options.where}
+        return [_declared(schema, catalog.tables[n], where.get(n)) for n, schema in self.needs.items()], [], []
 
 
 def _unknown(where: Mapping[str, str], needs: Needs) -> list[SchemaProblem]:
@@ -114,8 +116,10 @@ def _unknown(where: Mapping[str, str], needs: Needs) -> list[SchemaProblem]:
     return [SchemaProblem(name, None, "where", rule, fix) for name in where if name not in needs]
 
 
-def _declared(name: str, schema: TableSchema, where: str | None) -> Declared:
-    return Declared(scan=TableScan(name, tuple(schema.columns), where), schema=schema)
+def _declared(schema: TableSchema, entry: CatalogTable, where: str | None) -> Declared:
+    """Return what is read of a table; a time that it takes from a parent is no column of the source."""
+    columns = tuple(column for column in schema.columns if column in entry.columns)
+    return Declared(scan=TableScan(schema.name, columns, where), schema=schema)
 
 
 def _schemas(
@@ -124,10 +128,19 @@ def _schemas(
     """Return the schema of every table of a catalog as it is declared now; views and whatever else nobody reads are none."""
     declared = {each.scan.table: each for each in declare(catalog, manifest, ReadOptions())[0]}
     return {
-        name: _schema(name, entry, declared.get(name), needs[name].columns if name in needs else ())
+        name: _with_path(_schema(name, entry, declared.get(name), needs[name].columns if name in needs else ()), needs)
         for name, entry in catalog.tables.items()
         if name in declared or name in trained
     }
+
+
+def _with_path(schema: TableSchema, needs: Needs) -> TableSchema:
+    """Return the schema of a table now with the time that it takes from a parent, as in training, as a column."""
+    trained = needs.get(schema.name)
+    time = None if trained is None else trained.time
+    if trained is None or time is None or time in schema.columns or time_path(trained, needs) is None:
+        return schema
+    return replace(schema, columns={**schema.columns, time: trained.columns[time]}, time=time)
 
 
 def _schema(name: str, entry: CatalogTable, declared: Declared | None, needed: Collection[str]) -> TableSchema:

@@ -24,7 +24,16 @@ if TYPE_CHECKING:
 
     from relselect.tasks.kinds import TaskKind
 
-__all__ = ["CUTOFF", "Labels", "TaskColumns", "database_of", "names_of", "refuse_fit_options"]
+__all__ = [
+    "CUTOFF",
+    "Labels",
+    "TaskColumns",
+    "database_of",
+    "labels_column",
+    "names_of",
+    "refuse_fit_options",
+    "weights_of_rows",
+]
 
 #: The name of the cutoff column in rows to predict, whatever its name in X.
 CUTOFF = "cutoff"
@@ -106,12 +115,13 @@ class TaskColumns:
         if isinstance(X, np.ndarray | list | tuple) or not hasattr(X, "columns"):
             rule = "is no data frame: keys and cutoffs are found by the names of their columns"
             raise TaskError("X", type(X).__name__, rule, f"Pass a DataFrame with the columns {self.wanted}")
+        names = names_of(X)
+        missing = [name for name in self.wanted if name not in names]
+        if missing:
+            raise TaskError("X", names, f"needs the columns {self.wanted}", f"Add {', '.join(missing)}")
         table = to_arrow("X", X)
         if isinstance(table, list):
             raise SchemaError(table)
-        missing = [name for name in self.wanted if name not in table.column_names]
-        if missing:
-            raise TaskError("X", table.column_names, f"needs the columns {self.wanted}", f"Add {', '.join(missing)}")
         if not table.num_rows:
             raise TaskError("X", "0 samples", "holds no row", "Pass one row or more")
         table = without_missing(table.select(self.wanted))
@@ -154,6 +164,24 @@ class Labels:
             return pa.array(self.values)
         return pa.array(np.array(self.names, dtype=object)[self.values.astype(int)], pa.string())
 
+    def class_weights(self, given: Any) -> Any:
+        """Return weights of classes by the names that the task gives them; "balanced" and None are returned as they are.
+
+        Args:
+            given: A mapping from labels, as they stand in y, to weights.
+
+        Raises:
+            TaskError: A key is no label of y.
+        """
+        if not isinstance(given, Mapping) or self.classes is None or self.names is None:
+            return given
+        place = dict(zip(self.classes.tolist(), self.names, strict=True))
+        unknown = [label for label in given if label not in place]
+        if unknown:
+            shown = ", ".join(repr(label) for label in place)
+            raise TaskError("class_weight", unknown, "are no classes of y", f"Use some of: {shown}")
+        return {place[label]: weight for label, weight in given.items()}
+
     @classmethod
     def numbers(cls, y: Any, rows: int) -> Labels:
         """Return the labels of a regression.
@@ -161,7 +189,7 @@ class Labels:
         Raises:
             TaskError: y has another length, or something in it is missing, infinite or no number.
         """
-        given = _column(y, rows)
+        given = labels_column(y, rows)
         try:
             values = np.asarray(given, dtype=np.float64)
         except (TypeError, ValueError):
@@ -184,7 +212,7 @@ class Labels:
         """
         import pandas as pd
 
-        given = _column(y, rows)
+        given = labels_column(y, rows)
         missing = int(pd.isna(given).sum())
         if given.dtype.kind == "f" and np.isinf(given).any():
             raise TaskError("y", "infinity", "is no class", "Leave out these rows of X and y")
@@ -208,7 +236,7 @@ class Labels:
         return cls("binary" if len(classes) == 2 else "multiclass", codes.reshape(-1).astype(np.float64), classes)
 
 
-def _column(y: Any, rows: int) -> NDArray[Any]:
+def labels_column(y: Any, rows: int) -> NDArray[Any]:
     """Return y as an array of shape (rows,).
 
     Raises:
@@ -250,16 +278,49 @@ def database_of(database: Database | str | Path | None) -> Database:
     raise ConfigError("database", database, rule, "Pass a Database, or the address or manifest that it is read from")
 
 
+def weights_of_rows(sample_weight: Any, rows: int) -> NDArray[np.float64] | None:
+    """Return the weights of the rows, shape (rows,); None where there are none.
+
+    Args:
+        sample_weight: An array of numbers of 0 or more, one number for all rows, or None.
+        rows: Rows of X.
+
+    Raises:
+        TaskError: They have another shape, one of them is no finite number of 0 or more, or all are 0.
+    """
+    if sample_weight is None:
+        return None
+    try:
+        values = np.asarray(sample_weight, dtype=np.float64)
+    except (TypeError, ValueError):
+        rule = "holds what is no number"
+        raise TaskError("sample_weight", type(sample_weight).__name__, rule, "Pass one number per row") from None
+    if values.ndim == 0:
+        values = np.full(rows, float(values))
+    if values.shape != (rows,):
+        rule = f"X has {rows} rows, so sample_weight needs the shape ({rows},)"
+        raise TaskError("sample_weight", f"shape {values.shape}", rule, "Pass one weight per row")
+    wrong = int((~np.isfinite(values) | (values < 0)).sum())
+    if wrong:
+        rule = "are NaN, infinite or negative: a weight is a finite number of 0 or more"
+        raise TaskError("sample_weight", f"{wrong} of {rows} weights", rule, "Repair them, or leave the rows out")
+    if not values.any():
+        raise TaskError(
+            "sample_weight", f"{rows} weights", "are all 0, so no row is left", "Give some rows a weight above 0"
+        )
+    return values
+
+
 def refuse_fit_options(options: Mapping[str, Any]) -> None:
-    """Refuse what an estimator's `fit` cannot use, sample weights above all, instead of passing over it.
+    """Refuse what `fit` of the features cannot use, sample weights above all, instead of passing over it.
 
     Raises:
         TypeError: There is any.
     """
     if "sample_weight" in options:
         raise TypeError(
-            "fit takes no sample_weight: the graph network and the choice between families count every row once."
-            " Leave out rows, or use RelSelectFeatures before a model that takes weights."
+            "fit takes no sample_weight: features are made of the database, with every row counted once."
+            " Pass the weights to the model that reads the features."
         )
     if options:
         raise TypeError(f"fit takes X and y alone, not {', '.join(sorted(options))}.")

@@ -22,7 +22,15 @@ from relselect.database import Database
 from relselect.database.clock import format_time
 from relselect.database.columns import combine_keys
 from relselect.errors import LeakWarning, caller_depth
-from relselect.estimators.frames import CUTOFF, Labels, TaskColumns, database_of, names_of, refuse_fit_options
+from relselect.estimators.frames import (
+    CUTOFF,
+    Labels,
+    TaskColumns,
+    database_of,
+    labels_column,
+    names_of,
+    weights_of_rows,
+)
 from relselect.estimators.tasks import cutoff_ticks, training_task
 
 if TYPE_CHECKING:
@@ -79,26 +87,30 @@ class _Predictor(BaseEstimator):
         self.cache = cache
         self.progress = progress
 
-    def fit(self, X: Any, y: Any, **options: Any) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Choose a family or a blend, tune it within the time budget, and refit it on all rows.
 
         Args:
             X: A pandas, Polars or Arrow frame of n rows with the entity's key, the cutoff and the declared features; other
                 columns are left alone.
             y: The labels, shape (n,).
-            options: Refused: sample weights are none of what the families can take.
+            sample_weight: Weights of the rows in the training loss, shape (n,), numbers of 0 or more; None for 1. A row of
+                weight 0 is left out, as if it had not been passed. Scores count every row once: pass weights to `score` for
+                others.
 
         Raises:
             ConfigError: An option of the constructor is not understood, or there is no database.
-            TaskError: X or y cannot be used, or no row of X names an entity of the database.
+            TaskError: X, y or the weights cannot be used, or no row of X names an entity of the database.
             BudgetError: The budget ended before any model was finished.
-            TypeError: `fit` was given something else than X and y.
         """
-        refuse_fit_options(options)
         database = database_of(self.database)
         columns = TaskColumns.of(database, self.entity, self.key, self.cutoff, self.features)
         table = columns.read(X)
-        labels = self._labels(y, table.num_rows)
+        weights, given = weights_of_rows(sample_weight, table.num_rows), y
+        if weights is not None:
+            keep = weights > 0
+            table, given, weights = table.filter(pa.array(keep)), labels_column(y, len(keep))[keep], weights[keep]
+        labels = self._labels(given, table.num_rows)
         task = training_task(
             database,
             table,
@@ -111,6 +123,8 @@ class _Predictor(BaseEstimator):
             horizon=self.horizon,
             known_after=self.known_after,
             metric=self.metric,
+            weights=weights,
+            class_weight=labels.class_weights(getattr(self, "class_weight", None)),
         )
         self.fitted_ = select_and_train(
             database,
@@ -209,6 +223,8 @@ class RelSelectClassifier(ClassifierMixin, _Predictor):
         max_trials: Trials per family after which tuning ends; with it, equal inputs give equal models.
         options, device, threads, cache, progress: As in `relselect.select_and_train`.
         seed: The one seed.
+        class_weight: Weights of the classes in the training loss: a mapping from labels, those left out having 1, or "balanced"
+            for weights in inverse proportion to the shares of the training rows; None for 1. Times `sample_weight`.
 
     Attributes:
         fitted_: The `Fitted`, with `leaderboard()`, `report(path)` and `save(folder)`.
@@ -222,6 +238,55 @@ class RelSelectClassifier(ClassifierMixin, _Predictor):
         >>> model.get_params()["entity"]
         'customers'
     """
+
+    def __init__(
+        self,
+        database: Database | str | Path | None = None,
+        entity: str | None = None,
+        *,
+        key: str | Sequence[str] | None = None,
+        cutoff: str | None = "cutoff",
+        features: Sequence[str] = (),
+        horizon: str | int | None = None,
+        known_after: str | int | None = "horizon",
+        validation: object = 0.2,
+        metric: str | None = None,
+        class_weight: Mapping[Any, float] | Literal["balanced"] | None = None,
+        time_budget: float | str | timedelta | None = None,
+        preset: Literal["quick", "good", "best"] | None = None,
+        families: Sequence[str] | str | None = None,
+        final: Literal["auto", "one", "blend"] | None = None,
+        max_trials: int | None = None,
+        options: Mapping[str, Mapping[str, Any]] | None = None,
+        device: str | None = None,
+        threads: int | None = None,
+        seed: int = 0,
+        cache: bool | str | Path = True,
+        progress: bool | None = None,
+    ) -> None:
+        super().__init__(
+            database,
+            entity,
+            key=key,
+            cutoff=cutoff,
+            features=features,
+            horizon=horizon,
+            known_after=known_after,
+            validation=validation,
+            metric=metric,
+            time_budget=time_budget,
+            preset=preset,
+            families=families,
+            final=final,
+            max_trials=max_trials,
+            options=options,
+            device=device,
+            threads=threads,
+            seed=seed,
+            cache=cache,
+            progress=progress,
+        )
+        self.class_weight = class_weight
 
     def _labels(self, y: Any, rows: int) -> Labels:
         labels = Labels.of_classes(y, rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,6 +34,7 @@ def training_task(
     name: str,
     validation: object,
     seed: int,
+    weights: NDArray[np.float64] | None = None,
     **options: Any,
 ) -> Task:
     """Return a task without a test split: the last cutoffs validate, the earlier ones train.
@@ -47,15 +49,19 @@ def training_task(
         validation: The share of the distinct cutoffs (of the entities, in a static task) that validates, or the first cutoff
             that does.
         seed: Seed of the draw of a static task.
-        options: `horizon`, `known_after` and `metric` of `Task.from_labels`.
+        weights: Weights of the rows in the training loss, all above 0, shape (n,); None where all are 1.
+        options: `horizon`, `known_after`, `metric` and `class_weight` of `Task.from_labels`.
 
     Raises:
         ConfigError: `validation` is no share.
         TaskError: The rows do not fit the database, or nothing can be learnt from them.
     """
     late = _late_rows(database, table, columns, validation, seed)
-    target = next(each for each in ("label", "y", "target", "labels") if each not in table.column_names)
+    target = _free(("label", "y", "target", "labels"), table)
     frame = table.append_column(target, labels.arrow())
+    weight = None if weights is None else _free(("weight", "weights", "sample_weight", "w"), frame)
+    if weight is not None:
+        frame = frame.append_column(weight, pa.array(weights))
     parts = {"train": frame.filter(pa.array(~late)), "val": frame.filter(pa.array(late))}
     return Task.from_labels(
         database,
@@ -68,8 +74,14 @@ def training_task(
         entity_columns=list(columns.keys),
         features=columns.features,
         classes=labels.names,
+        weight=weight,
         **options,
     )
+
+
+def _free(names: Sequence[str], table: pa.Table) -> str:
+    """Return the first of some names that no column has."""
+    return next(each for each in names if each not in table.column_names)
 
 
 def whole_task(

@@ -7,5 +7,6 @@ from __future__ import annotations
 
 from relselect.outcomes.measuring import Evaluated, Rival, measure_outcome
 from relselect.outcomes.outcome import Outcome
+from relselect.outcomes.outlook import Outlook, outlook_of
 
-__all__ = ["Evaluated", "Outcome", "Rival", "measure_outcome"]
+__all__ = ["Evaluated", "Outcome", "Outlook", "Rival", "measure_outcome", "outlook_of"]

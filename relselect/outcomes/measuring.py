@@ -30,6 +30,7 @@ from relselect.outcomes.outcome import (
     Ranged,
     SplitTotal,
 )
+from relselect.outcomes.outlook import Outlook, newest_places
 from relselect.outcomes.segments import compared_segments
 from relselect.tasks.metrics import clusters_of, interval_of
 from relselect.tasks.paired import paired_difference
@@ -50,8 +51,6 @@ _MOST, _SEGMENTS = 3_000, 3.0
 _DRAWS = 60
 #: Levels of the intervals whose coverage is measured.
 _LEVELS = (0.5, 0.8, 0.9)
-#: Rows of the newest cutoffs that are enough to say who is asked about last.
-_NEWEST = 100
 
 
 @dataclass(frozen=True)
@@ -96,7 +95,14 @@ class Evaluated:
     validated: NDArray[np.float64] | None = None
 
 
-def measure_outcome(problem: Problem, evaluated: Sequence[Evaluated], *, seed: int = 0, most: int = _MOST) -> Outcome:
+def measure_outcome(
+    problem: Problem,
+    evaluated: Sequence[Evaluated],
+    *,
+    seed: int = 0,
+    most: int = _MOST,
+    ahead: Outlook | None = None,
+) -> Outcome:
     """Measure what predictions are worth.
 
     Args:
@@ -104,6 +110,7 @@ def measure_outcome(problem: Problem, evaluated: Sequence[Evaluated], *, seed: i
         evaluated: The rows to describe first, such as the test rows, then others whose sums and duels are added.
         seed: Seed of draws and bootstraps.
         most: Rows that an interval comes from, at most.
+        ahead: Who is asked about now, where that is known.
 
     Raises:
         ValueError: There are no rows.
@@ -130,6 +137,7 @@ def measure_outcome(problem: Problem, evaluated: Sequence[Evaluated], *, seed: i
         drawn=len(part),
         mean=None if many else float(label.mean()),
         newest=_newest(problem, first),
+        ahead=ahead,
         totals=tuple(_total(problem, each) for each in evaluated),
         top=top_tenth(sought, happened, sample, clusters, seed=seed),
         gain=() if many else gain_curve(sought, happened),
@@ -188,13 +196,9 @@ def _sample(size: int, most: int, seed: int) -> NDArray[np.int64]:
 
 
 def _newest(problem: Problem, found: Evaluated) -> NewestRows:
-    """Return the rows of the last cutoff, or of as many of the last cutoffs as have 100 rows together."""
+    """Return what was expected of the newest evaluated rows, and what came; see `newest_places`."""
     task, rows = problem.task, found.rows
-    dates = np.sort(rows.cutoff)
-    from_on = dates[-1] if (dates == dates[-1]).sum() >= _NEWEST else dates[max(len(dates) - _NEWEST, 0)]
-    inside = np.flatnonzero(rows.cutoff >= from_on)
-    inside = inside[np.argsort(rows.cutoff[inside], kind="stable")[::-1]]
-    inside = inside[np.unique(clusters_of(rows)[inside], return_index=True)[1]]
+    inside = newest_places(rows)
     one = task.kind != "multiclass"
     predicted = found.predicted[inside]
     ends = (None, None) if task.static else (int(rows.cutoff[inside].min()), int(rows.cutoff[inside].max()))

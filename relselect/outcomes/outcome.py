@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, TypeAdapter, with_config
 
+from relselect.outcomes.outlook import Outlook
 from relselect.serialization import jsonable
 from relselect.uncertainty import Coverage
 
@@ -204,6 +205,8 @@ class Outcome:
         classes: By class, for multiclass tasks.
         coverage: By level, how often the intervals that rest on the select rows hold the labels of the test rows; empty where
             these rows were not evaluated, or the labels are no amounts.
+        ahead: Who is asked about at the newest date of the database, whose answers are not known yet; None where the task has no
+            population query, or there was no time to predict them.
     """
 
     split: OutcomeRows
@@ -226,6 +229,7 @@ class Outcome:
     duels: tuple[Duel, ...] = ()
     classes: tuple[ClassOutcome, ...] = ()
     coverage: tuple[Coverage, ...] = ()
+    ahead: Outlook | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the outcome as JSON-able values."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 import pyarrow as pa
 
+from relselect.budget import Budget
 from relselect.database import Database, SemanticType
 from relselect.database.clock import EVERYTHING, NEVER, format_time, parse_time
 from relselect.database.inference import infer_types
@@ -100,6 +101,7 @@ class Problem:
             asof=asof_of(split, frame.cutoff, self.task.regime, self.task.starts, self.task.static),
             features=frame.features,
             label=frame.label,
+            weight=self.task.loss_weights(split),
         )
         return self.hide_later_entities(rows)
 
@@ -118,14 +120,16 @@ class Problem:
         splits: list[Split] = ["val", "test"] if self.task.has_test else ["val"]
         return np.concatenate([self.rows(split).delay for split in splits])
 
-    def at(self, when: object, *, asof: object = None) -> tuple[Rows, pa.Table]:
+    def at(self, when: object, *, asof: object = None, budget: Budget | None = None) -> tuple[Rows, pa.Table]:
         """Return the rows that the population query finds at a date, and their keys.
 
         Args:
             when: The cutoff.
             asof: What is visible, if the data are older than the cutoff; the cutoff itself if None.
+            budget: The clock of the query; None for ten minutes.
 
         Raises:
+            BudgetError: The budget ended.
             TaskError: The task has no population query, or it fails.
         """
         if self.task.population is None:
@@ -136,7 +140,7 @@ class Problem:
         seen = cutoff if asof is None else min(cutoff, parse_time(asof, self.database.time_kind, "asof"))
         query = Query("population", self.task.population, ("cutoff", *self.task.key_columns))
         source = self.user_database.censored(seen) if seen < cutoff else self.user_database
-        found = ask_population(source, query, [cutoff])
+        found = ask_population(source, query, [cutoff], budget)
         if found.num_rows == 0:
             last = NEVER if self.database.last_time is None else self.database.last_time
             raise TaskError(

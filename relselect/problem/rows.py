@@ -83,9 +83,8 @@ class SplitRows:
         task, frame = self.problem.task, self.problem.task.splits["val"]
         fresh = self.problem.rows("val")
         if not task.static:
-            fresh = replace(
-                self.problem.bind(frame.keys, frame.cutoff, frame.cutoff, frame.features), label=frame.label
-            )
+            bound = self.problem.bind(frame.keys, frame.cutoff, frame.cutoff, frame.features)
+            fresh = replace(bound, label=fresh.label, weight=fresh.weight)
         if self.validation.train is not None:
             held = np.setdiff1d(np.arange(len(self.problem.rows("train"))), self.validation.train)
             fresh = Rows.concat([self.problem.rows("train").take(held), fresh])

@@ -2,6 +2,7 @@
 
 orders.customer_id -> customers          a foreign key; `-> nothing` removes one
 orders: key=id, time=created_at          `key=none` and `time=none` for a table that has none
+lines: time=order_id.created_at          the time of the parent that a foreign key refers to
 orders: drop=status+notes, keep=total    columns that are not read, and columns about which nothing is proposed
 orders: zip=categorical                  the semantic type of a column
 orders: known_at=closed_at:status+fee    columns known only from the time in `closed_at` on, as it is itself; without
@@ -131,7 +132,7 @@ class _Parser:
         elif word == "key":
             override.key = () if value.lower() in _NOTHING else self._columns(line, table, value)
         elif word == "time":
-            override.time = "" if value.lower() in _NOTHING else "+".join(self._columns(line, table, value)[:1])
+            override.time = "" if value.lower() in _NOTHING else self._time(line, table, value)
         elif word == "drop":
             override.drop += self._columns(line, table, value)
         elif word == "keep":
@@ -143,6 +144,12 @@ class _Parser:
                 override.known_at[found[0]] = self._columns(line, table, masked) if masked.strip() else ()
         else:
             self._type(line, table, word.removeprefix("type."), value)
+
+    def _time(self, line: str, table: InspectedTable, value: str) -> str:
+        """Return a column, or the path to a parent's time: columns of the table, a dot, and what `Database` checks."""
+        reference = value.partition(".")[0]
+        columns = self._columns(line, table, value if value in table.columns or "." not in value else reference)
+        return value if reference != value and columns else "+".join(columns[:1])
 
     def _type(self, line: str, table: InspectedTable, column: str, value: str) -> None:
         found = self._columns(line, table, column)

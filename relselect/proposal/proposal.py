@@ -20,6 +20,7 @@ from relselect.proposal.facts import Facts, InspectedTable
 from relselect.proposal.keys import propose_keys
 from relselect.proposal.manifest_text import manifest_text
 from relselect.proposal.overrides import Overrides, read_overrides
+from relselect.proposal.parent_times import propose_parent_times
 from relselect.proposal.proposed_line import GIVEN, INFERRED, ProposedLine, What
 from relselect.proposal.references import propose_references
 from relselect.proposal.semantic_types import propose_types
@@ -174,13 +175,16 @@ class _Proposer:
         taken = {name: self._taken(name) for name in self.facts.tables}
         times, notes = propose_times(self.facts, self.overrides, taken)
         self._keep(times.values())
+        references = [each for lines in self.found.values() for each in lines if each.what == "foreign_key"]
+        notes += propose_parent_times(self.facts, references, keys, times, self.overrides)
+        times = {name: each for name, each in times.items() if each.columns[0] in self.facts.tables[name].columns}
         for name, table in self.facts.tables.items():
             time = times[name].columns[0] if name in times else None
             self._add(clocks(table, time, self._taken(name)))
             self._add(states(table, self._taken(name)))
             self._add(self._tallies(table, keys, times))
             self._add(propose_types(table, self._taken(name)))
-        self._keep([*notes, *self._timeless(times)])
+        self._keep(notes)
         for name in self.facts.tables:
             yield from sorted(self.found[name], key=lambda each: _ORDER.index(each.what))
 
@@ -221,18 +225,6 @@ class _Proposer:
         ]
         time = times[table.name].columns[0] if table.name in times else None
         return tallies(table, key.columns[0], time, children, self._taken(table.name))
-
-    def _timeless(self, times: Mapping[str, ProposedLine]) -> Iterator[ProposedLine]:
-        """Yield a note on each table without a time whose parent has one: its rows are visible before their parents."""
-        for name, lines in self.found.items():
-            parents = [each for each in lines if each.what == "foreign_key" and each.value in times]
-            if name not in times and parents and self._override(name).time is None:
-                key = parents[0]
-                why = (
-                    f"has no time, so its rows are always visible, though {key.value} has one: "
-                    f"add {times[key.value].column} of {key.value} in a view if they belong to it"
-                )
-                yield ProposedLine(name, key.columns, "note", key.value, 0.6, why)
 
 
 def _overridden(table: str, override: Overrides) -> Iterator[ProposedLine]:

@@ -19,11 +19,11 @@ from relselect.proposal.overrides import Overrides
 from relselect.proposal.proposed_line import GIVEN, ProposedLine
 from relselect.proposal.words import BIRTH, CREATED, END, KNOWN, PLAIN_TIMES, PLANNED, YEARS, is_update
 
-__all__ = ["mostly_after", "propose_times"]
+__all__ = ["MISSING", "mostly_after", "propose_times"]
 
 _LEAST = 0.5
 #: The largest share of NULLs in a time column: rows without a time are never visible.
-_MISSING = 0.005
+MISSING = 0.005
 _TEXT_DATE = re.compile(r"^\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|^\d{1,2}[-/.]\d{1,2}[-/.]\d{4}")
 _LOOKED_AT = 200
 
@@ -53,7 +53,8 @@ def propose_times(
             else:
                 open_tables.append(table)
     numbers = {table.name: each for table in open_tables if (each := _number(table, taken.get(table.name, set())))}
-    dates = [time for time in found.values() if facts.tables[time.table].columns[time.columns[0]].kind == "time"]
+    own = [facts.tables[time.table].columns.get(time.columns[0]) for time in found.values()]  # None for a parent's time
+    dates = [column for column in own if column is not None and column.kind == "time"]
     notes: list[ProposedLine] = []
     if dates:
         notes += [_to_convert(each) for each in numbers.values()]
@@ -103,7 +104,7 @@ def _is_first(column: ColumnFacts, others: list[tuple[ColumnFacts, float, str]])
 def _score(column: ColumnFacts, table: InspectedTable) -> tuple[float, str]:
     """Return how likely a timestamp column is the time of its rows, from 0 to 1, and the reason."""
     words = words_of(column.name)
-    if set(words) & BIRTH or is_update(column.name) or column.null_share > _MISSING:
+    if set(words) & BIRTH or is_update(column.name) or column.null_share > MISSING:
         return 0.0, ""
     if column.rows > 1 and column.distinct == 1:
         return 0.0, ""
@@ -138,7 +139,7 @@ def _number(table: InspectedTable, taken: set[str]) -> tuple[ProposedLine, str] 
     for column in table.columns.values():
         words = set(words_of(column.name))
         named = words & YEARS and not words & BIRTH and not is_update(column.name)
-        whole = pa.types.is_integer(column.values.type) and column.null_share <= _MISSING and column.present > 0
+        whole = pa.types.is_integer(column.values.type) and column.null_share <= MISSING and column.present > 0
         if named and whole and column.name not in taken:
             unit = _unit(column)
             if unit is not None and column.distinct > 1:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from relselect.report.outcome_record import NewestRowsRecord, OutcomeRecord, RangedRecord, TopTenthRecord
+from relselect.report.outcome_record import NewestRowsRecord, OutcomeRecord, OutlookRecord, RangedRecord, TopTenthRecord
 from relselect.report.record import RunRecord
 from relselect.report.verdict import KeyFigure
 from relselect.report.words import capital, count, number, percent, sentence
@@ -46,13 +46,17 @@ def question(record: RunRecord) -> str:
 
 def action_headline(record: RunRecord, found: OutcomeRecord) -> str:
     """The expectation for who was asked about last, in one line."""
-    newest, entity = found["newest"], record["task"]["entity"]
+    newest, entity = found["ahead"] or found["newest"], record["task"]["entity"]
     who = f"{count(newest['entities'])} {entity}"
     if record["task"]["kind"] == "binary":
         return f"{capital(answer(record))} is expected for {about(newest['expected'])} of {who}"
     if newest["expected"] is not None:
         mean = newest["expected"] / max(newest["entities"], 1)
         return f"{record['task']['target']}: {number(mean)} is expected on average for {who}"
+    if found["ahead"] is not None:
+        first = max(found["ahead"]["classes"], key=lambda each: (each["predicted"], each["name"]), default=None)
+        if first is not None:
+            return f"“{first['name']}” is the most frequent answer: predicted for {count(first['predicted'])} of {who}"
     classes = sorted(found["classes"], key=lambda each: (-each["predicted"], each["name"]))
     if not classes:
         return f"{who} were asked about"
@@ -65,16 +69,30 @@ def about(value: float | None) -> str:
 
 
 def action_sentences(record: RunRecord, found: OutcomeRecord) -> list[str]:
-    """Who was asked about last and what came, and what the top tenth holds."""
-    parts = [question(record), _asked(record, found["newest"])]
+    """Who is asked about now, who was asked about last and what came, and what the top tenth holds."""
+    ahead = found["ahead"]
+    parts = [question(record), "" if ahead is None else _now(record, ahead), _asked(record, found["newest"])]
     top = found["top"]
     if top is not None:
         parts += [_top(record, found, top)]
     if record["task"]["regime"] != "static":
-        parts.append(
-            'The newest rows are those whose answer is known already. predict(at="today") gives the list of today.'
-        )
+        listed = "outlook()" if ahead is None else "predict(at=...)"
+        more = "lists who is asked about at the newest date of the data" if ahead is None else "gives all of a date"
+        parts.append(f"The newest evaluated rows are those whose answer is known already. {listed} {more}.")
     return [part for part in parts if part]
+
+
+def _now(record: RunRecord, ahead: OutlookRecord) -> str:
+    """Who is asked about at the newest date of the database, of whom no answer is known yet."""
+    task = record["task"]
+    many = f"{count(ahead['entities'])} {task['entity']}"
+    who = f"Now, on {_day(ahead['at'])}, the newest date of the database, {many} are asked about"
+    if ahead["expected"] is None:
+        return f"{who}."
+    if task["kind"] == "binary":
+        share = percent(ahead["expected"] / max(ahead["entities"], 1))
+        return f"{who}: the answer {answer(record)} is expected for {about(ahead['expected'])} ({share})."
+    return f"{who}: {number(ahead['expected'])} of {task['target']} is expected in total."
 
 
 def _asked(record: RunRecord, newest: NewestRowsRecord) -> str:
@@ -82,7 +100,7 @@ def _asked(record: RunRecord, newest: NewestRowsRecord) -> str:
     when = "" if newest["last"] is None else f" on {_day(newest['last'])}"
     if newest["first"] != newest["last"]:
         when = f" from {_day(newest['first'])} to {_day(newest['last'])}"
-    who = f"The newest rows ask about {count(newest['entities'])} {task['entity']}{when}"
+    who = f"The newest evaluated rows ask about {count(newest['entities'])} {task['entity']}{when}"
     if newest["expected"] is None or newest["actual"] is None:
         return f"{who}."
     if task["kind"] == "binary":
@@ -117,14 +135,20 @@ def _top(record: RunRecord, found: OutcomeRecord, top: TopTenthRecord) -> str:
 
 def action_figures(record: RunRecord, found: OutcomeRecord) -> tuple[KeyFigure, ...]:
     """The key figures: who is asked about, what is expected, the base rate, and the top tenth."""
-    newest, task, top = found["newest"], record["task"], found["top"]
-    figures = [KeyFigure("Asked about", count(newest["entities"]), f"{task['entity']}, newest rows")]
-    if newest["expected"] is not None and task["kind"] == "binary":
-        came = f"{count(newest['actual'])} came"
-        figures.append(KeyFigure(f"Expected {answer(record)}", count(newest["expected"]), came))
+    newest, task, top, ahead = found["newest"], record["task"], found["top"], found["ahead"]
+    if ahead is not None:
+        now = f"{task['entity']} on {_day(ahead['at'])}"
+        asked, expected, came = ahead["entities"], ahead["expected"], "answers not known yet"
+    else:
+        now, asked, expected = f"{task['entity']}, newest evaluated rows", newest["entities"], newest["expected"]
+        came = "" if newest["actual"] is None else f"{number(newest['actual'])} came"
+    figures = [KeyFigure("Asked about", count(asked), now)]
+    if expected is not None and task["kind"] == "binary":
+        came = came if newest["actual"] is None or ahead is not None else f"{count(newest['actual'])} came"
+        figures.append(KeyFigure(f"Expected {answer(record)}", count(expected), came))
         figures.append(KeyFigure(f"Base rate of {answer(record)}", percent(found["mean"]), f"of {rows_name(found)}"))
-    elif newest["expected"] is not None:
-        figures.append(KeyFigure("Expected in total", number(newest["expected"]), f"{number(newest['actual'])} came"))
+    elif expected is not None:
+        figures.append(KeyFigure("Expected in total", number(expected), came))
         figures.append(KeyFigure("Mean", number(found["mean"]), f"of {rows_name(found)}"))
     if top is None:
         return tuple(figures)

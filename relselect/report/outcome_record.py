@@ -10,13 +10,16 @@ from typing import Literal
 from typing_extensions import TypedDict  # pydantic reads the one of the standard library from Python 3.12 on
 
 __all__ = [
+    "AskedEntityRecord",
     "CalibrationBinRecord",
     "ClassOutcomeRecord",
     "CoverageRecord",
     "DuelRecord",
+    "ExpectedClassRecord",
     "GainPointRecord",
     "NewestRowsRecord",
     "OutcomeRecord",
+    "OutlookRecord",
     "PeriodOutcomeRecord",
     "RangedRecord",
     "SegmentOutcomeRecord",
@@ -63,6 +66,35 @@ class NewestRowsRecord(TypedDict):
     expected: float | None
     positive: int | None
     actual: float | None
+
+
+class AskedEntityRecord(TypedDict):
+    """One entity that is asked about now, with its prediction."""
+
+    key: list[str]
+    value: float
+    answer: str | None
+
+
+class ExpectedClassRecord(TypedDict):
+    """One class: entities that are expected to have it, and those predicted so."""
+
+    name: str
+    expected: float
+    predicted: int
+
+
+class OutlookRecord(TypedDict):
+    """Who is asked about at the newest date of the database, and what is expected of them."""
+
+    source: Literal["population", "evaluated"]
+    at: str | None
+    entities: int
+    expected: float | None
+    positive: int | None
+    keys: list[str]
+    listed: list[AskedEntityRecord]
+    classes: list[ExpectedClassRecord]
 
 
 class TopTenthRecord(TypedDict):
@@ -161,3 +193,4 @@ class OutcomeRecord(TypedDict):
     duels: list[DuelRecord]
     classes: list[ClassOutcomeRecord]
     coverage: list[CoverageRecord]
+    ahead: OutlookRecord | None

@@ -8,6 +8,7 @@ from relselect.report.tables import ReportColumn, ReportRow, ReportTable, score_
 from relselect.report.words import MISSING, count, is_error, number, percent, score
 
 __all__ = [
+    "ahead_table",
     "bins_table",
     "classes_table",
     "coverage_table",
@@ -17,7 +18,34 @@ __all__ = [
     "totals_table",
 ]
 
+#: Entities of now that are shown unfolded.
+_NOW = 5
 _SPLITS = {"test": "Test", "select": "Validation"}
+
+
+def ahead_table(record: RunRecord) -> ReportTable:
+    """Those who are asked about at the newest date of the database and have the highest predictions."""
+    found = record["outcome"]
+    ahead = None if found is None else found["ahead"]
+    amount = record["task"]["kind"] == "regression"
+    columns = (
+        *(ReportColumn(name, "name") for name in ([] if ahead is None else ahead["keys"])),
+        ReportColumn(record["task"]["target"] if amount else "Probability", "number"),
+        *([] if amount else [ReportColumn("Predicted answer", "name")]),
+    )
+    rows = [
+        ReportRow(
+            (
+                *each["key"],
+                number(each["value"]) if amount else percent(each["value"]),
+                *([] if amount else [each["answer"] or MISSING]),
+            )
+        )
+        for each in ([] if ahead is None else ahead["listed"])
+    ]
+    of = "" if ahead is None else f" ({count(len(rows))} of {count(ahead['entities'])})"
+    title = f"Asked about at the newest date of the database, the highest predictions first{of}"
+    return ReportTable(title, columns, tuple(rows), fold=_NOW)
 
 
 def totals_table(record: RunRecord) -> ReportTable:

@@ -1,7 +1,7 @@
 """The published form of a run record: its JSON Schema, and the check that a record has it.
 
 The schema is generated from the typed dictionaries of `relselect.report.record`; `configs/report.schema.json` is its
-committed copy. A record of version 4, 5 or 6 is read as one in which the parts that it lacks were not measured. Nothing else is
+committed copy. A record of versions 4 to 6 is read as one in which the parts that it lacks were not measured. Nothing else is
 filled in or guessed: a record with a missing key, an unknown key or a value of another type is refused with the place of every
 difference.
 """
@@ -92,11 +92,14 @@ def _adapter() -> TypeAdapter[RunRecord]:
 
 
 def _current(given: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return a record of version 4, 5 or 6 as one of version 7, with what it lacks as not measured and not asked for."""
+    """Return a record of versions 4 to 6 as one of version 7, with what it lacks as not measured and not asked for."""
     version = given.get("version")
     if version not in (4, 5, 6) or isinstance(version, bool):
         return given
-    parts: dict[str, dict[str, Any]] = {"settings": {"spaces": {}, "fidelity": "full"}, "outcome": {"coverage": []}}
+    parts: dict[str, dict[str, Any]] = {
+        "settings": {"spaces": {}, "fidelity": "full"},
+        "outcome": {"ahead": None, "coverage": []},
+    }
     if version < 6:
         parts["choice"] = {"landscape": []}
     if version == 4:

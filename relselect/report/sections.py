@@ -120,6 +120,7 @@ def _action(record: RunRecord) -> Section:
         title,
         tuple(action_sentences(record, found)),
         figures=("gain",),
+        tables=(outcome_tables.ahead_table(record),),
         headline=action_headline(record, found),
         badge=(known := trust(record)).badge,
         tone=known.tone,

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from relselect.errors import RelSelectError
 from relselect.events import Emit, Notice
 from relselect.families.registry import baselines
-from relselect.outcomes import Evaluated, Outcome, Rival, measure_outcome
+from relselect.outcomes import Evaluated, Outcome, Outlook, Rival, measure_outcome, outlook_of
+from relselect.outcomes.newest import newest_asked
 from relselect.run.result import Decision, RunResult
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from relselect.budget import Budget
     from relselect.families.candidate import Candidate
+    from relselect.families.protocol import Family
     from relselect.problem import Problem
     from relselect.tasks import Rows
 
-__all__ = ["run_outcome"]
+__all__ = ["run_outcome", "run_outlook"]
 
+#: Rows of now that are predicted first, to know how long all take.
+_TRIED = 200
 #: Rows that intervals are measured on where there is no time for more.
 _HURRIED = 1_000
 
@@ -35,6 +42,7 @@ def run_outcome(
     *,
     seed: int,
     hurried: bool = False,
+    ahead: Outlook | None = None,
 ) -> Outcome | None:
     """Return what the predictions that a run made are worth; whatever fails here costs no predictor.
 
@@ -47,6 +55,7 @@ def run_outcome(
         emit: Called with a notice where it fails.
         seed: Seed of draws and bootstraps.
         hurried: Whether few rows are to do for intervals.
+        ahead: Who is asked about now, where they were predicted.
 
     Returns:
         The outcome; None where no row is labelled, or measuring failed.
@@ -64,7 +73,7 @@ def run_outcome(
     if not found:
         return None
     try:
-        return measure_outcome(problem, found, seed=seed, **({"most": _HURRIED} if hurried else {}))
+        return measure_outcome(problem, found, seed=seed, ahead=ahead, **({"most": _HURRIED} if hurried else {}))
     except Exception as error:  # a predictor without these numbers is worth keeping
         emit(
             Notice(
@@ -74,6 +83,45 @@ def run_outcome(
             )
         )
         return None
+
+
+def run_outlook(
+    problem: Problem, decision: Decision, family: Family, budget: Budget, emit: Emit, *, seed: int
+) -> Outlook | None:
+    """Return who is asked about at the newest date of the database, predicted by the deployed model.
+
+    A draw of them is predicted first, and where all would take longer than what is left of the budget, a notice says so.
+
+    Args:
+        problem: The database and the task.
+        decision: What was decided.
+        family: The family of what is deployed.
+        budget: The clock of the run.
+        emit: Called with a notice where nothing is returned though the task has a population query.
+        seed: Seed of the draw.
+
+    Returns:
+        The outlook; None where the task has no population query, it finds nobody, or there is no time.
+    """
+    why = "the time budget is spent"
+    try:
+        asked = None if budget.spent else newest_asked(problem, budget)
+        if asked is None and not budget.spent:
+            return None
+        if asked is not None:
+            rows, keys = asked
+            begun = time.monotonic()
+            family.predict(decision.deployed, problem, rows.drawn(_TRIED, seed).unlabelled())
+            expected = (time.monotonic() - begun) * len(rows) / min(len(rows), _TRIED)
+            if expected <= budget.left():
+                predicted = family.predict(decision.deployed, problem, rows.unlabelled())
+                return outlook_of(problem.task, "population", rows, keys, predicted)
+            why = f"that would take about {expected:.0f} s"
+    except RelSelectError as error:
+        why = f"{type(error).__name__}: {error}"
+    if problem.task.population is not None:
+        emit(Notice("outlook", f"Who is asked about now was not predicted: {why}. Fitted.outlook() does it."))
+    return None
 
 
 def _of_test(

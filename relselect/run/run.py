@@ -34,7 +34,7 @@ from relselect.run.deciding import FamilyOdds, family_odds, final_weights
 from relselect.run.facts import database_facts, environment_facts, task_facts
 from relselect.run.log import RunLog
 from relselect.run.optimism import tuning_gain
-from relselect.run.outcome import run_outcome
+from relselect.run.outcome import run_outcome, run_outlook
 from relselect.run.result import BudgetUse, Decision, RunResult, Score, ValidationUse
 from relselect.run.scoring import TestScorer
 from relselect.run.settings import Settings
@@ -140,9 +140,11 @@ class _Run:
             with self.log.stage("test scores"):
                 scores["test"] = scorer.scores(decision, found.baselines, _others(tuned, decision))
         with self.log.stage("outcome"):
+            seed, deployed = self.settings.seed, self._family(decision.deployed.family)
+            ahead = run_outlook(self.problem, decision, deployed, self.budget, self.log.emit, seed=seed)
             outcome = run_outcome(
                 self.problem, decision, [*found.baselines, *_others(tuned, decision)], self.rows.select, scorer.predicted,
-                self.log.emit, seed=self.settings.seed, hurried=self.budget.left() < _UNHURRIED,
+                self.log.emit, seed=seed, hurried=self.budget.left() < _UNHURRIED, ahead=ahead,
             )  # fmt: skip
         explanation = self._explain(decision, "test" if scores.get("test") else "val")
         return replace(self._assembled(found, tuned, decision, scores), explanation=explanation, outcome=outcome)

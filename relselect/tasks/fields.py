@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from relselect.database.clock import TimeKind, format_duration, format_time
 from relselect.errors import TaskError
@@ -18,6 +18,11 @@ from relselect.tasks.labels import LabelFrame
 from relselect.tasks.metrics import Metric, metric_of
 from relselect.tasks.regimes import Regime
 from relselect.tasks.splits import Split
+from relselect.tasks.weights import ClassWeight, checked_class_weight, loss_weights, weights_note
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 __all__ = ["TaskFields"]
 
@@ -54,6 +59,7 @@ class TaskFields:
         purged: Rows per split left out because their label was known too late.
         notes: What readers should know about how the rows were made.
         description: The question in words.
+        class_weight: Weight per class name in the training loss, or "balanced"; None where all classes have the weight 1.
         later: Rows after the last split whose labels a newer database knows; they are history for predictions, and are
             neither saved nor part of the fingerprint.
     """
@@ -81,6 +87,7 @@ class TaskFields:
     purged: Mapping[Split, int] = field(default_factory=dict, metadata=_SAVED)
     notes: tuple[str, ...] = field(default=(), metadata=_SAVED)
     description: str = field(default="", metadata=_SAVED)
+    class_weight: ClassWeight | None = field(default=None, metadata=_SAVED)
     later: LabelFrame | None = None
 
     def __repr__(self) -> str:
@@ -116,12 +123,16 @@ class TaskFields:
             self.starts[split] != frame.cutoff.min() for split, frame in self.splits.items()
         ):
             rules.append(fingerprint_json(self.starts))  # they decide what evaluation rows see
+        if self.class_weight is not None:
+            rules.append(fingerprint_json({"class_weight": self._plain("class_weight")}))
         parts: list[Any] = [fingerprint_json(rules)]
         for split, frame in self.splits.items():
             parts += [split, repr(frame.keys.to_pydict())]
             if frame.features is not None:
                 parts.append(repr(frame.features.to_pydict()))
             parts += [frame.cutoff, frame.known_at, frame.label]
+            if frame.weight is not None:
+                parts += ["weight", frame.weight]
         return sha256_of(parts)
 
     def in_regime(self, regime: Regime) -> Self:
@@ -131,6 +142,27 @@ class TaskFields:
     def scored_by(self, metric: str) -> Self:
         """Return the same task under another metric."""
         return replace(self, metric=metric_of(metric, self.kind))
+
+    def weighing(self, class_weight: str | Mapping[Any, float] | None) -> Self:
+        """Return the same task with other weights of its classes in the training loss.
+
+        Args:
+            class_weight: "balanced", or a mapping from classes to weights; None for the weight 1.
+
+        Raises:
+            TaskError: The task has no such classes, or a weight is not above 0.
+        """
+        found = checked_class_weight(class_weight, self.kind, self.classes)
+        before, note = (weights_note(self.splits, each, self.classes) for each in (self.class_weight, found))
+        kept = tuple(each for each in self.notes if each != before)
+        return replace(self, class_weight=found, notes=kept if note is None else (*kept, note))
+
+    def loss_weights(self, split: Split) -> NDArray[np.float64] | None:
+        """Return the weights of a split's rows in the training loss, shape (n,), all above 0; None where all are 1.
+
+        The weight of a row is its own times that of its class; see `relselect.tasks.weights.loss_weights`.
+        """
+        return loss_weights(self.splits, split, self.class_weight, self.classes)
 
     def to_json(self) -> dict[str, Any]:
         """Return the rules of the task as JSON-able data: every field but the labelled rows."""

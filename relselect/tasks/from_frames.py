@@ -18,6 +18,7 @@ from relselect.tasks.metrics import metric_of
 from relselect.tasks.options import TaskOptions
 from relselect.tasks.row_checks import check_entities, check_labels, row_notes
 from relselect.tasks.splits import SPLITS, Split, by_fold, by_group, by_time, default_starts, purge
+from relselect.tasks.weights import weighted_rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,8 +45,11 @@ def task_from_labels(
         notes: Notes to put before those made here.
     """
     key_columns = options.check(database)
-    columns = LabelColumns(key_columns, options.target, options.time, options.known_at, tuple(options.features))
-    tables = {split: clean_frame(table, options.target) for split, table in _tables(labels).items()}
+    columns = LabelColumns(
+        key_columns, options.target, options.time, options.known_at, tuple(options.features), options.weight
+    )
+    given = {split: clean_frame(table, options.target) for split, table in _tables(labels).items()}
+    tables = {split: _with_weights(table, options, split) for split, table in given.items()}
     read = {
         split: read_frame(table, columns, database.time_kind if options.time else None, split)
         for split, table in tables.items()
@@ -55,6 +59,8 @@ def task_from_labels(
         split: _with_known_at(replace(frame, label=label), options)
         for (split, (frame, _)), label in zip(read.items(), encoded, strict=True)
     }
+    if all(frame.weight is None or (frame.weight == 1).all() for frame in frames.values()):
+        frames = {split: replace(frame, weight=None) for split, frame in frames.items()}
     check_entities(database, options.entity, {split: frame.keys for split, frame in frames.items()})
     parts, starts = _split(database, frames, options, tables)
     kept, purged = (
@@ -63,7 +69,7 @@ def task_from_labels(
         else purge(parts, starts, parse_duration(options.embargo, "embargo"))
     )
     check_labels(kept, options.kind)
-    return build(
+    built = build(
         name=options.name,
         entity=options.entity,
         kind=options.kind,
@@ -82,9 +88,10 @@ def task_from_labels(
         known_after=options.delay_ticks(),
         purged=purged,
         every=None if options.every is None else parse_duration(options.every, "every"),
-        notes=(*notes, *_left_out(tables, read), *row_notes(database, kept, options)),
+        notes=(*notes, *_weightless(given, tables), *_left_out(tables, read), *row_notes(database, kept, options)),
         description=options.description,
     )
+    return built.weighing(options.class_weight)
 
 
 def _tables(labels: Any | Mapping[str, Any]) -> dict[str, pa.Table]:
@@ -105,6 +112,21 @@ def _arrow(frame: Any, split: str) -> pa.Table:
     if isinstance(table, list):
         raise SchemaError(table)
     return table
+
+
+def _with_weights(table: pa.Table, options: TaskOptions, split: str) -> pa.Table:
+    """Return the rows that have a weight above 0; all of them where no column holds weights."""
+    return table if options.weight is None else weighted_rows(table, options.weight, options.target, split)
+
+
+def _weightless(given: Mapping[str, pa.Table], tables: Mapping[str, pa.Table]) -> list[str]:
+    """Return a note on rows of weight 0."""
+    counts = {split: given[split].num_rows - table.num_rows for split, table in tables.items()}
+    return [
+        f"{count} of {given[split].num_rows} {'' if split == 'all' else split + ' '}rows have the weight 0 and were left out."
+        for split, count in counts.items()
+        if count
+    ]
 
 
 def _with_known_at(frame: LabelFrame, options: TaskOptions) -> LabelFrame:

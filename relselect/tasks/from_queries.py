@@ -37,7 +37,8 @@ def task_from_sql(build: type[TaskT], database: Database, options: TaskOptions, 
     cut = check_label_window(options.label or "", window, options.horizon, database.time_kind)
     cutoffs = choose_cutoffs(database, options, horizon)
     population = Query("population", options.population or "", ("cutoff", *keys))
-    label = Query("label", options.label or "", ("cutoff", *keys, options.target))
+    weight = () if options.weight is None else (options.weight,)
+    label = Query("label", options.label or "", ("cutoff", *keys, options.target, *weight))
     found, unlabelled = ask_labels(database, population, label, cutoffs, window, budget)
     if found.num_rows == 0:
         raise TaskError(

@@ -38,7 +38,8 @@ def ask_labels(
     Args:
         database: The population reads it as of the cutoff, the label as of `cutoff + window`.
         population: See `ask_population`.
-        label: Returns `cutoff`, the key columns and the target (its last column); may read the relation `population`.
+        label: Returns `cutoff`, the key columns, the target and, where rows are weighted, their weight; may read the relation
+            `population`.
         cutoffs: Ticks.
         window: Ticks after the cutoff that the label may read.
         budget: The clock of all queries, which end with it; None for ten minutes a query.
@@ -61,7 +62,7 @@ def ask_labels(
             _unique(answers, keys, label)
             parts.append(people.join(answers, keys=keys, join_type="inner").select(list(label.columns)))
     labelled = pa.concat_tables(parts)
-    labelled = labelled.filter(labelled[label.columns[-1]].is_valid())
+    labelled = labelled.filter(labelled[label.columns[len(keys)]].is_valid())
     # Neither DuckDB nor the join keeps an order.
     return labelled.sort_by([(key, "ascending") for key in keys]), asked - labelled.num_rows
 

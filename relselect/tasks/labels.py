@@ -44,6 +44,7 @@ class LabelColumns:
         time: The cutoff; None for static tasks.
         known_at: When the label became known, if a column says so.
         features: Declared task-row features.
+        weight: Weights of the rows in the training loss, if a column holds them.
     """
 
     entity: tuple[str, ...]
@@ -51,6 +52,7 @@ class LabelColumns:
     time: str | None
     known_at: str | None = None
     features: tuple[str, ...] = ()
+    weight: str | None = None
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ class LabelFrame:
         known_at: When the label became known, ticks; `NEVER` when that is unknown.
         label: float64 of shape (n,).
         features: Declared task-row features, or None.
+        weight: Weights in the training loss, all above 0, shape (n,); None where all are 1.
     """
 
     keys: pa.Table
@@ -70,6 +73,7 @@ class LabelFrame:
     known_at: NDArray[np.int64]
     label: NDArray[np.float64]
     features: pa.Table | None = None
+    weight: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.cutoff)
@@ -78,12 +82,16 @@ class LabelFrame:
         """Return the rows where `mask` is true."""
         keep = pa.array(mask)
         features = None if self.features is None else self.features.filter(keep)
-        return LabelFrame(self.keys.filter(keep), self.cutoff[mask], self.known_at[mask], self.label[mask], features)
+        weight = None if self.weight is None else self.weight[mask]
+        keys = self.keys.filter(keep)
+        return LabelFrame(keys, self.cutoff[mask], self.known_at[mask], self.label[mask], features, weight)
 
     def to_arrow(self) -> pa.Table:
         """Return the rows as one table, to be saved."""
         columns = {f"key_{n}": self.keys[name] for n, name in enumerate(self.keys.column_names)}
         columns |= {name: pa.chunked_array([pa.array(getattr(self, name))]) for name in ("cutoff", "known_at", "label")}
+        if self.weight is not None:
+            columns["weight"] = pa.chunked_array([pa.array(self.weight)])
         if self.features is not None:
             columns |= {f"feature_{name}": self.features[name] for name in self.features.column_names}
         return pa.table(columns)
@@ -104,6 +112,7 @@ class LabelFrame:
             known_at=np.asarray(table["known_at"].to_numpy(), dtype=np.int64),
             label=np.asarray(table["label"].to_numpy(), dtype=np.float64),
             features=pa.table(features) if features else None,
+            weight=np.asarray(table["weight"].to_numpy(), dtype=np.float64) if "weight" in table.column_names else None,
         )
 
     def with_known_at(self, known_at: NDArray[np.int64]) -> LabelFrame:
@@ -124,7 +133,7 @@ def read_frame(
 
     Returns:
         The rows with labels still to be encoded (nan), and the raw label column. Rows without a label or cutoff are
-        left out.
+        left out; weights were checked by `weighted_rows`.
 
     Raises:
         TaskError: A column is missing or of the wrong type, or nothing is left.
@@ -156,6 +165,7 @@ def read_frame(
         known_at=known_at,
         label=np.full(frame.num_rows, np.nan),
         features=frame.select(list(columns.features)) if columns.features else None,
+        weight=None if columns.weight is None else as_float(frame[columns.weight]),
     )
     return labels, frame[columns.target]
 

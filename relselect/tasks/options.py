@@ -47,6 +47,8 @@ class TaskOptions:
     end: object = None
     description: str = ""
     seed: int = 0
+    weight: str | None = None
+    class_weight: str | Mapping[Any, float] | None = None
 
     @classmethod
     def of(cls, arguments: Mapping[str, Any], **more: Any) -> Self:

@@ -29,6 +29,7 @@ class Rows:
         asof: What is visible: database rows with time <= asof; never later than the cutoff.
         features: Declared task-row features, n rows, or None.
         label: Regression value, 0 or 1, or class number; float64 of shape (n,), or None when unlabelled.
+        weight: Weights in the training loss, all above 0, float64 of shape (n,); None where all are 1. Scores do not read them.
     """
 
     entity: NDArray[np.int64]
@@ -36,6 +37,7 @@ class Rows:
     asof: NDArray[np.int64]
     features: pa.Table | None = None
     label: NDArray[np.float64] | None = None
+    weight: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.entity)
@@ -54,6 +56,7 @@ class Rows:
             asof=self.asof[where],
             features=None if self.features is None else self.features.take(pa.array(where)),
             label=None if self.label is None else self.label[where],
+            weight=None if self.weight is None else self.weight[where],
         )
 
     def drawn(self, most: int, seed: int = 0) -> Rows:
@@ -67,12 +70,12 @@ class Rows:
         return replace(self, asof=self.cutoff - delay)
 
     def unlabelled(self) -> Rows:
-        """Return the rows without their labels."""
-        return replace(self, label=None)
+        """Return the rows without their labels and weights."""
+        return replace(self, label=None, weight=None)
 
     @staticmethod
     def concat(parts: list[Rows]) -> Rows:
-        """Return all rows of `parts`, which must agree on having labels and features."""
+        """Return all rows of `parts`, which must agree on having labels and features; parts without weights have the weight 1."""
         features = [part.features for part in parts if part.features is not None]
         labels = [part.label for part in parts if part.label is not None]
         return Rows(
@@ -81,4 +84,7 @@ class Rows:
             asof=np.concatenate([part.asof for part in parts]),
             features=pa.concat_tables(features) if features else None,
             label=np.concatenate(labels) if labels else None,
+            weight=None
+            if all(part.weight is None for part in parts)
+            else np.concatenate([np.ones(len(part)) if part.weight is None else part.weight for part in parts]),
         )

@@ -66,6 +66,8 @@ class Task(TaskFields):
         population: str | None = None,
         description: str = "",
         seed: int = 0,
+        weight: str | None = None,
+        class_weight: str | Mapping[Any, float] | None = None,
     ) -> Self:
         """Build a task from labelled rows.
 
@@ -92,6 +94,10 @@ class Task(TaskFields):
             population: SQL for `predict(at=...)`: returns `cutoff` and the key columns, reads `cutoffs(cutoff)`.
             description: The question in words.
             seed: Seed of the draw when a static task has no folds.
+            weight: A column of the frames with the weight of each row in the training loss, 0 or more. Rows of weight 0 are left
+                out. Scores count every row once.
+            class_weight: Weights of the classes in the training loss: a mapping from classes, those left out having 1, or
+                "balanced" for weights in inverse proportion to the shares of the training rows.
 
         Raises:
             TaskError: The rows do not fit the database, or nothing can be learnt from them.
@@ -123,6 +129,8 @@ class Task(TaskFields):
         classes: Sequence[str] | None = None,
         embargo: str | int = 0,
         description: str = "",
+        weight: str | None = None,
+        class_weight: str | Mapping[Any, float] | None = None,
         time_budget: float | str | timedelta | Budget | None = None,
     ) -> Self:
         """Build a task from two DuckDB queries, asked on the database as it was at each cutoff.
@@ -150,6 +158,8 @@ class Task(TaskFields):
             classes: See `from_labels`.
             embargo: See `from_labels`.
             description: The question in words.
+            weight: A further column that the label query returns, as in `from_labels`.
+            class_weight: See `from_labels`.
             time_budget: Wall-clock of all queries together, or the `Budget` of a run; one query takes ten minutes at most.
 
         Raises:
@@ -177,6 +187,7 @@ class Task(TaskFields):
         classes: Sequence[str] | None = None,
         embargo: str | int = 0,
         description: str = "",
+        class_weight: str | Mapping[Any, float] | None = None,
         time_budget: float | str | timedelta | Budget | None = None,
     ) -> Self:
         """Build a task from one line that says what is predicted, for whom, and when.
@@ -201,6 +212,7 @@ class Task(TaskFields):
             classes: See `from_labels`.
             embargo: See `from_labels`.
             description: The question in words; the query if empty.
+            class_weight: See `from_labels`.
             time_budget: See `from_sql`.
 
         Raises:
@@ -226,6 +238,7 @@ class Task(TaskFields):
         regime: Regime = "rolling",
         features: Sequence[str] = (),
         description: str = "",
+        class_weight: str | Mapping[Any, float] | None = None,
     ) -> Self:
         """Build a task that fills in a column of a table from the rest of the database.
 
@@ -245,6 +258,7 @@ class Task(TaskFields):
             regime: See `from_labels`.
             features: Must be empty: the row itself is visible at its own time.
             description: The question in words.
+            class_weight: See `from_labels`.
 
         Raises:
             TaskError: The column does not exist or holds nothing to learn from.

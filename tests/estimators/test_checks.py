@@ -51,7 +51,11 @@ def outcomes(name: str) -> dict[str, str]:
                 causes = [error]
                 while (causes[-1].__cause__ or causes[-1].__context__) is not None:
                     causes.append(causes[-1].__cause__ or causes[-1].__context__)
-                refused = any(isinstance(each, TaskError) and "is no data frame" in str(each) for each in causes)
+                refused = any(
+                    isinstance(each, TaskError)
+                    and ("is no data frame" in str(each) or "needs the columns" in str(each))
+                    for each in causes
+                )
                 outcome = "array" if refused else f"{type(error).__name__}: {error}"
             else:
                 outcome = "passed"

@@ -23,6 +23,9 @@ from relselect.estimators import CutoffSplit, RelSelectClassifier, RelSelectRegr
 from tests.estimators.conftest import QUICK
 from tests.shop import shop, shop_tables
 
+#: Trees that grow fast.
+TREES = {"dfs": {"rounds": 60, "bags": 1, "learning_rate": 0.1}}
+
 
 def split(asked, kind: str = "binary"):
     """Rows before the last two cutoffs, and those of the last two."""
@@ -217,11 +220,61 @@ def test_an_estimator_that_was_not_fitted_says_so(database, asked):
             model.predict(X)
 
 
-def test_sample_weights_and_other_options_of_fit_are_refused(database, asked):
+def test_weights_of_1_change_nothing_and_rows_of_weight_0_are_as_if_left_out(database, asked):
+    X, y, later, _ = split(asked)
+    model = RelSelectClassifier(database, "users", **{**QUICK, "families": "dfs", "options": TREES})
+    plain = clone(model).fit(X, y).predict_proba(later)
+    for ones in (np.ones(len(X)), pd.Series(np.ones(len(X)), index=X.index), 1, None):
+        assert np.array_equal(clone(model).fit(X, y, sample_weight=ones).predict_proba(later), plain)
+    weight = np.resize([1, 0, 2, 1, 3], len(X))
+    some = weight > 0
+    weighted = clone(model).fit(X, y, sample_weight=weight).predict_proba(later)
+    assert np.array_equal(clone(model).fit(X[some], y[some], sample_weight=weight[some]).predict_proba(later), weighted)
+    assert not np.array_equal(weighted, plain)
+
+
+def test_whole_weights_are_like_repeated_rows(database, asked):
+    X, y, later, _ = split(asked)
+    model = RelSelectClassifier(database, "users", **{**QUICK, "families": "dfs", "options": TREES})
+    weight = np.random.default_rng(0).integers(1, 4, len(X))
+    places = np.repeat(np.arange(len(X)), weight)
+    one = clone(model).fit(X, y, sample_weight=weight).predict_proba(later)[:, 1]
+    other = clone(model).fit(X.iloc[places], y[places]).predict_proba(later)[:, 1]
+    assert np.corrcoef(one, other)[0, 1] > 0.95
+
+
+def test_balanced_classes_raise_the_rare_one(database, asked):
+    X, y, later, _ = split(asked)
+    rare = y & (np.random.default_rng(0).random(len(y)) < 0.3)
+    model = RelSelectClassifier(database, "users", **{**QUICK, "families": "dfs", "options": TREES})
+    plain = clone(model).fit(X, rare)
+    balanced, heavy = (clone(model).set_params(class_weight=how).fit(X, rare) for how in ("balanced", {True: 6.0}))
+    for each in (balanced, heavy):
+        assert each.predict_proba(later)[:, 1].mean() > plain.predict_proba(later)[:, 1].mean() + 0.05
+    assert balanced.fitted_.task.class_weight == "balanced"
+    names = np.array(["no", "yes"])[rare.astype(int)]
+    named = clone(model).set_params(class_weight={"yes": 6.0}).fit(X, names)
+    assert named.fitted_.task.class_weight == {"no": 1.0, "yes": 6.0}
+    with pytest.raises(TaskError, match="no classes of y"):
+        clone(model).set_params(class_weight={"maybe": 2.0}).fit(X, names)
+    assert "class_weight" not in RelSelectRegressor(database, "users").get_params()
+
+
+def test_weights_that_are_none_are_refused(database, asked):
     X, y, _, _ = split(asked)
     model = RelSelectClassifier(database, "users", **QUICK)
-    with pytest.raises(TypeError, match="sample_weight"):
-        model.fit(X, y, sample_weight=np.ones(len(X)))
+    short, wrong = np.ones(len(X) - 1), np.ones(len(X))
+    wrong[3] = np.nan
+    for weight, told in (
+        (short, "needs the shape"),
+        (np.ones((len(X), 2)), "needs the shape"),
+        (wrong, "1 of"),
+        (-np.ones(len(X)), "negative"),
+        (np.zeros(len(X)), "all 0"),
+        (["heavy"] * len(X), "no number"),
+    ):
+        with pytest.raises(TaskError, match=told):
+            model.fit(X, y, sample_weight=weight)
     with pytest.raises(TypeError, match="eval_set"):
         model.fit(X, y, eval_set=[])
 

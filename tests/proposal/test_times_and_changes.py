@@ -166,5 +166,53 @@ def test_rows_that_are_seen_before_their_parents_are_reported() -> None:
     lines = {"line_id": list(range(400)), "thing_id": [i // 2 for i in range(400)]}
     tables = {"things": {"id": list(range(ROWS)), "created": days(DAYS)}, "lines": lines}
     proposal = propose(facts_of({name: pa.table(each) for name, each in tables.items()}))
-    note = next(each for each in proposal.of("lines", "note"))
-    assert "add created of things" in note.reason
+    line = next(each for each in proposal.of("lines", "time"))
+    assert (line.column, line.confidence) == ("thing_id.created", 0.7)
+    assert "without it rows are always visible" in line.reason
+
+
+ORDERS = {"id": list(range(0, 500, 5)), "placed": days(np.arange(100.0))}
+
+
+def proposed(*overrides: str, **tables: dict[str, object]):
+    return propose(facts_of({name: pa.table(each) for name, each in tables.items()}), overrides)
+
+
+def test_parts_of_an_event_take_its_time_over_one_step_and_two() -> None:
+    lines = {"id": [f"l{n}" for n in range(ROWS)], "order_id": [5 * (n % 100) for n in range(ROWS)]}
+    notes = {"line_id": [f"l{n}" for n in range(0, ROWS, 2)], "text": [f"note {n} about it" for n in range(ROWS // 2)]}
+    alone = proposed("lines: key=id", "lines.order_id -> orders", orders=ORDERS, lines=lines)
+    assert [each.column for each in alone.of("lines", "time")] == ["order_id.placed"]
+    assert alone.to_database().times("lines").tolist() == [int(n % 100) * 86_400_000_000 for n in range(ROWS)]
+    assert 'time: "order_id.placed"' in alone.to_manifest()
+    # lines are referred to, so that their time is offered, and given in an override
+    told = ("lines: key=id", "lines.order_id -> orders", "notes.line_id -> lines")
+    offered = proposed(*told, orders=ORDERS, lines=lines, notes=notes)
+    assert not offered.of("lines", "time")
+    assert any("write `time: order_id.placed`" in each.reason for each in offered.of("lines", "note"))
+    given = offered.override("lines: time=order_id.placed")
+    assert [each.column for each in given.of("lines", "time")] == ["order_id.placed"]
+    database = given.override("notes: time=line_id.order_id.placed").to_database()
+    assert database.times("notes").tolist() == database.times("lines")[::2].tolist()
+    assert not given.override("lines: time=none").of("lines", "time", "note")
+
+
+def test_the_last_of_several_parents_gives_the_time() -> None:
+    products = {"sku": [f"p{n}" for n in range(50)], "created": days(np.full(50, -10.0) - np.arange(50))}
+    lines = {"order_id": [5 * (n % 100) for n in range(ROWS)], "sku": [f"p{n % 50}" for n in range(ROWS)]}
+    found = proposed(
+        "products: key=sku",
+        "lines.order_id -> orders",
+        "lines.sku -> products",
+        orders=ORDERS,
+        products=products,
+        lines=lines,
+    )
+    assert [each.column for each in found.of("lines", "time")] == ["order_id.placed"]
+
+
+def test_a_parent_that_some_rows_lack_is_offered_only() -> None:
+    lines = {"order_id": [None if n % 10 == 0 else 5 * (n % 100) for n in range(ROWS)]}
+    found = proposed("lines.order_id -> orders", orders=ORDERS, lines=lines)
+    assert not found.of("lines", "time")
+    assert len(found.of("lines", "note")) == 1

@@ -7,7 +7,18 @@ from typing import Any
 
 from relselect.report.record import RECORD_VERSION
 
-__all__ = ["advice_record", "duel", "families", "outcome", "ranged", "row", "run_record", "small_run", "three_families"]
+__all__ = [
+    "advice_record",
+    "ahead",
+    "duel",
+    "families",
+    "outcome",
+    "ranged",
+    "row",
+    "run_record",
+    "small_run",
+    "three_families",
+]
 
 
 def run_record() -> dict[str, Any]:
@@ -159,6 +170,26 @@ def families(*names: str) -> list[dict[str, Any]]:
     ]
 
 
+def ahead(kind: str = "binary") -> dict[str, Any]:
+    """Who is asked about at the newest date of the database."""
+    one, amount = kind != "multiclass", kind == "regression"
+    return {
+        "source": "population",
+        "at": "2016-10-02",
+        "entities": 1_301,
+        "expected": 910.6 if one else None,
+        "positive": 951 if kind == "binary" else None,
+        "keys": ["playerID"],
+        "listed": [
+            {"key": [f"player{place:02}"], "value": 0.99 - 0.01 * place, "answer": None if amount else "true"}
+            for place in range(20)
+        ],
+        "classes": []
+        if one
+        else [{"name": name, "expected": 650.5, "predicted": count} for name, count in (("A", 700), ("B", 601))],
+    }
+
+
 def outcome(kind: str = "binary") -> dict[str, Any]:
     """What the predictions of a run are worth: of a binary task, of a regression ("regression"), or of classes ("multiclass")."""
     event = {"binary": "negative", "regression": "amount", "multiclass": "right"}[kind]
@@ -182,6 +213,7 @@ def outcome(kind: str = "binary") -> dict[str, Any]:
             "positive": 901 if kind == "binary" else None,
             "actual": 871.0 if one else None,
         },
+        "ahead": None,
         "totals": [
             {"split": "test", "rows": 7_351, "expected": 5_190.2, "actual": 5_175.0, "score": 0.8433, "constant": 0.7152},
             {"split": "select", "rows": 3_008, "expected": 2_101.0, "actual": 2_099.0, "score": 0.8462, "constant": 0.721},

@@ -13,7 +13,7 @@ from relselect.report.schema import check_record
 from relselect.report.sections import sections
 from relselect.report.trust import trust
 
-from .records import advice_record, outcome, ranged, row, run_record
+from .records import advice_record, ahead, outcome, ranged, row, run_record
 
 
 def told(record: dict[str, Any]) -> tuple[str, str, dict[str, str]]:
@@ -46,6 +46,36 @@ def test_yes_or_no_in_words() -> None:
         "Base rate of yes": "70 %",
         "Lowest tenth holds": "28 %",
     }
+
+
+@pytest.mark.parametrize(
+    ("kind", "headline", "sentence"),
+    [
+        ("binary", "Yes is expected for about 911 of 1,301 people", "the answer yes is expected for about 911 (70 %)."),
+        ("regression", "active: 0.700 is expected on average for 1,301 people", "of active is expected in total."),
+        ("multiclass", "“A” is the most frequent answer: predicted for 700 of 1,301 people", "people are asked about."),
+    ],
+)
+def test_who_is_asked_about_now_comes_first(kind: str, headline: str, sentence: str) -> None:
+    record = of_kind(kind)
+    record["outcome"]["ahead"] = ahead(kind)
+    first, text, figures = told(record)
+    assert first == headline
+    assert "Now, on 2016-10-02, the newest date of the database, 1,301 people" in text
+    assert sentence in text
+    assert "The newest evaluated rows ask about" in text  # what came of earlier ones stays
+    assert figures["Asked about"] == "1,301"
+    page, markdown = render_html(record), render_markdown(record)
+    for told_of in (page, markdown):
+        assert "player00" in told_of
+        assert "Asked about at the newest date of the database" in told_of
+    assert "player00" not in render_html(of_kind(kind))
+
+
+def test_records_without_an_outlook_are_read() -> None:
+    record = run_record() | {"version": 6}
+    del record["outcome"]["ahead"]
+    assert check_record(record)["outcome"]["ahead"] is None
 
 
 def test_answers_have_the_names_of_their_classes() -> None:

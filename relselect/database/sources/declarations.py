@@ -6,12 +6,13 @@ included. No rows are read here, and the tables are not validated (`Database` do
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 
 from relselect.database.manifest import Manifest, TableSpec
+from relselect.database.parent_times import time_path
 from relselect.database.schema import TableSchema, as_columns, declared_types
 from relselect.database.sources.catalog import Catalog, CatalogTable, TableScan
 from relselect.database.sources.frames import unknown_types
@@ -119,6 +120,9 @@ def declare(
         drafts[name] = builder.build()
         problems += builder.problems
         notes += builder.notes
+    for name, columns in _asked_by_children(drafts, catalog).items():
+        builder = _Builder(name, catalog.tables[name], specs.get(name), options, columns)
+        drafts[name] = builder.build()
     finished = []
     for draft in drafts.values():
         kept, left = _references(draft, drafts, catalog)
@@ -160,11 +164,34 @@ def _chosen(catalog: Catalog, manifest: Manifest | None, options: ReadOptions) -
     return [name for name in dict.fromkeys(asked) if name in catalog.tables], problems + unread
 
 
+def _asked_by_children(drafts: Mapping[str, Declared], catalog: Catalog) -> dict[str, set[str]]:
+    """Return table -> columns that are not read yet and that another table takes its time from."""
+    schemas = {
+        name: replace(draft.schema, columns=catalog.tables[name].schema(name).columns) for name, draft in drafts.items()
+    }
+    found: dict[str, set[str]] = {}
+    for schema in schemas.values():
+        if schema.time is None or schema.time in schema.columns:
+            continue
+        path = time_path(schema, schemas)
+        if path is not None and path.column not in drafts[path.parent].scan.columns:
+            found.setdefault(path.parent, set()).add(path.column)
+    return found
+
+
 class _Builder:
     """Builds one table's declarations and collects the problems and the notes."""
 
-    def __init__(self, name: str, entry: CatalogTable, spec: TableSpec | None, options: ReadOptions) -> None:
+    def __init__(
+        self,
+        name: str,
+        entry: CatalogTable,
+        spec: TableSpec | None,
+        options: ReadOptions,
+        further: Collection[str] = (),
+    ) -> None:
         self.name, self.entry, self.spec, self.options = name, entry, spec, options
+        self.further = further
         self.problems: list[SchemaProblem] = []
         self.notes: list[str] = []
 
@@ -178,7 +205,7 @@ class _Builder:
         types = self._types()
         used = [*key, *(column for each in foreign for column in each.columns), *([time] if time else [])]
         used += [column for clock, masked in known_at.items() for column in (clock, *masked)]
-        columns = self._columns(drop, [*used, *types])
+        columns = self._columns(drop, [*used, *types, *self.further])
         catalogued = self.entry.schema(self.name)
         schema = replace(
             catalogued,

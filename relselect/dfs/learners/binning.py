@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from relselect.dfs.learners.protocol import weights_of_parts
 from relselect.dfs.learners.trees import shifted
 
 if TYPE_CHECKING:
@@ -52,13 +53,10 @@ class Binned:
         categories = [place for place, flag in enumerate(first.categorical) if flag]
         shift = shift_of(parts)
         values: list[Floats] = [shifted(part.features.values, shift) for part in parts]
-        weights = None
-        if any(part.weights is not None for part in parts):
-            weights = np.concatenate([np.ones(len(p.label)) if p.weights is None else p.weights for p in parts])
         main = lightgbm.Dataset(
             values[0] if len(values) == 1 else values,
             scale.standard(np.concatenate([part.label for part in parts])),
-            weight=weights,
+            weight=weights_of_parts(parts),
             categorical_feature=categories,
             params=BINNING,
         ).construct()

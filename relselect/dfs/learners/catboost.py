@@ -20,7 +20,7 @@ import numpy as np
 from relselect.dfs.learners.constant import constant_fit
 from relselect.dfs.learners.labels import LabelScale, fits_median
 from relselect.dfs.learners.oblivious import ObliviousTrees, TreeColumns
-from relselect.dfs.learners.protocol import LearnerFit, TabularData
+from relselect.dfs.learners.protocol import LearnerFit, TabularData, weights_of_parts
 from relselect.dfs.learners.trees import TREES_FILE, Trees
 from relselect.errors import BudgetExhausted, ConfigError
 from relselect.families.candidate import CurvePoint, LearningCurve
@@ -49,6 +49,7 @@ class CatBoost:
     """
 
     name = "catboost"
+    weighs_rows = True
 
     def tuned(self, problem: Problem) -> bool:
         """Return whether the package is installed."""
@@ -87,7 +88,7 @@ class CatBoost:
         if constant is not None:
             return constant
         budget.check()
-        begun, scale = time.monotonic(), LabelScale.of(task, train.label)
+        begun, scale = time.monotonic(), LabelScale.of(task, train.label, train.weights)
         columns = TreeColumns.fit(train.features.values, train.features.categorical)
         watch = _BoostingWatch(budget, int(config["patience"]), progress)
         stored = _boosted(task, config, columns, scale, [train], stop, seed, int(config["rounds"]), watch)
@@ -113,7 +114,7 @@ class CatBoost:
         """Train one booster for as many rounds on all rows; see `Learner.refit`."""
         if not members or rounds < 1 or budget.spent:
             return None
-        scale = LabelScale.of(task, np.concatenate([part.label for part in parts]))
+        scale = LabelScale.of(task, np.concatenate([part.label for part in parts]), weights_of_parts(parts))
         values = np.concatenate([part.features.values for part in parts])
         columns = TreeColumns.fit(values, parts[0].features.categorical)
         watch = _BoostingWatch(budget, rounds, lambda *how: None)
@@ -210,8 +211,6 @@ def _pool(catboost: Any, columns: TreeColumns, scale: LabelScale, parts: Sequenc
     """Return CatBoost's data set of the rows of all parts; None for no part."""
     if not parts:
         return None
-    weights = None
-    if any(part.weights is not None for part in parts):
-        weights = np.concatenate([np.ones(len(p.label)) if p.weights is None else p.weights for p in parts])
+    weights = weights_of_parts(parts)
     read = np.concatenate([columns.read(part.features.values) for part in parts])
     return catboost.Pool(read, scale.standard(np.concatenate([part.label for part in parts])), weight=weights)

@@ -22,5 +22,5 @@ def constant_fit(task: Task, config: Config, train: TabularData) -> LearnerFit |
     """Return the fit of a constant where the rows have no feature or one label only; None where there is something to learn."""
     if train.features.values.shape[1] and len(np.unique(train.label)) >= 2:
         return None
-    constant = Trees((), constant_of(task, config, train.label))
+    constant = Trees((), constant_of(task, config, train.label, train.weights))
     return LearnerFit(constant, 0, LearningCurve("round", "stop", ()), "constant", 0.0, 0)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from relselect.families.candidate import Config
     from relselect.tasks import Task
 
-__all__ = ["STATISTICS", "LabelScale", "about_median", "constant_of", "fits_median"]
+__all__ = ["STATISTICS", "LabelScale", "about_median", "constant_of", "fits_median", "weighted_median"]
 
 Floats = NDArray[np.float64]
 
@@ -50,15 +50,37 @@ def about_median(task: Task, config: Config, label: Floats) -> str | None:
     )
 
 
-def constant_of(task: Task, config: Config, label: Floats) -> Floats:
-    """Return what is predicted without a model: class shares of shape (classes,), else the median or mean, shape ()."""
+def constant_of(task: Task, config: Config, label: Floats, weights: Floats | None = None) -> Floats:
+    """Return what is predicted without a model: class shares of shape (classes,), else the median or mean, shape ().
+
+    Args:
+        task: The task.
+        config: Says whether a regression fits the median.
+        label: Training labels, shape (n,).
+        weights: Their weights in the loss, shape (n,); None where all are 1.
+    """
     if task.kind == "multiclass":
-        counts = np.bincount(label.astype(np.int64), minlength=len(task.classes or ()))
-        return np.asarray(counts / max(1, counts.sum()), dtype=np.float64)
+        counts = np.bincount(label.astype(np.int64), weights=weights, minlength=len(task.classes or ()))
+        return np.asarray(counts / (counts.sum() or 1), dtype=np.float64)
     if not len(label):
         return np.asarray(0.0)
     median = task.kind == "regression" and fits_median(task, config)
-    return np.asarray(np.median(label) if median else label.mean(), dtype=np.float64)
+    found = weighted_median(label, weights) if median else np.average(label, weights=weights)
+    return np.asarray(found, dtype=np.float64)
+
+
+def weighted_median(values: Floats, weights: Floats | None) -> float:
+    """Return the mean of the least and the greatest value with at least half of the weight on either side, itself included.
+
+    With whole weights this is the median of as many repetitions of each value.
+    """
+    if weights is None:
+        return float(np.median(values))
+    order = np.argsort(values, kind="stable")
+    below, half = np.cumsum(weights[order]), weights.sum() / 2
+    last = len(values) - 1
+    low, high = np.searchsorted(below, half, side="left"), np.searchsorted(below, half, side="right")
+    return float((values[order[min(low, last)]] + values[order[min(high, last)]]) / 2)
 
 
 @dataclass(frozen=True)
@@ -81,13 +103,14 @@ class LabelScale:
     floor: float | None = None
 
     @classmethod
-    def of(cls, task: Task, label: Floats) -> LabelScale:
-        """Return the scale of training labels, shape (n,)."""
+    def of(cls, task: Task, label: Floats, weights: Floats | None = None) -> LabelScale:
+        """Return the scale of training labels, shape (n,), and of their weights in the loss."""
         if task.kind != "regression" or not len(label):
             return cls()
-        spread = float(label.std())
+        mean = np.average(label, weights=weights)
+        spread = float(label.std() if weights is None else np.sqrt(np.average((label - mean) ** 2, weights=weights)))
         usable = np.isfinite(spread) and spread > 0
-        return cls(float(np.median(label)), spread if usable else 1.0, 0.0 if label.min() >= 0 else None)
+        return cls(weighted_median(label, weights), spread if usable else 1.0, 0.0 if label.min() >= 0 else None)
 
     def standard(self, label: Floats) -> Floats:
         """Return labels on the fitted scale, of the same shape."""

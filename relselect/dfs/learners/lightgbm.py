@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from relselect.dfs.learners.binning import BINNING, Binned, binned_of
 from relselect.dfs.learners.constant import constant_fit
 from relselect.dfs.learners.labels import LabelScale, constant_of, fits_median
-from relselect.dfs.learners.protocol import LearnerFit, TabularData
+from relselect.dfs.learners.protocol import LearnerFit, TabularData, weights_of_parts
 from relselect.dfs.learners.trees import Trees
 from relselect.errors import BudgetExhausted
 from relselect.families.candidate import CurvePoint, LearningCurve
@@ -55,6 +55,8 @@ _METRICS = {
     "neg_mean_absolute_error": ("l1", -1.0),
     "neg_root_mean_squared_error": ("rmse", -1.0),
 }
+#: Name of the score of weighted stop rows in which every row counts once.
+_COUNTED_ONCE = "counted_once"
 
 
 class LightGBM:
@@ -66,6 +68,7 @@ class LightGBM:
     """
 
     name = "lightgbm"
+    weighs_rows = True
 
     def tuned(self, problem: Problem) -> bool:
         """Return True."""
@@ -110,7 +113,8 @@ class LightGBM:
         without = constant_fit(task, config, train)
         if without is not None:
             return without
-        constant, scale = constant_of(task, config, train.label), LabelScale.of(task, train.label)
+        constant = constant_of(task, config, train.label, train.weights)
+        scale = LabelScale.of(task, train.label, train.weights)
         budget.check()
         binned = binned_of(train, stop, scale)
         watches: list[_Watch] = []
@@ -121,7 +125,9 @@ class LightGBM:
                 break
             begun = time.monotonic()
             watch = _Watch(task, config, budget, scale.scale, progress if number == 0 else _quiet)
-            booster = _boost(_params(task, config, seed, number), binned, int(config["rounds"]), watch)
+            booster = _boost(
+                _params(task, config, seed, number), binned, int(config["rounds"]), watch, _score(task, stop)
+            )
             if watch.ended == "budget" and number:
                 break
             if watch.rounds == 0:
@@ -148,7 +154,8 @@ class LightGBM:
         if not members or rounds < 1:
             return None
         label = np.concatenate([part.label for part in parts])
-        scale = LabelScale.of(task, label)
+        weights = weights_of_parts(parts)
+        scale = LabelScale.of(task, label, weights)
         binned = Binned.of_rows(parts, scale)
         texts = []
         for number in range(members):
@@ -157,7 +164,7 @@ class LightGBM:
             if watch.spent:
                 return None
             texts.append(booster.model_to_string())
-        return Trees(texts, constant_of(task, config, label), scale, binned.shift)
+        return Trees(texts, constant_of(task, config, label, weights), scale, binned.shift)
 
     def load(self, folder: Path) -> Trees:
         """Return the trees that `Trees.save` wrote."""
@@ -173,13 +180,27 @@ def _curve(points: Sequence[CurvePoint]) -> LearningCurve:
     return LearningCurve("round", "stop", tuple(points))
 
 
-def _boost(params: dict[str, Any], binned: Binned, rounds: int, watch: Any) -> Any:
+def _score(task: Task, stop: TabularData) -> Callable[[Floats, Any], tuple[str, float, bool]] | None:
+    """Return what scores weighted stop rows with every row counted once, as LightGBM's own metrics cannot; else None."""
+    known, sign = _METRICS.get(task.metric.name, (None, 1.0))
+    if stop.weights is None or known is None:
+        return None
+
+    def score(predictions: Floats, data: Any) -> tuple[str, float, bool]:
+        return _COUNTED_ONCE, sign * task.metric.score(np.asarray(data.get_label(), float), predictions), sign > 0
+
+    return score
+
+
+def _boost(params: dict[str, Any], binned: Binned, rounds: int, watch: Any, score: Any = None) -> Any:
     import lightgbm
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         valid = [] if binned.stop is None else [binned.stop]
-        return lightgbm.train(params, binned.train, num_boost_round=rounds, valid_sets=valid, callbacks=[watch])
+        return lightgbm.train(
+            params, binned.train, num_boost_round=rounds, valid_sets=valid, callbacks=[watch], feval=score
+        )
 
 
 def _params(task: Task, config: Config, seed: int, number: int) -> dict[str, Any]:
@@ -232,6 +253,7 @@ class _Watch:
         first = next(iter(figures))
         loss = float(figures[first]) * (self.scale**2 if first == "l2" else self.scale)
         known, sign = _METRICS.get(self.task.metric.name, (None, 1.0))
+        known = _COUNTED_ONCE if _COUNTED_ONCE in figures else known
         score = sign * float(figures[known]) * self.scale if known in figures else float("nan")
         followed = score if self.config.get("stop_on") == "metric" and np.isfinite(score) else -loss
         self.rounds = env.iteration + 1

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from relselect.problem import Problem
     from relselect.tasks import Task
 
-__all__ = ["LearnedModel", "Learner", "LearnerFit", "LearnerProgress", "ProbedModel", "TabularData"]
+__all__ = ["LearnedModel", "Learner", "LearnerFit", "LearnerProgress", "ProbedModel", "TabularData", "weights_of_parts"]
 
 T = TypeVar("T")
 Floats = NDArray[np.float64]
@@ -35,7 +35,7 @@ class TabularData:
     Attributes:
         features: k features of n rows.
         label: Regression values, 0 and 1, or class numbers, shape (n,).
-        weights: Positive weights of the rows in the loss, shape (n,); None for equal ones.
+        weights: Positive weights of the rows in the loss, shape (n,); None where all are 1.
     """
 
     features: FeatureMatrix
@@ -49,6 +49,13 @@ class TabularData:
             self._derived[name] = build()
         found: T = self._derived[name]
         return found
+
+
+def weights_of_parts(parts: Sequence[TabularData]) -> Floats | None:
+    """Return the weights of the rows of all parts, one after another; None where none has any."""
+    if all(part.weights is None for part in parts):
+        return None
+    return np.concatenate([np.ones(len(part.label)) if part.weights is None else part.weights for part in parts])
 
 
 class LearnedModel(Protocol):
@@ -118,9 +125,11 @@ class Learner(Protocol):
 
     Attributes:
         name: Its name in the configuration (`config["learner"]`).
+        weighs_rows: Whether its loss takes weights of rows; where it does not, it is left out of studies of weighted tasks.
     """
 
     name: str
+    weighs_rows: bool
 
     def tuned(self, problem: Problem) -> bool:
         """Return whether studies of the problem suggest it: what it needs is there, and it suits the kind of task."""

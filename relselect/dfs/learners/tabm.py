@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from relselect.dfs.learners.constant import constant_fit
-from relselect.dfs.learners.protocol import LearnerFit, TabularData
+from relselect.dfs.learners.protocol import LearnerFit, TabularData, weights_of_parts
 from relselect.dfs.learners.trees import TREES_FILE, Trees
 from relselect.families.candidate import LearningCurve
 
@@ -50,6 +50,7 @@ class TabM:
     """
 
     name = "tabm"
+    weighs_rows = True
 
     def tuned(self, problem: Problem) -> bool:
         """Return True."""
@@ -143,7 +144,7 @@ def _training(task: Task, config: Config, parts: Sequence[TabularData], seed: in
     from relselect.dfs.learners.network.training import NetworkTraining, TrainingRows
 
     label = np.concatenate([part.label for part in parts])
-    objective = Objective.of(task, config, label)
+    objective = Objective.of(task, config, label, weights_of_parts(parts))
     encoding, rows = _encoded(parts, objective)
     network = TabularNetwork(_shape(config, encoding, objective))
     network.start_at(objective.prior)

@@ -50,9 +50,10 @@ class TabPFN:
     """
 
     name = "tabpfn"
+    weighs_rows = False
 
     def tuned(self, problem: Problem) -> bool:
-        """Return whether it is a regression and weights are on disk."""
+        """Return whether it is a regression and the network's weights are on disk."""
         if problem.task.kind != "regression":
             return False
         from relselect.dfs.learners.in_context import weights_of

@@ -223,8 +223,8 @@ def _prepare(
     return PreparedFeatures(
         plan,
         vocabulary,
-        TabularData(train, _labels(rows)),
-        TabularData(stop, _labels(stop_rows)),
+        TabularData(train, _labels(rows), rows.weight),
+        TabularData(stop, _labels(stop_rows), stop_rows.weight),
         select,
         drift_of(train, rows.cutoff),
         time.monotonic() - begun - searched,
@@ -276,7 +276,9 @@ def added_rows(
     def build() -> TabularData:
         every = rows.added(seed=_COPIES_SEED, copies=space.copies)
         some = every.drawn(MAX_CELLS // 4 // max(1, len(prepared.plan)), _COPIES_SEED)
-        return TabularData(compute(problem, prepared.plan, some, prepared.vocabulary, check), _labels(some))
+        return TabularData(
+            compute(problem, prepared.plan, some, prepared.vocabulary, check), _labels(some), some.weight
+        )
 
     return problem.cached(("dfs", "added", space, rows.key, prepared.plan.names), build)
 

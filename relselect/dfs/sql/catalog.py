@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
+from relselect.database.parent_times import TimePath, time_path
 from relselect.database.table import ForeignKey
 from relselect.dfs.plan.schema import Schema
 from relselect.dfs.sql.dialects import Dialect
-from relselect.dfs.sql.nodes import Node, bigint, case, column, equal, stored
+from relselect.dfs.sql.nodes import Node, alias, bigint, case, column, equal, inner, stored
 from relselect.dfs.sql.readings import ColumnReading, kind_of, read_as
 
 __all__ = ["SqlCatalog", "KeyPart", "WarehouseCatalog", "matches"]
@@ -58,7 +59,7 @@ class SqlCatalog(ABC):
         self.schema, self.dialect = schema, dialect
 
     @abstractmethod
-    def table(self, name: str, known_as: str) -> exp.Table:
+    def table(self, name: str, known_as: str) -> exp.Table | exp.Subquery:
         """Return a table for FROM."""
 
     @abstractmethod
@@ -102,9 +103,27 @@ class WarehouseCatalog(SqlCatalog):
         super().__init__(schema, dialect)
         self._names, self._namespace = names, namespace
 
-    def table(self, name: str, known_as: str) -> exp.Table:
-        """Return a table for FROM."""
+    def table(self, name: str, known_as: str) -> exp.Table | exp.Subquery:
+        """Return a table for FROM, one that takes its time from a parent with that time as a column."""
+        path = time_path(self.schema.tables[name], self.schema.tables)
+        return self._stored(name, known_as) if path is None else self._timed(name, path, known_as)
+
+    def _stored(self, name: str, known_as: str) -> exp.Table:
         return stored(self._names.get(name, name), known_as, self._namespace)
+
+    def _timed(self, name: str, path: TimePath, known_as: str) -> exp.Subquery:
+        """Return a table joined to the parents on the way to its time: t0 is the table, t1 its parent, and so on."""
+        time = str(self.schema.tables[name].time)
+        own = [column("t0", each) for each in self.schema.tables[name].columns if each != time]
+        taken = alias(column(f"t{len(path.keys)}", path.column), time)
+        select = exp.select(*own, taken, copy=False).from_(self._stored(name, "t0"), copy=False)
+        at = name
+        for step, key in enumerate(path.keys):
+            mine, theirs = self.reference(at, key, f"t{step}"), self.identity(key.table, f"t{step + 1}")
+            met = exp.and_(*(matches(*pair, self.dialect) for pair in zip(mine, theirs, strict=True)), copy=False)
+            select = select.join(self._stored(key.table, f"t{step + 1}"), on=met, join_type="left", copy=False)
+            at = key.table
+        return inner(select, known_as)
 
     def read(self, table: str, name: str, reading: ColumnReading, known_as: str) -> Node:
         """Return a column converted to what it is read as."""

@@ -87,7 +87,7 @@ class PathRows:
         self.names = UniqueNames(taken)
         self.table = down[-1].table if down else owner
         self.end, self.end_table = _ROWS, self.table
-        self._joins: list[tuple[exp.Table, Node, bool]] = []
+        self._joins: list[tuple[exp.Table | exp.Subquery, Node, bool]] = []
         self._filters: list[Node] = []
         self._times: list[Node] = []
         self._columns: dict[object, tuple[str, Node]] = {}

@@ -40,6 +40,7 @@ class RowTensors:
         delay: int64 (n,), ticks: cutoff - asof.
         features: The declared task-row features.
         label: float64 (n,), or None where there are no labels; float32 would round a large label before it is standardised.
+        weight: float32 (n,), weights in the loss in units of their mean; None where all are 1.
     """
 
     entity: Tensor
@@ -48,6 +49,7 @@ class RowTensors:
     delay: Tensor
     features: TableTensors
     label: Tensor | None
+    weight: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.entity)

@@ -45,18 +45,20 @@ class Target:
     @classmethod
     def of(cls, problem: Problem) -> Target:
         """Fit the target to the training labels of a problem."""
-        task = problem.task
-        label = problem.rows("train").label
+        task, rows = problem.task, problem.rows("train")
+        label, weight = rows.label, rows.weight
         if label is None or not len(label):
-            label = np.zeros(1)
+            label, weight = np.zeros(1), None
+        mean = float(np.average(label, weights=weight))
         absolute = "absolute" in task.metric.name
         if task.kind == "regression":
-            return cls(task.kind, 1, float(label.mean()), float(label.std()) or 1.0, absolute, (0.0,))
+            spread = label.std() if weight is None else np.sqrt(np.average((label - mean) ** 2, weights=weight))
+            return cls(task.kind, 1, mean, float(spread) or 1.0, absolute, (0.0,))
         if task.kind == "binary":
-            share = float(np.clip(label.mean(), 1e-3, 1 - 1e-3))
+            share = float(np.clip(mean, 1e-3, 1 - 1e-3))
             return cls(task.kind, 1, 0.0, 1.0, absolute, (float(np.log(share / (1 - share))),))
         classes = len(task.classes or ()) or int(label.max()) + 1
-        counts = np.bincount(label.astype(np.int64), minlength=classes) + 1.0
+        counts = np.bincount(label.astype(np.int64), weights=weight, minlength=classes) + 1.0
         return cls(task.kind, classes, 0.0, 1.0, absolute, tuple(float(x) for x in np.log(counts / counts.sum())))
 
     @classmethod
@@ -68,14 +70,25 @@ class Target:
         """Return the target as JSON-able data."""
         return asdict(self)
 
-    def loss(self, output: Tensor, label: Tensor) -> Tensor:
-        """Return the mean training loss of outputs (n, outputs) against labels, float64 (n,)."""
+    def loss(self, output: Tensor, label: Tensor, weight: Tensor | None = None) -> Tensor:
+        """Return the mean training loss of outputs (n, outputs) against labels, float64 (n,).
+
+        Args:
+            output: Outputs.
+            label: Labels.
+            weight: float32 (n,), weights of the rows in units of the mean weight of all training rows; None where all are 1.
+        """
+        reduction = "mean" if weight is None else "none"
         if self.kind == "binary":
-            return functional.binary_cross_entropy_with_logits(output[:, 0], label.to(output.dtype))
-        if self.kind == "multiclass":
-            return functional.cross_entropy(output, label.long())
-        measure = functional.l1_loss if self.absolute else functional.mse_loss
-        return measure(output[:, 0], self._standard(output, label))
+            found = functional.binary_cross_entropy_with_logits(
+                output[:, 0], label.to(output.dtype), reduction=reduction
+            )
+        elif self.kind == "multiclass":
+            found = functional.cross_entropy(output, label.long(), reduction=reduction)
+        else:
+            measure = functional.l1_loss if self.absolute else functional.mse_loss
+            found = measure(output[:, 0], self._standard(output, label), reduction=reduction)
+        return found if weight is None else (found * weight).mean()
 
     def smooth_loss(self, output: Tensor, label: Tensor) -> Tensor:
         """Return the mean loss with the absolute error replaced by Huber's loss, delta = one standard deviation of the labels."""

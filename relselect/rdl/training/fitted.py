@@ -59,7 +59,10 @@ def row_tensors(blueprint: Blueprint, rows: Rows, device: torch.device) -> RowTe
         for key in (rows.entity, rows.cutoff, rows.asof, rows.delay)
     )
     label = None if rows.label is None else torch.from_numpy(rows.label.astype(np.float64)).to(device)
-    return RowTensors(entity, cutoff, asof, delay, columns.to(device), label)
+    weight = None
+    if rows.weight is not None:
+        weight = torch.from_numpy((rows.weight / rows.weight.mean()).astype(np.float32)).to(device)
+    return RowTensors(entity, cutoff, asof, delay, columns.to(device), label, weight)
 
 
 def batcher_of(blueprint: Blueprint, problem: Problem, device: torch.device, *, seed: int = 0) -> Batcher:

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from relselect.errors import ConfigError
 from relselect.rdl.network.model import RelationalNetwork
+from relselect.untrusted import brief
 
 if TYPE_CHECKING:
     from torch import nn
@@ -67,6 +69,9 @@ def choose_precision(
 
     Returns:
         The plan.
+
+    Raises:
+        ConfigError: Compiling is asked for, and PyTorch finds no compiler for the device.
     """
     gpu = device.type == "cuda"
     plan = PrecisionPlan(bf16=settings.precision == "bf16")
@@ -76,12 +81,25 @@ def choose_precision(
         if other < _WORTH * seconds:
             plan, seconds = PrecisionPlan(bf16=True), other
     if settings.compile == "on":
-        compile_network(network)
-        return PrecisionPlan(plan.bf16, compiled=True)
+        return _compiled(network, plan, run)
     if not gpu or settings.compile == "off":
         return plan
     seconds = seconds or _seconds(run, plan, device)
     return _try_to_compile(network, plan, run, device, seconds) if steps * seconds > _LONG else plan
+
+
+def _compiled(network: NetworkEnsemble, plan: PrecisionPlan, run: Callable[[PrecisionPlan], object]) -> PrecisionPlan:
+    compile_network(network)
+    found = PrecisionPlan(plan.bf16, compiled=True)
+    try:
+        run(found)
+    except torch.OutOfMemoryError:
+        raise
+    except (RuntimeError, OSError, torch._dynamo.exc.TorchDynamoException) as error:
+        restore_eager(network)
+        rule = f"needs a compiler that PyTorch can use here ({type(error).__name__}: {brief(error)})"
+        raise ConfigError("compile", "on", rule, "Install a C++ compiler, or use 'auto' or 'off'") from error
+    return found
 
 
 def _try_to_compile(

@@ -97,6 +97,7 @@ class Stepper:
             raise ValueError("training rows have no labels")
         self.network, self.blueprint = network, blueprint
         self.label = rows.label.to(next(network.parameters()).device)
+        self.weight = None if rows.weight is None else rows.weight.to(self.label.device)
         self.mean = copy.deepcopy(network).requires_grad_(False)
         settings = blueprint.settings
         self._optimizer = torch.optim.AdamW(
@@ -113,11 +114,12 @@ class Stepper:
         """
         self._optimizer.zero_grad()
         label = self.label[batch.index]
+        weight = None if self.weight is None else self.weight[batch.index]
 
         def work(member: RelationalNetwork) -> Tensor:
             with plan.autocast(label.device):
                 output = member(batch)
-            loss = self.blueprint.target.loss(output.float(), label)
+            loss = self.blueprint.target.loss(output.float(), label, weight)
             torch.autograd.backward(loss)
             return loss.detach()
 

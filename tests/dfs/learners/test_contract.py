@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import optuna
@@ -181,3 +181,45 @@ def test_a_spent_budget_is_said(case: Case) -> None:
 def test_a_learner_that_does_not_exist_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"learner=forest.*lightgbm"):
         learner_of("forest")
+
+
+def reweighted(rows: TabularData, weights: np.ndarray | None) -> TabularData:
+    return TabularData(rows.features, rows.label, weights)
+
+
+def kept(rows: TabularData, places: np.ndarray) -> TabularData:
+    values = np.asfortranarray(rows.features.values[places])
+    return TabularData(replace(rows.features, values=values), rows.label[places])
+
+
+def test_a_heavy_half_of_contradicting_rows_wins(case: Case):
+    if not case.learner.weighs_rows:
+        pytest.skip("it takes no weights")
+    train = kept(case.train, np.tile(np.arange(len(case.train.label)), 2))
+    half = len(case.train.label)
+    shuffled = train.label.copy()
+    shuffled[half:] = np.random.default_rng(3).permutation(shuffled[half:])
+    rows = replace(train, label=shuffled)
+    scores = []
+    for heavy in (slice(None, half), slice(half, None)):
+        weights = np.full(len(shuffled), 0.02)
+        weights[heavy] = 1.0
+        scores.append(case.score(replace(case, train=reweighted(rows, weights)).fit().model))
+    assert scores[0] > scores[1] + 0.1
+
+
+def test_whole_weights_are_like_repeated_rows(case: Case):
+    if not case.learner.weighs_rows:
+        pytest.skip("it takes no weights")
+    weights = np.random.default_rng(4).integers(1, 4, len(case.train.label))
+    places = np.repeat(np.arange(len(weights)), weights)
+    light = {"lightgbm": {"min_child_samples": 1, "subsample": 1.0, "colsample": 1.0, "extra_trees": False}}
+    same = replace(case, config={**case.config, **light.get(case.learner.name, {})})
+    one = replace(same, train=reweighted(case.train, weights.astype(float))).fit().model
+    other = replace(same, train=kept(case.train, places)).fit().model
+    found = [model.predict(case.stop.features.values) for model in (one, other)]
+    spread = found[0].std()
+    assert np.corrcoef(*(each.ravel() for each in found))[0, 1] > 0.97
+    assert abs(found[0].mean() - found[1].mean()) < 0.1 * spread
+    if case.learner.name == "lightgbm":  # bins and sums of floats apart, it is the same training
+        assert np.abs(found[0] - found[1]).mean() < 0.1 * spread

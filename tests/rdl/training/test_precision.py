@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from relselect.budget import Budget
+from relselect.errors import ConfigError
 from relselect.events import silent
 from relselect.rdl import RDL
 from relselect.rdl.settings import NetworkSettings
@@ -46,3 +47,20 @@ def test_the_faster_precision_is_taken_on_a_gpu(monkeypatch, fast, wanted):
         time.sleep(0.001 if pace.bf16 == (fast == "bf16") else 0.01)
 
     assert choose_precision(NetworkSettings(), torch.device("cuda"), torch.nn.Identity(), run, 10) == wanted
+
+
+def test_compiling_without_a_compiler_says_so_and_leaves_the_network_eager():
+    network = torch.nn.Module()
+    network.members = torch.nn.ModuleList()
+
+    def run(plan: PrecisionPlan) -> None:
+        raise RuntimeError("no C++ compiler was found")
+
+    with pytest.raises(ConfigError, match=r"compile=on.*no C\+\+ compiler was found.*'off'"):
+        choose_precision(NetworkSettings(compile="on"), torch.device("cpu"), network, run, 10)
+
+    def full(plan: PrecisionPlan) -> None:
+        raise torch.OutOfMemoryError
+
+    with pytest.raises(torch.OutOfMemoryError):
+        choose_precision(NetworkSettings(compile="on"), torch.device("cpu"), network, full, 10)

@@ -48,9 +48,9 @@ class Objective:
     prior: tuple[float, ...]
 
     @classmethod
-    def of(cls, task: Task, config: Config, label: Floats) -> Objective:
-        """Return the objective of training labels, shape (n,)."""
-        constant, scale = constant_of(task, config, label), LabelScale.of(task, label)
+    def of(cls, task: Task, config: Config, label: Floats, weights: Floats | None = None) -> Objective:
+        """Return the objective of training labels, shape (n,), and of their weights in the loss."""
+        constant, scale = constant_of(task, config, label, weights), LabelScale.of(task, label, weights)
         if task.kind == "regression":
             return cls(task.kind, 1, scale, fits_median(task, config), (float(scale.standard(constant)),))
         share = np.clip(constant, _LEAST_SHARE, 1 - _LEAST_SHARE)
@@ -70,7 +70,7 @@ class Objective:
         Args:
             outputs: Shape (n, members, outputs).
             target: What `targets` returned, shape (n,).
-            weight: Weights of the rows, shape (n,); None for equal ones.
+            weight: Weights of the rows, shape (n,), in units of the mean weight of all rows; None where all are 1.
             smooth: Whether Huber's loss stands for the absolute error, which has no curvature.
         """
         members = outputs.shape[1]
@@ -85,7 +85,7 @@ class Objective:
         else:
             losses = functional.mse_loss(outputs[..., 0], each, reduction="none")
         rows = losses.mean(1)
-        return rows.mean() if weight is None else (rows * weight).sum() / weight.sum()
+        return rows.mean() if weight is None else (rows * weight).mean()
 
     def predictions(self, outputs: Tensor) -> Floats:
         """Return values or probabilities, shape (n,) or (n, classes), of outputs (n, members, outputs)."""

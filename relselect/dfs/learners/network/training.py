@@ -66,10 +66,14 @@ class TrainingRows:
 
     @classmethod
     def joined(cls, parts: Sequence[TrainingRows]) -> TrainingRows:
-        """Return the rows of all parts; rows of a part without weights weigh 1 where others have some."""
+        """Return the rows of all parts, their weights divided by the mean weight.
+
+        Rows of a part without weights have the weight 1 where others have some.
+        """
         weight = None
         if any(part.weight is not None for part in parts):
             weight = torch.cat([torch.ones(len(part)) if part.weight is None else part.weight for part in parts])
+            weight = weight / weight.mean()
         numbers, codes = torch.cat([part.numbers for part in parts]), torch.cat([part.codes for part in parts])
         return cls(numbers, codes, torch.cat([part.target for part in parts]), weight)
 
@@ -214,7 +218,7 @@ class _Watched:
 
     @classmethod
     def of(cls, model: NetworkModel, stop: TabularData) -> _Watched:
-        rows = TrainingRows.of(model.encoding, model.objective, stop)
+        rows = TrainingRows.joined([TrainingRows.of(model.encoding, model.objective, stop)])
         if len(rows) <= _STOP_ROWS:
             return cls(rows, stop.label)
         places = np.linspace(0, len(rows) - 1, _STOP_ROWS).astype(np.int64)
@@ -224,5 +228,5 @@ class _Watched:
         """Return the loss of the mean over members' losses, and the score of the predictions."""
         with torch.no_grad():
             outputs = model.network.eval()(self.rows.numbers, self.rows.codes)
-            loss = float(model.objective.loss(outputs, self.rows.target))
+            loss = float(model.objective.loss(outputs, self.rows.target, self.rows.weight))
         return loss, task.metric.score(self.label, model.objective.predictions(outputs))
