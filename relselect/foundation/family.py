@@ -12,6 +12,7 @@ import torch
 
 from relselect.errors import BundleError, ConfigError
 from relselect.families.candidate import Candidate, Config
+from relselect.families.space_files import shipped_space
 from relselect.foundation.head import LinearHead, fit_head
 from relselect.foundation.inputs import foundation_blueprint, head_inputs
 from relselect.memory import peak_memory_mb
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from relselect.budget import Budget
     from relselect.events import Emit
     from relselect.families.protocol import Probe, RowSource
+    from relselect.families.space import SearchSpace
     from relselect.problem import Problem
 
 __all__ = ["Foundation", "FoundationModel"]
@@ -96,11 +98,13 @@ class Foundation:
 
     Args:
         device: Where the network computes; None for a GPU where there is one.
+        space: What studies search; None for the shipped space.
     """
 
     name = "foundation"
 
-    def __init__(self, device: str | None = None) -> None:
+    def __init__(self, device: str | None = None, space: SearchSpace | None = None) -> None:
+        self.design = shipped_space(self.name) if space is None else space
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
 
     def on_device(self, device: str) -> Foundation:
@@ -114,7 +118,11 @@ class Foundation:
         except (RuntimeError, AssertionError) as error:  # an AssertionError where PyTorch has no CUDA
             rule = f"is not available: {str(error).splitlines()[0]}"
             raise ConfigError("device", device, rule, "Use 'cpu', or None for a GPU where there is one") from None
-        return Foundation(device)
+        return Foundation(device, self.design)
+
+    def with_space(self, space: SearchSpace) -> Foundation:
+        """Return the family with another search space."""
+        return Foundation(str(self.device), space)
 
     def default(self, problem: Problem) -> Config:
         """Return the configuration that is always tried first; the stop rows choose the penalty of the head."""
@@ -130,7 +138,15 @@ class Foundation:
 
     def space(self, trial: optuna.Trial, problem: Problem) -> Config:
         """Return a suggested configuration."""
-        return {**self.default(problem), "fan_out": trial.suggest_categorical("fan_out", [4, 8, 16, 32, 64])}
+        return self.designed(problem, self.design.suggest(trial, self.known(problem)))
+
+    def known(self, problem: Problem) -> dict[str, Any]:
+        """Return nothing: the space does not depend on the problem."""
+        return {}
+
+    def designed(self, problem: Problem, suggested: Config) -> Config:
+        """Return the options that are searched; all others stay at their defaults."""
+        return suggested
 
     def fit(
         self,

@@ -13,16 +13,18 @@ from relselect.database import Table
 from relselect.database.inference import infer_types
 from relselect.errors import ConfigError
 from relselect.families.candidate import Candidate, Config
+from relselect.families.space_files import shipped_space
 from relselect.memory import peak_memory_mb
 from relselect.rdl.graph.graph import problem_graph
 from relselect.rdl.graph.language_rows import read_language, with_sentences
 from relselect.rdl.graph.table_encoding import TableEncoding, fit_columns, fit_tables
+from relselect.rdl.network.convolutions import CONVOLUTIONS
 from relselect.rdl.network.encoders import ENCODERS
 from relselect.rdl.network.ensemble import NetworkEnsemble
 from relselect.rdl.network.model import Blueprint
 from relselect.rdl.network.target import Target
 from relselect.rdl.network.thread_limit import one_thread_if_small
-from relselect.rdl.settings import NetworkSettings, suggest
+from relselect.rdl.settings import NetworkSettings
 from relselect.rdl.training.fitted import FittedNetwork
 from relselect.rdl.training.precision import restore_eager
 from relselect.rdl.training.pretrained import SCRATCH, decided_options, find_pretrained, new_network, read_pretrained
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from relselect.budget import Budget
     from relselect.events import Emit
     from relselect.families.protocol import Probe, RowSource
+    from relselect.families.space import SearchSpace
     from relselect.problem import Problem
     from relselect.rdl.graph.adjacency import EdgeType
     from relselect.tasks import Rows
@@ -60,11 +63,13 @@ class RDL:
 
     Args:
         device: Where to compute; None for a GPU where there is one.
+        space: What studies search; None for the shipped space.
     """
 
     name = "rdl"
 
-    def __init__(self, device: str | None = None) -> None:
+    def __init__(self, device: str | None = None, space: SearchSpace | None = None) -> None:
+        self.design = shipped_space(self.name) if space is None else space
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
 
     def default(self, problem: Problem) -> Config:
@@ -81,7 +86,9 @@ class RDL:
         Raises:
             ConfigError: There is no such option, or it has no such value.
         """
-        return decided_options(NetworkSettings.from_config({**self.default(problem), **options})).to_config()
+        settings = decided_options(NetworkSettings.from_config({**self.default(problem), **options}))
+        _check_left_out(settings.without, problem)
+        return settings.to_config()
 
     def on_device(self, device: str) -> RDL:
         """Return the family on a device.
@@ -94,24 +101,34 @@ class RDL:
         except (RuntimeError, AssertionError) as error:  # an AssertionError where PyTorch has no CUDA
             rule = f"is not available: {str(error).splitlines()[0]}"
             raise ConfigError("device", device, rule, "Use 'cpu', or None for a GPU where there is one") from None
-        return RDL(device)
+        return RDL(device, self.design)
+
+    def with_space(self, space: SearchSpace) -> RDL:
+        """Return the family with another search space."""
+        return RDL(str(self.device), space)
 
     def alternatives(self, problem: Problem) -> tuple[Config, ...]:
         """Return trees of three hops and twice the default's width, which some signals need and others drown in."""
         return ({**self.default(problem), "layers": 3, "fan_out": 16},)
 
     def space(self, trial: optuna.Trial, problem: Problem) -> Config:
-        """Return a configuration suggested by a study.
+        """Return a configuration suggested by a study."""
+        return self.designed(problem, self.design.suggest(trial, self.known(problem)))
 
-        The heavier encoder is tried where there is a GPU, and pretrained weights where `$RELSELECT_PRETRAINED` names some.
+    def known(self, problem: Problem) -> dict[str, Any]:
+        """Return the convolutions, the encoders (the heavier one where there is a GPU), the tables that may be left out, and the
+        pretrained weights that `$RELSELECT_PRETRAINED` names.
         """
-        encoders = tuple(ENCODERS) if self.device.type == "cuda" else ("stacked",)
-        config = suggest(trial, encoders, sorted(set(problem.database.tables) - {problem.entity}))
-        weights = find_pretrained()
-        if weights is None:
-            return config
-        init = trial.suggest_categorical("init", [SCRATCH, str(weights)])
-        return {**config, "init": init, "frozen": trial.suggest_categorical("frozen", [False, True])}
+        encoders = list(ENCODERS) if self.device.type == "cuda" else ["stacked"]
+        tables = sorted(set(problem.database.tables) - {problem.entity})
+        weights = [str(found)] if (found := find_pretrained()) is not None else []
+        return {"convolutions": list(CONVOLUTIONS), "encoders": encoders, "tables": tables, "pretrained": weights}
+
+    def designed(self, problem: Problem, suggested: Config) -> Config:
+        """Return the options that are searched; all others stay at their defaults."""
+        if "without" not in suggested:
+            return suggested
+        return {**suggested, "without": [suggested["without"]] if suggested["without"] else []}
 
     def fit(
         self,
@@ -250,12 +267,16 @@ def _without(edge_types: Sequence[EdgeType], left_out: Sequence[str], problem: P
     Raises:
         ConfigError: The entity table is left out, or a table that does not exist.
     """
+    _check_left_out(left_out, problem)
+    return tuple(each for each in edge_types if each[0] not in left_out and each[2] not in left_out)
+
+
+def _check_left_out(left_out: Sequence[str], problem: Problem) -> None:
     for name in left_out:
         if name == problem.entity or name not in problem.database.tables:
             rule = "must name tables of the graph, and not the entity table"
             known = ", ".join(sorted(set(problem.database.tables) - {problem.entity}))
             raise ConfigError("without", list(left_out), rule, f"Use some of {known}")
-    return tuple(each for each in edge_types if each[0] not in left_out and each[2] not in left_out)
 
 
 def readable(encoding: TableEncoding, settings: NetworkSettings) -> TableEncoding:

@@ -1,4 +1,4 @@
-"""Options of the network and its training: defaults, checks and the search space."""
+"""Options of the network and its training: defaults and checks."""
 
 from __future__ import annotations
 
@@ -10,11 +10,9 @@ from relselect.rdl.network.convolutions import CONVOLUTIONS
 from relselect.rdl.network.encoders import ENCODERS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
-    import optuna
-
-__all__ = ["NetworkSettings", "suggest"]
+__all__ = ["NetworkSettings"]
 
 _CHOICES = {
     "strategy": ("last", "uniform"),
@@ -178,34 +176,3 @@ def _checked(name: str, value: Any, kind: type) -> Any:
     if value < lowest or (highest and value >= 1):
         raise ConfigError(name, value, f"must be at least {lowest}{highest}", advice)
     return kind(value)
-
-
-def suggest(
-    trial: optuna.Trial, encoders: tuple[str, ...] = tuple(ENCODERS), further: Sequence[str] = ()
-) -> dict[str, Any]:
-    """Suggest a configuration from the search space.
-
-    Args:
-        trial: The Optuna trial.
-        encoders: The names of the row encoders in the search space.
-        further: The tables of which one may be left out of the graph.
-
-    Returns:
-        The options in the search space; all others stay at their defaults.
-    """
-    return {
-        "channels": trial.suggest_categorical("channels", [32, 64, 128]),
-        "layers": trial.suggest_int("layers", 1, 4),
-        "fan_out": trial.suggest_categorical("fan_out", [8, 16, 32, 64]),
-        "strategy": trial.suggest_categorical("strategy", ["last", "uniform"]),
-        "encoder": trial.suggest_categorical("encoder", list(encoders)),
-        "encoder_blocks": trial.suggest_int("encoder_blocks", 0, 2),
-        "jumping": trial.suggest_categorical("jumping", [False, True]),
-        "without": [table for table in [trial.suggest_categorical("without", ["", *further])] if table],
-        "convolution": trial.suggest_categorical("convolution", list(CONVOLUTIONS)),
-        "aggregation": trial.suggest_categorical("aggregation", ["mean", "sum", "max"]),
-        "dropout": trial.suggest_float("dropout", 0.0, 0.4),
-        "learning_rate": trial.suggest_float("learning_rate", 5e-4, 1e-2, log=True),
-        "weight_decay": trial.suggest_float("weight_decay", 1e-6, 1e-2, log=True),
-        "batch_size": trial.suggest_categorical("batch_size", [256, 512, 1024]),
-    }

@@ -106,7 +106,7 @@ def test_the_weights_decide_the_architecture_and_options_may_fix_them(make_probl
 
 def test_weights_are_in_the_search_space_where_they_are_at_hand(make_problem, weights, installed, monkeypatch):
     problem, study = make_problem(), optuna.create_study(sampler=optuna.samplers.RandomSampler(0))
-    assert "init" not in RDL("cpu").space(study.ask(), problem)
+    assert RDL("cpu").space(study.ask(), problem)["init"] == "scratch"
     monkeypatch.setenv("RELSELECT_PRETRAINED", str(weights))
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(0))
     found = {RDL("cpu").space(study.ask(), problem)["init"] for _ in range(20)}
