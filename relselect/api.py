@@ -42,11 +42,14 @@ def select_and_train(
     families: Sequence[str] | str | None = None,
     evaluate_test: bool = True,
     max_trials: int | None = None,
+    jobs: int | None = None,
+    fidelity: Literal["full", "rows", "auto"] | None = None,
     final: Literal["auto", "one", "blend"] | None = None,
     explain: bool | None = None,
     metric: str | None = None,
     class_weight: str | Mapping[Any, float] | None = None,
     options: Mapping[str, Mapping[str, Any]] | None = None,
+    spaces: Mapping[str, str | Path | Mapping[str, Any]] | None = None,
     device: str | None = None,
     threads: int | None = None,
     cache: bool | str | Path = True,
@@ -68,6 +71,10 @@ def select_and_train(
         families: Names of families to train, instead of following the recommendation; "all" for all.
         evaluate_test: Whether the test split is scored, once, at the end.
         max_trials: Trials per family after which tuning ends early.
+        jobs: Trials that are fitted side by side in processes of their own, 1 to 4; one by default. The study is the same for any
+            number; a GPU trains one at a time.
+        fidelity: "full" (the default) fits every trial on all training rows, "rows" most of them on parts first, "auto" on parts
+            where there are 20,000 rows or more; see `docs/tuning.md`.
         final: What is deployed: "one" family, the "blend" of all that were trained, or "auto" for the blend where it is open
             which family is better; None for the preset's, "auto" without one.
         explain: Whether a small share of the budget (4 %, of a minute or more) is kept for measuring what the model rests on;
@@ -77,6 +84,8 @@ def select_and_train(
             weights of rows are a column of the task (`Task.from_labels(weight=...)`). Scores count every row once.
         options: Family -> option -> value: options that hold in every configuration of a family, such as
             `{"rdl": {"rows": "both"}}` or `{"dfs": {"learner": "tabm"}}`; the study searches the others.
+        spaces: Family -> search space in place of its shipped one: a YAML file, or a mapping of what it would hold; see
+            `docs/tuning.md`.
         device: Where a graph network computes, such as "cpu" or "cuda:1"; None for a GPU where there is one.
         threads: Most threads to compute with; None for the cores that are idle.
         cache: Whether to look for an earlier profile of the same content and keep this one; True for the folder that
@@ -90,7 +99,7 @@ def select_and_train(
     Raises:
         BudgetError: The budget ended before any model was finished.
         TaskError: The task holds nothing to learn, or its label stands among the features.
-        ConfigError: An option is not understood.
+        ConfigError: An option is not understood; a `SpaceError` lists every problem of a search space.
     """
     # what is imported below counts too
     budget = budget_of(preset_of(preset).time_budget if time_budget is None else time_budget)
@@ -100,18 +109,10 @@ def select_and_train(
     from relselect.profile.entry import cache_of
     from relselect.run import run
 
-    if workdir is not None:
-        check_writable("workdir", Path(workdir), folder=True)
-    settings = _settings_of(
-        preset,
-        {"families": families, "max_trials": max_trials, "final": final, "explain": explain},
-        seed=seed,
-        workdir=None if workdir is None else Path(workdir),
-        evaluate_test=evaluate_test,
-        options=options,
-        device=device,
-        metric=metric,
-    )
+    wanted: dict[str, Any] = {"families": families, "max_trials": max_trials, "final": final, "explain": explain}
+    wanted |= {"workdir": workdir, "device": device, "metric": metric, "options": options, "spaces": spaces}
+    wanted |= {"jobs": jobs, "fidelity": fidelity}
+    settings = _settings_of(preset, wanted, seed=seed, evaluate_test=evaluate_test)
     most = nullcontext() if threads is None else limited_threads(check_count("threads", threads))
     with watched(on_event, progress, budget.seconds) as emit, most:
         asked = _asked_task(task_of(database, task, budget), metric, class_weight)
@@ -138,18 +139,22 @@ def _asked_task(task: Task, metric: str | None, class_weight: str | Mapping[Any,
     return task if class_weight is None else task.weighing(class_weight)
 
 
-def _settings_of(preset: str | None, asked: dict[str, Any], *, options: Any, **rest: Any) -> Settings:
-    """Return the settings of a preset, in whose place goes what was asked for beside it."""
-    from relselect.families.options import check_options
+def _settings_of(preset: str | None, asked: dict[str, Any], **rest: Any) -> Settings:
+    """Return the settings of a preset, in whose place goes what was asked for beside it; None is not asked for."""
+    from relselect.families.options import check_options, check_spaces
     from relselect.families.registry import trained, trained_names
     from relselect.run import Settings
 
     wanted = preset_of(preset).options | {name: value for name, value in asked.items() if value is not None}
+    if "workdir" in wanted:
+        wanted["workdir"] = Path(wanted["workdir"])
+        check_writable("workdir", wanted["workdir"], folder=True)
     if "families" in wanted:
         wanted["families"] = trained_names(wanted["families"])
-    return Settings(
-        **wanted, **rest, options=check_options(options, wanted.get("families") or trained()), preset=preset
-    )
+    tuned = wanted.get("families") or trained()
+    wanted["options"] = check_options(wanted.get("options"), tuned)
+    wanted["spaces"] = check_spaces(wanted.get("spaces"), tuned)
+    return Settings(**wanted, **rest, preset=preset)
 
 
 def recommend(

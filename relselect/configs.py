@@ -13,7 +13,7 @@ from relselect.errors import ConfigError, DataNotFound
 if TYPE_CHECKING:
     from relselect.database import Database
 
-__all__ = ["bank_path", "config_path", "known_databases", "open_database", "place_of"]
+__all__ = ["bank_path", "config_path", "declared_licence", "known_databases", "open_database", "place_of"]
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -52,6 +52,15 @@ def known_databases() -> list[str]:
     True
     """
     return sorted(path.stem for path in config_path("databases").glob("*.yaml"))
+
+
+def declared_licence(name: str) -> str:
+    """Return the licence that the manifest of a known database names; empty for other databases."""
+    from relselect.database.yaml_loader import load_yaml
+
+    if name not in known_databases():
+        return ""
+    return str(load_yaml(config_path("databases", f"{name}.yaml")).get("licence", "")).strip()
 
 
 def open_database(name_or_path: str | Path) -> Database:

@@ -29,6 +29,7 @@ __all__ = [
     "SchemaError",
     "SchemaProblem",
     "SourceError",
+    "SpaceError",
     "TaskError",
     "UnknownEntityWarning",
     "UnwritableError",
@@ -151,6 +152,20 @@ class PlanError(UserError):
     def __init__(self, problems: Sequence[str], place: str = "the feature plan") -> None:
         self.problems = tuple(problems)
         RelSelectError.__init__(self, _counted(self.problems, place))
+
+
+class SpaceError(ConfigError):
+    """Raised once for a search space with all its problems.
+
+    Args:
+        problems: Every problem found, each with its way out; never empty.
+        place: The file, or what else it was read from, for the message.
+    """
+
+    def __init__(self, problems: Sequence[str], place: str = "the search space") -> None:
+        super().__init__("space", place, problems[0], "Correct it")
+        self.problems = tuple(problems)
+        self.args = (_counted(self.problems, place),)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from relselect.files import replacing
 from relselect.untrusted import regular_size
 
-__all__ = ["Shapes", "load_state", "save_state", "shapes_of"]
+__all__ = ["Shapes", "load_state", "read_metadata", "save_state", "shapes_of"]
 
 #: Name -> shape and type of each tensor.
 Shapes = Mapping[str, tuple[torch.Size, torch.dtype]]
@@ -49,7 +49,20 @@ def load_state(path: Path, shapes: Shapes) -> dict[str, torch.Tensor]:
     return state
 
 
-def save_state(state: Mapping[str, torch.Tensor], path: Path) -> None:
-    """Write weights atomically, from whatever device they are on."""
+def save_state(state: Mapping[str, torch.Tensor], path: Path, *, metadata: Mapping[str, str] | None = None) -> None:
+    """Write weights atomically, from whatever device they are on, and texts in the header of the file."""
     with replacing(path, sole_writer=True) as draft:
-        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}, draft)
+        plain = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+        save_file(plain, draft, metadata=None if metadata is None else dict(metadata))
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """Return the texts in the header of a file of weights; empty where there are none.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is no regular file.
+    """
+    regular_size(path)
+    with safe_open(path, framework="pt") as file:
+        return dict(file.metadata() or {})

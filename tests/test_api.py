@@ -378,6 +378,11 @@ def test_presets_have_a_time_of_their_own(database, tables):
     [
         ({"options": {"rdl": {"wide": 3}}}, "wide=3: is no option of the graph network"),
         ({"options": {"rdl": {"layers": 2}}, "families": "dfs"}, "'rdl', which is not trained here"),
+        (
+            {"spaces": {"rdl": {"parameters": {"layers": {"type": "integer", "low": 0, "high": 2}}}}},
+            "layers=0: must be",
+        ),
+        ({"spaces": {"rdl": {"parameters": {}}}, "families": "dfs"}, "'rdl', which is not trained here"),
         ({"metric": "sharpness"}, "sharpness"),
         ({"threads": 0}, "threads=0"),
         ({"device": "cuda:77", "options": {"rdl": {"layers": 2}}}, "device=cuda:77: is not available"),

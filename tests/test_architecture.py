@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted((ROOT / "relselect").rglob("*.py"))
 TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in SOURCES}
 #: Where a family may be called by its name: in its own room, and where families are registered.
-FAMILY_ROOMS = ("dfs", "rdl", "families", "hybrid", "blend")
+FAMILY_ROOMS = ("dfs", "rdl", "families", "hybrid", "foundation", "blend")
 
 
 @pytest.mark.parametrize("exclude_type_checking", [True, False], ids=["at run time", "with type checking"])

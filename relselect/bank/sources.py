@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 from relselect.bank.manifest import BankManifest, BankSource, read_bank_manifest
-from relselect.configs import config_path, known_databases, open_database
+from relselect.configs import config_path, declared_licence, known_databases, open_database
 from relselect.database.yaml_loader import load_yaml
 from relselect.errors import ConfigError
 from relselect.tasks import Task
@@ -153,8 +153,7 @@ def licence_of(manifest: BankManifest, name: str) -> str:
     source = manifest.databases.get(name, BankSource())
     if source.licence is not None:
         return source.licence
-    place = source.place or name
-    return str(_declared(place).get("licence", "")).strip() if place in known_databases() else ""
+    return declared_licence(source.place or name)
 
 
 def _declared(name: str) -> dict[str, Any]:

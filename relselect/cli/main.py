@@ -20,6 +20,7 @@ from relselect.cli.features import features
 from relselect.cli.init import init
 from relselect.cli.measure import profile, recommend
 from relselect.cli.predict import predict
+from relselect.cli.pretrain import pretrain
 from relselect.cli.query import query
 from relselect.cli.report import report
 from relselect.cli.serve import serve
@@ -38,6 +39,7 @@ app = typer.Typer(
 )
 for command in (
     demo, init, tasks, query, profile, recommend, train, predict, explain, serve, compare, report, features,
+    pretrain,
 ):  # fmt: skip
     app.command()(command)
 app.add_typer(bank, name="bank")

@@ -24,6 +24,7 @@ __all__ = [
     "DeviceName",
     "Explain",
     "FamilyNames",
+    "FidelityName",
     "FinalChoiceName",
     "FixedOptionTexts",
     "Force",
@@ -42,7 +43,9 @@ __all__ = [
     "Schemas",
     "ScoreTest",
     "Seed",
+    "SideBySide",
     "Source",
+    "SpaceFiles",
     "TaskName",
     "TimeBudget",
     "TrustSource",
@@ -120,6 +123,14 @@ FamilyNames = Annotated[
 MostTrials = Annotated[
     int | None, typer.Option("--max-trials", min=1, help="Trials per family at most; by default until time is up.")
 ]
+SideBySide = Annotated[
+    int | None,
+    typer.Option("--jobs", min=1, max=4, help="Trials fitted side by side, in processes of their own; one by default."),
+]
+FidelityName = Annotated[
+    Literal["full", "rows", "auto"] | None,
+    typer.Option("--fidelity", help="Fit trials on all training rows, or (rows, auto) on parts of many rows first."),
+]
 FinalChoiceName = Annotated[
     Literal["auto", "one", "blend"] | None,
     typer.Option(
@@ -144,6 +155,14 @@ FixedOptionTexts = Annotated[
         "--option",
         metavar="FAMILY.NAME=VALUE",
         help="Fix an option in every configuration of a family, such as rdl.rows=both; may be repeated.",
+    ),
+]
+SpaceFiles = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--space",
+        metavar="FILE",
+        help="Search this space (YAML) instead of the shipped one of the family that it names; may be repeated.",
     ),
 ]
 DeviceName = Annotated[

@@ -17,6 +17,7 @@ from relselect.cli.options import (
     DeviceName,
     Explain,
     FamilyNames,
+    FidelityName,
     FinalChoiceName,
     FixedOptionTexts,
     Force,
@@ -33,7 +34,9 @@ from relselect.cli.options import (
     RunTime,
     ScoreTest,
     Seed,
+    SideBySide,
     Source,
+    SpaceFiles,
     TimeBudget,
     Verbose,
     budget_seconds,
@@ -99,10 +102,13 @@ def train(
     regime: RegimeName = None,
     families: FamilyNames = None,
     max_trials: MostTrials = None,
+    jobs: SideBySide = None,
+    fidelity: FidelityName = None,
     final: FinalChoiceName = None,
     metric: MetricName = None,
     class_weight: ClassWeightTexts = None,
     option: FixedOptionTexts = None,
+    space: SpaceFiles = None,
     device: DeviceName = None,
     threads: MostThreads = None,
     fresh: Fresh = False,
@@ -125,8 +131,9 @@ def train(
         folder = predictor_folder(Path(f"relselect-{name}") if out is None else out, force)
         options: dict[str, Any] = {"seed": seed, "evaluate_test": test, "final": final, "explain": explain}
         options |= {"families": _trained_names(families), "max_trials": max_trials, "cache": not fresh}
+        options |= {"jobs": jobs, "fidelity": fidelity}
         options |= {"preset": preset, "metric": metric, "device": device, "threads": threads}
-        options["options"] = fixed_options(option or [])
+        options |= {"options": fixed_options(option or []), "spaces": given_spaces(space or [])}
         options["class_weight"] = class_weights(class_weight or [])
         with HardEnd(session, budget, context.obj) as end:
             database, opened = open_asked(source, task, query, budget)
@@ -162,6 +169,24 @@ def fixed_options(texts: list[str]) -> dict[str, dict[str, Any]]:
                 "--option", text, "is not of the form FAMILY.NAME=VALUE", "Write e.g. --option rdl.rows=both"
             )
         found.setdefault(match["family"], {})[match["name"]] = value
+    return found
+
+
+def given_spaces(files: list[Path]) -> dict[str, dict[str, Any]]:
+    """Returns family -> search space from files, each of which names its family.
+
+    Raises:
+        SpaceError: With every problem of a file.
+        ConfigError: A file cannot be read, or two are for one family.
+    """
+    from relselect.families.space_files import read_space
+
+    found: dict[str, dict[str, Any]] = {}
+    for file in files:
+        space = read_space(file)
+        if space.family in found:
+            raise ConfigError("--space", str(file), f"is a second space of {space.family}", "Give one of the two")
+        found[space.family] = space.to_json()
     return found
 
 

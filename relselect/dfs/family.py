@@ -15,12 +15,14 @@ import numpy as np
 
 from relselect.budget import Budget
 from relselect.dfs.learners.labels import about_median
+from relselect.dfs.learners.lightgbm import largest_leaf
 from relselect.dfs.learners.registry import LEARNERS, check_weighable, learner_of, usable_learners
 from relselect.dfs.model import FeatureModel, load_model, text_scores, with_texts
 from relselect.dfs.search.selection import DRIFT, describe_drift
 from relselect.errors import BudgetExhausted, BundleError, ConfigError
 from relselect.events import Emit, EpochDone, Notice, StageFinished, StageStarted
 from relselect.families.candidate import Candidate, Checkpoint, Config, FeatureImportance, Importances
+from relselect.families.space_files import shipped_space
 from relselect.memory import peak_memory_mb
 from relselect.problem import Problem
 from relselect.tasks import Rows
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from relselect.dfs.search.prepared import PreparedFeatures
     from relselect.dfs.texts.scores import TextScores
     from relselect.families.protocol import Probe, RowSource
+    from relselect.families.space import SearchSpace
 
 __all__ = ["DFS", "FeatureModel"]
 
@@ -47,9 +50,16 @@ _PROBED = 256
 
 
 class DFS:
-    """Deep feature synthesis (Kanter and Veeramachaneni 2015) with a tabular learner."""
+    """Deep feature synthesis (Kanter and Veeramachaneni 2015) with a tabular learner.
+
+    Args:
+        space: What studies search; None for the shipped space.
+    """
 
     name = "dfs"
+
+    def __init__(self, space: SearchSpace | None = None) -> None:
+        self.design = shipped_space(self.name) if space is None else space
 
     def default(self, problem: Problem) -> Config:
         """Return the default features and the default options of the default learner."""
@@ -71,15 +81,20 @@ class DFS:
 
     def space(self, trial: optuna.Trial, problem: Problem) -> Config:
         """Return a suggested configuration."""
-        learner = trial.suggest_categorical("learner", usable_learners(problem))
-        return {
-            "learner": learner,
-            **_FEATURES,
-            "depth": trial.suggest_categorical("depth", [2, 1]),
-            "windows": trial.suggest_categorical("windows", [True, False]),
-            "search": trial.suggest_categorical("search", [False, True]),
-            **learner_of(learner).space(trial, problem),
-        }
+        return self.designed(problem, self.design.suggest(trial, self.known(problem)))
+
+    def known(self, problem: Problem) -> dict[str, Any]:
+        """Return the learners that are tuned on the problem, and the most rows that a leaf of a tree is made to hold."""
+        return {"learners": usable_learners(problem), "largest_leaf": largest_leaf(len(problem.task.splits["train"]))}
+
+    def designed(self, problem: Problem, suggested: Config) -> Config:
+        """Return the default of the suggested learner with the options that are searched."""
+        learner = suggested.get("learner", next(iter(LEARNERS)))
+        return {"learner": learner, **_FEATURES, **learner_of(learner).default(problem), **suggested}
+
+    def with_space(self, space: SearchSpace) -> DFS:
+        """Return the family with another search space."""
+        return DFS(space)
 
     def alternatives(self, problem: Problem) -> tuple[Config, ...]:
         """Return the default with a search for further features, which some tasks gain much by and most do not need."""

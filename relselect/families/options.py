@@ -1,12 +1,14 @@
-"""Options of a family that the caller fixed: they hold in the default, in the alternatives and in all that a study suggests."""
+"""What a caller changes of a family: options that hold in all that a study suggests, and the space that it searches."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from relselect.errors import ConfigError
-from relselect.families.protocol import Adjustable, Movable, Portfolio, columns_read
+from relselect.errors import ConfigError, SpaceError
+from relselect.families.protocol import Adjustable, Designed, Movable, Portfolio, columns_read
 from relselect.serialization import canonical_json
 
 if TYPE_CHECKING:
@@ -14,9 +16,18 @@ if TYPE_CHECKING:
 
     from relselect.families.candidate import Candidate, Config
     from relselect.families.protocol import Family
+    from relselect.families.space import SearchSpace
     from relselect.problem import Problem
 
-__all__ = ["FixedOptions", "adjusted_family", "check_options", "fixed_options"]
+__all__ = [
+    "FixedOptions",
+    "adjusted_family",
+    "check_options",
+    "check_space",
+    "check_spaces",
+    "fixed_options",
+    "option_names",
+]
 
 
 class FixedOptions:
@@ -70,7 +81,9 @@ class FixedOptions:
 
     def space(self, trial: optuna.Trial, problem: Problem) -> Config:
         """Return a suggested configuration with the fixed options, about which the study is not asked."""
-        asked = cast("optuna.Trial", _FixedTrial(trial, self.options))
+        names = option_names(self.family)
+        answers = {name: self.options[option] for name, option in names.items() if option in self.options}
+        asked = cast("optuna.Trial", _FixedTrial(trial, {**self.options, **answers}))
         return {**self.family.space(asked, problem), **self.options}
 
 
@@ -96,17 +109,28 @@ class _FixedTrial:
         return self._options[name] if name in self._options else self._trial.suggest_categorical(name, choices)
 
 
-def adjusted_family(family: Family, options: Mapping[str, Any] | None = None, device: str | None = None) -> Family:
-    """Return a family on a device, with some of its options fixed.
+def adjusted_family(
+    family: Family,
+    options: Mapping[str, Any] | None = None,
+    device: str | None = None,
+    space: SearchSpace | None = None,
+) -> Family:
+    """Return a family on a device, with some of its options fixed, that searches a given space.
 
     Args:
         family: The family.
         options: Option -> value; None or empty for none.
         device: Where it computes, such as "cpu" or "cuda:0"; None leaves it to the family, which ignores it if it has no choice.
+        space: What studies search; None for the family's own space.
 
     Raises:
-        ConfigError: There is no such device.
+        ConfigError: There is no such device, or the family's space cannot be exchanged.
     """
+    if space is not None:
+        if not isinstance(family, Designed):
+            rule = f"is given for {family.name}, whose space cannot be exchanged"
+            raise ConfigError("spaces", space.family, rule, "Leave it out, and fix options of the family instead")
+        family = family.with_space(space)
     if device is not None and isinstance(family, Movable):
         family = family.on_device(device)
     return cast("Family", FixedOptions(family, options)) if options else family
@@ -115,6 +139,71 @@ def adjusted_family(family: Family, options: Mapping[str, Any] | None = None, de
 def fixed_options(family: Family) -> dict[str, Any]:
     """Return the options that were fixed; empty for none."""
     return dict(family.options) if isinstance(family, FixedOptions) else {}
+
+
+def option_names(family: Family) -> dict[str, str]:
+    """Return parameter -> option of the family's search space, for those whose names differ; empty for a space in code."""
+    if not isinstance(family, Designed):
+        return {}
+    return {name: option for name, option in family.design.options.items() if name != option}
+
+
+def check_space(family: Family, problem: Problem) -> None:
+    """Check a family's search space on a problem: every choice and both ends of every range must be values that it has.
+
+    Raises:
+        SpaceError: With every value that the family refuses.
+    """
+    if not isinstance(family, Designed):
+        return
+    space, known = family.design, family.known(problem)
+    place = f"the search space of {family.name}"
+    unknown = [
+        f"{name}=${each}: is nothing that {family.name} knows. Use one of {', '.join(f'${one}' for one in known)}"
+        for name, each in space.references.items()
+        if each not in known
+    ]
+    if unknown:
+        raise SpaceError(unknown, place)
+    problems: dict[str, None] = {}
+    for name, value, config in space.points(known):
+        try:
+            adjusted_family(family, family.designed(problem, config)).default(problem)
+        except ConfigError as error:
+            problems[f"{name}={value}: {error}"] = None
+    if problems:
+        raise SpaceError(list(problems), place)
+
+
+def check_spaces(spaces: object, known: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return family -> search space as JSON-able values, each read and checked by itself.
+
+    Args:
+        spaces: Family -> file, or mapping of what a file would hold; None for nothing.
+        known: Names of families that are trained.
+
+    Raises:
+        SpaceError: With every problem of a space.
+        ConfigError: It is no such mapping, or names another family.
+    """
+    from relselect.families.space_files import read_space
+
+    if spaces is None:
+        return {}
+    if not isinstance(spaces, Mapping):
+        example = f"Write e.g. spaces={{{known[0]!r}: 'space.yaml'}}"
+        raise ConfigError("spaces", spaces, "must map names of families to files or mappings", example)
+    found: dict[str, dict[str, Any]] = {}
+    for name, stored in spaces.items():
+        if name not in known:
+            rule = f"has a space of {name!r}, which is not trained here"
+            raise ConfigError("spaces", list(spaces), rule, f"Name some of {', '.join(known)}")
+        if not isinstance(stored, Mapping | str | PathLike):
+            raise ConfigError(
+                f"spaces[{name!r}]", stored, "must be a file or a mapping", "Give the path of a YAML file"
+            )
+        found[name] = read_space(stored if isinstance(stored, Mapping) else Path(stored), family=name).to_json()
+    return found
 
 
 def check_options(options: object, known: Sequence[str]) -> dict[str, dict[str, Any]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from relselect.budget import Budget
 from relselect.events import Emit
@@ -22,7 +22,19 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-__all__ = ["Adjustable", "Family", "Movable", "Portfolio", "Probe", "ReadsSome", "RowSource", "columns_read"]
+    from relselect.families.space import SearchSpace
+
+__all__ = [
+    "Adjustable",
+    "Designed",
+    "Family",
+    "Movable",
+    "Portfolio",
+    "Probe",
+    "ReadsSome",
+    "RowSource",
+    "columns_read",
+]
 
 
 class RowSource(Protocol):
@@ -191,6 +203,29 @@ class Adjustable(Protocol):
         Raises:
             ConfigError: The family has no such option, or the option no such value.
         """
+        ...
+
+
+@runtime_checkable
+class Designed(Protocol):
+    """A family whose search space is data, in whose place a caller can put another one.
+
+    Attributes:
+        design: The space; the shipped one unless a caller gave another.
+    """
+
+    design: SearchSpace
+
+    def known(self, problem: Problem) -> Mapping[str, Any]:
+        """Return what names with a $ in a space stand for on a problem."""
+        ...
+
+    def designed(self, problem: Problem, suggested: Config) -> Config:
+        """Return the configuration that suggested values of parameters stand for."""
+        ...
+
+    def with_space(self, space: SearchSpace) -> Family:
+        """Return the family with another space."""
         ...
 
 

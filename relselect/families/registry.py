@@ -86,6 +86,17 @@ _FAMILIES: dict[str, FamilyInfo] = {
             optional=True,
         ),
         FamilyInfo(
+            name="foundation",
+            title="pretrained network",
+            phrase="a pretrained network",
+            short="pretrained",
+            colours=("#a3304f", "#f08aa5"),
+            make=_from("relselect.foundation", "Foundation"),
+            description="Reads each entity by a graph network that was pretrained on other databases, and solves a linear "
+            "head on the labels.",
+            optional=True,
+        ),
+        FamilyInfo(
             name="blended",
             title="blend of families",
             phrase="a blend of families",

@@ -19,6 +19,7 @@ from relselect.dfs.plan.plan import Plan
 from relselect.dfs.prefix.encoding import Vocabulary
 from relselect.errors import BundleError, ConfigError
 from relselect.events import silent
+from relselect.families.space_files import shipped_space
 from relselect.hashing import sha256_of
 from relselect.problem.rows import ExtendedRows, with_columns
 from relselect.rdl import RDL
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from relselect.events import Emit
     from relselect.families.candidate import Candidate, Config
     from relselect.families.protocol import Probe, RowSource
+    from relselect.families.space import SearchSpace
     from relselect.problem import Problem
     from relselect.rdl.training.fitted import FittedNetwork
     from relselect.tasks import Rows
@@ -94,11 +96,13 @@ class Hybrid:
 
     Args:
         device: Where the network computes; None for a GPU where there is one.
+        space: What studies search; None for the shipped space.
     """
 
     name = "hybrid"
 
-    def __init__(self, device: str | None = None) -> None:
+    def __init__(self, device: str | None = None, space: SearchSpace | None = None) -> None:
+        self.design = shipped_space(self.name) if space is None else space
         self._network, self._trees = RDL(device), DFS()
 
     def on_device(self, device: str) -> Hybrid:
@@ -108,7 +112,11 @@ class Hybrid:
             ConfigError: PyTorch knows no such device here.
         """
         self._network.on_device(device)
-        return Hybrid(device)
+        return Hybrid(device, self.design)
+
+    def with_space(self, space: SearchSpace) -> Hybrid:
+        """Return the family with another search space."""
+        return Hybrid(str(self._network.device), space)
 
     def default(self, problem: Problem) -> Config:
         """Return the number of features, options of the trees that rank them, and the default options of the network."""
@@ -127,7 +135,15 @@ class Hybrid:
 
     def space(self, trial: optuna.Trial, problem: Problem) -> Config:
         """Return a suggested configuration."""
-        return {"kept": trial.suggest_categorical("kept", [20, _KEPT, 100]), **self._network.space(trial, problem)}
+        return self.designed(problem, self.design.suggest(trial, self.known(problem)))
+
+    def known(self, problem: Problem) -> dict[str, Any]:
+        """Return what the network knows of the problem."""
+        return self._network.known(problem)
+
+    def designed(self, problem: Problem, suggested: Config) -> Config:
+        """Return the options that are searched; all others stay at their defaults."""
+        return self._network.designed(problem, suggested)
 
     def fit(
         self,

@@ -7,12 +7,14 @@ a spread over n rows is that over m of them times the root of m / n. Segments ar
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from relselect.database.clock import format_time
+from relselect.errors import TaskError
 from relselect.explain.decay import periods_of
 from relselect.outcomes.calibration import calibration_bins, calibration_error, calibration_noise
 from relselect.outcomes.draws import finite, ranged
@@ -32,6 +34,7 @@ from relselect.outcomes.outlook import Outlook, newest_places
 from relselect.outcomes.segments import compared_segments
 from relselect.tasks.metrics import clusters_of, interval_of
 from relselect.tasks.paired import paired_difference
+from relselect.uncertainty import Coverage, ResidualIntervals
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -46,6 +49,8 @@ __all__ = ["Evaluated", "Rival", "measure_outcome"]
 _MOST, _SEGMENTS = 3_000, 3.0
 #: Draws of a duel.
 _DRAWS = 60
+#: Levels of the intervals whose coverage is measured.
+_LEVELS = (0.5, 0.8, 0.9)
 
 
 @dataclass(frozen=True)
@@ -144,7 +149,25 @@ def measure_outcome(
         segments=segments,
         duels=tuple(duel for each in evaluated for duel in _duels(problem, each, seed, most)),
         classes=_classes(problem, first) if many else (),
+        coverage=_coverage(evaluated) if problem.task.kind == "regression" else (),
     )
+
+
+def _coverage(evaluated: Sequence[Evaluated]) -> tuple[Coverage, ...]:
+    """Return how often intervals that rest on the select rows hold labels of the test rows, by level.
+
+    The select rows were predicted by the validated state, the test rows by the deployed one, as for who asks for intervals.
+    """
+    by_split = {each.split: each for each in evaluated}
+    if not {"test", "select"} <= set(by_split):
+        return ()
+    test, select = by_split["test"], by_split["select"]
+    intervals = ResidualIntervals(_label(select.rows), select.predicted)
+    found = []
+    for level in _LEVELS:
+        with suppress(TaskError):
+            found.append(intervals.coverage(_label(test.rows), test.predicted, level))
+    return tuple(found)
 
 
 def _label(rows: Rows) -> NDArray[np.float64]:

@@ -13,6 +13,7 @@ from pydantic import ConfigDict, TypeAdapter, with_config
 
 from relselect.outcomes.outlook import Outlook
 from relselect.serialization import jsonable
+from relselect.uncertainty import Coverage
 
 __all__ = [
     "CalibrationBin",
@@ -202,6 +203,8 @@ class Outcome:
         segments: Those that differ beyond chance, the largest difference first.
         duels: The chosen model beside others.
         classes: By class, for multiclass tasks.
+        coverage: By level, how often the intervals that rest on the select rows hold the labels of the test rows; empty where
+            these rows were not evaluated, or the labels are no amounts.
         ahead: Who is asked about at the newest date of the database, whose answers are not known yet; None where the task has no
             population query, or there was no time to predict them.
     """
@@ -225,6 +228,7 @@ class Outcome:
     segments: tuple[SegmentOutcome, ...] = ()
     duels: tuple[Duel, ...] = ()
     classes: tuple[ClassOutcome, ...] = ()
+    coverage: tuple[Coverage, ...] = ()
     ahead: Outlook | None = None
 
     def to_json(self) -> dict[str, Any]:

@@ -13,18 +13,21 @@ from relselect.database import Table
 from relselect.database.inference import infer_types
 from relselect.errors import ConfigError
 from relselect.families.candidate import Candidate, Config
+from relselect.families.space_files import shipped_space
 from relselect.memory import peak_memory_mb
 from relselect.rdl.graph.graph import problem_graph
 from relselect.rdl.graph.language_rows import read_language, with_sentences
 from relselect.rdl.graph.table_encoding import TableEncoding, fit_columns, fit_tables
+from relselect.rdl.network.convolutions import CONVOLUTIONS
 from relselect.rdl.network.encoders import ENCODERS
 from relselect.rdl.network.ensemble import NetworkEnsemble
 from relselect.rdl.network.model import Blueprint
 from relselect.rdl.network.target import Target
 from relselect.rdl.network.thread_limit import one_thread_if_small
-from relselect.rdl.settings import NetworkSettings, suggest
+from relselect.rdl.settings import NetworkSettings
 from relselect.rdl.training.fitted import FittedNetwork
 from relselect.rdl.training.precision import restore_eager
+from relselect.rdl.training.pretrained import SCRATCH, decided_options, find_pretrained, new_network, read_pretrained
 from relselect.rdl.training.probe import NetworkProbe
 from relselect.rdl.training.refit import train_again
 from relselect.rdl.training.saving import load_network, save_network
@@ -43,11 +46,12 @@ if TYPE_CHECKING:
     from relselect.budget import Budget
     from relselect.events import Emit
     from relselect.families.protocol import Probe, RowSource
+    from relselect.families.space import SearchSpace
     from relselect.problem import Problem
     from relselect.rdl.graph.adjacency import EdgeType
     from relselect.tasks import Rows
 
-__all__ = ["RDL", "blueprint_of"]
+__all__ = ["RDL", "blueprint_of", "task_encoding"]
 
 
 #: Files of the state of an unfinished fit, and of an unfinished refit.
@@ -59,11 +63,13 @@ class RDL:
 
     Args:
         device: Where to compute; None for a GPU where there is one.
+        space: What studies search; None for the shipped space.
     """
 
     name = "rdl"
 
-    def __init__(self, device: str | None = None) -> None:
+    def __init__(self, device: str | None = None, space: SearchSpace | None = None) -> None:
+        self.design = shipped_space(self.name) if space is None else space
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
 
     def default(self, problem: Problem) -> Config:
@@ -80,7 +86,9 @@ class RDL:
         Raises:
             ConfigError: There is no such option, or it has no such value.
         """
-        return NetworkSettings.from_config({**self.default(problem), **options}).to_config()
+        settings = decided_options(NetworkSettings.from_config({**self.default(problem), **options}))
+        _check_left_out(settings.without, problem)
+        return settings.to_config()
 
     def on_device(self, device: str) -> RDL:
         """Return the family on a device.
@@ -93,16 +101,34 @@ class RDL:
         except (RuntimeError, AssertionError) as error:  # an AssertionError where PyTorch has no CUDA
             rule = f"is not available: {str(error).splitlines()[0]}"
             raise ConfigError("device", device, rule, "Use 'cpu', or None for a GPU where there is one") from None
-        return RDL(device)
+        return RDL(device, self.design)
+
+    def with_space(self, space: SearchSpace) -> RDL:
+        """Return the family with another search space."""
+        return RDL(str(self.device), space)
 
     def alternatives(self, problem: Problem) -> tuple[Config, ...]:
         """Return trees of three hops and twice the default's width, which some signals need and others drown in."""
         return ({**self.default(problem), "layers": 3, "fan_out": 16},)
 
     def space(self, trial: optuna.Trial, problem: Problem) -> Config:
-        """Return a configuration suggested by a study; the heavier encoder is tried where there is a GPU."""
-        encoders = tuple(ENCODERS) if self.device.type == "cuda" else ("stacked",)
-        return suggest(trial, encoders, sorted(set(problem.database.tables) - {problem.entity}))
+        """Return a configuration suggested by a study."""
+        return self.designed(problem, self.design.suggest(trial, self.known(problem)))
+
+    def known(self, problem: Problem) -> dict[str, Any]:
+        """Return the convolutions, the encoders (the heavier one where there is a GPU), the tables that may be left out, and the
+        pretrained weights that `$RELSELECT_PRETRAINED` names.
+        """
+        encoders = list(ENCODERS) if self.device.type == "cuda" else ["stacked"]
+        tables = sorted(set(problem.database.tables) - {problem.entity})
+        weights = [str(found)] if (found := find_pretrained()) is not None else []
+        return {"convolutions": list(CONVOLUTIONS), "encoders": encoders, "tables": tables, "pretrained": weights}
+
+    def designed(self, problem: Problem, suggested: Config) -> Config:
+        """Return the options that are searched; all others stay at their defaults."""
+        if "without" not in suggested:
+            return suggested
+        return {**suggested, "without": [suggested["without"]] if suggested["without"] else []}
 
     def fit(
         self,
@@ -123,7 +149,7 @@ class RDL:
             ConfigError: The configuration has an unknown option or value.
         """
         begun = time.monotonic()
-        settings = NetworkSettings.from_config(config)
+        settings = decided_options(NetworkSettings.from_config(config))
         blueprint = blueprint_of(problem, settings, rows.train(seed=0, copies=0).features)
         if settings.rows != "columns":
             read_language(problem, blueprint.encodings, budget, emit)
@@ -131,7 +157,7 @@ class RDL:
         generators = torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else [])
         with generators, one_thread_if_small(settings, self.device):
             torch.manual_seed(seed)
-            network = NetworkEnsemble(blueprint).to(self.device)
+            network = new_network(blueprint, problem, self.device)
             storage = _storage(resume, _FIT_STATE, blueprint, problem, rows, seed)
             trainer = Trainer(network, blueprint, problem, rows, seed, number, budget, emit, storage)
             trainer.run()
@@ -158,7 +184,7 @@ class RDL:
             checkpoint=0,
             curve=trainer.learning_curve,
             notes=_notes(trainer),
-            facts=_facts(network, trainer),
+            facts={**_facts(network, trainer), **_origin(settings)},
         )
 
     def refit(
@@ -231,7 +257,7 @@ def blueprint_of(problem: Problem, settings: NetworkSettings, features: pa.Table
     tables = {name: readable(encoding, settings) for name, encoding in fit_tables(problem).items()}
     if settings.rows != "columns":
         tables = with_sentences(problem, tables, settings.language, columns=settings.rows == "both")
-    task_row = readable(_task_encoding(features), settings)
+    task_row = readable(task_encoding(features), settings)
     return Blueprint(problem.entity, edge_types, tables, task_row, Target.of(problem), settings)
 
 
@@ -241,12 +267,16 @@ def _without(edge_types: Sequence[EdgeType], left_out: Sequence[str], problem: P
     Raises:
         ConfigError: The entity table is left out, or a table that does not exist.
     """
+    _check_left_out(left_out, problem)
+    return tuple(each for each in edge_types if each[0] not in left_out and each[2] not in left_out)
+
+
+def _check_left_out(left_out: Sequence[str], problem: Problem) -> None:
     for name in left_out:
         if name == problem.entity or name not in problem.database.tables:
             rule = "must name tables of the graph, and not the entity table"
             known = ", ".join(sorted(set(problem.database.tables) - {problem.entity}))
             raise ConfigError("without", list(left_out), rule, f"Use some of {known}")
-    return tuple(each for each in edge_types if each[0] not in left_out and each[2] not in left_out)
 
 
 def readable(encoding: TableEncoding, settings: NetworkSettings) -> TableEncoding:
@@ -255,7 +285,8 @@ def readable(encoding: TableEncoding, settings: NetworkSettings) -> TableEncodin
     return replace(encoding, texts=() if settings.texts == "none" else texts)
 
 
-def _task_encoding(features: pa.Table | None) -> TableEncoding:
+def task_encoding(features: pa.Table | None) -> TableEncoding:
+    """Fit the columns of the training rows themselves; an encoding of nothing where they have none."""
     if features is None:
         return TableEncoding()
     everything = np.ones(features.num_rows, dtype=bool)
@@ -268,13 +299,20 @@ def _storage(
     """Return where the state of an unfinished training is kept."""
     if resume is None:
         return None
-    return StateFile(resume / name, f"{training_identity(blueprint, problem, seed)} {rows.key}")
+    init = blueprint.settings.init
+    weights = "" if init == SCRATCH else f" {read_pretrained(init).identity}"
+    return StateFile(resume / name, f"{training_identity(blueprint, problem, seed)} {rows.key}{weights}")
 
 
 def _notes(trainer: Trainer) -> tuple[str, ...]:
     if not trainer.resumed:
         return ()
     return (f"Training went on from step {trainer.resumed}, where it had been cut off.",)
+
+
+def _origin(settings: NetworkSettings) -> dict[str, Any]:
+    """Return the hash of the pretrained weights that a network began with; empty for none."""
+    return {} if settings.init == SCRATCH else {"pretrained": read_pretrained(settings.init).identity}
 
 
 def _facts(network: NetworkEnsemble, trainer: Trainer) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Options of the network and its training: defaults, checks and the search space."""
+"""Options of the network and its training: defaults and checks."""
 
 from __future__ import annotations
 
@@ -10,11 +10,9 @@ from relselect.rdl.network.convolutions import CONVOLUTIONS
 from relselect.rdl.network.encoders import ENCODERS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
-    import optuna
-
-__all__ = ["NetworkSettings", "suggest"]
+__all__ = ["NetworkSettings"]
 
 _CHOICES = {
     "strategy": ("last", "uniform"),
@@ -74,6 +72,10 @@ class NetworkSettings:
         rows: How rows are read: "columns" by their columns, "language" as sentences by a language model, beside moments and
             columns that become known after their row, or "both".
         language: The language model, see `relselect.language.find_language_model`; read where `rows` asks for one.
+        init: "scratch" for random initial weights, else the file or folder of pretrained weights (`relselect pretrain`), which
+            decide the width, the number of layers and the convolution.
+        frozen: Whether pretrained weights stay as they are; all other weights are trained.
+        init_rate: Learning rate of pretrained weights that are not frozen.
         level: Whether a regression reads the label level (see `relselect.rdl.network.label_level`).
         precision: Precision of training steps: "fp32", "bf16", or "auto" for the faster one on a GPU and fp32 on a CPU.
         compile: Whether parts of the network are compiled: "on", "off", or "auto" for on where it saves time on a GPU.
@@ -111,6 +113,9 @@ class NetworkSettings:
     texts: str = "prose"
     rows: str = "columns"
     language: str = ""
+    init: str = "scratch"
+    frozen: bool = False
+    init_rate: float = 5e-4
     level: bool = True
     precision: str = "auto"
     compile: str = "auto"
@@ -171,34 +176,3 @@ def _checked(name: str, value: Any, kind: type) -> Any:
     if value < lowest or (highest and value >= 1):
         raise ConfigError(name, value, f"must be at least {lowest}{highest}", advice)
     return kind(value)
-
-
-def suggest(
-    trial: optuna.Trial, encoders: tuple[str, ...] = tuple(ENCODERS), further: Sequence[str] = ()
-) -> dict[str, Any]:
-    """Suggest a configuration from the search space.
-
-    Args:
-        trial: The Optuna trial.
-        encoders: The names of the row encoders in the search space.
-        further: The tables of which one may be left out of the graph.
-
-    Returns:
-        The options in the search space; all others stay at their defaults.
-    """
-    return {
-        "channels": trial.suggest_categorical("channels", [32, 64, 128]),
-        "layers": trial.suggest_int("layers", 1, 4),
-        "fan_out": trial.suggest_categorical("fan_out", [8, 16, 32, 64]),
-        "strategy": trial.suggest_categorical("strategy", ["last", "uniform"]),
-        "encoder": trial.suggest_categorical("encoder", list(encoders)),
-        "encoder_blocks": trial.suggest_int("encoder_blocks", 0, 2),
-        "jumping": trial.suggest_categorical("jumping", [False, True]),
-        "without": [table for table in [trial.suggest_categorical("without", ["", *further])] if table],
-        "convolution": trial.suggest_categorical("convolution", list(CONVOLUTIONS)),
-        "aggregation": trial.suggest_categorical("aggregation", ["mean", "sum", "max"]),
-        "dropout": trial.suggest_float("dropout", 0.0, 0.4),
-        "learning_rate": trial.suggest_float("learning_rate", 5e-4, 1e-2, log=True),
-        "weight_decay": trial.suggest_float("weight_decay", 1e-6, 1e-2, log=True),
-        "batch_size": trial.suggest_categorical("batch_size", [256, 512, 1024]),
-    }

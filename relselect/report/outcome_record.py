@@ -13,6 +13,7 @@ __all__ = [
     "AskedEntityRecord",
     "CalibrationBinRecord",
     "ClassOutcomeRecord",
+    "CoverageRecord",
     "DuelRecord",
     "ExpectedClassRecord",
     "GainPointRecord",
@@ -43,6 +44,17 @@ class ClassOutcomeRecord(TypedDict):
     expected: float
     predicted: int
     right: int
+
+
+class CoverageRecord(TypedDict):
+    """How often intervals of one level hold the labels of test rows: the share with its 90 % interval, and their mean width."""
+
+    level: float
+    share: float
+    low: float
+    high: float
+    width: float
+    rows: int
 
 
 class NewestRowsRecord(TypedDict):
@@ -180,4 +192,5 @@ class OutcomeRecord(TypedDict):
     segments: list[SegmentOutcomeRecord]
     duels: list[DuelRecord]
     classes: list[ClassOutcomeRecord]
+    coverage: list[CoverageRecord]
     ahead: OutlookRecord | None

@@ -11,6 +11,7 @@ __all__ = [
     "ahead_table",
     "bins_table",
     "classes_table",
+    "coverage_table",
     "duels_table",
     "periods_table",
     "segments_table",
@@ -187,6 +188,31 @@ def classes_table(record: RunRecord) -> ReportTable:
         for each in ([] if found is None else found["classes"])
     ]
     return ReportTable("Classes", columns, tuple(rows))
+
+
+def coverage_table(record: RunRecord) -> ReportTable:
+    """By level of an interval: how many of the test rows' labels lie within, and how wide it is."""
+    found = record["outcome"]
+    columns = (
+        ReportColumn("Intervals that promise", "name"),
+        ReportColumn("Hold", "number"),
+        ReportColumn("Interval", "number"),
+        ReportColumn("Mean width", "number"),
+        ReportColumn("Rows", "number"),
+    )
+    rows = [
+        ReportRow(
+            (
+                percent(each["level"]),
+                percent(each["share"]),
+                f"{percent(each['low'])} to {percent(each['high'])}",
+                number(each["width"]),
+                count(each["rows"]),
+            )
+        )
+        for each in ([] if found is None else found["coverage"])
+    ]
+    return ReportTable("How often intervals of a prediction hold what came", columns, tuple(rows))
 
 
 def duels_table(record: RunRecord) -> ReportTable:

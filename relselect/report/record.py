@@ -65,17 +65,20 @@ EndedBy = Literal["converged", "limit", "budget", "constant"]
 class SettingsRecord(TypedDict):
     """What the run was asked for; None means the default (the recommended families, no limit, a GPU where there is one).
 
-    `options` maps families to the options that hold in all their configurations.
+    `options` maps families to the options that hold in all their configurations, `spaces` to the search spaces that were given in
+    place of the shipped ones.
     """
 
     seed: int
     families: list[str] | None
     time_budget: float | None
     max_trials: int | None
+    fidelity: Literal["full", "rows", "auto"]
     evaluate_test: bool
     final: Literal["auto", "one", "blend"]
     explain: bool
     options: dict[str, dict[str, Any]]
+    spaces: dict[str, dict[str, Any]]
     device: str | None
     metric: str | None
     preset: str | None

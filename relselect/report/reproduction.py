@@ -15,12 +15,14 @@ _DEMO = ("lahman", "player-active", "rolling")
 
 
 def reproduction_command(record: RunRecord) -> str:
-    """Returns the command line, or "" where it cannot express the run (frames in memory have no name)."""
+    """Returns the command line, or "" where it cannot express the run (frames in memory and search spaces have no name)."""
     source, task = record["database"]["source"], record["task"]["name"]
     settings = record["settings"]
     seed = ["--seed", str(settings["seed"])]
     budget = [] if settings["time_budget"] is None else ["--time-budget", f"{settings['time_budget']:g}s"]
     options = _options(record)
+    if settings["spaces"]:
+        return ""
     if source is None:
         named = (record["database"]["name"], task, record["task"]["regime"]) == _DEMO
         demo = named and record["kind"] == "run" and not options
@@ -45,6 +47,7 @@ def _options(record: RunRecord) -> list[str]:
     more += [] if settings["device"] is None else ["--device", settings["device"]]
     families = [] if settings["families"] is None else ["--families", shlex.quote(",".join(settings["families"]))]
     trials = [] if settings["max_trials"] is None else ["--max-trials", str(settings["max_trials"])]
+    trials += [] if settings["fidelity"] == "full" else ["--fidelity", settings["fidelity"]]
     final = [] if settings["final"] == "auto" else ["--final", settings["final"]]
     test = [] if settings["evaluate_test"] else ["--no-test"]
     return [*families, *trials, *final, *test, *more, *([] if settings["explain"] else ["--no-explain"])]

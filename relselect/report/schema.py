@@ -96,11 +96,14 @@ def _current(given: Mapping[str, Any]) -> Mapping[str, Any]:
     version = given.get("version")
     if version not in (4, 5, 6) or isinstance(version, bool):
         return given
-    parts: dict[str, dict[str, Any]] = {"outcome": {"ahead": None}}
+    parts: dict[str, dict[str, Any]] = {
+        "settings": {"spaces": {}, "fidelity": "full"},
+        "outcome": {"ahead": None, "coverage": []},
+    }
     if version < 6:
         parts["choice"] = {"landscape": []}
     if version == 4:
-        parts["settings"] = {"options": {}, "device": None, "metric": None, "preset": None}
+        parts["settings"] |= {"options": {}, "device": None, "metric": None, "preset": None}
     filled = {
         name: {**lacks, **known} for name, lacks in parts.items() if isinstance(known := given.get(name), Mapping)
     }

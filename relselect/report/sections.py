@@ -162,6 +162,7 @@ def _errors(record: RunRecord) -> Section:
         outcome_tables.classes_table(record),
         outcome_tables.segments_table(record),
         outcome_tables.bins_table(record),
+        outcome_tables.coverage_table(record),
         outcome_tables.periods_table(record),
     )
     return Section("errors", title, tuple(paragraphs), figures=("calibration", "periods"), tables=shown)

@@ -21,9 +21,10 @@ from relselect.budget import Budget
 from relselect.events import Emit, Notice, Refitted, TrialFailed
 from relselect.explain.stage import RunExplanation, explain_run, explaining_budget, reserved_seconds
 from relselect.families.candidate import Candidate
-from relselect.families.options import adjusted_family
+from relselect.families.options import adjusted_family, check_space
 from relselect.families.protocol import Family, Portfolio
 from relselect.families.registry import baselines, combination, family_of, info_of, trained_names
+from relselect.families.space_files import read_space
 from relselect.landscape import choose_checkpoint, load_choice
 from relselect.leaks import LeakReport, check_leaks, leak_budget, with_gain
 from relselect.problem import Problem
@@ -123,10 +124,11 @@ class _Run:
         return self._assembled(self._measure())
 
     def result(self) -> RunResult:
+        # an option or a space that a family does not have is refused before anything is measured
         for name in self.settings.options:
-            self._family(name).default(
-                self.problem
-            )  # an option that does not exist is refused before anything is measured
+            self._family(name).default(self.problem)
+        for name in self.settings.spaces:
+            check_space(self._family(name), self.problem)
         found = self._measure()
         with _home(self.settings.workdir) as home:
             tuned = self._tune(found, home)
@@ -396,7 +398,8 @@ class _Run:
     def _family(self, name: str) -> Family:
         if name not in self._families:
             settings = self.settings
-            self._families[name] = adjusted_family(family_of(name), settings.options.get(name), settings.device)
+            space = read_space(settings.spaces[name]) if name in settings.spaces else None
+            self._families[name] = adjusted_family(family_of(name), settings.options.get(name), settings.device, space)
         return self._families[name]
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 from relselect.counts import check_count, check_seed
 from relselect.errors import ConfigError
 from relselect.problem.validation import ValidationWay
+from relselect.tuning import Fidelity
 
 __all__ = ["FinalModel", "Settings"]
 
@@ -26,11 +27,14 @@ class Settings:
         workdir: Where studies live and resume; None for a temporary folder.
         evaluate_test: Whether the test split is scored, once, at the end.
         max_trials: Settled trials per family after which its study ends; None for no limit but the budget.
+        jobs: Trials that are fitted side by side, at most.
+        fidelity: Whether search trials are fitted on all training rows or first on parts of them; see `relselect.tuning.tune`.
         validation: How validation rows are divided into stop and select rows.
         final: What is deployed: "one" family, the "blend" of all trained ones, or "auto" for the blend where the selector
             cannot tell which family is better.
         explain: Whether importance and staleness are measured where there is time for it.
         options: Family -> option -> value: options that hold in every configuration of the family.
+        spaces: Family -> search space, as JSON-able values, in place of its shipped one.
         device: Where families that have the choice compute, such as "cpu"; None for a GPU where there is one.
         metric: The metric that took the place of the task's; None for the task's.
         preset: The preset that the caller named; None for none.
@@ -41,10 +45,13 @@ class Settings:
     workdir: Path | None = None
     evaluate_test: bool = True
     max_trials: int | None = None
+    jobs: int = 1
+    fidelity: Fidelity = "full"
     validation: ValidationWay | Literal["auto"] = "auto"
     final: FinalModel = "auto"
     explain: bool = True
     options: dict[str, dict[str, Any]] = field(default_factory=dict)
+    spaces: dict[str, dict[str, Any]] = field(default_factory=dict)
     device: str | None = None
     metric: str | None = None
     preset: str | None = None
@@ -53,11 +60,15 @@ class Settings:
         """Check the numbers, and turn NumPy integers into plain ones.
 
         Raises:
-            ConfigError: The seed or the number of trials is no whole number in its range, or `final` is no choice.
+            ConfigError: A number is no whole number in its range, or `final` or `fidelity` is no choice.
         """
         object.__setattr__(self, "seed", check_seed(self.seed))
         if self.final not in get_args(FinalModel):
             choices = ", ".join(repr(each) for each in get_args(FinalModel))
             raise ConfigError("final", self.final, "is not among the choices", f"Use one of {choices}")
+        if self.fidelity not in get_args(Fidelity):
+            choices = ", ".join(repr(each) for each in get_args(Fidelity))
+            raise ConfigError("fidelity", self.fidelity, "is not among the choices", f"Use one of {choices}")
+        object.__setattr__(self, "jobs", check_count("jobs", self.jobs))
         if self.max_trials is not None:
             object.__setattr__(self, "max_trials", check_count("max_trials", self.max_trials))

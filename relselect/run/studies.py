@@ -120,6 +120,8 @@ class RunStudies:
                 seed=self.settings.seed,
                 folder=self.home / name,
                 max_trials=trials,
+                jobs=self.settings.jobs,
+                fidelity=self.settings.fidelity,
             )
         except BudgetExhausted as error:
             if name not in self._found:

@@ -10,6 +10,16 @@ from relselect.tuning.journal import derive_seed
 from relselect.tuning.result import Failure, Study
 from relselect.tuning.schedule import BudgetPlan, plan_budget
 from relselect.tuning.store import load_candidate, save_candidate
-from relselect.tuning.study import tune
+from relselect.tuning.study import Fidelity, tune
 
-__all__ = ["Failure", "BudgetPlan", "Study", "derive_seed", "load_candidate", "plan_budget", "save_candidate", "tune"]
+__all__ = [
+    "Failure",
+    "Fidelity",
+    "BudgetPlan",
+    "Study",
+    "derive_seed",
+    "load_candidate",
+    "plan_budget",
+    "save_candidate",
+    "tune",
+]

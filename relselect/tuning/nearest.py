@@ -11,6 +11,8 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
+from relselect.families.options import option_names
+
 if TYPE_CHECKING:
     import optuna
 
@@ -79,10 +81,13 @@ def nearest_point(family: Family, problem: Problem, default: Config) -> tuple[di
         Parameters by name, and whether every suggested value is the default's or within a tenth of the range
         of it (a value that is not positive counts as the lower end of a logarithmic range).
     """
+    # a parameter may have another name than the option that it decides
     wanted = flat(default)
-    stand_in = _Nearest(wanted)
+    names = option_names(family)
+    stand_in = _Nearest({**wanted, **{name: wanted[option] for name, option in names.items() if option in wanted}})
     suggested = flat(family.space(cast("optuna.Trial", stand_in), problem))
-    same = all(key in stand_in.moved or wanted.get(key) == value for key, value in suggested.items())
+    moved = {names.get(name, name) for name in stand_in.moved}
+    same = all(key in moved or wanted.get(key) == value for key, value in suggested.items())
     return stand_in.chosen, same
 
 

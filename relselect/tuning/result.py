@@ -43,6 +43,7 @@ class Study:
         stopped: Why the study ended, as a sentence.
         interrupted: Whether a keyboard interrupt ended it; what was finished is kept.
         seconds: Wall-clock of this run of the study.
+        partial: The number of trials on a part of the training rows, which are no candidates.
     """
 
     family: str
@@ -51,6 +52,7 @@ class Study:
     stopped: str
     interrupted: bool
     seconds: float
+    partial: int = 0
 
     @property
     def best(self) -> Candidate | None:

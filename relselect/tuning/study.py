@@ -1,26 +1,29 @@
 """One family's study: ask, fit, save, tell, until the budget or the space ends.
 
-A trial's *number* counts the trials that were settled before it. A trial that a kill, an interrupt or the end
-of the budget cut off is told FAIL and its number goes to the next one, so that a resumed study repeats the
-configuration that was lost and then continues as if nothing had happened. A family that keeps the state of an
-unfinished fit in the folder it is given goes on from there.
+Trials are numbered as they are asked, and settled in that order, by however many workers they are fitted. A trial that a kill,
+an interrupt or the end of the budget cut off is told FAIL and its number goes to another one, so that a resumed study repeats the
+configuration that was lost and then continues as if nothing had happened. A family that keeps the state of an unfinished fit in
+the folder it is given goes on from there.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
+import os
 import re
 import shutil
-import statistics
 import time
-import traceback
-from functools import cached_property
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from relselect._version import __version__
 from relselect.budget import Budget
-from relselect.errors import BudgetExhausted, BundleError, ConfigError, UnwritableError
+from relselect.counts import check_count
+from relselect.errors import ConfigError
 from relselect.events import (
     Emit,
     Notice,
@@ -32,13 +35,17 @@ from relselect.events import (
     silent,
 )
 from relselect.families.options import fixed_options
-from relselect.families.protocol import Portfolio
+from relselect.families.protocol import Designed
 from relselect.files import check_writable, unwritable
+from relselect.hashing import fingerprint_json
 from relselect.serialization import canonical_json
-from relselect.tuning.journal import derive_seed, fresh_sampler, open_study
-from relselect.tuning.nearest import nearest_point
+from relselect.tuning.journal import derive_seed, open_study
+from relselect.tuning.proposals import LAG, RUNGS, Rung, TrialProposals
 from relselect.tuning.result import Failure, Study
-from relselect.tuning.store import HEADER, load_candidate, read_header, save_candidate
+from relselect.tuning.store import save_candidate
+from relselect.tuning.thinned import ThinnedRows
+from relselect.tuning.trial_log import MORE_ROOM, TrialLog
+from relselect.tuning.workers import FitJob, FitResult, ForkedWorkers, LocalWorker, Workers, failed_fit
 
 if TYPE_CHECKING:
     import optuna
@@ -47,15 +54,19 @@ if TYPE_CHECKING:
     from relselect.families.protocol import Family, RowSource
     from relselect.problem import Problem
 
-__all__ = ["tune"]
+__all__ = ["Fidelity", "tune"]
 
-_FORMAT = 2
+#: What search trials are fitted on: all training rows, or parts of them first, of which the best are fitted again on more.
+Fidelity = Literal["full", "rows", "auto"]
+
+_FORMAT = 3
 _SAME_ERRORS = 3
 _SAME_CONFIGS = 25
 _DIGITS = re.compile(r"\d+")
-_MORE_ROOM = "Give a folder on a disk with room that you may write to; what was finished is kept"
+#: A trial begins when this part of the usual duration is left: a fit that is cut returns its best so far.
 _USEFUL_PART = 0.5
-"""A trial begins when this part of the usual duration is left: a fit that is cut returns its best so far."""
+#: Training rows from which "auto" begins with parts of them.
+_MANY_ROWS = 20_000
 
 
 def tune(
@@ -68,13 +79,15 @@ def tune(
     seed: int = 0,
     folder: Path,
     max_trials: int | None = None,
+    jobs: int = 1,
+    fidelity: Fidelity = "full",
 ) -> Study:
     """Search the family's space on one problem; the default configuration comes first.
 
-    Equal problem, seed and number of trials give the equal study, whether it ran at once or was resumed in
-    `folder`. A trial that raises is recorded and the study goes on; the same error three times in a row ends
-    it. A keyboard interrupt ends it too: it is *not* raised again, the study comes back with what was
-    finished and `interrupted` set.
+    Equal problem, seed, fidelity and number of trials give the equal study, whether it ran at once or was resumed in `folder`,
+    and with any number of workers. A trial that raises is recorded and the study goes on; the same error three times in a row
+    ends it. A keyboard interrupt ends it too: it is *not* raised again, the study comes back with what was finished and
+    `interrupted` set.
 
     Args:
         family: What to fit.
@@ -86,143 +99,190 @@ def tune(
         folder: Home of the study: journal, finished trials. An earlier study there is continued.
         max_trials: Settled trials (those of earlier runs included) after which the study ends; None for no
             limit.
+        jobs: Trials that are fitted side by side in forked processes, at most `proposals.LAG`; the default is fitted here
+            before. One where processes cannot be forked, or the default was trained on a GPU.
+        fidelity: "full" fits every trial on all training rows. "rows" begins with a ninth of them: of nine proposals the best
+            three are fitted on a third, and the best of these on all rows (successive halving, Jamieson and Talwalkar 2016).
+            Trials are compared on equal parts alone, and only those on all rows are candidates. The default and the family's
+            alternatives come first, on all rows. "auto" is "rows" from 20,000 training rows on.
 
     Returns:
         The finished candidates, the failures and why the study ended.
 
     Raises:
-        ConfigError: Neither budget nor `max_trials` bounds the study, or the folder holds another study.
+        ConfigError: Neither budget nor `max_trials` bounds the study, the folder holds another study, or an option has no such
+            value.
         UnwritableError: The folder cannot be written; what was finished is kept.
     """
     if max_trials is None and math.isinf(budget.left()):
         fix = "Give a time budget or a number of trials"
         raise ConfigError("max_trials", max_trials, "must be given when the budget has no limit", fix)
-    identity = {
-        "format": _FORMAT,
-        "relselect": __version__,
-        "family": family.name,
-        "seed": seed,
-        "task": problem.task.fingerprint,
-        "database": problem.database.fingerprint,
-        "rows": [str(part) for part in rows.key],
-    }
-    if options := fixed_options(family):
-        identity["options"] = options
+    search = _Search(family, problem, rows, seed, _rungs(problem, fidelity))
+    workers = min(check_count("jobs", jobs), LAG) if hasattr(os, "fork") else 1
     stage = f"tuning {family.name}"
     emit(StageStarted(stage))
-    with open_study(Path(folder), identity) as study:
-        run = _StudyRun(family, problem, rows, budget, emit, seed, Path(folder) / "trials", study)
-        result = run.go(max_trials)
+    with open_study(Path(folder), search.identity) as study:
+        result = _StudyRun(search, budget, emit, Path(folder) / "trials", study).go(max_trials, workers)
     emit(StageFinished(stage, result.seconds, result.stopped))
     return result
 
 
-class _StudyRun:
-    """One opening of a study."""
+@dataclass(frozen=True)
+class _Search:
+    """What a study is about."""
 
-    def __init__(
-        self,
-        family: Family,
-        problem: Problem,
-        rows: RowSource,
-        budget: Budget,
-        emit: Emit,
-        seed: int,
-        home: Path,
-        study: optuna.Study,
-    ) -> None:
-        self.family, self.problem, self.rows, self.budget, self.emit = family, problem, rows, budget, emit
-        self.seed, self.home, self.study = seed, home, study
-        self.candidates: list[Candidate] = []
-        self.failures: list[Failure] = []
-        self.durations: list[float] = []
-        self.seen: set[str] = set()
-        self.settled = 0
-        self.repeats = 0
-        self.errors: list[str] = []
+    family: Family
+    problem: Problem
+    rows: RowSource
+    seed: int
+    rungs: Sequence[Rung]
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """The study that a folder holds, for whoever opens it again."""
+        identity: dict[str, Any] = {
+            "format": _FORMAT,
+            "relselect": __version__,
+            "family": self.family.name,
+            "seed": self.seed,
+            "task": self.problem.task.fingerprint,
+            "database": self.problem.database.fingerprint,
+            "rows": [str(part) for part in self.rows.key],
+        }
+        if options := fixed_options(self.family):
+            identity["options"] = options
+        if isinstance(self.family, Designed):
+            identity["space"] = fingerprint_json(self.family.design.to_json())
+        if len(self.rungs) > 1:
+            identity["fidelity"] = [[rung.trials, rung.share] for rung in self.rungs]
+        return identity
+
+
+def _rungs(problem: Problem, fidelity: Fidelity) -> Sequence[Rung]:
+    if fidelity not in get_args(Fidelity):
+        choices = ", ".join(repr(each) for each in get_args(Fidelity))
+        raise ConfigError("fidelity", fidelity, "is not among the choices", f"Use one of {choices}")
+    parts = fidelity == "rows" or (fidelity == "auto" and len(problem.task.splits["train"]) >= _MANY_ROWS)
+    return RUNGS if parts else RUNGS[-1:]
+
+
+class _StudyRun:
+    """One opening of a study.
+
+    Trials are asked and settled in the order of their numbers, whatever the order in which workers finish them.
+    """
+
+    def __init__(self, search: _Search, budget: Budget, emit: Emit, home: Path, study: optuna.Study) -> None:
+        self.search, self.budget, self.emit = search, budget, emit
+        self.family, self.problem = search.family, search.problem
+        self.log = TrialLog(study, search.family, home, emit, search.seed)
+        self.proposals = TrialProposals(search.family, search.problem, search.seed, search.rungs)
+        #: Number -> configuration, as JSON, of what was tried or is being tried.
+        self.tried: dict[int, str] = {}
+        self.running: dict[int, tuple[optuna.Trial, FitJob]] = {}
+        self.results: dict[int, FitResult] = {}
         self.cut = ""
 
-    def go(self, max_trials: int | None) -> Study:
+    def go(self, max_trials: int | None, jobs: int) -> Study:
         start, interrupted = time.monotonic(), False
-        self._recover()
+        self.tried = self.log.recover()
+        workers: Workers = LocalWorker(self._fit)
+        if jobs > 1 and all(each.device == "cpu" for each in self.log.candidates):  # a forked process can use no GPU
+            workers = ForkedWorkers(self._fit, partial(self._fit, emit=silent), jobs)
         try:
-            while not (reason := self._reason_to_stop(max_trials)):
-                self._trial()
+            reason = self._search(workers, max_trials)
         except KeyboardInterrupt:
             reason, interrupted = "A keyboard interrupt ended the study; what was finished is kept.", True
+        finally:
+            workers.close()
         seconds = time.monotonic() - start
-        by_number = sorted(self.candidates, key=lambda c: c.number)
-        return Study(self.family.name, tuple(by_number), tuple(self.failures), reason, interrupted, seconds)
+        found = self.log.candidates, self.log.failures
+        return Study(self.family.name, *found, reason, interrupted, seconds, self.log.partial)
+
+    def _search(self, workers: Workers, max_trials: int | None) -> str:
+        while True:
+            while self.log.unsettled in self.results:
+                self._settle(self.log.unsettled)
+            if reason := self._reason_to_stop(max_trials):
+                return reason
+            self._ask(workers, max_trials)
+            if self.log.unsettled in self.results:
+                continue
+            if not self.running.keys() - self.results.keys():
+                for number in sorted(self.results):  # of trials beyond one that was cut off
+                    self._settle(number)
+                return self.cut or self._too_late()
+            result = workers.wait()
+            self.results[result.number] = result
+            if result.outcome == "cut":
+                self.cut = "The budget ended during a trial that had nothing useful yet."
 
     def _reason_to_stop(self, max_trials: int | None) -> str:
-        if self.cut:
-            return self.cut
-        if max_trials is not None and len(self.candidates) + len(self.failures) >= max_trials:
+        """Return why nothing more is settled, whatever is still being fitted."""
+        if max_trials is not None and self.log.fits >= max_trials:
             return f"All {max_trials} trials are finished."
-        if len(self.errors) >= _SAME_ERRORS and len(set(self.errors[-_SAME_ERRORS:])) == 1:
-            return f"The same error came {_SAME_ERRORS} times in a row: {self.failures[-1].error}"
-        if self.repeats >= _SAME_CONFIGS:
-            return f"The last {self.repeats} proposals had all been tried: the space is exhausted."
+        errors = [_DIGITS.sub("#", text) for text in self.log.newest_errors]
+        if len(errors) >= _SAME_ERRORS and len(set(errors[:_SAME_ERRORS])) == 1:
+            return f"The same error came {_SAME_ERRORS} times in a row: {self.log.newest_errors[0]}"
+        if self.log.repeats >= _SAME_CONFIGS:
+            return f"The last {self.log.repeats} proposals had all been tried: the space is exhausted."
+        return ""
+
+    def _too_late(self) -> str:
+        """Return why no further trial begins."""
         left = self.budget.left()
         if left <= 0:
             return "The budget is spent."
-        usual = statistics.median(self.durations) if self.durations else 0.0
+        usual = self.log.usual_seconds(self.proposals.share_of(self._next))
         if left < _USEFUL_PART * usual:
             return f"A trial takes about {usual:.1f} s and {left:.1f} s are left."
         return ""
 
-    def _trial(self) -> None:
-        number = self.settled
-        trial = self._ask(number)
-        config: Config = {}
-        start = time.monotonic()
-        try:
-            config, in_space = self._configure(trial, number)
-            if canonical_json(config) in self.seen:
-                self._settle(trial, "repeat", None)
-                self.repeats += 1
+    @property
+    def _next(self) -> int:
+        """The lowest number that is neither settled nor being tried."""
+        return next(n for n in itertools.count() if n not in self.log.outcomes and n not in self.running)
+
+    def _ask(self, workers: Workers, max_trials: int | None) -> None:
+        """Hand out trials while workers are idle and the trials that a proposal rests on are settled."""
+        while workers.idle and not self.cut and not self._too_late():
+            number = self._next
+            enough = max_trials is not None and self.log.fits + len(self.running) >= max_trials
+            if enough or self.proposals.needed(number) > self.log.unsettled:
                 return
-            self.repeats = 0
-            self.seen.add(canonical_json(config))
-            trial.set_user_attr("in_space", in_space)
-            candidate = self._fit(config, number)
-            seconds = time.monotonic() - start
-            self._settle(trial, "done", candidate.score if in_space else None, seconds=seconds)
-        except BudgetExhausted:
-            self._settle(trial, "cut", None)
-            self.cut = "The budget ended during a trial that had nothing useful yet."
-        except UnwritableError:
-            raise
-        except Exception as error:
-            # a full or lost disk is no fault of the configuration, whatever the library that met it raised
-            check_writable("workdir", self.home.parent, folder=True, fix=_MORE_ROOM)
-            self._fail(trial, number, config, error, time.monotonic() - start)
-        else:
-            self.candidates.append(candidate)
-            self.durations.append(seconds)
-            self.errors.clear()
-            metric = self.problem.task.metric
-            self.emit(TrialFinished(self.family.name, number, candidate.score, seconds, metric.title, metric.sign))
+            proposal = self.proposals.propose(number, self.log.study.get_trials(deepcopy=False))
+            point, share = ({}, 1.0) if proposal is None else (proposal.point, proposal.share)
+            trial = self.log.ask(number, point, share)
+            if proposal is None:
+                self._hold(trial, FitJob(number, {}, share), "skipped")
+                return
+            try:
+                self._begin(workers, trial, number, share)
+            except Exception as error:  # of the family's own space
+                job = FitJob(number, {}, share)
+                self.running[number] = trial, job
+                self.results[number] = failed_fit(job, error, 0.0)
+                return
+            if number == 0:  # before the others: workers are forked with what it computed
+                return
 
-    def _ask(self, number: int) -> optuna.Trial:
-        from optuna.trial import TrialState
+    def _begin(self, workers: Workers, trial: optuna.Trial, number: int, share: float) -> None:
+        config, in_space = self._configure(trial, number)
+        job, key = FitJob(number, config, share), canonical_json([config, share])
+        if any(key == other for earlier, other in self.tried.items() if earlier < number):
+            self._hold(trial, job, "repeat")
+            return
+        self.tried[number] = key
+        trial.set_user_attr("tried", key)
+        trial.set_user_attr("in_space", in_space)
+        self.running[number] = trial, job
+        self.emit(TrialStarted(self.family.name, number, config))
+        workers.submit(job)
 
-        self.study.sampler = fresh_sampler(self.seed, number)
-        first = self._first
-        with unwritable("workdir", self.home.parent, _MORE_ROOM):
-            if number < len(first) and not self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
-                point, _ = nearest_point(self.family, self.problem, first[number])
-                self.study.enqueue_trial(point)
-            trial = self.study.ask()
-            trial.set_user_attr("number", number)
-        return trial
-
-    @cached_property
-    def _first(self) -> list[Config]:
-        """Return the configurations that are tried before the sampler proposes any."""
-        default = self.family.default(self.problem)
-        others = self.family.alternatives(self.problem) if isinstance(self.family, Portfolio) else ()
-        return [default, *others]
+    def _hold(self, trial: optuna.Trial, job: FitJob, outcome: str) -> None:
+        """Keep the outcome of a trial that is not fitted until its turn comes."""
+        self.running[job.number] = trial, job
+        self.results[job.number] = FitResult(job.number, outcome, 0.0)
 
     def _configure(self, trial: optuna.Trial, number: int) -> tuple[Config, bool]:
         """Return the configuration of a trial, and whether its parameters describe it.
@@ -233,117 +293,54 @@ class _StudyRun:
         suggested = self.family.space(trial, self.problem)
         if number > 0:
             return suggested, True
-        default = self._first[0]
-        _, inside = nearest_point(self.family, self.problem, default)
-        if not inside:
+        if not self.proposals.default_in_space:
             text = "the default configuration lies outside the search space; the sampler does not learn from it"
             self.emit(Notice("tuning", f"{self.family.name}: {text}"))
-        return default, inside
+        return self.proposals.first[0], self.proposals.default_in_space
 
-    def _fit(self, config: Config, number: int) -> Candidate:
-        self.emit(TrialStarted(self.family.name, number, config))
-        seed = derive_seed(self.seed, number)
+    def _fit(self, job: FitJob, emit: Emit | None = None) -> Candidate:
+        """Fit a trial, and write its candidate to its place if it is one."""
+        number, unfinished = job.number, self.log.unfinished(job.number)
+        whole = job.share == 1
         candidate = self.family.fit(
             self.problem,
-            self.rows,
-            config,
-            seed=seed,
+            self.search.rows if whole else ThinnedRows(self.search.rows, job.share, self.search.seed),
+            job.config,
+            seed=derive_seed(self.search.seed, number),
             number=number,
             budget=self.budget,
-            emit=self.emit,
-            resume=self._unfinished(number),
+            emit=self.emit if emit is None else emit,
+            resume=unfinished,
         )
-        with unwritable("workdir", self.home.parent, _MORE_ROOM):
-            save_candidate(self.family, candidate, self._place(number))
-        shutil.rmtree(self._unfinished(number), ignore_errors=True)
+        if whole:
+            with unwritable("workdir", self.log.home.parent, MORE_ROOM):
+                save_candidate(self.family, candidate, self.log.place(number))
+        shutil.rmtree(unfinished, ignore_errors=True)
         return candidate
 
-    def _fail(self, trial: optuna.Trial, number: int, config: Config, error: Exception, seconds: float) -> None:
-        text, trace = f"{type(error).__name__}: {error}", "".join(traceback.format_exception(error))
-        self._settle(trial, "failed", None, seconds=seconds, error=text, config=config, traceback=trace)
+    def _settle(self, number: int) -> None:
+        """Write the outcome of a trial that has ended to the journal, and say it."""
+        (trial, job), result = self.running.pop(number), self.results.pop(number)
+        if result.outcome == "failed":
+            self._settle_failure(trial, job, result)
+        elif result.outcome != "done":
+            self.log.settle(trial, number, result.outcome, None)
+        else:
+            score = result.score if trial.user_attrs["in_space"] else None
+            self.log.settle(trial, number, "done", score, seconds=result.seconds)
+            self.log.keep(number, job.share, result.seconds, result.candidate)
+            metric = self.problem.task.metric
+            said = TrialFinished(self.family.name, number, result.score, result.seconds, metric.title, metric.sign)
+            self.emit(said)
+
+    def _settle_failure(self, trial: optuna.Trial, job: FitJob, result: FitResult) -> None:
+        # a full or lost disk is no fault of the configuration, whatever the library that met it raised
+        check_writable("workdir", self.log.home.parent, folder=True, fix=MORE_ROOM)
+        facts = {"error": result.error, "config": job.config, "traceback": result.traceback}
+        self.log.settle(trial, job.number, "failed", None, seconds=result.seconds, **facts)
         # what failed would fail again from there
-        shutil.rmtree(self._unfinished(number), ignore_errors=True)
-        self.failures.append(Failure(self.family.name, number, config, text, seconds, trace))
-        self.errors.append(_DIGITS.sub("#", text))
-        self.emit(TrialFailed(self.family.name, number, text, trace))
-
-    def _settle(self, trial: optuna.Trial, outcome: str, score: float | None, **facts: Any) -> None:
-        """Write the outcome of a trial to the journal, the facts first: nothing can be added to a trial that has ended.
-
-        Raises:
-            UnwritableError: The journal cannot be written.
-        """
-        from optuna.trial import TrialState
-
-        with unwritable("workdir", self.home.parent, _MORE_ROOM):
-            for key, value in facts.items():
-                trial.set_user_attr(key, value)
-            trial.set_user_attr("outcome", outcome)
-            if score is None or not math.isfinite(score):
-                self.study.tell(trial, state=TrialState.FAIL)
-            else:
-                self.study.tell(trial, score)
-        self.settled += outcome != "cut"
-
-    def _recover(self) -> None:
-        """Take up what earlier runs of this study left: finished trials, failures, repeats, one that was cut off."""
-        from optuna.trial import TrialState
-
-        for trial in self.study.get_trials(deepcopy=False):
-            facts, outcome = trial.user_attrs, trial.user_attrs.get("outcome", "cut")
-            if trial.state == TrialState.RUNNING:
-                outcome = self._recover_running(trial)
-            elif trial.state != TrialState.WAITING:
-                self.settled += outcome != "cut"
-            if outcome == "done":
-                self.repeats = 0
-                self.errors.clear()
-                self._reload(facts["number"], facts.get("seconds"))
-            elif outcome == "failed":
-                self._recover_failure(facts)
-            elif outcome == "repeat":
-                self.repeats += 1
-
-    def _recover_failure(self, facts: dict[str, Any]) -> None:
-        text, trace = facts["error"], facts.get("traceback", "")
-        self.failures.append(Failure(self.family.name, facts["number"], facts["config"], text, facts["seconds"], trace))
-        self.seen.add(canonical_json(facts["config"]))
-        self.repeats = 0
-        self.errors.append(_DIGITS.sub("#", text))
-
-    def _recover_running(self, trial: optuna.trial.FrozenTrial) -> str:
-        """Settle a trial left RUNNING by a kill or an interrupt: finished if it was saved, else cut off.
-
-        The outcome is written to the journal before the state: a later opening reads it there, and a trial that was cut off
-        stays one that gave its number to the next.
-        """
-        import optuna
-
-        facts = trial.user_attrs
-        outcome, score = facts.get("outcome", "cut"), None
-        if outcome in ("cut", "done") and "in_space" in facts and (self._place(facts["number"]) / HEADER).exists():
-            try:
-                stored = read_header(self._place(facts["number"]))
-            except BundleError:
-                outcome = "cut"
-            else:
-                outcome, score = "done", stored.score if facts["in_space"] else None
-        self._settle(optuna.Trial(self.study, trial._trial_id), outcome, score)
-        return str(outcome)
-
-    def _reload(self, number: int, seconds: float | None) -> None:
-        try:
-            candidate = load_candidate(self.family, self._place(number))
-        except Exception as error:  # whatever a damaged file makes a library raise, the study goes on without it
-            self.emit(Notice("tuning", f"{self.family.name} trial {number} cannot be read: {error}", "warning"))
-            return
-        self.candidates.append(candidate)
-        self.seen.add(canonical_json(candidate.config))
-        self.durations.append(candidate.seconds if seconds is None else seconds)
-
-    def _place(self, number: int) -> Path:
-        return self.home / str(number)
-
-    def _unfinished(self, number: int) -> Path:
-        """Return the folder of the state of a fit that has not ended."""
-        return self.home / f"{number}.unfinished"
+        shutil.rmtree(self.log.unfinished(job.number), ignore_errors=True)
+        self.log.keep_failure(
+            Failure(self.family.name, job.number, job.config, result.error, result.seconds, result.traceback)
+        )
+        self.emit(TrialFailed(self.family.name, job.number, result.error, result.traceback))

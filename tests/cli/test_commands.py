@@ -348,6 +348,24 @@ def test_options_of_training_go_on(shop: Path, trained: dict[str, Any], tmp_path
         assert "is not of the form FAMILY.NAME=VALUE" in refused.stderr
 
 
+def test_search_spaces_of_files_go_on(shop: Path, trained: dict[str, Any], tmp_path: Path) -> None:
+    narrow = tmp_path / "narrow.yaml"
+    narrow.write_text("family: rdl\nparameters:\n  layers: {type: integer, low: 1, high: 2}\n")
+    words = ("train", shop, "--task", "churn", "--out", tmp_path / "out", "--space", narrow)
+    assert run(*words).exit_code == 0
+    assert trained["spaces"] == {
+        "rdl": {"family": "rdl", "parameters": {"layers": {"type": "integer", "low": 1, "high": 2}}}
+    }
+    again = ("train", shop, "--task", "churn", "--out", tmp_path / "other")
+    twice = run(*again, "--space", narrow, "--space", narrow)
+    assert twice.exit_code == 2
+    assert "is a second space of rdl" in twice.stderr
+    narrow.write_text("family: rdl\nwidth: 3\nparameters:\n  layers: {type: integer, low: 3, high: x}\n")
+    refused = run(*again, "--space", narrow)
+    assert refused.exit_code == 2
+    assert "2 problems in narrow.yaml" in refused.stderr
+
+
 def test_profile_and_recommend_tell(shop: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     record = advice_record()
     measures = [SimpleNamespace(**measure) for measure in record["profile"]["measures"]]

@@ -15,6 +15,7 @@ from relselect.outcomes.calibration import calibration_error, calibration_noise
 from relselect.outcomes.gains import gain_curve, top_tenth
 from relselect.outcomes.segments import compared_segments
 from relselect.tasks import Rows
+from relselect.uncertainty import ResidualIntervals
 from tests.shop import shop_problem
 
 N = 1_000
@@ -143,6 +144,28 @@ def test_every_kind_survives_json_and_repeats_itself(kind):
         assert found.top.mean.value > right.mean()
     else:
         assert found.classes == ()
+
+
+def test_intervals_of_the_select_rows_are_held_against_test_rows():
+    problem, rows, predicted = drawn("regression")
+    _, others, of_others = drawn("regression", seed=1)
+    select, test = Evaluated("select", others, of_others, "a"), Evaluated("test", rows, predicted, "a")
+    found = measure_outcome(problem, [test, select]).coverage
+    low, high = ResidualIntervals(others.label, of_others).around(predicted, 0.8)
+    assert [each.level for each in found] == [0.5, 0.8, 0.9]
+    assert found[1].share == ((low <= rows.label) & (rows.label <= high)).mean()
+    assert found[1].width == (high - low).mean()
+    assert abs(found[1].share - 0.8) < 0.05
+    assert found[0].width < found[1].width < found[2].width
+    few = Evaluated("select", others.take(slice(12)), of_others[:12], "a")
+    assert [each.level for each in measure_outcome(problem, [test, few]).coverage] == [0.5, 0.8]
+    assert measure_outcome(problem, [select]).coverage == ()
+    assert measure_outcome(*_of_a_binary_task()).coverage == ()
+
+
+def _of_a_binary_task():
+    problem, rows, predicted = drawn()
+    return problem, [Evaluated("test", rows, predicted, "a"), Evaluated("select", rows, predicted, "a")]
 
 
 def test_a_segment_is_named_only_where_it_differs_beyond_chance():

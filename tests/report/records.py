@@ -249,6 +249,9 @@ def outcome(kind: str = "binary") -> dict[str, Any]:
             {"name": name, "actual": 2_450, "expected": 2_440.5, "predicted": 2_400 + place, "right": 1_900}
             for place, name in enumerate(("none", "some", "many"))
         ],
+        "coverage": [] if kind != "regression" else [
+            {"level": 0.9, "share": 0.8712, "low": 0.8648, "high": 0.8776, "width": 41.5, "rows": 7_351},
+        ],
     }  # fmt: skip
 
 
@@ -326,10 +329,12 @@ def _settings() -> dict[str, Any]:
         "families": None,
         "time_budget": 300.0,
         "max_trials": None,
+        "fidelity": "full",
         "evaluate_test": True,
         "final": "auto",
         "explain": True,
         "options": {},
+        "spaces": {},
         "device": None,
         "metric": None,
         "preset": None,

@@ -100,6 +100,8 @@ def test_a_record_of_an_earlier_version_is_read_and_says_what_is_absent(make: An
     del older["outcome"]
     if older["choice"] is not None:
         del older["choice"]["landscape"]
+    for name in ("spaces", "fidelity"):
+        del older["settings"][name]
     if version == 4:
         for name in ("options", "device", "metric", "preset"):
             del older["settings"][name]
@@ -113,3 +115,13 @@ def test_a_record_of_an_earlier_version_is_read_and_says_what_is_absent(make: An
     del older["leaderboard"]
     with pytest.raises(ConfigError, match="leaderboard"):
         check_record(older)
+
+
+def test_a_record_without_spaces_and_coverage_is_one_that_asked_for_none() -> None:
+    older = run_record() | {"version": 6}
+    for name in ("spaces", "fidelity"):
+        del older["settings"][name]
+    del older["outcome"]["coverage"]
+    found = check_record(older)
+    assert (found["settings"]["spaces"], found["settings"]["fidelity"]) == ({}, "full")
+    assert found["outcome"] == run_record()["outcome"]

@@ -128,7 +128,7 @@ def test_a_torn_journal_line_is_cut_off(problem: Problem, tmp_path: Path) -> Non
 def test_saved_before_it_was_told_counts_as_finished(problem: Problem, tmp_path: Path) -> None:
     run(problem, tmp_path, trials=4)
     lines = (tmp_path / "journal.log").read_text().splitlines(keepends=True)
-    (tmp_path / "journal.log").write_text("".join(lines[:-3]))  # outcome, seconds and state of trial 3 are lost
+    (tmp_path / "journal.log").write_text("".join(lines[:-4]))  # seconds, credit, outcome and state of trial 3 are lost
     family = Bowl()
     study = tune(family, problem, shared_rows(problem), budget=Budget(None), seed=7, folder=tmp_path, max_trials=4)
     assert family.fitted == []
@@ -181,6 +181,112 @@ def test_the_budget_ends_the_study(problem: Problem, tmp_path: Path) -> None:
     assert "budget" in cut.stopped
     assert not cut.failures
     same(run(problem, tmp_path / "b"), run(problem, tmp_path / "c"))
+
+
+@pytest.mark.parametrize("jobs", [2, 3])
+def test_workers_give_the_study_of_one(problem: Problem, tmp_path: Path, jobs: int) -> None:
+    heard: list[Event] = []
+    whole = run(problem, tmp_path / "a", fail=(3,))
+    family = Bowl(fail=(3,))
+    study = tune(
+        family,
+        problem,
+        shared_rows(problem),
+        budget=Budget(None),
+        emit=heard.append,
+        seed=7,
+        folder=tmp_path / "b",
+        max_trials=12,
+        jobs=jobs,
+    )
+    assert family.fitted == [0]  # the others were fitted elsewhere
+    same(study, whole)
+    assert [each.number for each in study.failures] == [each.number for each in whole.failures] == [3]
+    assert "no luck with 3" in study.failures[0].traceback
+    assert [event.number for event in heard if isinstance(event, TrialFinished)] == [0, 1, 2, *range(4, 12)]
+
+
+@pytest.mark.parametrize("number", [1, 6])
+def test_a_killed_worker_is_a_failed_trial(problem: Problem, tmp_path: Path, number: int) -> None:
+    rows = shared_rows(problem)
+    how: dict[str, Any] = {"budget": Budget(None), "seed": 7, "folder": tmp_path, "max_trials": 9, "jobs": 2}
+    study = tune(Bowl(kill=number), problem, rows, **how)
+    assert [each.number for each in study.failures] == [number]
+    assert "signal 9, as where memory runs out" in study.failures[0].error
+    assert [each.number for each in study.candidates] == [each for each in range(9) if each != number]
+
+
+def test_a_study_with_workers_killed_again_and_again_is_the_unbroken_one(problem: Problem, tmp_path: Path) -> None:
+    code = (
+        "from tests.tuning.cheap import *; from tests.rows import shared_rows; from pathlib import Path; import threading;"
+        "from relselect.tuning import tune; problem = tiny_problem();"
+        "threading.Timer(float(AFTER), lambda: os.kill(os.getpid(), signal.SIGKILL)).start();"
+        "tune(Bowl(sleep=0.05), problem, shared_rows(problem), budget=Budget(None), seed=7,"
+        f" folder=Path({str(tmp_path / 'a')!r}), max_trials=12, jobs=2)"
+    )
+    root = Path(__file__).resolve().parents[2]
+    for after in (0.05, 0.2, 0.3):
+        killed = code.replace("AFTER", str(after))
+        done = subprocess.run([sys.executable, "-c", killed], cwd=root, check=False, capture_output=True)
+        assert done.returncode == -9, done.stderr.decode()
+    how: dict[str, Any] = {"budget": Budget(None), "seed": 7, "folder": tmp_path / "a", "max_trials": 12}
+    same(tune(Bowl(), problem, shared_rows(problem), jobs=2, **how), run(problem, tmp_path / "b"))
+
+
+class Counting(Bowl):
+    """A bowl that scores better with more rows, and knows how many it was given."""
+
+    def __init__(self, **misbehaviour: Any) -> None:
+        super().__init__(**misbehaviour)
+        self.trained: dict[int, int] = {}
+
+    def fit(self, problem: Problem, rows: Any, config: Config, *, number: int, **how: Any) -> Candidate:
+        self.trained[number] = len(rows.train(seed=0, copies=0))
+        return super().fit(problem, rows, config, number=number, **how)
+
+
+def test_parts_of_the_rows_are_compared_among_themselves_and_deploy_nothing(problem: Problem, tmp_path: Path) -> None:
+    def study(folder: str, trials: int = 28, jobs: int = 1, **how: Any) -> tuple[Study, Counting]:
+        family = Counting(**how)
+        rows, place = shared_rows(problem), tmp_path / folder
+        found = tune(
+            family,
+            problem,
+            rows,
+            budget=Budget(None),
+            seed=7,
+            folder=place,
+            max_trials=trials,
+            jobs=jobs,
+            fidelity="rows",
+        )
+        return found, family
+
+    whole, family = study("a")
+    every = len(shared_rows(problem).train(seed=0, copies=0))
+    parts = [-(-every // 9)] * 9 + [-(-every // 3)] * 3 + [every]
+    assert [family.trained[number] for number in sorted(family.trained)] == [every, *parts, *parts, every // 9 + 1]
+    assert [each.number for each in whole.candidates] == [0, 13, 26]
+    assert whole.partial == 25
+    with open_study(tmp_path / "a", json.loads((tmp_path / "a" / "study.json").read_text())) as stored:
+        trials = {each.user_attrs["number"]: each for each in stored.trials}
+        first = sorted(range(1, 10), key=lambda number: -trials[number].user_attrs["credit"])[:3]
+        assert [trials[number].params for number in (10, 11, 12)] == [trials[number].params for number in first]
+        best = max((10, 11, 12), key=lambda number: trials[number].user_attrs["credit"])
+        assert trials[13].params == trials[best].params
+        assert {trials[number].state.name for number in range(1, 13)} == {"PRUNED"}
+    assert not (tmp_path / "a" / "trials" / "1").exists()
+    same(study("b", jobs=2)[0], whole)
+    for stop in (5, 11, 13, 20):
+        assert len(study("c", interrupt=stop)[0].candidates) == (1 + (stop > 13))
+    same(study("c")[0], whole)
+    with pytest.raises(ConfigError, match="another fidelity"):
+        run(problem, tmp_path / "a")
+
+
+def test_an_unknown_fidelity_is_refused(problem: Problem, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="fidelity=half"):
+        tune(Bowl(), problem, shared_rows(problem), budget=Budget(None), folder=tmp_path, max_trials=1, fidelity="half")
 
 
 def test_a_study_needs_a_bound_and_its_own_folder(problem: Problem, tmp_path: Path) -> None:

@@ -27,8 +27,6 @@ from relselect.families.candidate import CurvePoint, LearningCurve
 from relselect.threads import openmp_threads
 
 if TYPE_CHECKING:
-    import optuna
-
     from relselect.budget import Budget
     from relselect.dfs.learners.protocol import LearnedModel, LearnerProgress
     from relselect.families.candidate import Config, FitEnd
@@ -67,16 +65,6 @@ class CatBoost:
             "colsample": 0.5,
             "rounds": 2000,
             "patience": 100,
-        }
-
-    def space(self, trial: optuna.Trial, problem: Problem) -> Config:
-        """Return suggested options."""
-        return {
-            **self.default(problem),
-            "learning_rate": trial.suggest_float("catboost_learning_rate", 0.02, 0.2, log=True),
-            "depth_of_trees": trial.suggest_int("catboost_depth", 3, 8),
-            "leaf_l2": trial.suggest_float("catboost_leaf_l2", 0.5, 30.0, log=True),
-            "colsample": trial.suggest_float("catboost_colsample", 0.1, 1.0),
         }
 
     def fit(

@@ -28,15 +28,13 @@ from relselect.threads import idle_cores
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import optuna
-
     from relselect.budget import Budget
     from relselect.dfs.learners.protocol import LearnerProgress
     from relselect.families.candidate import Config, FitEnd
     from relselect.problem import Problem
     from relselect.tasks import Task
 
-__all__ = ["LightGBM"]
+__all__ = ["LightGBM", "largest_leaf"]
 
 Floats = NDArray[np.float64]
 
@@ -92,20 +90,6 @@ class LightGBM:
             "rounds": 2000,
             "patience": 100,
             "stop_on": "loss",
-        }
-
-    def space(self, trial: optuna.Trial, problem: Problem) -> Config:
-        """Return suggested options; leaves hold at most a tenth of the training rows, so that trees can grow."""
-        largest = max(2 * _LEAST_LEAF, min(200, len(problem.task.splits["train"]) // 10))
-        return {
-            **self.default(problem),
-            "extra_trees": trial.suggest_categorical("extra_trees", [True, False]),
-            "learning_rate": trial.suggest_float("learning_rate", 0.01, 0.1, log=True),
-            "num_leaves": trial.suggest_int("num_leaves", 4, 128, log=True),
-            "min_child_samples": trial.suggest_int("min_child_samples", _LEAST_LEAF, largest, log=True),
-            "subsample": trial.suggest_float("subsample", 0.4, 1.0),
-            "colsample": trial.suggest_float("colsample", 0.05, 1.0),
-            "lambda_l2": trial.suggest_float("lambda_l2", 1e-3, 100.0, log=True),
         }
 
     def fit(
@@ -185,6 +169,11 @@ class LightGBM:
     def load(self, folder: Path) -> Trees:
         """Return the trees that `Trees.save` wrote."""
         return Trees.load(folder)
+
+
+def largest_leaf(rows: int) -> int:
+    """Return the most rows that a leaf is made to hold: a tenth of the training rows, so that trees can grow, and 200."""
+    return max(2 * _LEAST_LEAF, min(200, rows // 10))
 
 
 def _curve(points: Sequence[CurvePoint]) -> LearningCurve:

@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 from relselect.families.candidate import Checkpoint, Config, FitEnd, LearningCurve
 
 if TYPE_CHECKING:
-    import optuna
-
     from relselect.budget import Budget
     from relselect.dfs.prefix.matrix import FeatureMatrix
     from relselect.families.protocol import Probe
@@ -139,10 +137,6 @@ class Learner(Protocol):
 
     def default(self, problem: Problem) -> Config:
         """Return its options of the default configuration."""
-        ...
-
-    def space(self, trial: optuna.Trial, problem: Problem) -> Config:
-        """Return its options as suggested by a study."""
         ...
 
     def fit(

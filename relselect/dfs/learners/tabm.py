@@ -20,8 +20,6 @@ from relselect.families.candidate import LearningCurve
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import optuna
-
     from relselect.budget import Budget
     from relselect.dfs.learners.network.encoding import TabularEncoding
     from relselect.dfs.learners.network.fitted import NetworkModel
@@ -73,18 +71,6 @@ class TabM:
             "patience": 12,
             "checkpoints": 4,
             "stop_on": "metric",
-        }
-
-    def space(self, trial: optuna.Trial, problem: Problem) -> Config:
-        """Return suggested options."""
-        return {
-            **self.default(problem),
-            "width": trial.suggest_categorical("tabm_width", [128, 64, 256]),
-            "blocks": trial.suggest_int("tabm_blocks", 1, 3),
-            "dropout": trial.suggest_float("tabm_dropout", 0.0, 0.5),
-            "embedding": trial.suggest_categorical("tabm_embedding", [0, "auto"]),
-            "learning_rate": trial.suggest_float("tabm_learning_rate", 3e-4, 5e-3, log=True),
-            "weight_decay": trial.suggest_float("tabm_weight_decay", 1e-5, 1e-1, log=True),
         }
 
     def fit(

@@ -24,8 +24,6 @@ from relselect.families.candidate import LearningCurve
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import optuna
-
     from relselect.budget import Budget
     from relselect.dfs.learners.in_context import InContextModel
     from relselect.dfs.learners.protocol import LearnedModel, LearnerProgress
@@ -65,10 +63,6 @@ class TabPFN:
     def default(self, problem: Problem) -> Config:
         """Return the number of estimators, and the options of LightGBM, which may stand in."""
         return {**LightGBM().default(problem), "estimators": 4}
-
-    def space(self, trial: optuna.Trial, problem: Problem) -> Config:
-        """Return suggested options."""
-        return {**self.default(problem), "estimators": trial.suggest_categorical("tabpfn_estimators", [4, 1, 8])}
 
     def fit(
         self,

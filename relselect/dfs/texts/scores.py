@@ -169,7 +169,7 @@ def fit_text_scores(problem: Problem, rows: Rows, check: Check = lambda: None) -
 
     Args:
         problem: The problem.
-        rows: n labelled training rows.
+        rows: n labelled training rows; their weights count in the fits.
         check: Called between sources; may raise to stop.
 
     Returns:
@@ -182,9 +182,10 @@ def fit_text_scores(problem: Problem, rows: Rows, check: Check = lambda: None) -
     if outputs:
         chosen = rows if len(rows) <= _MOST_ROWS else rows.drawn(_MOST_ROWS)
         targets = targets if len(chosen) == len(rows) else _targets(problem.task, chosen)[1]
+        weight = np.ones(len(chosen)) if chosen.weight is None else chosen.weight
         for source in sources:
             check()
-            scored = _fitted(source, texts_of(problem, source, chosen), targets)
+            scored = _fitted(source, texts_of(problem, source, chosen), targets, weight)
             if scored is not None:
                 found.append(scored)
     return TextScores(problem.entity, outputs, tuple(found))
@@ -204,7 +205,7 @@ def _targets(task: Task, rows: Rows) -> tuple[tuple[str, ...], Floats]:
     return ("",), np.clip(label, low, high)[:, None]
 
 
-def _fitted(source: TextSource, texts: RowTexts, targets: Floats) -> _Scored | None:
+def _fitted(source: TextSource, texts: RowTexts, targets: Floats, weight: Floats) -> _Scored | None:
     """Return a source with its models; None where its texts tell nothing."""
     some = texts.some
     part = _part(texts.groups)
@@ -218,7 +219,7 @@ def _fitted(source: TextSource, texts: RowTexts, targets: Floats) -> _Scored | N
     rows, part, wanted = texts.weights[some] @ _weighted(terms, rarity), part[some], targets[some]
     best: tuple[float, NDArray[np.float32], NDArray[np.float32]] | None = None
     for penalty in _PENALTIES:
-        slopes, levels, worth = _divided(rows, part, wanted, penalty)
+        slopes, levels, worth = _divided(rows, part, wanted, weight[some], penalty)
         if best is None or worth > best[0]:
             best = worth, slopes, levels
     assert best is not None
@@ -226,7 +227,7 @@ def _fitted(source: TextSource, texts: RowTexts, targets: Floats) -> _Scored | N
 
 
 def _divided(
-    rows: sparse.csr_matrix, part: Ints, wanted: Floats, penalty: float
+    rows: sparse.csr_matrix, part: Ints, wanted: Floats, weight: Floats, penalty: float
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], float]:
     """Fit a model for each part from the others; return slopes, levels and the share of variance explained on the parts."""
     from sklearn.linear_model import Ridge
@@ -236,11 +237,11 @@ def _divided(
     scores = np.empty_like(wanted)
     for number in range(_PARTS):
         others, own = part != number, part == number
-        model = Ridge(alpha=penalty, solver="sparse_cg", tol=1e-3).fit(rows[others], wanted[others])
+        model = Ridge(alpha=penalty, solver="sparse_cg", tol=1e-3).fit(rows[others], wanted[others], weight[others])
         slopes[:, number], levels[number] = np.atleast_2d(model.coef_).T, model.intercept_
         scores[own] = rows[own] @ slopes[:, number] + levels[number]
-    spread = ((wanted - wanted.mean(axis=0)) ** 2).sum(axis=0)
-    left = ((wanted - scores) ** 2).sum(axis=0)
+    spread = weight @ (wanted - np.average(wanted, axis=0, weights=weight)) ** 2
+    left = weight @ (wanted - scores) ** 2
     explained = 1 - left[spread > 0] / spread[spread > 0]
     return slopes, levels, float(explained.max(initial=0.0))
 

@@ -99,12 +99,15 @@ class Graph:
         """Return the number of distinct times up to `asof`, ticks of any shape: a row is visible when its rank is smaller."""
         return torch.searchsorted(self.times, asof, right=True)
 
-    def only(self, edge_types: Sequence[EdgeType]) -> Graph:
-        """Return the graph with these edge types alone: a later database may have tables that a network was not built for."""
+    def only(self, edge_types: Sequence[EdgeType], *tables: str) -> Graph:
+        """Return the graph with these edge types, and further tables without edges, alone.
+
+        A later database may have tables that a network was not built for.
+        """
         if self.edge_types == tuple(edge_types):
             return self
         wanted = set(edge_types)
-        names = {end for each in edge_types for end in (each[0], each[2])}
+        names = {end for each in edge_types for end in (each[0], each[2])} | set(tables)
         kept = {
             name: tuple(r for r in self.relations[name] if r.edge_type in wanted) for name in self.rank if name in names
         }

@@ -15,16 +15,17 @@ import torch
 from relselect.events import StageFinished, StageStarted
 from relselect.language import SentenceColumn, sentence_encoder
 from relselect.rdl.graph.features import problem_features
+from relselect.rdl.graph.table_encoding import TableEncoding
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from relselect.budget import Budget
+    from relselect.database import Table
     from relselect.events import Emit
     from relselect.problem import Problem
-    from relselect.rdl.graph.table_encoding import TableEncoding
 
-__all__ = ["read_language", "with_sentences"]
+__all__ = ["language_alone", "read_language", "sentence_of", "with_sentences"]
 
 _STAGE = "language"
 
@@ -43,16 +44,10 @@ def with_sentences(
     Raises:
         ConfigError: The model is not on this machine.
     """
-    encoder = sentence_encoder(model)
     found = dict(tables)
     for name in set(tables) & set(problem.user_database.tables):
         each = tables[name]
-        parts: tuple[Any, ...] = (*each.numeric, *each.categories, *each.texts, *each.moments)
-        said = {column.name for column in parts if column.clock < 0}
-        if not said:
-            continue
-        ordered = tuple(column for column in problem.database[name].data.column_names if column in said)
-        found[name] = replace(each, sentence=SentenceColumn(ordered, model, encoder.identity, encoder.width))
+        found[name] = replace(each, sentence=sentence_of(problem.database[name], each, model))
         if not columns:
             found[name] = replace(
                 found[name],
@@ -61,6 +56,32 @@ def with_sentences(
                 texts=tuple(column for column in each.texts if column.clock >= 0),
             )
     return found
+
+
+def sentence_of(table: Table, encoding: TableEncoding, model: str) -> SentenceColumn:
+    """Return the sentence of a table's rows: all fitted columns that are known when their row is.
+
+    A table without such columns has one sentence, its name.
+
+    Args:
+        table: The table.
+        encoding: Its fitted columns.
+        model: The language model, see `relselect.language.find_language_model`.
+
+    Raises:
+        ConfigError: The model is not on this machine.
+    """
+    encoder = sentence_encoder(model)
+    parts: tuple[Any, ...] = (*encoding.numeric, *encoding.categories, *encoding.texts, *encoding.moments)
+    said = {column.name for column in parts if column.clock < 0}
+    ordered = tuple(column for column in table.data.column_names if column in said)
+    return SentenceColumn(ordered, model, encoder.identity, encoder.width)
+
+
+def language_alone(table: Table, encoding: TableEncoding, model: str) -> TableEncoding:
+    """Return the encoding of a table of which nothing is read but the sentence and the row's own time; see `sentence_of`."""
+    own = encoding.moments[:1] if table.time is not None else ()
+    return TableEncoding(moments=own, sentence=sentence_of(table, encoding, model))
 
 
 def read_language(problem: Problem, encodings: Mapping[str, TableEncoding], budget: Budget, emit: Emit) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from relselect.database import SemanticType
 from relselect.database.columns import as_float, as_strings
 from relselect.language import SentenceColumn
-from relselect.problem.visibility import visible_masked
+from relselect.problem.visibility import visible_masked, visible_rows
 from relselect.rdl.graph.text import WIDTH, HashedTextColumn, fit_text
 
 if TYPE_CHECKING:
@@ -23,9 +23,19 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
+    from relselect.database import Database
     from relselect.problem import Problem
 
-__all__ = ["LARGEST", "CategoryColumn", "MomentColumn", "NumericColumn", "TableEncoding", "fit_columns", "fit_tables"]
+__all__ = [
+    "LARGEST",
+    "CategoryColumn",
+    "MomentColumn",
+    "NumericColumn",
+    "TableEncoding",
+    "fit_columns",
+    "fit_database",
+    "fit_tables",
+]
 
 #: Categories kept per column, the most frequent ones; all others share the code of unseen values.
 MAX_CATEGORIES = 500
@@ -132,14 +142,27 @@ def fit_tables(problem: Problem) -> dict[str, TableEncoding]:
 
 
 def _fit_tables(problem: Problem) -> dict[str, TableEncoding]:
+    return fit_database(problem.database, problem.types, problem.fit_asof)
+
+
+def fit_database(
+    database: Database, types: Mapping[str, Mapping[str, SemanticType]], asof: int
+) -> dict[str, TableEncoding]:
+    """Fit the columns of every table of a database on what is visible at `asof` ticks.
+
+    Args:
+        database: The database.
+        types: Semantic type per table and column.
+        asof: Whatever is later is not read.
+    """
     encodings = {}
-    for name, table in problem.database.tables.items():
-        visible = problem.visible(name, problem.fit_asof)
+    for name, table in database.tables.items():
+        visible = visible_rows(database, name, asof)
         clocks = tuple(sorted(table.known_at))
-        known = visible_masked(problem.database, name, problem.fit_asof)
+        known = visible_masked(database, name, asof)
         place = {column: clocks.index(clock) for column in known if (clock := table.clock_of(column)) is not None}
         encodings[name] = fit_columns(
-            table.data, problem.types[name], visible, known=known, clock_of=place, clocks=clocks, time=table.time
+            table.data, types[name], visible, known=known, clock_of=place, clocks=clocks, time=table.time
         )
     return encodings
 

@@ -77,7 +77,9 @@ def batcher_of(blueprint: Blueprint, problem: Problem, device: torch.device, *, 
     """
     settings = blueprint.settings
     sampled_on = device if settings.sampling == "gpu" else torch.device("cpu")
-    graph = problem_graph(problem, sampled_on, shortcuts=settings.edges == "shortcuts").only(blueprint.edge_types)
+    graph = problem_graph(problem, sampled_on, shortcuts=settings.edges == "shortcuts").only(
+        blueprint.edge_types, blueprint.entity
+    )
     strategy: Strategy = "uniform" if settings.strategy == "uniform" else "last"
     kind = problem.database.time_kind
     window = max(1, round(settings.window * time_unit(kind))) if settings.window else None

@@ -19,6 +19,7 @@ from relselect.rdl.training import trainer as training
 from relselect.rdl.training.fitted import batcher_of, row_tensors
 from relselect.rdl.training.precision import PrecisionPlan, compile_network, restore_eager
 from relselect.rdl.training.prefetch import prefetched
+from relselect.rdl.training.pretrained import new_network
 from relselect.rdl.training.stepping import ShuffledBatches, Stepper
 from relselect.rdl.training.trainer import sampler_seed
 from relselect.rdl.training.training_state import read_training_state, write_training_state
@@ -85,8 +86,10 @@ class _Refit:
         self.anew = settings.refit == "anew"
         self.ratio = len(every) / len(train)
         self.steps = max(1, round(self.best.step * (self.ratio if self.anew else _MORE)))
-        network = NetworkEnsemble(self.blueprint).to(self.device)
-        if not self.anew:
+        if self.anew:
+            network = new_network(self.blueprint, problem, self.device)
+        else:
+            network = NetworkEnsemble(self.blueprint).to(self.device)
             network.load_state_dict(self.best.state)
         self.stepper = Stepper(network, self.blueprint, self.rows)
         self.stepper.plan = PrecisionPlan(candidate.facts["precision"] == "bf16", bool(candidate.facts["compiled"]))

@@ -13,6 +13,7 @@ import torch
 
 from relselect.rdl.network.ensemble import ParallelMembers
 from relselect.rdl.training.precision import PrecisionPlan, compile_network
+from relselect.rdl.training.pretrained import split_parameters
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -99,10 +100,7 @@ class Stepper:
         self.label = rows.label.to(next(network.parameters()).device)
         self.weight = None if rows.weight is None else rows.weight.to(self.label.device)
         self.mean = copy.deepcopy(network).requires_grad_(False)
-        settings = blueprint.settings
-        self._optimizer = torch.optim.AdamW(
-            network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
-        )
+        self._optimizer = _optimizer(network, blueprint)
         self._members = ParallelMembers(network, self.label.device)
         self.steps, self.rate, self.plan = 0, 1.0, PrecisionPlan()
 
@@ -129,7 +127,7 @@ class Stepper:
         """Take one optimiser step; return the loss, detached."""
         for group in self._optimizer.param_groups:
             warm = min(1.0, (self.steps + 1) / _WARM_UP)
-            group["lr"] = self.blueprint.settings.learning_rate * self.rate * warm
+            group["lr"] = group["full_rate"] * self.rate * warm
         loss = self.gradients(batch, self.plan)
         for member in self.network.members:
             torch.nn.utils.clip_grad_norm_(member.parameters(), _CLIP)
@@ -175,3 +173,16 @@ class Stepper:
         self.plan = PrecisionPlan(state.facts["bf16"], state.facts["compiled"])
         if self.plan.compiled:
             compile_network(self.network)
+
+
+def _optimizer(network: NetworkEnsemble, blueprint: Blueprint) -> torch.optim.AdamW:
+    """Return AdamW with one group of the weights that began at random and, unless they are frozen, one of the pretrained."""
+    settings = blueprint.settings
+    fresh, begun = split_parameters(network, blueprint)
+    groups: list[dict[str, Any]] = [{"params": fresh, "full_rate": settings.learning_rate}]
+    if settings.frozen:
+        for parameter in begun:
+            parameter.requires_grad_(False)
+    elif begun:
+        groups.append({"params": begun, "full_rate": settings.init_rate})
+    return torch.optim.AdamW(groups, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True)

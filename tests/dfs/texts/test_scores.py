@@ -123,6 +123,16 @@ def test_no_score_of_a_text_learnt_from_the_labels_of_that_text():
     assert not np.array_equal(again.slopes[:, 1], first.slopes[:, 1])
 
 
+def test_weights_count_like_repeated_rows():
+    asked = problem(tables())
+    rows = asked.rows("train")
+    twice = rows.take(np.repeat(np.arange(len(rows)), 1 + (rows.label > 0)))
+    weighted = fit_text_scores(asked, replace(rows, weight=1.0 + (rows.label > 0))).scored[0]
+    repeated = fit_text_scores(asked, twice).scored[0]
+    np.testing.assert_allclose(weighted.slopes, repeated.slopes, rtol=2e-2, atol=2e-3)
+    assert not np.allclose(weighted.slopes, scores_of(asked).scored[0].slopes, rtol=2e-2, atol=2e-3)
+
+
 def test_a_score_depends_neither_on_the_batch_nor_on_rows_without_texts():
     asked = problem(tables())
     found = scores_of(asked)

@@ -1,0 +1,186 @@
+"""A database as pretraining reads it: its graph, the seed nodes, and the language vectors of the rows around them.
+
+A seed node is a row at its own time, so its tree holds nothing later than the row. A row without a time is seen at a time drawn
+from those of the database. Rows later than the last moment that may be read take no part in anything: neither in the fitted
+columns nor in the draws, which follow the content of rows and never their order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from relselect.database.clock import ALWAYS, EVERYTHING, parse_time
+from relselect.database.inference import infer_types
+from relselect.files import cache_path
+from relselect.hashing import hash_text
+from relselect.language import row_sentences, sentence_encoder, sentence_vectors
+from relselect.problem.visibility import visible_masked, visible_rows
+from relselect.rdl.graph.features import TableTensors, TextTensors
+from relselect.rdl.graph.graph import database_graph
+from relselect.rdl.graph.language_rows import language_alone
+from relselect.rdl.graph.table_encoding import TableEncoding, fit_database
+from relselect.rdl.network.batch import Batcher, RowTensors
+from relselect.rdl.network.shared_layers import row_statistics
+from relselect.rdl.network.time_encoding import time_unit
+from relselect.rdl.sampling.sampler import TemporalSampler
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from numpy.typing import NDArray
+
+    from relselect.database import Database
+    from relselect.pretraining.plan import PretrainingPlan
+    from relselect.rdl.graph.graph import Graph
+    from relselect.rdl.network.shared_layers import RowStatistics
+
+__all__ = ["PretrainingSource", "read_source"]
+
+#: Seed nodes of each table that are added at once until enough rows are reached.
+_CHUNK = 32
+
+
+@dataclass(frozen=True)
+class PretrainingSource:
+    """A database as pretraining reads it.
+
+    Attributes:
+        name: The database's name.
+        graph: Its graph.
+        encodings: Per table, the sentence and the row's own time.
+        tables: Per table, its tensors; position 0 of the vectors, which stands for a masked row, is the table's mean.
+        statistics: Per table, where its vectors lie.
+        seeds: Per table, the seed nodes: rows and the times at which they are seen.
+        batchers: Per table, what builds the batches of its seed nodes.
+        rows_read: Rows that some tree reaches.
+    """
+
+    name: str
+    graph: Graph
+    encodings: Mapping[str, TableEncoding]
+    tables: Mapping[str, TableTensors]
+    statistics: Mapping[str, RowStatistics]
+    seeds: Mapping[str, RowTensors]
+    batchers: Mapping[str, Batcher]
+    rows_read: int
+
+
+def read_source(
+    database: Database,
+    plan: PretrainingPlan,
+    until: str | None = None,
+    check: Callable[[], object] = lambda: None,
+) -> PretrainingSource:
+    """Choose the seed nodes of a database and read the rows around them as language.
+
+    Args:
+        database: The database.
+        plan: Fan-out, number of rows, language model and seed.
+        until: The last moment that is read; everything if None.
+        check: Called before every batch of sentences; what it raises ends the work.
+
+    Raises:
+        ConfigError: The language model is not on this machine, or `until` is no moment.
+    """
+    last = EVERYTHING if until is None else parse_time(until, database.time_kind, "until")
+    types = {
+        name: infer_types(table, visible_rows(database, name, last), visible_masked(database, name, last))
+        for name, table in database.tables.items()
+    }
+    fitted = fit_database(database, types, last)
+    encodings = {name: language_alone(database[name], each, plan.language) for name, each in fitted.items()}
+    graph = database_graph(database)
+    fan_outs = tuple(max(1, plan.fan_out >> hop) for hop in range(plan.layers))
+    sampler = TemporalSampler(graph, fan_outs)
+    seeds, reached = _chosen(database, graph, sampler, last, plan)
+    tables, statistics = {}, {}
+    for name, encoding in encodings.items():
+        rows = np.unique(np.concatenate([np.empty(0, np.int64), *reached[name]]))
+        tables[name] = _tensors(database, name, encoding, rows, check)
+        read = torch.zeros(len(tables[name]), dtype=torch.bool)
+        read[torch.from_numpy(rows)] = True
+        sentences = tables[name].texts[0]
+        statistics[name] = row_statistics(sentences, read, database[name].time is not None)
+        sentences.vectors[0] = statistics[name].mean.half()
+    kind = database.time_kind
+    batchers = {
+        name: Batcher(sampler, tables, encodings, TableEncoding(), name, time_unit(kind), kind) for name in seeds
+    }
+    count = sum(len(np.unique(np.concatenate(each))) for each in reached.values() if each)
+    return PretrainingSource(database.name, graph, encodings, tables, statistics, seeds, batchers, count)
+
+
+def _chosen(
+    database: Database, graph: Graph, sampler: TemporalSampler, last: int, plan: PretrainingPlan
+) -> tuple[dict[str, RowTensors], dict[str, list[NDArray[np.int64]]]]:
+    """Return the seed nodes of every table, and the rows that their trees reach: chunk by chunk until there are enough."""
+    orders = {name: _order(database, graph, name, last, plan.seed) for name in sorted(database.tables)}
+    moments = np.unique(np.concatenate([database.times(name) for name in database.tables]))
+    moments = moments[(moments > ALWAYS) & (moments <= last)]
+    taken: dict[str, list[tuple[NDArray[np.int64], NDArray[np.int64]]]] = {name: [] for name in orders}
+    reached: dict[str, list[NDArray[np.int64]]] = {name: [] for name in database.tables}
+    seen: set[tuple[str, int]] = set()
+    for begin in range(0, max(map(len, orders.values()), default=0), _CHUNK):
+        for name, order in orders.items():
+            rows = order[begin : begin + _CHUNK]
+            if not len(rows) or len(seen) >= plan.rows:
+                continue
+            asof = _seen_at(database.times(name)[rows], moments, (plan.seed, hash_text(name) & 0xFFFF, begin))
+            at = torch.from_numpy(asof)
+            trees = sampler.sample(name, torch.from_numpy(rows), at, at)
+            taken[name].append((rows, asof))
+            for table, found in trees.rows.items():
+                distinct = np.unique(found.numpy())
+                reached[table].append(distinct)
+                seen.update((table, int(row)) for row in distinct)
+    seeds = {name: _row_tensors(parts) for name, parts in taken.items() if parts}
+    return seeds, reached
+
+
+def _order(database: Database, graph: Graph, name: str, last: int, seed: int) -> NDArray[np.int64]:
+    """Return the visible rows of a table, shuffled by a draw that depends on their content and not on their places."""
+    times, identity = database.times(name), graph.identity[name].numpy()
+    rows = np.flatnonzero(times <= last)
+    rows = rows[np.lexsort((identity[rows], times[rows]))]
+    hashed = np.random.default_rng((seed, hash_text(name) & 0xFFFF)).permutation(len(rows))
+    return rows[hashed]
+
+
+def _seen_at(times: NDArray[np.int64], moments: NDArray[np.int64], seed: tuple[int, ...]) -> NDArray[np.int64]:
+    """Return when rows are seen: at their own time, else at a moment of the database that is drawn."""
+    if not len(moments):
+        return np.full(len(times), EVERYTHING)
+    drawn = moments[np.random.default_rng(seed).integers(0, len(moments), len(times))]
+    return np.where(times == ALWAYS, drawn, times)
+
+
+def _row_tensors(parts: list[tuple[NDArray[np.int64], NDArray[np.int64]]]) -> RowTensors:
+    rows, asof = (torch.from_numpy(np.concatenate(each)) for each in zip(*parts, strict=True))
+    nothing = torch.empty(len(rows), 0, dtype=torch.int64)
+    features = TableTensors(nothing.float(), nothing, nothing, nothing)
+    return RowTensors(rows, asof, asof, torch.zeros_like(asof), features, None)
+
+
+def _tensors(
+    database: Database,
+    name: str,
+    encoding: TableEncoding,
+    rows: NDArray[np.int64],
+    check: Callable[[], object],
+) -> TableTensors:
+    """Return a table's tensors with the vectors of some rows; the others are never reached and have none."""
+    sentence = encoding.sentence
+    assert sentence is not None
+    count = database[name].num_rows
+    texts = row_sentences(name, database[name].data.take(rows), sentence.columns)
+    code, vectors = sentence_vectors(texts, sentence_encoder(sentence.model), cache_path("language"), check)
+    places = torch.zeros(count, dtype=torch.int64)
+    places[torch.from_numpy(rows)] = torch.from_numpy(code + 1)
+    held = torch.from_numpy(np.concatenate([np.zeros((1, sentence.width), np.float16), vectors]))
+    nothing = torch.empty(count, 0, dtype=torch.int64)
+    moments = torch.from_numpy(database.times(name)[:, None].copy()) if encoding.moments else nothing
+    return TableTensors(nothing.float(), nothing, moments, nothing, (TextTensors(places, held),))

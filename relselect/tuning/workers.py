@@ -1,0 +1,257 @@
+"""Where trials are fitted: in this process, or in several processes that were forked from it.
+
+A worker has everything that the parent had computed when it was forked, such as the features of the training rows. It writes the
+candidate to its place in the study's folder and sends back a few facts; models travel by disk.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection, wait
+from typing import TYPE_CHECKING, Any, Protocol
+
+from relselect.errors import BudgetExhausted, UnwritableError
+from relselect.threads import limit_threads_after_fork
+
+if TYPE_CHECKING:
+    from relselect.families.candidate import Candidate
+
+__all__ = ["FitJob", "FitResult", "ForkedWorkers", "LocalWorker", "Workers", "failed_fit"]
+
+
+@dataclass(frozen=True)
+class FitJob:
+    """A trial to be fitted: its number, its configuration, and the part of the training rows."""
+
+    number: int
+    config: dict[str, Any]
+    share: float
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """How a fit ended.
+
+    Attributes:
+        number: The trial's number.
+        outcome: "done", "failed", "cut" (the budget ended before there was anything useful), or for a job that was not fitted
+            "repeat" or "skipped".
+        seconds: Wall-clock of the fit.
+        score: Its score on the select rows where it is done.
+        error: Class and message of the exception where it failed.
+        traceback: Its traceback.
+        candidate: The candidate, where it was fitted in this process.
+    """
+
+    number: int
+    outcome: str
+    seconds: float
+    score: float = float("nan")
+    error: str = ""
+    traceback: str = ""
+    candidate: Candidate | None = None
+
+
+#: Linux: the signal that a process gets when its parent dies.
+_PR_SET_PDEATHSIG = 1
+
+Fit = Callable[[FitJob], "Candidate"]
+
+
+class Workers(Protocol):
+    """Fits jobs, several at once or one."""
+
+    @property
+    def idle(self) -> int:
+        """How many jobs could be taken now."""
+        ...
+
+    def submit(self, job: FitJob) -> None:
+        """Take a job."""
+        ...
+
+    def wait(self) -> FitResult:
+        """Return the next result."""
+        ...
+
+    def close(self) -> None:
+        """End what is still being fitted."""
+        ...
+
+
+class LocalWorker:
+    """Fits one job at a time in this process.
+
+    Args:
+        fit: Fits a job.
+    """
+
+    def __init__(self, fit: Fit) -> None:
+        self._fit = fit
+        self._job: FitJob | None = None
+
+    @property
+    def idle(self) -> int:
+        """1 while there is no job, else 0."""
+        return int(self._job is None)
+
+    def submit(self, job: FitJob) -> None:
+        """Take a job, which is fitted by `wait`."""
+        self._job = job
+
+    def wait(self) -> FitResult:
+        """Fit the job.
+
+        Raises:
+            UnwritableError: The candidate could not be written.
+        """
+        if self._job is None:
+            raise RuntimeError("there is no job to wait for")
+        job, self._job = self._job, None
+        return _fitted(self._fit, job)
+
+    def close(self) -> None:
+        """Do nothing: no fit outlives `wait`."""
+
+
+class ForkedWorkers:
+    """Fits jobs in processes that are forked when they are first needed.
+
+    The job number 0, the default of a study, is fitted in this process: what it computes of the rows is then in every worker.
+
+    Args:
+        fit_here: Fits a job in this process.
+        fit_there: Fits a job in a worker and writes its candidate to disk.
+        count: Workers at most; none where the first job was trained on a GPU, which no forked process can use.
+    """
+
+    def __init__(self, fit_here: Fit, fit_there: Fit, count: int) -> None:
+        self._here, self._fit, self._count = LocalWorker(fit_here), fit_there, count
+        self._workers: dict[Connection, _Worker] = {}
+
+    @property
+    def idle(self) -> int:
+        """How many jobs could be taken now."""
+        if not self._here.idle or not self._count:
+            return self._here.idle
+        return self._count - sum(worker.job is not None for worker in self._workers.values())
+
+    def submit(self, job: FitJob) -> None:
+        """Give a job to an idle worker, a new one if there is none."""
+        if job.number == 0 or not self._count:
+            self._here.submit(job)
+            return
+        free = [pipe for pipe, worker in self._workers.items() if worker.job is None]
+        pipe = free[0] if free else self._forked()
+        self._workers[pipe].job = job
+        pipe.send(job)
+
+    def wait(self) -> FitResult:
+        """Return the result of the job that ends next; a worker that died while it fitted has failed.
+
+        Raises:
+            UnwritableError: A candidate could not be written.
+        """
+        if not self._here.idle:
+            result = self._here.wait()
+            if result.candidate is not None and result.candidate.device != "cpu":
+                self._count = 0
+            return result
+        pipe = next(each for each in wait(list(self._workers)) if isinstance(each, Connection))
+        worker = self._workers[pipe]
+        try:
+            result = pipe.recv()
+        except EOFError:
+            del self._workers[pipe]
+            return worker.died()
+        worker.job = None
+        return result
+
+    def close(self) -> None:
+        """End all workers, whatever they are doing."""
+        for pipe, worker in self._workers.items():
+            pipe.close()
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(worker.process, signal.SIGKILL)
+            os.waitpid(worker.process, 0)
+        self._workers.clear()
+
+    def _forked(self) -> Connection:
+        mine, theirs = Pipe()
+        process = os.fork()
+        if process == 0:
+            for pipe in [mine, *self._workers]:  # else the others would not see that the parent is gone
+                pipe.close()
+            _serve(theirs, self._fit)
+        theirs.close()
+        self._workers[mine] = _Worker(process)
+        return mine
+
+
+@dataclass
+class _Worker:
+    """A forked process, and what it is fitting."""
+
+    process: int
+    job: FitJob | None = None
+
+    def died(self) -> FitResult:
+        """Return the result of the job of a process that is gone.
+
+        Raises:
+            RuntimeError: It had no job.
+        """
+        _, status = os.waitpid(self.process, 0)
+        how = f"signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else f"exit code {os.WEXITSTATUS(status)}"
+        if self.job is None:
+            raise RuntimeError(f"an idle worker ended with {how}")
+        hint = ", as where memory runs out" if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL else ""
+        return FitResult(self.job.number, "failed", 0.0, error=f"the worker ended with {how}{hint}")
+
+
+def _serve(pipe: Connection, fit: Fit) -> None:
+    """Fit what comes until the parent is gone; never return."""
+    try:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its workers
+        if sys.platform == "linux":  # elsewhere an orphan ends with its fit, and holds the study's lock until then
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        limit_threads_after_fork()
+        while True:
+            pipe.send(replace(_fitted(fit, pipe.recv()), candidate=None))
+    except (EOFError, OSError):
+        pass
+    finally:
+        os._exit(0)  # nothing of the parent's is flushed or closed twice
+
+
+def _fitted(fit: Fit, job: FitJob) -> FitResult:
+    """Return how the fit of a job ends.
+
+    Raises:
+        UnwritableError: The candidate could not be written.
+    """
+    begun = time.monotonic()
+    try:
+        candidate = fit(job)
+    except BudgetExhausted:
+        return FitResult(job.number, "cut", time.monotonic() - begun)
+    except UnwritableError:
+        raise
+    except Exception as error:
+        return failed_fit(job, error, time.monotonic() - begun)
+    return FitResult(job.number, "done", time.monotonic() - begun, score=candidate.score, candidate=candidate)
+
+
+def failed_fit(job: FitJob, error: Exception, seconds: float) -> FitResult:
+    """Return the result of a job that raised."""
+    text, trace = f"{type(error).__name__}: {error}", "".join(traceback.format_exception(error))
+    return FitResult(job.number, "failed", seconds, error=text, traceback=trace)
