@@ -226,7 +226,8 @@ def gains(rows: list[dict[str, Any]]) -> str:
     wrong = [f"`{one['first']}` of {row['task']} ({row['family']})" for row, one in sure if one["drop"] <= 0]
     if not wrong:
         return f"Withholding the first lowered the score on test rows in all {len(sure)} sure cases."
-    return f"In {len(wrong)} of {len(sure)} sure cases withholding the first did not lower the score on test rows: {', '.join(wrong)}."
+    listed = ", ".join(wrong)
+    return f"In {len(wrong)} of {len(sure)} sure cases withholding the first did not lower the score on test rows: {listed}."
 
 
 def row_of(*cells: object) -> str:
