@@ -27,6 +27,7 @@ __all__ = [
     "check_spaces",
     "fixed_options",
     "option_names",
+    "space_of",
 ]
 
 
@@ -82,9 +83,14 @@ class FixedOptions:
     def space(self, trial: optuna.Trial, problem: Problem) -> Config:
         """Return a suggested configuration with the fixed options, about which the study is not asked."""
         names = option_names(self.family)
-        answers = {name: self.options[option] for name, option in names.items() if option in self.options}
-        asked = cast("optuna.Trial", _FixedTrial(trial, {**self.options, **answers}))
-        return {**self.family.space(asked, problem), **self.options}
+        answers = {option: value for option, value in self.options.items() if option not in names}
+        answers |= {name: self.options[option] for name, option in names.items() if option in self.options}
+        asked, family = cast("optuna.Trial", _FixedTrial(trial, answers)), _with_design(self.family)
+        if family is None:
+            return {**self.family.space(asked, problem), **self.options}
+        # what a fixed option stands for, such as a learner and its defaults, holds where the space does not ask for it, too
+        suggested = family.design.suggest(asked, family.known(problem))
+        return {**family.designed(problem, {**self.options, **suggested}), **self.options}
 
 
 class _FixedTrial:
@@ -143,9 +149,20 @@ def fixed_options(family: Family) -> dict[str, Any]:
 
 def option_names(family: Family) -> dict[str, str]:
     """Return parameter -> option of the family's search space, for those whose names differ; empty for a space in code."""
-    if not isinstance(family, Designed):
-        return {}
-    return {name: option for name, option in family.design.options.items() if name != option}
+    found = _with_design(family)
+    return {} if found is None else {name: each for name, each in found.design.options.items() if name != each}
+
+
+def space_of(family: Family) -> SearchSpace | None:
+    """Return the search space of a family whose space is data; None for a space in code."""
+    found = _with_design(family)
+    return None if found is None else found.design
+
+
+def _with_design(family: Family) -> Designed | None:
+    """Return the family whose space is data, without options that a caller fixed; None for a space in code."""
+    bare = family.family if isinstance(family, FixedOptions) else family
+    return bare if isinstance(bare, Designed) else None
 
 
 def check_space(family: Family, problem: Problem) -> None:
@@ -154,13 +171,14 @@ def check_space(family: Family, problem: Problem) -> None:
     Raises:
         SpaceError: With every value that the family refuses.
     """
-    if not isinstance(family, Designed):
+    bare = _with_design(family)
+    if bare is None:
         return
-    space, known = family.design, family.known(problem)
+    space, known, fixed = bare.design, bare.known(problem), fixed_options(family)
     place = f"the search space of {family.name}"
     unknown = [
         f"{name}=${each}: is nothing that {family.name} knows. Use one of {', '.join(f'${one}' for one in known)}"
-        for name, each in space.references.items()
+        for name, each in space.references
         if each not in known
     ]
     if unknown:
@@ -168,7 +186,7 @@ def check_space(family: Family, problem: Problem) -> None:
     problems: dict[str, None] = {}
     for name, value, config in space.points(known):
         try:
-            adjusted_family(family, family.designed(problem, config)).default(problem)
+            adjusted_family(cast("Family", bare), bare.designed(problem, {**fixed, **config})).default(problem)
         except ConfigError as error:
             problems[f"{name}={value}: {error}"] = None
     if problems:

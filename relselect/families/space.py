@@ -164,9 +164,9 @@ class SearchSpace(BaseModel):
         return {name: parameter.option or name for name, parameter in self.parameters.items()}
 
     @property
-    def references(self) -> dict[str, str]:
-        """Parameter -> the name behind the $ of what the family has to know of the problem, for those that have one."""
-        return {name: each[1:] for name, one in self.parameters.items() for each in one.stated() if refers(each)}
+    def references(self) -> list[tuple[str, str]]:
+        """Parameters, each with a name behind a $ of what the family has to know of the problem."""
+        return [(name, each[1:]) for name, one in self.parameters.items() for each in one.stated() if refers(each)]
 
     def points(self, known: Mapping[str, Any]) -> Iterator[tuple[str, Any, Config]]:
         """Yield (parameter, value, configuration) for each choice and each end of a range, under conditions that it needs.
@@ -176,8 +176,14 @@ class SearchSpace(BaseModel):
         """
         for name, parameter in self.parameters.items():
             for value in parameter.values(known):
-                needed = {self.options[other]: wanted[0] for other, wanted in parameter.when.items()}
-                yield name, value, {**needed, self.options[name]: value}
+                yield name, value, {**self._needed(name), self.options[name]: value}
+
+    def _needed(self, name: str) -> Config:
+        """Return a configuration under which a parameter is asked: its conditions, and theirs."""
+        found: Config = {}
+        for other, wanted in self.parameters[name].when.items():
+            found |= {**self._needed(other), self.options[other]: wanted[0]}
+        return found
 
     def to_json(self) -> dict[str, Any]:
         """Return the space as JSON-able values that `read_space` reads."""

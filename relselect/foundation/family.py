@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from relselect.errors import BundleError, ConfigError
+from relselect.errors import BudgetExhausted, BundleError, ConfigError
 from relselect.families.candidate import Candidate, Config
 from relselect.families.space_files import shipped_space
 from relselect.foundation.head import LinearHead, fit_head
@@ -217,8 +217,6 @@ class Foundation:
         resume: Path | None = None,
     ) -> Candidate | None:
         """Solve the head on training and validation rows under the penalty that was chosen; see `Family.refit`."""
-        from relselect.errors import BudgetExhausted
-
         model: FoundationModel = candidate.model
         added = rows.added(seed=candidate.seed, copies=_COPIES)
         every = Rows.concat([_train_rows(rows, candidate.seed), added])
@@ -288,18 +286,18 @@ def _train_rows(rows: RowSource, seed: int) -> Rows:
 
 
 def _mean_label(problem: Problem, rows: Rows) -> NDArray[np.float64]:
-    """Return the mean label, or the share of each class."""
+    """Return the weighted mean label, or the weighted share of each class."""
     label = np.zeros(0) if rows.label is None else rows.label
     if problem.task.kind == "multiclass":
-        counts = np.bincount(label.astype(np.int64), minlength=len(problem.task.classes or ()))
-        return np.asarray(counts / max(1, counts.sum()), dtype=np.float64)
-    return np.asarray(label.mean() if len(label) else 0.0, dtype=np.float64)
+        counts = np.bincount(label.astype(np.int64), rows.weight, minlength=len(problem.task.classes or ()))
+        return np.asarray(counts / (counts.sum() or 1), dtype=np.float64)
+    return np.asarray(np.average(label, weights=rows.weight) if len(label) else 0.0, dtype=np.float64)
 
 
 def _solved(problem: Problem, inputs: NDArray[np.float64], rows: Rows, penalty: float) -> LinearHead:
     label = np.zeros(len(inputs)) if rows.label is None else rows.label
     classes, absolute = len(problem.task.classes or ()), "absolute" in problem.task.metric.name
-    return fit_head(inputs, label, problem.task.kind, classes, penalty, absolute=absolute)
+    return fit_head(inputs, label, problem.task.kind, classes, penalty, absolute=absolute, row_weight=rows.weight)
 
 
 def _score(problem: Problem, rows: Rows, predictions: NDArray[np.float64]) -> float:

@@ -51,7 +51,14 @@ class LinearHead:
 
 
 def fit_head(
-    inputs: NDArray[np.float64], label: NDArray[np.float64], kind: str, classes: int, penalty: float, *, absolute: bool
+    inputs: NDArray[np.float64],
+    label: NDArray[np.float64],
+    kind: str,
+    classes: int,
+    penalty: float,
+    *,
+    absolute: bool,
+    row_weight: NDArray[np.float64] | None = None,
 ) -> LinearHead:
     """Fit a head.
 
@@ -66,6 +73,7 @@ def fit_head(
         classes: Number of classes of a multiclass task.
         penalty: Penalty on the squared weights, per row.
         absolute: Whether a regression minimises the absolute error.
+        row_weight: Weights of the rows in the loss, all above 0, shape (n,); None where all are 1.
 
     Example:
         >>> x = np.linspace(-1, 1, 50)[:, None]
@@ -76,12 +84,13 @@ def fit_head(
     scale = inputs.std(axis=0) if len(inputs) else np.ones(inputs.shape[1])
     scale = np.where(scale > 1e-9, scale, 1.0)
     x = _standard(inputs, mean, scale)
+    counted = np.ones(len(label)) if row_weight is None or not len(label) else row_weight / row_weight.mean()
     if kind == "regression":
         center, spread = (float(label.mean()), float(label.std()) or 1.0) if len(label) else (0.0, 1.0)
-        found = _ridge(x, (label - center) / spread, penalty, absolute)
+        found = _ridge(x, (label - center) / spread, counted, penalty, absolute)
         return LinearHead(kind, mean, scale, found[:, None], center, spread)
     columns = [label == 1] if kind == "binary" else [label == each for each in range(classes)]
-    weights = np.column_stack([_logistic(x, each.astype(np.float64), penalty) for each in columns])
+    weights = np.column_stack([_logistic(x, each.astype(np.float64), counted, penalty) for each in columns])
     return LinearHead(kind, mean, scale, weights)
 
 
@@ -99,31 +108,35 @@ def _penalties(x: NDArray[np.float64], penalty: float) -> NDArray[np.float64]:
     return found
 
 
-def _ridge(x: NDArray[np.float64], y: NDArray[np.float64], penalty: float, absolute: bool) -> NDArray[np.float64]:
-    weight: NDArray[np.float64] = np.ones(len(y))
+def _ridge(
+    x: NDArray[np.float64], y: NDArray[np.float64], counted: NDArray[np.float64], penalty: float, absolute: bool
+) -> NDArray[np.float64]:
+    weight = counted
     added = np.diag(_penalties(x, penalty))
     found: NDArray[np.float64] = np.zeros(x.shape[1])
     for _ in range(_PASSES if absolute else 1):
         weighted = x * weight[:, None]
         found = np.asarray(np.linalg.solve(weighted.T @ x + added, weighted.T @ y), dtype=np.float64)
-        weight = 1 / np.maximum(np.abs(y - x @ found), _LEAST_RESIDUAL)
+        weight = counted / np.maximum(np.abs(y - x @ found), _LEAST_RESIDUAL)
         weight /= max(weight.mean(), 1e-12) if len(weight) else 1.0
     return found
 
 
-def _logistic(x: NDArray[np.float64], y: NDArray[np.float64], penalty: float) -> NDArray[np.float64]:
+def _logistic(
+    x: NDArray[np.float64], y: NDArray[np.float64], counted: NDArray[np.float64], penalty: float
+) -> NDArray[np.float64]:
     """Return the weights of a logistic regression; Newton's steps are halved while the loss would rise."""
     added = _penalties(x, penalty)
-    share = (y.sum() + 0.5) / (len(y) + 1)
+    share = (counted @ y + 0.5) / (counted.sum() + 1)
     found: NDArray[np.float64] = np.zeros(x.shape[1])
     found[-1] = np.log(share / (1 - share))
-    loss = _loss(x, y, found, added)
+    loss = _loss(x, y, counted, found, added)
     for _ in range(_STEPS):
         chance = 1 / (1 + np.exp(-np.clip(x @ found, -30, 30)))
-        slope = x.T @ (chance - y) + added * found
-        curvature = (x * (chance * (1 - chance) + 1e-9)[:, None]).T @ x + np.diag(added)
+        slope = x.T @ (counted * (chance - y)) + added * found
+        curvature = (x * (counted * chance * (1 - chance) + 1e-9)[:, None]).T @ x + np.diag(added)
         step, part = np.linalg.solve(curvature, slope), 1.0
-        while part > 1e-4 and (next_loss := _loss(x, y, found - part * step, added)) > loss:
+        while part > 1e-4 and (next_loss := _loss(x, y, counted, found - part * step, added)) > loss:
             part /= 2
         if part <= 1e-4:
             break
@@ -132,7 +145,11 @@ def _logistic(x: NDArray[np.float64], y: NDArray[np.float64], penalty: float) ->
 
 
 def _loss(
-    x: NDArray[np.float64], y: NDArray[np.float64], weights: NDArray[np.float64], added: NDArray[np.float64]
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+    counted: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    added: NDArray[np.float64],
 ) -> float:
     output = x @ weights
-    return float((np.logaddexp(0, output) - y * output).sum() + 0.5 * (added * weights**2).sum())
+    return float(counted @ (np.logaddexp(0, output) - y * output) + 0.5 * (added * weights**2).sum())

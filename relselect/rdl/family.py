@@ -126,9 +126,10 @@ class RDL:
 
     def designed(self, problem: Problem, suggested: Config) -> Config:
         """Return the options that are searched; all others stay at their defaults."""
-        if "without" not in suggested:
+        left_out = suggested.get("without")
+        if not isinstance(left_out, str):
             return suggested
-        return {**suggested, "without": [suggested["without"]] if suggested["without"] else []}
+        return {**suggested, "without": [left_out] if left_out else []}
 
     def fit(
         self,

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from relselect.errors import RelSelectError
 from relselect.events import Emit, Notice
 from relselect.families.registry import baselines
 from relselect.outcomes import Evaluated, Outcome, Outlook, Rival, measure_outcome, outlook_of
@@ -117,7 +116,7 @@ def run_outlook(
                 predicted = family.predict(decision.deployed, problem, rows.unlabelled())
                 return outlook_of(problem.task, "population", rows, keys, predicted)
             why = f"that would take about {expected:.0f} s"
-    except RelSelectError as error:
+    except Exception as error:  # a predictor without these numbers is worth keeping
         why = f"{type(error).__name__}: {error}"
     if problem.task.population is not None:
         emit(Notice("outlook", f"Who is asked about now was not predicted: {why}. Fitted.outlook() does it."))

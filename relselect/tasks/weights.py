@@ -8,6 +8,7 @@ are asked. A row of weight 0 is left out before anything else is done.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from numbers import Real
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -102,7 +103,7 @@ def checked_class_weight(
     if unknown:
         raise TaskError("class_weight", unknown, "are no classes of the task", f"Use some of: {', '.join(known)}")
     for name, weight in found.items():
-        number = not isinstance(weight, bool) and isinstance(weight, int | float)
+        number = not isinstance(weight, bool) and isinstance(weight, Real)
         if not number or not 0 < weight < float("inf"):
             rule = "is no finite number above 0"
             raise TaskError(

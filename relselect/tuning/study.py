@@ -34,8 +34,7 @@ from relselect.events import (
     TrialStarted,
     silent,
 )
-from relselect.families.options import fixed_options
-from relselect.families.protocol import Designed
+from relselect.families.options import fixed_options, space_of
 from relselect.files import check_writable, unwritable
 from relselect.hashing import fingerprint_json
 from relselect.serialization import canonical_json
@@ -151,8 +150,8 @@ class _Search:
         }
         if options := fixed_options(self.family):
             identity["options"] = options
-        if isinstance(self.family, Designed):
-            identity["space"] = fingerprint_json(self.family.design.to_json())
+        if (space := space_of(self.family)) is not None:
+            identity["space"] = fingerprint_json(space.to_json())
         if len(self.rungs) > 1:
             identity["fidelity"] = [[rung.trials, rung.share] for rung in self.rungs]
         return identity

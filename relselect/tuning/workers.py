@@ -13,7 +13,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
@@ -153,28 +153,34 @@ class ForkedWorkers:
         free = [pipe for pipe, worker in self._workers.items() if worker.job is None]
         pipe = free[0] if free else self._forked()
         self._workers[pipe].job = job
-        pipe.send(job)
+        with contextlib.suppress(ConnectionError):  # of a worker that died meanwhile, as `wait` finds
+            pipe.send(job)
 
     def wait(self) -> FitResult:
         """Return the result of the job that ends next; a worker that died while it fitted has failed.
 
         Raises:
-            UnwritableError: A candidate could not be written.
+            UnwritableError: A candidate that was fitted in this process could not be written.
         """
         if not self._here.idle:
             result = self._here.wait()
             if result.candidate is not None and result.candidate.device != "cpu":
                 self._count = 0
             return result
-        pipe = next(each for each in wait(list(self._workers)) if isinstance(each, Connection))
-        worker = self._workers[pipe]
-        try:
-            result = pipe.recv()
-        except EOFError:
-            del self._workers[pipe]
-            return worker.died()
-        worker.job = None
-        return result
+        while True:
+            pipe = next(each for each in wait(list(self._workers)) if isinstance(each, Connection))
+            worker = self._workers[pipe]
+            try:
+                result = pipe.recv()
+            except (EOFError, ConnectionError):
+                del self._workers[pipe]
+                pipe.close()
+                lost = worker.died()
+                if lost is not None:
+                    return lost
+                continue
+            worker.job = None
+            return result
 
     def close(self) -> None:
         """End all workers, whatever they are doing."""
@@ -189,9 +195,7 @@ class ForkedWorkers:
         mine, theirs = Pipe()
         process = os.fork()
         if process == 0:
-            for pipe in [mine, *self._workers]:  # else the others would not see that the parent is gone
-                pipe.close()
-            _serve(theirs, self._fit)
+            _serve(theirs, [mine, *self._workers], self._fit)
         theirs.close()
         self._workers[mine] = _Worker(process)
         return mine
@@ -204,29 +208,38 @@ class _Worker:
     process: int
     job: FitJob | None = None
 
-    def died(self) -> FitResult:
-        """Return the result of the job of a process that is gone.
-
-        Raises:
-            RuntimeError: It had no job.
-        """
+    def died(self) -> FitResult | None:
+        """Return the result of the job of a process that is gone; None where it had no job."""
         _, status = os.waitpid(self.process, 0)
         how = f"signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else f"exit code {os.WEXITSTATUS(status)}"
         if self.job is None:
-            raise RuntimeError(f"an idle worker ended with {how}")
+            return None
         hint = ", as where memory runs out" if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL else ""
         return FitResult(self.job.number, "failed", 0.0, error=f"the worker ended with {how}{hint}")
 
 
-def _serve(pipe: Connection, fit: Fit) -> None:
-    """Fit what comes until the parent is gone; never return."""
+def _serve(pipe: Connection, inherited: Sequence[Connection], fit: Fit) -> None:
+    """Fit what comes until the parent is gone; never return.
+
+    Args:
+        pipe: Jobs come from it, and results go into it.
+        inherited: The parent's ends of all pipes; while they are open here, other workers do not see that the parent is gone.
+        fit: Fits a job.
+    """
     try:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its workers
+        for each in inherited:
+            each.close()
         if sys.platform == "linux":  # elsewhere an orphan ends with its fit, and holds the study's lock until then
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         limit_threads_after_fork()
         while True:
-            pipe.send(replace(_fitted(fit, pipe.recv()), candidate=None))
+            job, begun = pipe.recv(), time.monotonic()
+            try:
+                result = _fitted(fit, job)
+            except UnwritableError as error:  # the parent meets the disk itself where it is still full
+                result = failed_fit(job, error, time.monotonic() - begun)
+            pipe.send(replace(result, candidate=None))
     except (EOFError, OSError):
         pass
     finally:

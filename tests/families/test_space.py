@@ -206,6 +206,11 @@ def test_all_mistakes_of_a_space_are_listed(parameters: dict[str, Any], told: li
             ["forest", "bags=2"],
         ),
         (DFS(), {"num_leaves": whole(2, "$many")}, ["num_leaves=$many: is nothing that dfs knows"]),
+        (
+            DFS(),
+            {"num_leaves": whole("$few", "$many")},
+            ["num_leaves=$few: is nothing", "num_leaves=$many: is nothing"],
+        ),
     ],
 )
 def test_what_a_family_refuses_of_a_space_is_listed(
@@ -216,6 +221,43 @@ def test_what_a_family_refuses_of_a_space_is_listed(
     assert len(caught.value.problems) == len(told)
     for text, one in zip(told, caught.value.problems, strict=True):
         assert text in one
+
+
+def test_a_space_is_checked_and_told_apart_where_options_are_fixed(problem: Problem, tmp_path: Path) -> None:
+    own = space({"tabm_width": choice(16, 32, option="width")}, "dfs")
+    family = adjusted_family(DFS(), {"learner": "tabm", "blocks": 1}, None, own)
+    check_space(family, problem)  # `width` is an option of the learner that is fixed
+    config = family.space(optuna.create_study().ask(), problem)
+    assert (config["learner"], config["blocks"]) == ("tabm", 1)
+    assert config["width"] in (16, 32)
+    assert set(config) == set(family.default(problem))
+    with pytest.raises(SpaceError, match="wide"):
+        check_space(adjusted_family(DFS(), {"learner": "tabm"}, None, space({"wide": choice(1)}, "dfs")), problem)
+    how: dict[str, Any] = {"budget": Budget(None), "folder": tmp_path, "max_trials": 1}
+    fixed = {"kind": "a"}
+    tune(adjusted_family(Small(), fixed), problem, shared_rows(problem), **how)
+    with pytest.raises(ConfigError, match="another space"):
+        tune(adjusted_family(Small(high=0.5), fixed), problem, shared_rows(problem), **how)
+
+
+def test_a_parameter_is_checked_under_the_conditions_of_its_conditions() -> None:
+    own = space(
+        {
+            "a": choice("x", "y", option="first"),
+            "b": choice(1, 2, when={"a": ["y"]}),
+            "c": choice(3, when={"b": [2]}),
+        }
+    )
+    assert [config for name, _, config in own.points({}) if name == "c"] == [{"first": "y", "b": 2, "c": 3}]
+
+
+def test_a_fixed_option_answers_its_parameter_and_no_other_of_its_name(problem: Problem) -> None:
+    own = space({"depth": choice(1, 2, option="layers"), "width": choice(8, option="channels")})
+    family = adjusted_family(RDL("cpu"), {"channels": 16, "without": ["events"]}, None, own)
+    trial = optuna.create_study().ask()
+    config = family.space(trial, problem)
+    assert (config["channels"], config["without"]) == (16, ["events"])
+    assert set(trial.params) == {"depth"}
 
 
 def test_spaces_of_another_form_are_refused(tmp_path: Path) -> None:

@@ -34,6 +34,35 @@ def test_a_logistic_regression_is_scikit_learns():
     assert np.allclose(head.predict(x), peer.predict_proba(standard)[:, 1], atol=1e-4)
 
 
+@pytest.mark.parametrize("absolute", [False, True])
+@pytest.mark.parametrize("kind", ["regression", "binary", "multiclass"])
+def test_weights_are_read_in_units_of_their_mean(kind, absolute):
+    x, y = planted(kind)
+    weight = np.resize([1.0, 20.0, 3.0], len(y))
+    plain, head, sevenfold, ones = (
+        fit_head(x, y, kind, 3, 1e-3, absolute=absolute, row_weight=each).predict(x)
+        for each in (None, weight, 7 * weight, np.ones(len(y)))
+    )
+    assert np.array_equal(ones, plain)
+    assert np.allclose(sevenfold, head)
+    assert np.abs(head - plain).max() > 1e-3
+
+
+def test_weights_are_scikit_learns():
+    x, y = planted("regression")
+    weight = np.resize([1.0, 5.0, 0.5], len(y))
+    standard, spread = (x - x.mean(0)) / x.std(0), y.std()
+    counted = weight / weight.mean()
+    head = fit_head(x, y, "regression", 0, 1e-2, absolute=False, row_weight=weight)
+    peer = Ridge(alpha=1e-2 * len(x)).fit(standard, (y - y.mean()) / spread, counted)
+    assert np.allclose(head.predict(x), peer.predict(standard) * spread + y.mean(), atol=1e-6)
+    x, y = planted("binary")
+    standard = (x - x.mean(0)) / x.std(0)
+    head = fit_head(x, y, "binary", 2, 1e-2, absolute=False, row_weight=weight)
+    peer = LogisticRegression(C=1 / (1e-2 * len(x)), tol=1e-10, max_iter=1000).fit(standard, y, counted)
+    assert np.allclose(head.predict(x), peer.predict_proba(standard)[:, 1], atol=1e-4)
+
+
 def test_classes_share_all_of_the_probability():
     x, y = planted("multiclass")
     chance = fit_head(x, y, "multiclass", 3, 1e-3, absolute=False).predict(x)

@@ -13,6 +13,7 @@ from relselect.errors import ConfigError, TaskError
 from relselect.outcomes import Outcome, outlook_of
 from relselect.outcomes.newest import newest_asked
 from relselect.outcomes.outlook import Outlook
+from relselect.run.outcome import run_outlook
 from relselect.tasks import Rows
 from tests.shop import shop, shop_problem, shop_task
 
@@ -88,6 +89,20 @@ def test_without_a_population_query_the_newest_evaluated_rows_stand_in(tables):
     assert fitted.result.outcome.ahead is None
     with pytest.raises(TaskError, match="no population query"):
         fitted.outlook(at="1970-05-01")
+
+
+def test_what_a_model_raises_costs_the_outlook_alone(fitted, monkeypatch):
+    heard = []
+
+    def broken(*what, **how):
+        raise ValueError("what a library says")
+
+    monkeypatch.setattr(type(fitted.family), "predict", broken)
+    found = run_outlook(fitted.problem(), fitted.result.decision, fitted.family, Budget(60), heard.append, seed=0)
+    assert found is None
+    assert [each.message for each in heard] == [
+        "Who is asked about now was not predicted: ValueError: what a library says. Fitted.outlook() does it."
+    ]
 
 
 def test_several_classes_are_counted_and_the_surest_come_first():

@@ -96,6 +96,8 @@ def test_weights_by_class_times_weights_by_row(database, tables):
     task = shop_task(database, tables, labels=weighted(tables, 2.0), weight="w", class_weight={True: 5})
     label = task.splits["train"].label
     assert np.array_equal(task.loss_weights("train"), np.where(label == 1, 10.0, 2.0))
+    for five in (np.int64(5), np.float32(5)):
+        assert task.weighing({True: five}).class_weight == {"false": 1.0, "true": 5.0}
     assert "by row; by class, false 1, true 5" in task.notes[-1]
     assert task.weighing(None).notes[-1].startswith("Rows are weighted in the training loss (by row)")
     assert effective_rows(np.array([1.0, 1.0, 2.0])) == pytest.approx(16 / 6)
