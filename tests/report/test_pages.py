@@ -58,7 +58,21 @@ def shuffled(value: Any, chance: random.Random) -> Any:
 
 
 #: Keys whose values are one of a few words.
-WORDS = {"kind", "regime", "split", "severity", "level", "ended", "unit", "loss_of", "way", "basis", "final", "event"}
+WORDS = {
+    "kind",
+    "regime",
+    "split",
+    "severity",
+    "level",
+    "ended",
+    "unit",
+    "loss_of",
+    "way",
+    "basis",
+    "final",
+    "event",
+    "fidelity",
+}
 
 
 def hostile(value: Any) -> Any:

@@ -43,6 +43,8 @@ def test_a_runs_record_is_complete(trained: Any) -> None:
         "device": None,
         "metric": None,
         "preset": None,
+        "spaces": {},
+        "fidelity": "full",
     }
     assert record["task"]["metric_title"] == fit.task.metric.title
     assert record["deployed"] is not None

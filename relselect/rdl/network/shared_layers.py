@@ -85,7 +85,7 @@ class SharedLayers(nn.Module):
 
     Example:
         >>> sum(each.numel() for each in SharedLayers(16, 8, 2).parameters())
-        872
+        920
     """
 
     def __init__(self, width: int, channels: int, layers: int) -> None:
