@@ -16,6 +16,7 @@ from relselect.families.space_files import shipped_space
 from relselect.foundation.head import LinearHead, fit_head
 from relselect.foundation.inputs import foundation_blueprint, head_inputs
 from relselect.memory import peak_memory_mb
+from relselect.rdl.device import check_device, device_of
 from relselect.rdl.family import task_encoding
 from relselect.rdl.graph.language_rows import read_language
 from relselect.rdl.settings import NetworkSettings
@@ -105,7 +106,7 @@ class Foundation:
 
     def __init__(self, device: str | None = None, space: SearchSpace | None = None) -> None:
         self.design = shipped_space(self.name) if space is None else space
-        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.device = device_of(device)
 
     def on_device(self, device: str) -> Foundation:
         """Return the family on a device.
@@ -113,11 +114,7 @@ class Foundation:
         Raises:
             ConfigError: PyTorch knows no such device here.
         """
-        try:
-            torch.empty(0, device=device)
-        except (RuntimeError, AssertionError) as error:  # an AssertionError where PyTorch has no CUDA
-            rule = f"is not available: {str(error).splitlines()[0]}"
-            raise ConfigError("device", device, rule, "Use 'cpu', or None for a GPU where there is one") from None
+        check_device(device)
         return Foundation(device, self.design)
 
     def with_space(self, space: SearchSpace) -> Foundation:

@@ -15,6 +15,7 @@ from relselect.errors import ConfigError
 from relselect.families.candidate import Candidate, Config
 from relselect.families.space_files import shipped_space
 from relselect.memory import peak_memory_mb
+from relselect.rdl.device import check_device, device_of
 from relselect.rdl.graph.graph import problem_graph
 from relselect.rdl.graph.language_rows import read_language, with_sentences
 from relselect.rdl.graph.table_encoding import TableEncoding, fit_columns, fit_tables
@@ -70,7 +71,7 @@ class RDL:
 
     def __init__(self, device: str | None = None, space: SearchSpace | None = None) -> None:
         self.design = shipped_space(self.name) if space is None else space
-        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.device = device_of(device)
 
     def default(self, problem: Problem) -> Config:
         """Return the configuration that is always tried first.
@@ -96,11 +97,7 @@ class RDL:
         Raises:
             ConfigError: PyTorch knows no such device here.
         """
-        try:
-            torch.empty(0, device=device)
-        except (RuntimeError, AssertionError) as error:  # an AssertionError where PyTorch has no CUDA
-            rule = f"is not available: {str(error).splitlines()[0]}"
-            raise ConfigError("device", device, rule, "Use 'cpu', or None for a GPU where there is one") from None
+        check_device(device)
         return RDL(device, self.design)
 
     def with_space(self, space: SearchSpace) -> RDL:

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 from relselect.counts import check_count, check_seed
 from relselect.errors import ConfigError
 from relselect.problem.validation import ValidationWay
-from relselect.tuning import Fidelity
+from relselect.tuning import Fidelity, check_fidelity
 
 __all__ = ["FinalModel", "Settings"]
 
@@ -66,9 +66,7 @@ class Settings:
         if self.final not in get_args(FinalModel):
             choices = ", ".join(repr(each) for each in get_args(FinalModel))
             raise ConfigError("final", self.final, "is not among the choices", f"Use one of {choices}")
-        if self.fidelity not in get_args(Fidelity):
-            choices = ", ".join(repr(each) for each in get_args(Fidelity))
-            raise ConfigError("fidelity", self.fidelity, "is not among the choices", f"Use one of {choices}")
+        check_fidelity(self.fidelity)
         object.__setattr__(self, "jobs", check_count("jobs", self.jobs))
         if self.max_trials is not None:
             object.__setattr__(self, "max_trials", check_count("max_trials", self.max_trials))

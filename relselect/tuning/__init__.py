@@ -10,13 +10,14 @@ from relselect.tuning.journal import derive_seed
 from relselect.tuning.result import Failure, Study
 from relselect.tuning.schedule import BudgetPlan, plan_budget
 from relselect.tuning.store import load_candidate, save_candidate
-from relselect.tuning.study import Fidelity, tune
+from relselect.tuning.study import Fidelity, check_fidelity, tune
 
 __all__ = [
     "Failure",
     "Fidelity",
     "BudgetPlan",
     "Study",
+    "check_fidelity",
     "derive_seed",
     "load_candidate",
     "plan_budget",

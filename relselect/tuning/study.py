@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from relselect.families.protocol import Family, RowSource
     from relselect.problem import Problem
 
-__all__ = ["Fidelity", "tune"]
+__all__ = ["Fidelity", "check_fidelity", "tune"]
 
 #: What search trials are fitted on: all training rows, or parts of them first, of which the best are fitted again on more.
 Fidelity = Literal["full", "rows", "auto"]
@@ -157,10 +157,19 @@ class _Search:
         return identity
 
 
-def _rungs(problem: Problem, fidelity: Fidelity) -> Sequence[Rung]:
+def check_fidelity(fidelity: str) -> None:
+    """Refuse what is no fidelity.
+
+    Raises:
+        ConfigError: It is not among the choices.
+    """
     if fidelity not in get_args(Fidelity):
         choices = ", ".join(repr(each) for each in get_args(Fidelity))
         raise ConfigError("fidelity", fidelity, "is not among the choices", f"Use one of {choices}")
+
+
+def _rungs(problem: Problem, fidelity: Fidelity) -> Sequence[Rung]:
+    check_fidelity(fidelity)
     parts = fidelity == "rows" or (fidelity == "auto" and len(problem.task.splits["train"]) >= _MANY_ROWS)
     return RUNGS if parts else RUNGS[-1:]
 

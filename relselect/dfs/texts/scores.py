@@ -176,26 +176,24 @@ def fit_text_scores(problem: Problem, rows: Rows, check: Check = lambda: None) -
         The sources whose scores explain at least 0.2 % of the variance of the label on texts that their model did not see;
         none where no text is seen, or none tells anything.
     """
-    sources = text_sources(problem)
-    outputs, targets = _targets(problem.task, rows) if sources else ((), np.empty((len(rows), 0)))
+    chosen = rows if len(rows) <= _MOST_ROWS else rows.drawn(_MOST_ROWS)
+    sources = text_sources(problem) if len(chosen) else []
+    if not sources:
+        return TextScores(problem.entity, (), ())
+    outputs, targets = _targets(problem.task, chosen)
+    weight = np.ones(len(chosen)) if chosen.weight is None else chosen.weight
     found = []
-    if outputs:
-        chosen = rows if len(rows) <= _MOST_ROWS else rows.drawn(_MOST_ROWS)
-        targets = targets if len(chosen) == len(rows) else _targets(problem.task, chosen)[1]
-        weight = np.ones(len(chosen)) if chosen.weight is None else chosen.weight
-        for source in sources:
-            check()
-            scored = _fitted(source, texts_of(problem, source, chosen), targets, weight)
-            if scored is not None:
-                found.append(scored)
+    for source in sources:
+        check()
+        scored = _fitted(source, texts_of(problem, source, chosen), targets, weight)
+        if scored is not None:
+            found.append(scored)
     return TextScores(problem.entity, outputs, tuple(found))
 
 
 def _targets(task: Task, rows: Rows) -> tuple[tuple[str, ...], Floats]:
     """Return what the outputs are about, and their targets, (n, outputs)."""
     label = np.asarray(rows.label, dtype=np.float64)
-    if not len(label):
-        return (), np.empty((0, 0))
     if task.kind == "multiclass":
         classes: Sequence[Any] = task.classes or ()
         counts = np.bincount(label.astype(np.int64), minlength=len(classes))
@@ -217,13 +215,9 @@ def _fitted(source: TextSource, texts: RowTexts, targets: Floats, weight: Floats
     occurs = np.bincount(terms.indices, minlength=_BUCKETS)
     rarity = (np.log((1 + len(texts.texts)) / (1 + occurs)) + 1).astype(np.float32)
     rows, part, wanted = texts.weights[some] @ _weighted(terms, rarity), part[some], targets[some]
-    best: tuple[float, NDArray[np.float32], NDArray[np.float32]] | None = None
-    for penalty in _PENALTIES:
-        slopes, levels, worth = _divided(rows, part, wanted, weight[some], penalty)
-        if best is None or worth > best[0]:
-            best = worth, slopes, levels
-    assert best is not None
-    return None if best[0] < _WORTH else _Scored(source, characters, rarity, best[1], best[2])
+    tried = [_divided(rows, part, wanted, weight[some], penalty) for penalty in _PENALTIES]
+    slopes, levels, worth = max(tried, key=lambda each: each[2])
+    return None if worth < _WORTH else _Scored(source, characters, rarity, slopes, levels)
 
 
 def _divided(

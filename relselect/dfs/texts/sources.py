@@ -37,8 +37,8 @@ Ints = NDArray[np.int64]
 LATEST = 8
 #: Sources of a task at most; nearer ones first.
 _MOST = 12
-#: Steps up at most, and steps down.
-_UP, _DOWN = 2, 1
+#: Steps up at most; a step down is the only one.
+_UP = 2
 
 
 @dataclass(frozen=True)
@@ -83,9 +83,13 @@ class TextSource:
             ValueError: The data are no source's.
         """
         hops = tuple(Hop(str(hop["table"]), str(hop["key"]), bool(hop["down"])) for hop in data["path"])
-        if any(hop.down for hop in hops[:-1]) or not isinstance(data["column"], str):
+        if not _is_read_along(hops) or not isinstance(data["column"], str):
             raise ValueError("the texts are read along a path that no text is read along")
         return cls(hops, data["column"])
+
+
+def _is_read_along(path: Route) -> bool:
+    return len(path) == 1 or not any(hop.down for hop in path)
 
 
 @dataclass(frozen=True)
@@ -113,8 +117,7 @@ def text_sources(problem: Problem) -> list[TextSource]:
     """Return the text columns that task rows see: the entity's own, those of parents, those of children."""
     found = []
     for route in routes(problem, _UP):
-        down = sum(hop.down for hop in route)
-        if down > _DOWN or (down and len(route) > 1) or any(hop.table == LABELS for hop in route):
+        if not _is_read_along(route) or any(hop.table == LABELS for hop in route):
             continue
         table = route[-1].table if route else problem.entity
         columns = problem.types[table].items()

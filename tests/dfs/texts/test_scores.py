@@ -15,7 +15,7 @@ from relselect.budget import Budget
 from relselect.database import Database, ForeignKey, Table
 from relselect.database.clock import DAY
 from relselect.dfs import DFS
-from relselect.dfs.texts.scores import TextScores, fit_text_scores
+from relselect.dfs.texts.scores import TextScores, _part, fit_text_scores
 from relselect.dfs.texts.sources import text_sources, texts_of
 from relselect.errors import BundleError
 from relselect.events import silent
@@ -114,8 +114,6 @@ def test_no_score_of_a_text_learnt_from_the_labels_of_that_text():
     rows = asked.rows("train")
     first = fit_text_scores(asked, rows).scored[0]
     texts = texts_of(asked, first.source, rows)
-    from relselect.dfs.texts.scores import _part
-
     part = _part(texts.groups)
     changed = fit_text_scores(asked, replace(rows, label=np.where(part == 2, 1 - rows.label, rows.label)))
     again = next(each for each in changed.scored if each.source == first.source)
