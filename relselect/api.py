@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -108,6 +108,7 @@ def select_and_train(
     from relselect.families.registry import family_of
     from relselect.profile.entry import cache_of
     from relselect.run import run
+    from relselect.tasks.weights import named_class_weight
 
     wanted: dict[str, Any] = {"families": families, "max_trials": max_trials, "final": final, "explain": explain}
     wanted |= {"workdir": workdir, "device": device, "metric": metric, "options": options, "spaces": spaces}
@@ -117,6 +118,8 @@ def select_and_train(
     with watched(on_event, progress, budget.seconds) as emit, most:
         asked = _asked_task(task_of(database, task, budget), metric, class_weight)
         problem = Problem(database, asked)
+        if class_weight is not None:
+            settings = replace(settings, class_weight=named_class_weight(class_weight))
         result = run(problem, settings, budget, emit, cache_of(cache))
     if result.decision is None:
         raise RuntimeError("a run ended without a decision")

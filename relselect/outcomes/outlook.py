@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from relselect.tasks import Rows, Task
 
-__all__ = ["AskedEntity", "ExpectedClass", "Outlook", "newest_places", "outlook_of"]
+__all__ = ["AskedEntity", "ExpectedClass", "Outlook", "is_no_rarer", "newest_places", "outlook_of"]
 
 #: Rows of the newest cutoffs that are enough to say who is asked about last.
 _NEWEST = 100
@@ -62,8 +62,9 @@ class Outlook:
         expected: Sum of their predictions: the expected number of positives, or the expected amount; None for several classes.
         positive: How many of them have a probability of at least one half; None for amounts and several classes.
         keys: Names of the columns of the entity's key.
-        listed: Those with the highest predictions, of several classes the surest; the first of them by their keys where
-            predictions are equal.
+        listed: Those who stand first: of two answers those to whom the rarer one is most probable, of amounts the highest, of
+            several classes the surest; the first of them by their keys where predictions are equal.
+        lowest_first: Whether `listed` begins with the lowest predictions, no being the rarer answer.
         classes: By class, for tasks with several classes.
     """
 
@@ -74,6 +75,7 @@ class Outlook:
     positive: int | None
     keys: tuple[str, ...]
     listed: tuple[AskedEntity, ...]
+    lowest_first: bool = False
     classes: tuple[ExpectedClass, ...] = ()
 
     def table(self) -> list[dict[str, Any]]:
@@ -107,7 +109,8 @@ def outlook_of(
     """
     many = predicted.ndim == 2
     value = predicted.max(axis=1) if many else predicted
-    best = np.argsort(-value, kind="stable")[:most]
+    lowest = is_no_rarer(task)
+    best = np.argsort(value if lowest else -value, kind="stable")[:most]
     names = task.classes or ()
     answer = predicted.argmax(axis=1) if many else (predicted >= 0.5).astype(np.int64)
     columns = [keys[name].take(best).to_pylist() for name in keys.column_names]
@@ -123,11 +126,17 @@ def outlook_of(
         positive=int((predicted >= 0.5).sum()) if task.kind == "binary" else None,
         keys=tuple(keys.column_names),
         listed=listed,
+        lowest_first=lowest,
         classes=tuple(
             ExpectedClass(name, float(predicted[:, place].sum()), int((answer == place).sum()))
             for place, name in enumerate(names if many else ())
         ),
     )
+
+
+def is_no_rarer(task: Task) -> bool:
+    """Return whether more than half of the training rows of a task with two answers have the answer yes."""
+    return task.kind == "binary" and bool(task.splits["train"].label.mean() > 0.5)
 
 
 def newest_places(rows: Rows) -> NDArray[np.int64]:

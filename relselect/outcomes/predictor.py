@@ -22,7 +22,8 @@ class LooksAhead(TrainedPredictor):
     """A predictor that says who is asked about at a date, and what is expected of them."""
 
     def outlook(self, database: Database | None = None, *, at: object = None, most: int = 20) -> Outlook:
-        """Return who is asked about at a date and what is expected of them, those with the highest predictions first.
+        """Return who is asked about at a date and what is expected of them, those first whose answer is most probably
+        the rarer one, or whose amount is the highest.
 
         The population query is asked at the date, and what it finds is predicted by the deployed state. Without such a query, or
         for a static task, the newest rows of the task's last split stand in, and the outlook's `source` says so.

@@ -107,6 +107,7 @@ def profile_record(profile: Profile) -> ProfileRecord:
 
 def _settings(result: RunResult) -> SettingsRecord:
     settings = result.settings
+    weights = settings.class_weight
     return SettingsRecord(
         seed=settings.seed,
         families=None if settings.families is None else list(settings.families),
@@ -120,6 +121,7 @@ def _settings(result: RunResult) -> SettingsRecord:
         spaces=settings.spaces,
         device=settings.device,
         metric=settings.metric,
+        class_weight=dict(weights) if isinstance(weights, Mapping) else "balanced" if weights else None,
         preset=settings.preset,
     )
 

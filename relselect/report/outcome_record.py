@@ -94,6 +94,7 @@ class OutlookRecord(TypedDict):
     positive: int | None
     keys: list[str]
     listed: list[AskedEntityRecord]
+    lowest_first: bool
     classes: list[ExpectedClassRecord]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from relselect.report.action import answer
 from relselect.report.outcome_record import OutcomeRecord
 from relselect.report.record import RunRecord
 from relselect.report.tables import ReportColumn, ReportRow, ReportTable, score_interval, without_empty
@@ -24,13 +25,16 @@ _SPLITS = {"test": "Test", "select": "Validation"}
 
 
 def ahead_table(record: RunRecord) -> ReportTable:
-    """Those who are asked about at the newest date of the database and have the highest predictions."""
-    found = record["outcome"]
+    """Those who are asked about at the newest date of the database and stand first, probabilities being those of yes."""
+    found, kind = record["outcome"], record["task"]["kind"]
     ahead = None if found is None else found["ahead"]
-    amount = record["task"]["kind"] == "regression"
+    amount = kind == "regression"
+    value = {"regression": record["task"]["target"], "binary": f"Probability of {answer(record)}"}.get(
+        kind, "Probability"
+    )
     columns = (
         *(ReportColumn(name, "name") for name in ([] if ahead is None else ahead["keys"])),
-        ReportColumn(record["task"]["target"] if amount else "Probability", "number"),
+        ReportColumn(value, "number"),
         *([] if amount else [ReportColumn("Predicted answer", "name")]),
     )
     rows = [
@@ -38,14 +42,23 @@ def ahead_table(record: RunRecord) -> ReportTable:
             (
                 *each["key"],
                 number(each["value"]) if amount else percent(each["value"]),
-                *([] if amount else [each["answer"] or MISSING]),
+                *([] if amount else [_answered(record, each["answer"])]),
             )
         )
         for each in ([] if ahead is None else ahead["listed"])
     ]
     of = "" if ahead is None else f" ({count(len(rows))} of {count(ahead['entities'])})"
-    title = f"Asked about at the newest date of the database, the highest predictions first{of}"
+    order = "the lowest probabilities" if ahead is not None and ahead["lowest_first"] else "the highest predictions"
+    title = f"Asked about at the newest date of the database, {order} first{of}"
     return ReportTable(title, columns, tuple(rows), fold=_NOW)
+
+
+def _answered(record: RunRecord, name: str | None) -> str:
+    """A predicted class as the page names it: the answers of a task with two of them as `answer` says, without quotes."""
+    classes = record["task"]["classes"]
+    if name is None or len(classes) != 2:
+        return name or MISSING
+    return answer(record, name == classes[1]).strip("“”")
 
 
 def totals_table(record: RunRecord) -> ReportTable:

@@ -56,7 +56,7 @@ __all__ = [
 ]
 
 #: The record version that this code writes and reads.
-RECORD_VERSION = 7
+RECORD_VERSION = 8
 
 #: Why the training of a candidate ended: its own stopping rule, its limit of steps, the time budget, or nothing to train.
 EndedBy = Literal["converged", "limit", "budget", "constant"]
@@ -81,6 +81,7 @@ class SettingsRecord(TypedDict):
     spaces: dict[str, dict[str, Any]]
     device: str | None
     metric: str | None
+    class_weight: Literal["balanced"] | dict[str, float] | None
     preset: str | None
 
 

@@ -44,6 +44,10 @@ def _options(record: RunRecord) -> list[str]:
     ]
     more = [word for text in fixed for word in ("--option", shlex.quote(text))]
     more += [] if settings["metric"] is None else ["--metric", settings["metric"]]
+    weights = settings["class_weight"]
+    if weights is not None:
+        texts = [weights] if isinstance(weights, str) else [f"{name}={weight!r}" for name, weight in weights.items()]
+        more += [word for text in texts for word in ("--class-weight", shlex.quote(text))]
     more += [] if settings["device"] is None else ["--device", settings["device"]]
     families = [] if settings["families"] is None else ["--families", shlex.quote(",".join(settings["families"]))]
     trials = [] if settings["max_trials"] is None else ["--max-trials", str(settings["max_trials"])]

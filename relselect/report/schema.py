@@ -92,12 +92,12 @@ def _adapter() -> TypeAdapter[RunRecord]:
 
 
 def _current(given: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return a record of versions 4 to 6 as one of version 7, with what it lacks as not measured and not asked for."""
+    """Return a record of versions 4 to 7 as one of version 8, with what it lacks as not measured and not asked for."""
     version = given.get("version")
-    if version not in (4, 5, 6) or isinstance(version, bool):
+    if version not in (4, 5, 6, 7) or isinstance(version, bool):
         return given
     parts: dict[str, dict[str, Any]] = {
-        "settings": {"spaces": {}, "fidelity": "full"},
+        "settings": {"spaces": {}, "fidelity": "full", "class_weight": None},
         "outcome": {"ahead": None, "coverage": []},
     }
     if version < 6:
@@ -107,6 +107,9 @@ def _current(given: Mapping[str, Any]) -> Mapping[str, Any]:
     filled = {
         name: {**lacks, **known} for name, lacks in parts.items() if isinstance(known := given.get(name), Mapping)
     }
+    outcome = filled.get("outcome", {})
+    if isinstance(ahead := outcome.get("ahead"), Mapping):
+        filled["outcome"] = {**outcome, "ahead": {"lowest_first": False, **ahead}}
     return {"outcome": None, **given, **filled, "version": RECORD_VERSION}
 
 

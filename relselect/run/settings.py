@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 from relselect.counts import check_count, check_seed
 from relselect.errors import ConfigError
 from relselect.problem.validation import ValidationWay
+from relselect.tasks.weights import ClassWeight
 from relselect.tuning import Fidelity, check_fidelity
 
 __all__ = ["FinalModel", "Settings"]
@@ -37,6 +38,7 @@ class Settings:
         spaces: Family -> search space, as JSON-able values, in place of its shipped one.
         device: Where families that have the choice compute, such as "cpu"; None for a GPU where there is one.
         metric: The metric that took the place of the task's; None for the task's.
+        class_weight: The weights of classes that took the place of the task's, "balanced" or by class; None for the task's.
         preset: The preset that the caller named; None for none.
     """
 
@@ -54,6 +56,7 @@ class Settings:
     spaces: dict[str, dict[str, Any]] = field(default_factory=dict)
     device: str | None = None
     metric: str | None = None
+    class_weight: ClassWeight | None = None
     preset: str | None = None
 
     def __post_init__(self) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from numbers import Real
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -30,6 +30,7 @@ __all__ = [
     "checked_class_weight",
     "effective_rows",
     "loss_weights",
+    "named_class_weight",
     "weighted_rows",
     "weights_note",
 ]
@@ -111,6 +112,11 @@ def checked_class_weight(
             )
     weights = {name: float(found.get(name, 1.0)) for name in known}
     return weights if any(weight != 1 for weight in weights.values()) else None
+
+
+def named_class_weight(given: str | Mapping[Any, float]) -> ClassWeight:
+    """Return checked weights of classes as a caller gave them, with the names of the classes as text."""
+    return "balanced" if isinstance(given, str) else {as_text(name): float(weight) for name, weight in given.items()}
 
 
 def loss_weights(

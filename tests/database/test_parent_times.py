@@ -92,6 +92,29 @@ def test_sources_read_what_the_path_needs(tmp_path):
     assert database["orders"].columns == ["id", "placed"]
 
 
+def test_postgres_reads_what_the_path_needs_whatever_the_clock_of_the_parent(postgres, tmp_path):
+    """Keys are declared by the server for one table and by hand for the other; the parent's clock has a time zone."""
+    uri = postgres.create(
+        "parent_times",
+        """
+        CREATE TABLE orders (id bigint PRIMARY KEY, placed timestamptz, note text);
+        CREATE TABLE lines (id int PRIMARY KEY, order_id bigint, sku text);
+        CREATE TABLE notes (line int, text text);
+        INSERT INTO orders VALUES (1, '2024-01-01 02:00+02', 'x'), (2, '2024-02-01 00:00+00', NULL), (3, NULL, NULL);
+        INSERT INTO lines VALUES (10, 2, 'a'), (11, 1, 'b'), (12, 3, 'c'), (13, NULL, 'd'), (14, 9, 'e');
+        INSERT INTO notes VALUES (11, 'w'), (10, 'x'), (13, 'y'), (99, 'z');
+        """,
+    )
+    few = {"orders": [], "lines": ["sku"], "notes": ["text"]}
+    for more in ({}, {"columns": few}):
+        database = Database.from_uri(uri, **DECLARED, **more)
+        assert times(database) == EXPECTED
+    assert database["orders"].columns == ["id", "placed"]
+    assert database.censored(FIRST)["lines"].data["id"].to_pylist() == [11]
+    (tmp_path / "shop.yaml").write_text(MANIFEST)
+    assert times(Database.from_uri(uri, manifest=tmp_path / "shop.yaml")) == EXPECTED
+
+
 @pytest.mark.parametrize(
     ("lines", "told"),
     [

@@ -184,6 +184,7 @@ def ahead(kind: str = "binary") -> dict[str, Any]:
             {"key": [f"player{place:02}"], "value": 0.99 - 0.01 * place, "answer": None if amount else "true"}
             for place in range(20)
         ],
+        "lowest_first": False,
         "classes": []
         if one
         else [{"name": name, "expected": 650.5, "predicted": count} for name, count in (("A", 700), ("B", 601))],
@@ -337,6 +338,7 @@ def _settings() -> dict[str, Any]:
         "spaces": {},
         "device": None,
         "metric": None,
+        "class_weight": None,
         "preset": None,
     }
 

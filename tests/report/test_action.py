@@ -9,6 +9,7 @@ import pytest
 from relselect.leaks import NO_TIME
 from relselect.report import render_html, render_markdown
 from relselect.report.action import action_figures, action_headline, action_sentences
+from relselect.report.outcome_tables import ahead_table
 from relselect.report.schema import check_record
 from relselect.report.sections import sections
 from relselect.report.trust import trust
@@ -70,6 +71,28 @@ def test_who_is_asked_about_now_comes_first(kind: str, headline: str, sentence: 
         assert "player00" in told_of
         assert "Asked about at the newest date of the database" in told_of
     assert "player00" not in render_html(of_kind(kind))
+
+
+def test_the_list_of_now_begins_where_the_sentences_look_and_says_yes_and_no() -> None:
+    record = of_kind("binary")
+    record["task"]["classes"] = ["0", "1"]
+    record["outcome"]["ahead"] = ahead("binary") | {"lowest_first": True}
+    record["outcome"]["ahead"]["listed"] = [
+        {"key": ["player00"], "value": 0.01, "answer": "0"},
+        {"key": ["player01"], "value": 0.6, "answer": "1"},
+    ]
+    table = ahead_table(check_record(record))
+    assert table.caption.startswith(
+        "Asked about at the newest date of the database, the lowest probabilities first (2 of 1,301)"
+    )
+    assert [column.name for column in table.columns] == ["playerID", "Probability of yes", "Predicted answer"]
+    assert [row.cells for row in table.rows] == [("player00", "1.0 %", "no"), ("player01", "60 %", "yes")]
+    record["task"]["classes"] = ["stays", "leaves"]
+    record["outcome"]["ahead"]["listed"][0]["answer"] = "stays"
+    record["outcome"]["ahead"]["listed"][1]["answer"] = "leaves"
+    table = ahead_table(check_record(record))
+    assert table.columns[1].name == "Probability of “leaves”"
+    assert [row.cells[2] for row in table.rows] == ["stays", "leaves"]
 
 
 def test_records_without_an_outlook_are_read() -> None:

@@ -206,6 +206,19 @@ def test_read_record_says_what_it_wants(tmp_path: Any) -> None:
             "relselect train shop --task t --seed 0 --time-budget 300s --regime rolling --option 'rdl.rows=\"both\"' "
             "--option 'rdl.without=[\"a b\"]' --metric accuracy --device cpu",
         ),
+        (
+            "shop",
+            "run",
+            {"class_weight": {"false": 1.0, "very true": 2.5}, "fidelity": "auto"},
+            "relselect train shop --task t --seed 0 --time-budget 300s --regime rolling --fidelity auto "
+            "--class-weight false=1.0 --class-weight 'very true=2.5'",
+        ),
+        (
+            "shop",
+            "run",
+            {"class_weight": "balanced"},
+            "relselect train shop --task t --seed 0 --time-budget 300s --regime rolling --class-weight balanced",
+        ),
     ],
 )
 def test_the_command_to_run_it_again_is_one_that_works(

@@ -42,6 +42,7 @@ def test_a_runs_record_is_complete(trained: Any) -> None:
         "options": {},
         "device": None,
         "metric": None,
+        "class_weight": None,
         "preset": None,
         "spaces": {},
         "fidelity": "full",

@@ -15,7 +15,7 @@ from relselect.report import read_record, render_html
 from relselect.report.record import RECORD_VERSION
 from relselect.report.schema import check_record, record_schema, schema_text
 
-from .records import advice_record, run_record, three_families
+from .records import advice_record, ahead, run_record, three_families
 
 COMMITTED = Path(__file__).parents[2] / "configs" / "report.schema.json"
 
@@ -100,7 +100,7 @@ def test_a_record_of_an_earlier_version_is_read_and_says_what_is_absent(make: An
     del older["outcome"]
     if older["choice"] is not None:
         del older["choice"]["landscape"]
-    for name in ("spaces", "fidelity"):
+    for name in ("spaces", "fidelity", "class_weight"):
         del older["settings"][name]
     if version == 4:
         for name in ("options", "device", "metric", "preset"):
@@ -122,6 +122,16 @@ def test_a_record_without_spaces_and_coverage_is_one_that_asked_for_none() -> No
     for name in ("spaces", "fidelity"):
         del older["settings"][name]
     del older["outcome"]["coverage"]
+    del older["settings"]["class_weight"]
     found = check_record(older)
     assert (found["settings"]["spaces"], found["settings"]["fidelity"]) == ({}, "full")
     assert found["outcome"] == run_record()["outcome"]
+
+
+def test_a_record_of_version_7_asked_for_no_weights_and_lists_the_highest_predictions() -> None:
+    older = run_record() | {"version": 7}
+    older["outcome"]["ahead"] = ahead()
+    del older["settings"]["class_weight"], older["outcome"]["ahead"]["lowest_first"]
+    found = check_record(older)
+    assert found["settings"]["class_weight"] is None
+    assert found["outcome"]["ahead"] == ahead()

@@ -58,12 +58,19 @@ class Screening:
         label: Regression values, 0 and 1, or class numbers, shape (n,).
         kind: "regression", "binary" or "multiclass".
         classes: Number of classes of a multiclass label, else 1.
+        weight: Positive weights of the rows in the loss, shape (n,), in any unit; None where all are equal.
     """
 
     values: Floats
     label: Floats
     kind: str
     classes: int = 1
+    weight: Floats | None = None
+
+    @property
+    def shares(self) -> Floats:
+        """The weights divided by their mean, shape (n,): the trees' limits and penalties are made for weights about 1."""
+        return np.ones(len(self.label)) if self.weight is None else self.weight / self.weight.mean()
 
 
 def held_out_gains(data: Screening, folds: list[Fold], seed: int, check: Callable[[], None] = lambda: None) -> Floats:
@@ -83,7 +90,8 @@ def held_out_gains(data: Screening, folds: list[Fold], seed: int, check: Callabl
     if data.kind == "multiclass":
         params["num_class"] = data.classes
     # The bins are those of all rows, and made once.
-    every = lightgbm.Dataset(data.values, data.label, params=params).construct()
+    weight = None if data.weight is None else data.shares
+    every = lightgbm.Dataset(data.values, data.label, weight=weight, params=params).construct()
     check()
     gains = [_of_fold(data, every, fold, {**params, "seed": seed + n}, check) for n, fold in enumerate(folds)]
     return np.asarray(np.mean(gains, axis=0))
@@ -114,11 +122,11 @@ def noise_level(gains: Floats, rate: float = 0.3) -> float:
 
 
 def _of_fold(data: Screening, every: Any, fold: Fold, params: dict[str, Any], check: Callable[[], None]) -> Floats:
-    start = _constant(data, data.label[fold.fit])
+    start = _constant(data, fold.fit)
     booster = _boosted(every, fold.fit, start, params, check)
     held = np.ascontiguousarray(data.values[fold.held])
     leaves = np.asarray(booster.predict(held, pred_leaf=True)).reshape(len(held), -1)
-    return _gains(booster.model_to_string(), leaves, data, data.label[fold.held], start)
+    return _gains(booster.model_to_string(), leaves, data, fold.held, start)
 
 
 def _boosted(every: Any, rows: Ints, start: Floats, params: dict[str, Any], check: Callable[[], None]) -> Any:
@@ -133,38 +141,40 @@ def _boosted(every: Any, rows: Ints, start: Floats, params: dict[str, Any], chec
     return lightgbm.train(params, main, num_boost_round=_ROUNDS, callbacks=[watch])
 
 
-def _constant(data: Screening, label: Floats) -> Floats:
-    """Return the raw score of the best constant, shape (1,) or (classes,)."""
+def _constant(data: Screening, rows: Ints) -> Floats:
+    """Return the raw score of the best constant for some rows, shape (1,) or (classes,)."""
+    label, weight = data.label[rows], data.shares[rows]
     if data.kind == "regression":
-        return np.array([label.mean()])
-    counts = np.bincount(label.astype(np.int64), minlength=max(2, data.classes)) + 1.0
+        return np.array([label.mean() if data.weight is None else np.average(label, weights=weight)])
+    counts = np.bincount(label.astype(np.int64), weights=weight, minlength=max(2, data.classes)) + 1.0
     logs = np.log(counts / counts.sum())
     return logs if data.kind == "multiclass" else np.array([logs[1] - logs[0]])
 
 
-def _gains(text: str, leaves: Ints, data: Screening, label: Floats, start: Floats) -> Floats:
+def _gains(text: str, leaves: Ints, data: Screening, rows: Ints, start: Floats) -> Floats:
     """Return the held-out gain of each feature, as a share of the loss at the start.
 
     Args:
         text: The model as LightGBM writes it.
         leaves: The leaf of each held-out row in each tree, shape (n, trees).
-        data: Says the kind of label.
-        label: The held-out labels, shape (n,).
+        data: Features, labels and weights.
+        rows: Places of the held-out rows, shape (n,).
         start: The raw score that the trees began with.
     """
+    label, weight = data.label[rows], data.shares[rows]
     score = np.broadcast_to(start, (len(label), len(start))).copy()
     found = np.zeros(data.values.shape[1])
     gradient = hessian = np.empty(0)
     for number, tree in enumerate(_trees(text)):
         output = number % len(start)
         if output == 0:
-            gradient, hessian = _derivatives(data.kind, score, label)
+            gradient, hessian = (part * weight[:, None] for part in _derivatives(data.kind, score, label))
         if tree is not None:
             leaf = leaves[:, number]
             first, second = (np.bincount(leaf, part[:, output], tree.count) for part in (gradient, hessian))
             np.add.at(found, tree.feature, tree.gains(first.astype(np.float64), second.astype(np.float64)))
             score[:, output] += tree.leaf_value[leaf]
-    return found / max(_loss(data.kind, np.broadcast_to(start, score.shape), label), np.finfo(float).tiny)
+    return found / max(_loss(data.kind, np.broadcast_to(start, score.shape), label, weight), np.finfo(float).tiny)
 
 
 def _derivatives(kind: str, score: Floats, label: Floats) -> tuple[Floats, Floats]:
@@ -183,12 +193,12 @@ def _chances(score: Floats) -> Floats:
     return np.asarray(raised / raised.sum(axis=1, keepdims=True))
 
 
-def _loss(kind: str, score: Floats, label: Floats) -> float:
+def _loss(kind: str, score: Floats, label: Floats, weight: Floats) -> float:
     if kind == "regression":
-        return float(((score[:, 0] - label) ** 2).sum() / 2)
+        return float((weight * (score[:, 0] - label) ** 2).sum() / 2)
     chance = _chances(score)
     chance = np.column_stack([1 - chance[:, 0], chance[:, 0]]) if chance.shape[1] == 1 else chance
-    return float(-np.log(chance[np.arange(len(label)), label.astype(np.int64)]).sum())
+    return float(-(weight * np.log(chance[np.arange(len(label)), label.astype(np.int64)])).sum())
 
 
 @dataclass(frozen=True)

@@ -193,7 +193,7 @@ def _searched(problem: Problem, rows: Rows, options: PoolOptions, keep: int, see
     check()
     classes = len(problem.task.classes or ()) if problem.task.kind == "multiclass" else 1
     target = _target(sample.label, problem)
-    data = Screening(matrix.values, target, problem.task.kind, classes)
+    data = Screening(matrix.values, target, problem.task.kind, classes, sample.weight)
     gains = held_out_gains(data, folds, seed, check)
     noise = noise_level(gains)
     worth = [int(place) for place in np.argsort(-gains, kind="stable") if gains[place] >= noise]

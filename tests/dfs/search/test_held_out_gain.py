@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -56,9 +58,12 @@ def test_the_gains_of_all_splits_are_the_decrease_of_a_squared_error():
     main = lightgbm.Dataset(data.values[fit], data.label[fit], init_score=np.full(len(fit), start[0]), params=params)
     booster = lightgbm.train(params, main, num_boost_round=20)
     leaves = booster.predict(data.values[held], pred_leaf=True)
-    found = _gains(booster.model_to_string(), leaves, data, data.label[held], start)
+    found = _gains(booster.model_to_string(), leaves, data, held, start)
     raw = booster.predict(data.values[held], raw_score=True) + start[0]
-    losses = [_loss("regression", score[:, None], data.label[held]) for score in (np.full(len(held), start[0]), raw)]
+    equal = np.ones(len(held))
+    losses = [
+        _loss("regression", score[:, None], data.label[held], equal) for score in (np.full(len(held), start[0]), raw)
+    ]
     assert found.sum() == pytest.approx(1 - losses[1] / losses[0], abs=1e-3)
 
 
@@ -73,9 +78,35 @@ def test_the_derivatives_are_those_of_the_loss(kind):
         shifted = [score.copy(), score.copy()]
         shifted[0][place] += step
         shifted[1][place] -= step
-        up, down, here = (_loss(kind, each, label) for each in (*shifted, score))
+        up, down, here = (_loss(kind, each, label, np.ones(4)) for each in (*shifted, score))
         assert (up - down) / (2 * step) == pytest.approx(first[place], abs=1e-6)
         assert (up - 2 * here + down) / step**2 == pytest.approx(second[place], abs=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["regression", "binary", "multiclass"])
+def test_rows_that_count_little_decide_little(kind):
+    """A feature that the label follows in half of the rows, and its opposite in the other half, says what the weights say."""
+    data = planted(kind)
+    half = np.arange(ROWS) % 2 == 0
+    values = data.values.copy()
+    values[half, 0] = np.random.default_rng(5).permutation(values[half, 0])
+    mixed = replace(data, values=values)
+    gain = held_out_gains(mixed, FOLDS, seed=1)[0]
+    told, untold = (
+        held_out_gains(replace(mixed, weight=np.where(half, one, other)), FOLDS, seed=1)[0]
+        for one, other in ((0.01, 1.0), (1.0, 0.01))
+    )
+    assert told > 2 * gain > 0
+    assert untold < gain / 2
+
+
+@pytest.mark.parametrize("kind", ["regression", "binary", "multiclass"])
+def test_the_unit_of_weights_does_not_matter(kind):
+    data = planted(kind)
+    plain = held_out_gains(data, FOLDS, seed=1)
+    for unit in (1.0, 8.0):
+        weighted = held_out_gains(replace(data, weight=np.full(ROWS, unit)), FOLDS, seed=1)
+        assert weighted == pytest.approx(plain, rel=1e-9, abs=1e-12)
 
 
 def test_nothing_to_judge_is_no_gain():
