@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -118,3 +119,15 @@ def test_several_classes_are_counted_and_the_surest_come_first():
     ]  # fmt: skip
     assert (found.expected, found.positive) == (None, None)
     assert isinstance(found, Outlook)
+
+
+@pytest.mark.parametrize(("share", "keys"), [(0.4, ("9", "7", "8")), (0.6, ("8", "7", "9"))])
+def test_of_two_answers_those_to_whom_the_rarer_one_is_most_probable_come_first(share, keys):
+    task, zero = shop_problem().task, np.zeros(3, dtype=np.int64)
+    train = task.splits["train"]
+    label = (np.arange(len(train)) < share * len(train)).astype(np.float64)
+    task = replace(task, splits={**task.splits, "train": replace(train, label=label)})
+    chances = np.array([0.5, 0.1, 0.9])
+    found = outlook_of(task, "population", Rows(np.arange(3), zero, zero), pa.table({"id": [7, 8, 9]}), chances)
+    assert tuple(each.key[0] for each in found.listed) == keys
+    assert found.lowest_first == (share > 0.5)

@@ -34,6 +34,7 @@ def test_weights_of_1_change_nothing_and_class_weights_move_probabilities_but_no
     assert np.array_equal(*told)
     assert plain.task.fingerprint == same.task.fingerprint
     heavy = fitted(database, shop_task(database, tables), class_weight={True: 10})
+    assert [fit.record["settings"]["class_weight"] for fit in (plain, heavy)] == [None, {"true": 10.0}]
     assert heavy.predict(split="test")["probability"].mean() > told[0].mean() + 0.05
     label = heavy.task.splits["test"].label
     assert heavy.result.scores["test"][heavy.candidate.id].value == pytest.approx(
@@ -50,6 +51,7 @@ def test_a_bundle_keeps_weights(database, tables, tmp_path):
     fit = fitted(database, shop_task(database, tables, labels=frame, weight="w", class_weight="balanced"))
     loaded = rs.load(fit.save(tmp_path / "bundle"))
     assert loaded.task.fingerprint == fit.task.fingerprint
+    assert loaded.record["settings"]["class_weight"] is None  # the task has them
     assert np.array_equal(loaded.task.splits["val"].weight, fit.task.splits["val"].weight)
     at = "1970-10-20"
     assert np.array_equal(loaded.predict_proba(database, at=at), fit.predict_proba(at=at))
