@@ -88,7 +88,7 @@ def trained(database, tables):
             asked = shop_task(database, tables)
             with few_steps():
                 fit = relselect.select_and_train(
-                    database, asked, "90s", families=families, max_trials=1, on_event=events.append
+                    database, asked, "10min", families=families, max_trials=1, on_event=events.append
                 )
             done[families] = (fit, events)
         return done[families]

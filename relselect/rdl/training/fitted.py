@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from relselect.rdl.network.label_level import LabelLevel, fit_label_level
 from relselect.rdl.network.thread_limit import one_thread_if_small
 from relselect.rdl.network.time_encoding import time_unit
 from relselect.rdl.sampling.sampler import TemporalSampler
+from relselect.rdl.training.pace import Pace
 from relselect.rdl.training.prefetch import prefetched
 
 if TYPE_CHECKING:
@@ -105,9 +107,14 @@ def _level(blueprint: Blueprint, problem: Problem, device: torch.device) -> Labe
 
 
 def outputs_of(
-    network: NetworkEnsemble, batcher: Batcher, rows: RowTensors, size: int, budget: Budget | None = None
+    network: NetworkEnsemble,
+    batcher: Batcher,
+    rows: RowTensors,
+    size: int,
+    budget: Budget | None = None,
+    pace: Pace | None = None,
 ) -> torch.Tensor:
-    """Return a network's outputs in evaluation mode, (n, outputs), without gradients.
+    """Return a network's outputs in evaluation mode, (n, outputs), without gradients; `pace` takes in the time of each batch.
 
     Raises:
         BudgetExhausted: The budget ended between two batches.
@@ -117,12 +124,17 @@ def outputs_of(
     device = next(network.parameters()).device
     parts = [torch.empty(0, network.outputs, device=device)]
     indices = torch.split(torch.arange(len(rows), device=batcher.device), size)
+    begun = time.monotonic()
     try:
         with torch.no_grad(), prefetched(batcher, rows, indices, device) as batches:
             for batch in batches:
                 if budget is not None:
                     budget.check()
                 parts.append(network(batch))
+                if pace is not None:
+                    now = time.monotonic()
+                    pace.add(now - begun)
+                    begun = now
     finally:
         network.train(was_training)
     return torch.cat(parts)

@@ -18,6 +18,7 @@ from relselect.errors import BudgetExhausted
 from relselect.events import EpochDone
 from relselect.families.candidate import Checkpoint, CurvePoint, FitEnd, LearningCurve
 from relselect.rdl.training.fitted import batcher_of, outputs_of, row_tensors
+from relselect.rdl.training.pace import Pace
 from relselect.rdl.training.precision import PrecisionPlan, choose_precision
 from relselect.rdl.training.prefetch import prefetched
 from relselect.rdl.training.stepping import ShuffledBatches, Stepper
@@ -54,6 +55,8 @@ _FIRST_EPOCH = 0.4
 _BEGUN, _LONGEST_PLATEAU = 0.98, 300
 #: A step's time is measured on these parts of a batch first, and may take at most this share of what is left.
 _PARTS, _LONGEST_STEP = (32, 8), 0.5
+#: Part of a step that the forward pass takes, until one was measured; factor of the time that is kept for passes.
+_FORWARD, _MARGIN = 0.5, 1.2
 
 
 def stopping_rows(rows: Rows) -> Rows:
@@ -144,7 +147,7 @@ class Trainer:
     @property
     def step_seconds(self) -> float:
         """Seconds that a step takes."""
-        return self._step_seconds
+        return self._steps.seconds
 
     def _prepare(self) -> None:
         settings, device = self.blueprint.settings, next(self.network.parameters()).device
@@ -157,8 +160,7 @@ class Trainer:
         self._order = ShuffledBatches(len(self._train), settings.batch_size, self.seed)
         self._epoch, self._done, self._spent = 0, False, 0.0
         self._losses: list[Tensor] = []
-        self._step_seconds = 0.0
-        self._pass_seconds = 0.0
+        self._steps, self._batches = Pace(), Pace()
         self._saved = time.monotonic()
         self._restore()
 
@@ -174,16 +176,18 @@ class Trainer:
         planned = self._planned()
         allowance = self.budget.left() * (_FIRST_EPOCH if self._epoch == 0 else 1.0) + self._spent
         self.network.train()
-        if self._step_seconds == 0.0:
+        if self._steps.seconds == 0.0:
             self._measure_step(batcher)
+        before = time.monotonic()
         left = itertools.islice(self._order.coming(), planned - len(self._losses))
         with prefetched(batcher, self._train, left, device) as batches:
             for batch in batches:
                 self.budget.check()
                 self._order.next()
                 self._losses.append(self._stepper.step(batch))
-                self._spent = time.monotonic() - begun
-                self._step_seconds = self._spent / len(self._losses)
+                now = time.monotonic()
+                self._steps.add(now - before)
+                self._spent, before = now - begun, now
                 if self._spent + self._reserve() > allowance:
                     break
                 if len(self._losses) < planned and time.monotonic() - self._saved > SAVE_SECONDS:
@@ -210,10 +214,10 @@ class Trainer:
         sizes = [max(1, len(index) // part) for part in _PARTS]
         few, more = (self._try_out(batcher, index[:size]) for size in sizes)
         slope = max(0.0, more - few) / max(1, sizes[1] - sizes[0])
-        self._step_seconds = more + slope * (len(index) - sizes[1])
-        if self._step_seconds > _LONGEST_STEP * self.budget.left():
+        self._steps = Pace(more + slope * (len(index) - sizes[1]))
+        if self._steps.seconds > _LONGEST_STEP * self.budget.left():
             raise BudgetExhausted(
-                f"one training step takes about {self._step_seconds:.0f} s and {self.budget.left():.0f} s are left"
+                f"one training step takes about {self._steps.seconds:.0f} s and {self.budget.left():.0f} s are left"
             )
         settings = self.blueprint.settings
         batch = batcher.batch(self._train, index)
@@ -235,19 +239,18 @@ class Trainer:
         """Seconds to keep: a step, the validation of this epoch, and the passes that follow the training.
 
         Those are the select rows, and the rows that are predicted after the tuning in time that nobody else keeps for a slow
-        model.
+        model. Each of the two passes pays once for what the first batch of a pass does.
         """
-        guess = 0.5 * self._step_seconds * len(self._stop) / self.blueprint.settings.batch_size
-        one = max(self._pass_seconds, guess)
-        final = len(self.rows.select) + self.rows.awaiting
-        return self._step_seconds + 1.2 * one * (1 + final / max(len(self._stop), 1))
+        batch = self._batches.seconds or _FORWARD * self._steps.seconds
+        rows = len(self._stop) + len(self.rows.select) + self.rows.awaiting
+        passes = batch * rows / self.blueprint.settings.batch_size + 2 * self._batches.once
+        return self._steps.seconds + _MARGIN * passes
 
     def _validate(self, loss: float, seconds: float) -> None:
-        begun, settings, steps = time.monotonic(), self.blueprint.settings, self._stepper.steps
+        settings, steps = self.blueprint.settings, self._stepper.steps
         output = outputs_of(
-            self._stepper.mean, self._stop_batcher, self._stop_tensors, settings.batch_size, self.budget
+            self._stepper.mean, self._stop_batcher, self._stop_tensors, settings.batch_size, self.budget, self._batches
         )
-        self._pass_seconds = max(self._pass_seconds, time.monotonic() - begun)
         score = self._score(self.blueprint.target.predictions(output))
         facts = {"epoch": self._epoch, "steps": steps, "loss": loss, "score": score, "seconds": seconds}
         self.curve.append({**facts, "rate": self._stepper.rate})
@@ -298,8 +301,8 @@ class Trainer:
             "done": self._done,
             "ended": self.ended,
             "spent": self._spent,
-            "step_seconds": self._step_seconds,
-            "pass_seconds": self._pass_seconds,
+            "step_seconds": self._steps.seconds,
+            "batch_seconds": self._batches.seconds,
             "curve": self.curve,
             "checkpoints": [[each.step, each.score] for each in self.checkpoints],
         }
@@ -314,7 +317,8 @@ class Trainer:
         self._order.position = facts["position"]
         self._epoch, self._done, self._spent = facts["epoch"], facts["done"], facts["spent"]
         self.ended = facts["ended"]
-        self._step_seconds, self._pass_seconds = facts["step_seconds"], facts["pass_seconds"]
+        # a state of an earlier version has no time of a batch
+        self._steps, self._batches = Pace(facts["step_seconds"]), Pace(facts.get("batch_seconds", 0.0))
         self.curve, self.resumed = facts["curve"], facts["steps"]
         self._losses = (
             list(stored.tensors["losses"].to(self._stepper.label.device)) if "losses" in stored.tensors else []
