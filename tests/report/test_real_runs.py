@@ -34,7 +34,7 @@ def test_a_runs_record_is_complete(trained: Any) -> None:
     assert record["settings"] == {
         "seed": 0,
         "families": ["dfs", "rdl"],
-        "time_budget": 90.0,
+        "time_budget": 600.0,
         "max_trials": 1,
         "evaluate_test": True,
         "final": "auto",
