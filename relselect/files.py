@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,6 +19,7 @@ from relselect.errors import UnwritableError
 from relselect.serialization import dump_jsonable
 
 __all__ = [
+    "adding_folder",
     "cache_path",
     "check_writable",
     "current_parts",
@@ -33,6 +35,8 @@ __all__ = [
 _DRAFT = ".partial"
 #: New parts of a folder, complete, until each of them stands in its place (`replacing_parts`).
 _READY = ".ready"
+#: Seconds after which a draft that nobody finished is taken for that of a killed process (`adding_folder`).
+_ABANDONED = 86_400.0
 _FIX = "Give a path in a folder that you may write to"
 #: Bytes that `check_writable` writes: more than a file system keeps beside a file's name.
 _PROBE = bytes(8192)
@@ -105,6 +109,36 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
                 former.replace(folder)
             raise
         shutil.rmtree(former, ignore_errors=True)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+@contextmanager
+def adding_folder(folder: Path) -> Iterator[Path]:
+    """Yield an empty draft folder, and give it the name `folder` when the block ends without an error.
+
+    For folders whose name decides their content: several processes may write the same one at a time, each into a draft of its
+    own, and the first that is finished stays. A reader finds the whole folder or none. Drafts that killed processes left more
+    than a day ago are deleted.
+
+    Raises:
+        OSError: The folder cannot be written.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    for draft in folder.parent.glob(f".*{_DRAFT}"):
+        with suppress(OSError):
+            if time.time() - draft.stat().st_mtime > _ABANDONED:
+                _remove(draft)
+    draft = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}{_DRAFT}")
+    draft.mkdir()
+    try:
+        yield draft
+        _settle_files(draft)
+        try:
+            draft.rename(folder)
+        except OSError:
+            if not folder.is_dir():
+                raise
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 

@@ -205,6 +205,11 @@ class Problem:
         other.database, other.artefacts, other._whole = database, ArtefactCache(self.artefacts.bound), self
         return other
 
+    @property
+    def changed(self) -> bool:
+        """Whether this is a changed copy that `over` made."""
+        return self._whole is not None
+
     def cached(self, key: tuple[Hashable, ...], build: Callable[[], T]) -> T:
         """Return an artefact of this problem, built by one thread if it is not there; see `ArtefactCache.get`."""
         return self.artefacts.get(key, build)

@@ -17,6 +17,7 @@ from relselect.families.space_files import shipped_space
 from relselect.memory import peak_memory_mb
 from relselect.rdl.device import check_device, device_of
 from relselect.rdl.graph.graph import problem_graph
+from relselect.rdl.graph.placement import store_of
 from relselect.rdl.graph.language_rows import read_language, with_sentences
 from relselect.rdl.graph.table_encoding import TableEncoding, fit_columns, fit_tables
 from relselect.rdl.network.convolutions import CONVOLUTIONS
@@ -150,7 +151,7 @@ class RDL:
         settings = decided_options(NetworkSettings.from_config(config))
         blueprint = blueprint_of(problem, settings, rows.train(seed=0, copies=0).features)
         if settings.rows != "columns":
-            read_language(problem, blueprint.encodings, budget, emit)
+            read_language(problem, blueprint.encodings, budget, emit, store_of(problem, settings.store))
         # the global generator draws initial weights and dropout: seed it for this fit only
         generators = torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else [])
         with generators, one_thread_if_small(settings, self.device):
@@ -250,7 +251,8 @@ def blueprint_of(problem: Problem, settings: NetworkSettings, features: pa.Table
         settings: The options.
         features: The columns of the training rows themselves; None without any.
     """
-    graph = problem_graph(problem, torch.device("cpu"), shortcuts=settings.edges == "shortcuts")
+    store = store_of(problem, settings.store)
+    graph = problem_graph(problem, torch.device("cpu"), shortcuts=settings.edges == "shortcuts", store=store)
     edge_types = _without(graph.edge_types, settings.without, problem)
     tables = {name: readable(encoding, settings) for name, encoding in fit_tables(problem).items()}
     if settings.rows != "columns":

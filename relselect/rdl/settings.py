@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from relselect.errors import ConfigError
+from relselect.rdl.graph.placement import STORES
 from relselect.rdl.network.convolutions import CONVOLUTIONS
 from relselect.rdl.network.encoders import ENCODERS
 
@@ -18,6 +19,7 @@ _CHOICES = {
     "strategy": ("last", "uniform"),
     "sampling": ("cpu", "gpu"),
     "edges": ("keys", "shortcuts"),
+    "store": STORES,
     "convolution": tuple(CONVOLUTIONS),
     "encoder": tuple(ENCODERS),
     "aggregation": ("mean", "sum", "max"),
@@ -44,6 +46,8 @@ class NetworkSettings:
         window: Length of the time window before the as-of from which children are sampled, in days (in units where times are
             integers); 0 for all of the past.
         edges: "keys" for edges along foreign keys alone, "shortcuts" also across bridge tables, from one parent to another.
+        store: Where the graph and its columns are kept: "memory", "disk" for memory-mapped files in the folder `graphs` of the
+            cache, or "auto" for files where they would fill more than a quarter of the free memory; all give the same network.
         encoder: Name of the row encoder.
         encoder_blocks: Number of residual blocks of the row encoder.
         without: Tables whose rows stay out of the trees; never the entity table.
@@ -88,6 +92,7 @@ class NetworkSettings:
     sampling: str = "cpu"
     window: float = 0.0
     edges: str = "keys"
+    store: str = "auto"
     encoder: str = "stacked"
     encoder_blocks: int = 0
     without: tuple[str, ...] = ()

@@ -99,12 +99,14 @@ class ParentRelation:
         rank: int64 (children,), time rank of that parent; the rank "never visible" where there is none.
         opposite: The edge type of the same foreign key from child to parent. A node that was sampled along it has this
             parent in the tree already, so the parent is not sampled again.
+        pairs: `array`, where it is stored already: `parent` and `rank` are then views of its columns.
     """
 
     edge_type: EdgeType
     parent: Tensor
     rank: Tensor
     opposite: EdgeType
+    pairs: NDArray[np.int64] | None = None
 
     def to(self, device: torch.device) -> ParentRelation:
         """Return the relation with its tensors on `device`."""
@@ -122,7 +124,7 @@ class ParentRelation:
     @cached_property
     def array(self) -> NDArray[np.int64]:
         """(children, 2): time rank and row index of each row's parent side by side, for compiled loops on the CPU."""
-        return torch.stack([self.rank, self.parent], dim=1).numpy()
+        return torch.stack([self.rank, self.parent], dim=1).numpy() if self.pairs is None else self.pairs
 
 
 class ChildArrays(NamedTuple):
@@ -146,11 +148,12 @@ class ChildRelation:
     Attributes:
         edge_type: (child table, name, parent table): a message flows from the child to the parent.
         pointer: int64 (nodes + 1,), where the neighbours of each node start.
-        child: int64 (edges,), row index of each neighbour.
+        child: int64 or int32 (edges,), row index of each neighbour.
         key: int64 (edges,), node * stride + time rank of the edge, ascending.
         stride: Number of distinct time ranks, the rank "never visible" included.
         width: Largest number of neighbours of one node.
         timeless: Whether the edges have no time: they are always visible, whatever the window.
+        stored: `arrays`, where they are stored already.
     """
 
     edge_type: EdgeType
@@ -160,6 +163,7 @@ class ChildRelation:
     stride: int
     width: int
     timeless: bool = False
+    stored: ChildArrays | None = None
 
     def to(self, device: torch.device) -> ChildRelation:
         """Return the relation with its tensors on `device`."""
@@ -197,6 +201,8 @@ class ChildRelation:
     @cached_property
     def arrays(self) -> ChildArrays:
         """The index in int32, for compiled loops on the CPU."""
+        if self.stored is not None:
+            return self.stored
         rank = (self.key % self.stride).to(torch.int32)
         return ChildArrays(self.pointer.numpy(), self.child.to(torch.int32).numpy(), rank.numpy())
 

@@ -18,21 +18,23 @@ from relselect.errors import ConfigError
 from relselect.files import cache_path
 from relselect.hashing import fingerprint_json
 from relselect.language import row_sentences, sentence_encoder, sentence_vectors
+from relselect.rdl.graph.placement import Mapped
 from relselect.rdl.graph.table_encoding import LARGEST
 from relselect.rdl.graph.text import WIDTH, encode_texts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Hashable, Mapping
 
     import pyarrow as pa
     from torch import Tensor
 
     from relselect.language import SentenceColumn
     from relselect.problem import Problem
+    from relselect.rdl.graph.store import ArrayStore
     from relselect.rdl.graph.table_encoding import CategoryColumn, TableEncoding
     from relselect.rdl.graph.text import HashedTextColumn
 
-__all__ = ["MISSING", "RESERVED", "UNSEEN", "TableTensors", "TextTensors", "problem_features", "read_columns"]
+__all__ = ["MISSING", "RESERVED", "UNSEEN", "TableTensors", "TextTensors", "problem_features", "read_columns", "read_sentences"]
 
 #: Category codes below the vocabulary: no value, a value outside the vocabulary, and where the vocabulary starts.
 MISSING = 0
@@ -45,7 +47,7 @@ class TextTensors:
     """A text column of a table of n rows.
 
     Attributes:
-        code: int64 (n,), the row's vector as a position in `vectors`.
+        code: int64 or int32 (n,), the row's vector as a position in `vectors`.
         vectors: float16 (distinct texts + 1, `relselect.rdl.graph.text.WIDTH`); the first is zero and stands for NULL.
     """
 
@@ -67,7 +69,7 @@ class TableTensors:
 
     Attributes:
         numeric: float32 (n, numeric columns), scaled, NaN where missing.
-        codes: int64 (n, categorical columns): `MISSING`, `UNSEEN`, or the position in the column's vocabulary + `RESERVED`.
+        codes: int64 or int32 (n, categorical columns): `MISSING`, `UNSEEN`, or the position in the column's vocabulary + `RESERVED`.
         moments: int64 (n, time columns), ticks, `NEVER` where missing.
         known: int64 (n, clocks), the ticks from which the values under each clock are known.
         texts: The text columns.
@@ -174,6 +176,7 @@ def problem_features(
     encodings: Mapping[str, TableEncoding],
     device: torch.device,
     check: Callable[[], object] = lambda: None,
+    store: ArrayStore | None = None,
 ) -> dict[str, TableTensors]:
     """Return the tensors of all tables of a problem, read once per problem, encodings and device.
 
@@ -182,25 +185,51 @@ def problem_features(
         encodings: The fitted columns per table.
         device: The device of the tensors.
         check: Called before every batch of sentences, where a language model reads rows; what it raises ends the work.
+        store: Where the arrays are kept in files; None for in memory. See `relselect.rdl.graph.placement`.
     """
-    return {name: _table_features(problem, name, encoding, device, check) for name, encoding in encodings.items()}
+    found = {}
+    for name, encoding in encodings.items():
+        # values of a row that is never visible are never read, so that the clocks of withheld rows do not matter
+        key = ("rdl", "features", name, fingerprint_json(encoding.to_json()))
+        host = _host_features(problem, name, encoding, key, check, store)
+        found[name] = host if device.type == "cpu" else _features_on(problem, name, (*key, str(device)), host, device)
+    return found
 
 
-def _table_features(
-    problem: Problem, table: str, encoding: TableEncoding, device: torch.device, check: Callable[[], object]
+def _host_features(
+    problem: Problem,
+    table: str,
+    encoding: TableEncoding,
+    key: tuple[Hashable, ...],
+    check: Callable[[], object],
+    store: ArrayStore | None,
 ) -> TableTensors:
-    # values of a row that is never visible are never read, so that the clocks of withheld rows do not matter
-    key = ("rdl", "features", table, fingerprint_json(encoding.to_json()))
-    host: TableTensors = problem.cached_values(table, key, lambda: _read(problem, table, encoding, check))
-    if device.type == "cpu":
-        return host
-    return problem.cached_values(table, (*key, str(device)), lambda: host.to(device))
+    if store is None:
+        return problem.cached_values(table, key, lambda: _read(problem, table, encoding, check))
+    from relselect.rdl.graph.stored_features import stored_features
+
+    def stored() -> Mapped[TableTensors]:
+        known = _known(problem, table, encoding)
+        return Mapped(stored_features(store, problem.database, table, encoding, known, check))
+
+    return problem.cached_values(table, (*key, "disk"), stored).value
+
+
+def _features_on(
+    problem: Problem, table: str, key: tuple[Hashable, ...], host: TableTensors, device: torch.device
+) -> TableTensors:
+    return problem.cached_values(table, key, lambda: host.to(device))
 
 
 def _read(problem: Problem, table: str, encoding: TableEncoding, check: Callable[[], object]) -> TableTensors:
+    known = _known(problem, table, encoding)
+    return read_columns(problem.database[table].data, encoding, known, table, check)
+
+
+def _known(problem: Problem, table: str, encoding: TableEncoding) -> list[np.ndarray[tuple[int], np.dtype[np.int64]]]:
     rows, known = problem.database[table].num_rows, []
     for clock in encoding.clocks:
         since = problem.database.value_times(table, clock)
         # a database that no longer masks the column knows its values from the start
         known.append(np.full(rows, -NEVER) if since is None else since)
-    return read_columns(problem.database[table].data, encoding, known, table, check)
+    return known

@@ -26,6 +26,7 @@ from relselect.rdl.graph.adjacency import (
     shortcut_edge_type,
 )
 from relselect.rdl.graph.identity import row_identities
+from relselect.rdl.graph.placement import Mapped
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,8 +36,9 @@ if TYPE_CHECKING:
 
     from relselect.database import Database
     from relselect.problem import Problem
+    from relselect.rdl.graph.store import ArrayStore
 
-__all__ = ["ForeignKeyEdges", "Graph", "build_graph", "database_graph", "problem_graph"]
+__all__ = ["ForeignKeyEdges", "Graph", "bridge_pairs", "build_graph", "database_graph", "problem_graph"]
 
 
 @dataclass(frozen=True)
@@ -150,7 +152,7 @@ def build_graph(
     ordered = sorted(foreign_keys, key=lambda each: (each.source, each.name, each.target))
     relations = [relation for key in ordered for relation in build.both_directions(key)]
     if shortcuts:
-        relations += [build.shortcut(near, far) for near, far in _bridge_pairs(ordered)]
+        relations += [build.shortcut(near, far) for near, far in bridge_pairs(ordered)]
     return Graph(
         torch.from_numpy(distinct),
         {name: torch.from_numpy(values) for name, values in rank.items()},
@@ -159,7 +161,7 @@ def build_graph(
     )
 
 
-def _bridge_pairs(keys: Sequence[ForeignKeyEdges]) -> list[tuple[ForeignKeyEdges, ForeignKeyEdges]]:
+def bridge_pairs(keys: Sequence[ForeignKeyEdges]) -> list[tuple[ForeignKeyEdges, ForeignKeyEdges]]:
     """Return the ordered pairs of foreign keys of each bridge table."""
     referred = {key.target for key in keys}
     return [
@@ -231,12 +233,28 @@ def database_graph(
     return build_graph(times, identities, keys, shortcuts=shortcuts)
 
 
-def problem_graph(problem: Problem, device: torch.device, *, shortcuts: bool = False) -> Graph:
-    """Return the graph of a problem's database on `device`, built once per problem; see `build_graph`."""
+def problem_graph(
+    problem: Problem, device: torch.device, *, shortcuts: bool = False, store: ArrayStore | None = None
+) -> Graph:
+    """Return the graph of a problem's database on `device`, built once per problem; see `build_graph`.
+
+    Args:
+        problem: The problem.
+        device: The device of the tensors.
+        shortcuts: See `build_graph`.
+        store: Where its arrays are kept in files; None for in memory. See `relselect.rdl.graph.placement`.
+    """
     key = ("rdl", "graph", shortcuts)
-    host: Graph = problem.cached(
-        key, lambda: database_graph(problem.database, _identities(problem), shortcuts=shortcuts)
-    )
+    if store is None:
+        host: Graph = problem.cached(
+            key, lambda: database_graph(problem.database, _identities(problem), shortcuts=shortcuts)
+        )
+    else:
+        from relselect.rdl.graph.stored_graph import stored_graph
+
+        host = problem.cached(
+            (*key, "disk"), lambda: Mapped(stored_graph(store, problem.database, shortcuts=shortcuts))
+        ).value
     if device.type == "cpu":
         return host
     return problem.cached((*key, str(device)), lambda: host.to(device))

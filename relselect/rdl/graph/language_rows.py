@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from relselect.database import Table
     from relselect.events import Emit
     from relselect.problem import Problem
+    from relselect.rdl.graph.store import ArrayStore
 
 __all__ = ["language_alone", "read_language", "sentence_of", "with_sentences"]
 
@@ -84,15 +85,28 @@ def language_alone(table: Table, encoding: TableEncoding, model: str) -> TableEn
     return TableEncoding(moments=own, sentence=sentence_of(table, encoding, model))
 
 
-def read_language(problem: Problem, encodings: Mapping[str, TableEncoding], budget: Budget, emit: Emit) -> None:
+def read_language(
+    problem: Problem,
+    encodings: Mapping[str, TableEncoding],
+    budget: Budget,
+    emit: Emit,
+    store: ArrayStore | None = None,
+) -> None:
     """Compute the vectors of all rows, within the budget; those that are done stay on disk when it ends.
+
+    Args:
+        problem: The problem.
+        encodings: Per table, its fitted columns.
+        budget: Asked before every batch of sentences.
+        emit: Where events go.
+        store: See `relselect.rdl.graph.features.problem_features`.
 
     Raises:
         BudgetExhausted: The budget ended first.
     """
     begun = time.monotonic()
     emit(StageStarted(_STAGE))
-    tables = problem_features(problem, encodings, torch.device("cpu"), budget.check)
+    tables = problem_features(problem, encodings, torch.device("cpu"), budget.check, store)
     count = sum(
         len(tables[name].texts[-1].vectors) - 1 for name, each in encodings.items() if each.sentence is not None
     )

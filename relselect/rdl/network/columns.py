@@ -59,7 +59,7 @@ class MaskedColumns(nn.Module):
         """
         read = rows.clamp(min=0)
         numbers = tensors.numeric.index_select(0, read)
-        codes = tensors.codes.index_select(0, read)
+        codes = tensors.codes.index_select(0, read).long()
         if self.masked:
             always = torch.cat([known, known.new_ones(len(rows), 1)], dim=1)
             numbers = numbers.masked_fill(~always[:, self.mask_of_number], torch.nan)
@@ -86,7 +86,7 @@ class TextMap(nn.Module):
         """Map rows (n,) with `known` (n, clocks) to (n, channels); see `MaskedColumns.forward`."""
         read, parts = rows.clamp(min=0), []
         for text, clock in zip(tensors.texts, self.clocks, strict=True):
-            code = text.code.index_select(0, read)
+            code = text.code.index_select(0, read).long()
             code = code if clock < 0 else code.masked_fill(~known[:, clock], 0)
             parts.append(text.vectors.index_select(0, code).float())
         encoded: Tensor = self.linear(self.dropout(torch.cat(parts, dim=1)))

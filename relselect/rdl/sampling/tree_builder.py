@@ -166,17 +166,17 @@ class TorchTreeBuilder:
         number = torch.arange(len(receiver), device=receiver.device)
         before = torch.cumsum(taken, 0) - taken
         if not self._uniform:
-            return receiver, None, relation.child[(start + visible - 1 + before)[receiver] - number]
+            return receiver, None, relation.child[(start + visible - 1 + before)[receiver] - number].long()
         slot = number - before[receiver]
         positions = start[receiver] + slot
         if relation.width <= fan_out:
-            return receiver, slot, relation.child[positions]
+            return receiver, slot, relation.child[positions].long()
         # only nodes with more visible neighbours than the fan-out need a draw, and most have fewer
         crowded = torch.nonzero((visible > fan_out)[receiver]).squeeze(1)
         if len(crowded):
             at = receiver[crowded]
             positions[crowded] = start[at] + draw_positions(base[at], visible[at], slot[crowded], fan_out)
-        return receiver, slot, relation.child[positions]
+        return receiver, slot, relation.child[positions].long()
 
     def nodes(self, table: str) -> tuple[Tensor, Tensor]:
         """See `TreeBuilder`."""

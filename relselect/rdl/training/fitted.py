@@ -11,6 +11,7 @@ import torch
 
 from relselect.rdl.graph.features import TableTensors, problem_features, read_columns
 from relselect.rdl.graph.graph import problem_graph
+from relselect.rdl.graph.placement import store_of
 from relselect.rdl.network.batch import Batcher, RowTensors
 from relselect.rdl.network.label_level import LabelLevel, fit_label_level
 from relselect.rdl.network.thread_limit import one_thread_if_small
@@ -79,22 +80,25 @@ def batcher_of(blueprint: Blueprint, problem: Problem, device: torch.device, *, 
     """
     settings = blueprint.settings
     sampled_on = device if settings.sampling == "gpu" else torch.device("cpu")
-    graph = problem_graph(problem, sampled_on, shortcuts=settings.edges == "shortcuts").only(
-        blueprint.edge_types, blueprint.entity
-    )
+    store = store_of(problem, settings.store)
+    graph = problem_graph(problem, sampled_on, shortcuts=settings.edges == "shortcuts", store=store)
+    graph = graph.only(blueprint.edge_types, blueprint.entity)
+    delivered = None
+    if sampled_on != device:
+        delivered = device, problem_features(problem, blueprint.encodings, device, store=store)
     strategy: Strategy = "uniform" if settings.strategy == "uniform" else "last"
     kind = problem.database.time_kind
     window = max(1, round(settings.window * time_unit(kind))) if settings.window else None
     return Batcher(
         TemporalSampler(graph, settings.fan_outs, strategy, seed, window=window),
-        problem_features(problem, blueprint.encodings, sampled_on),
+        problem_features(problem, blueprint.encodings, sampled_on, store=store),
         blueprint.encodings,
         blueprint.task_encoding,
         blueprint.entity,
         time_unit(kind),
         kind,
         _level(blueprint, problem, sampled_on),
-        None if sampled_on == device else (device, problem_features(problem, blueprint.encodings, device)),
+        delivered,
     )
 
 
