@@ -3,12 +3,12 @@
     python benchmarks/large_graph.py --rows 20000000
     python benchmarks/large_graph.py --rows 2000000 --store memory disk      # both, and whether they predict the same
 
-A synthetic shop of customers (a tenth of the rows), products and events is written as Parquet, block by block, by one process. Another
-one reads it with `memory_limit=0`, so that every table is a memory-mapped Arrow file, binds a task of 60,000 rows, and fits the graph
-network by `RDL.fit` for `--steps` steps, from an empty cache. What is reported is the peak of the resident memory of that process
-(`ru_maxrss`, which counts the pages of mapped files as long as the system leaves them there), its peak of anonymous memory
-(`RssAnon`, asked for ten times a second), the seconds of each stage, and the bytes of the files. The files go into a temporary
-folder of `--folder`. The last line printed is one JSON object.
+A synthetic shop of customers (a tenth of the rows), products and events is written as Parquet, block by block, by one process.
+Another one reads it with `memory_limit=0`, so that every table is a memory-mapped Arrow file, binds a task of 60,000 rows, and
+fits the graph network by `RDL.fit` for `--steps` steps, from an empty cache. What is reported is the peak of the resident memory
+of that process (`ru_maxrss`, which counts the pages of mapped files as long as the system leaves them there), its peak of
+anonymous memory (`RssAnon`, asked for ten times a second), the seconds of each stage, and the bytes of the files. The files go
+into a temporary folder of `--folder`. The last line printed is one JSON object.
 """
 
 from __future__ import annotations
@@ -43,7 +43,9 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=20_000_000)
     parser.add_argument("--steps", type=int, default=30)
     parser.add_argument("--store", nargs="*", default=["disk"], choices=["disk", "memory", "auto"])
-    parser.add_argument("--folder", type=Path, default=None, help="where the files go; the system's temporary folder by default")
+    parser.add_argument(
+        "--folder", type=Path, default=None, help="where the files go; the system's temporary folder by default"
+    )
     parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child is not None:
@@ -94,7 +96,9 @@ def write(folder: Path, rows: int) -> dict[str, Any]:
 
     def product(first: int, count: int) -> pa.Table:
         price = np.round(draw.gamma(2.0, 20.0, count), 2)
-        return pa.table({"product": np.arange(first, first + count), "price": price, "kind": draw.integers(0, 9, count)})
+        return pa.table(
+            {"product": np.arange(first, first + count), "price": price, "kind": draw.integers(0, 9, count)}
+        )
 
     def event(first: int, count: int) -> pa.Table:
         low, high = DAYS * DAY * first // events, DAYS * DAY * (first + count) // events
@@ -112,7 +116,11 @@ def write(folder: Path, rows: int) -> dict[str, Any]:
             }
         )
 
-    for name, make, total in (("customers", customer, customers), ("products", product, products), ("events", event, events)):
+    for name, make, total in (
+        ("customers", customer, customers),
+        ("products", product, products),
+        ("events", event, events),
+    ):
         writer = None
         for first in range(0, total, BLOCK):
             table = make(first, min(BLOCK, total - first))
@@ -179,7 +187,14 @@ def task_of(database: Any) -> Any:
         {"customer": who, "cutoff": pa.array(cutoff).cast(pa.timestamp("us")), "label": pa.array(who % 7 > 3)}
     )
     return Task.from_labels(
-        database, rows, name="big-spender", entity="customers", kind="binary", time="cutoff", horizon="30d", known_after=None
+        database,
+        rows,
+        name="big-spender",
+        entity="customers",
+        kind="binary",
+        time="cutoff",
+        horizon="30d",
+        known_after=None,
     )
 
 
@@ -209,7 +224,11 @@ class Watch:
         return {"peak_gib_after": dict(self.peaks)}
 
     def found(self) -> dict[str, Any]:
-        return {"peak_gib": round(peak_gib(), 2), "peak_anonymous_gib": round(self.anonymous, 2), "seconds": self.seconds}
+        return {
+            "peak_gib": round(peak_gib(), 2),
+            "peak_anonymous_gib": round(self.anonymous, 2),
+            "seconds": self.seconds,
+        }
 
 
 def peak_gib() -> float:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from relselect.selector import Recommendation
     from relselect.tasks import Task
 
-__all__ = ["Fitted", "load", "open_task", "profile", "recommend", "select_and_train"]
+__all__ = ["Fitted", "follow_training", "load", "open_task", "profile", "recommend", "select_and_train"]
 
 
 def select_and_train(
@@ -134,6 +134,38 @@ def select_and_train(
         source=database.source,
         declared=declarations(database),
     )
+
+
+def follow_training(
+    database: Database,
+    task: TaskLike,
+    *,
+    metric: str | None = None,
+    class_weight: str | Mapping[Any, float] | None = None,
+    device: str | None = None,
+) -> int:
+    """Take part in the graph networks that another process trains by `select_and_train`, until it is done.
+
+    For every process but the first of those that `torchrun` started; see `relselect.rdl.distributed`. Nothing is written.
+
+    Args:
+        database: The database of the first process.
+        task: Its task.
+        metric: Its metric.
+        class_weight: Its weights of the classes.
+        device: Where to compute; None for a GPU where there is one.
+
+    Returns:
+        The number of fits and refits.
+
+    Raises:
+        ConfigError: The first process trains on other data.
+        ProcessLost: Another process has ended.
+    """
+    limit_threads_after_fork()
+    from relselect.rdl.distributed import follow
+
+    return follow(Problem(database, _asked_task(task_of(database, task, Budget(None)), metric, class_weight)), device)
 
 
 def _asked_task(task: Task, metric: str | None, class_weight: str | Mapping[Any, float] | None) -> Task:

@@ -23,6 +23,7 @@ __all__ = [
     "LeakWarning",
     "MissingExtra",
     "PlanError",
+    "ProcessLost",
     "QueryError",
     "QueryProblem",
     "RelSelectError",
@@ -88,6 +89,23 @@ class DataNotFound(UserError):
 
 class SourceError(UserError):
     """Raised when a database cannot be read: no connection, no permission, a timeout, a connection lost half-way."""
+
+
+class ProcessLost(RelSelectError):
+    """Raised in a process that trains together with others when one of them has ended.
+
+    Args:
+        process: The process that noticed it.
+        rule: What it noticed.
+        fix: The way out, as an instruction.
+    """
+
+    def __init__(self, process: str, rule: str, fix: str) -> None:
+        super().__init__(f"{process}: {rule.rstrip('.')}. {fix.rstrip('.')}.")
+        self.parts = process, rule, fix
+
+    def __reduce__(self) -> tuple[type[ProcessLost], tuple[str, str, str]]:
+        return type(self), self.parts
 
 
 class LeakWarning(UserWarning):

@@ -51,6 +51,7 @@ __all__ = [
     "TrustSource",
     "Verbose",
     "budget_seconds",
+    "class_weights",
     "exclusive",
     "exit_with",
     "open_asked",
@@ -242,3 +243,24 @@ def exclusive(at: str | None, split: str | None) -> None:
 def exit_with(session: CommandSession) -> NoReturn:
     """Ends the command with the exit code of its session."""
     raise typer.Exit(session.code)
+
+
+def class_weights(texts: list[str]) -> str | dict[str, float] | None:
+    """Returns the weights of classes from texts such as "true=5", or "balanced"; None without any text.
+
+    Raises:
+        ConfigError: A text has another form.
+    """
+    if not texts or texts == ["balanced"]:
+        return texts[0] if texts else None
+    found: dict[str, float] = {}
+    for text in texts:
+        name, _, weight = text.rpartition("=")
+        try:
+            found[name] = float(weight)
+        except ValueError:
+            name = ""
+        if not name:
+            rule = "is not of the form CLASS=WEIGHT"
+            raise ConfigError("--class-weight", text, rule, "Write e.g. --class-weight true=5, or balanced alone")
+    return found

@@ -40,11 +40,13 @@ from relselect.cli.options import (
     TimeBudget,
     Verbose,
     budget_seconds,
+    class_weights,
     exit_with,
     open_asked,
     task_or_query,
 )
 from relselect.cli.report import leak_facts
+from relselect.cli.together import follow, leading, number_of_process
 from relselect.display.console import CommandSession
 from relselect.errors import ConfigError
 from relselect.files import check_writable
@@ -121,8 +123,10 @@ def train(
 ) -> None:
     """Choose a family, tune it inside a time budget, and save the predictor with its report.
 
-    Killed? The same command goes on where it stopped.
+    Killed? The same command goes on where it stopped. Started by torchrun, its processes train graph networks together.
     """
+    if number_of_process() > 0:
+        follow(source, task, query, regime, metric, class_weight, device, verbose)
     session = CommandSession(as_json, verbose)
     with session.work():
         duration = preset_of(preset).time_budget if time_budget is None else time_budget
@@ -135,7 +139,7 @@ def train(
         options |= {"preset": preset, "metric": metric, "device": device, "threads": threads}
         options |= {"options": fixed_options(option or []), "spaces": given_spaces(space or [])}
         options["class_weight"] = class_weights(class_weight or [])
-        with HardEnd(session, budget, context.obj) as end:
+        with HardEnd(session, budget, context.obj) as end, leading(jobs):
             database, opened = open_asked(source, task, query, budget)
             opened = opened if regime is None else opened.in_regime(regime)
             _train(session, database, opened, budget, end, folder, "train", quiet, **options)
@@ -187,27 +191,6 @@ def given_spaces(files: list[Path]) -> dict[str, dict[str, Any]]:
         if space.family in found:
             raise ConfigError("--space", str(file), f"is a second space of {space.family}", "Give one of the two")
         found[space.family] = space.to_json()
-    return found
-
-
-def class_weights(texts: list[str]) -> str | dict[str, float] | None:
-    """Returns the weights of classes from texts such as "true=5", or "balanced"; None without any text.
-
-    Raises:
-        ConfigError: A text has another form.
-    """
-    if not texts or texts == ["balanced"]:
-        return texts[0] if texts else None
-    found: dict[str, float] = {}
-    for text in texts:
-        name, _, weight = text.rpartition("=")
-        try:
-            found[name] = float(weight)
-        except ValueError:
-            name = ""
-        if not name:
-            rule = "is not of the form CLASS=WEIGHT"
-            raise ConfigError("--class-weight", text, rule, "Write e.g. --class-weight true=5, or balanced alone")
     return found
 
 

@@ -17,8 +17,8 @@ from relselect.families.space_files import shipped_space
 from relselect.memory import peak_memory_mb
 from relselect.rdl.device import check_device, device_of
 from relselect.rdl.graph.graph import problem_graph
-from relselect.rdl.graph.placement import store_of
 from relselect.rdl.graph.language_rows import read_language, with_sentences
+from relselect.rdl.graph.placement import store_of
 from relselect.rdl.graph.table_encoding import TableEncoding, fit_columns, fit_tables
 from relselect.rdl.network.convolutions import CONVOLUTIONS
 from relselect.rdl.network.encoders import ENCODERS
@@ -27,10 +27,12 @@ from relselect.rdl.network.model import Blueprint
 from relselect.rdl.network.target import Target
 from relselect.rdl.network.thread_limit import one_thread_if_small
 from relselect.rdl.settings import NetworkSettings
-from relselect.rdl.training.fitted import FittedNetwork
+from relselect.rdl.training.fitted import FittedNetwork, batcher_of
+from relselect.rdl.training.jobs import GivenRows, TrainingJob, led, portable, problem_identity
 from relselect.rdl.training.precision import restore_eager
 from relselect.rdl.training.pretrained import SCRATCH, decided_options, find_pretrained, new_network, read_pretrained
 from relselect.rdl.training.probe import NetworkProbe
+from relselect.rdl.training.processes import current_processes
 from relselect.rdl.training.refit import train_again
 from relselect.rdl.training.saving import load_network, save_network
 from relselect.rdl.training.trainer import Trainer
@@ -149,21 +151,15 @@ class RDL:
         """
         begun = time.monotonic()
         settings = decided_options(NetworkSettings.from_config(config))
-        blueprint = blueprint_of(problem, settings, rows.train(seed=0, copies=0).features)
-        if settings.rows != "columns":
-            read_language(problem, blueprint.encodings, budget, emit, store_of(problem, settings.store))
-        # the global generator draws initial weights and dropout: seed it for this fit only
-        generators = torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else [])
-        with generators, one_thread_if_small(settings, self.device):
-            torch.manual_seed(seed)
-            network = new_network(blueprint, problem, self.device)
-            storage = _storage(resume, _FIT_STATE, blueprint, problem, rows, seed)
-            trainer = Trainer(network, blueprint, problem, rows, seed, number, budget, emit, storage)
-            trainer.run()
-            restore_eager(network)
-            network.load_state_dict(trainer.checkpoints[0].state)
-            fitted = FittedNetwork(blueprint, network.eval(), self.device)
-            predictions = fitted.predict(problem, rows.select)
+        processes, job = current_processes(), None
+        if processes.count > 1:
+            settings = replace(settings, parts=max(settings.parts, processes.count))
+            rows = GivenRows.of(rows, seed, settings.copies)
+            job = TrainingJob("fit", problem_identity(problem), rows, settings, seed)
+        with led(processes, job):
+            trainer, fitted, predictions = self.train(
+                problem, rows, settings, seed=seed, number=number, budget=budget, emit=emit, resume=resume
+            )
         score, interval = interval_of(problem.task.metric, rows.select, predictions, seed=seed)
         return Candidate(
             family=self.name,
@@ -183,8 +179,59 @@ class RDL:
             checkpoint=0,
             curve=trainer.learning_curve,
             notes=_notes(trainer),
-            facts={**_facts(network, trainer), **_origin(settings)},
+            facts={**_facts(fitted.network, trainer), **_origin(settings)},
         )
+
+    def train(
+        self,
+        problem: Problem,
+        rows: RowSource,
+        settings: NetworkSettings,
+        *,
+        seed: int,
+        number: int,
+        budget: Budget,
+        emit: Emit,
+        resume: Path | None = None,
+    ) -> tuple[Trainer, FittedNetwork, NDArray[np.float64]]:
+        """Train one network, together with the processes that this one has joined; all of them call.
+
+        Args:
+            problem: See `Family.fit`, as for all arguments but the next.
+            rows: The rows.
+            settings: The options, in place of a configuration.
+            seed: The seed.
+            number: The trial's number.
+            budget: Asked all the while; of several processes, that of process 0.
+            emit: Listener.
+            resume: Where process 0 keeps the state.
+
+        Returns:
+            The trainer, the network in its best state, and its predictions of the select rows.
+
+        Raises:
+            BudgetExhausted: The budget ended before the first validation.
+            ProcessLost: Another process has ended.
+        """
+        processes = current_processes()
+        with processes.in_turn():  # the files of graph, columns and sentences are written once
+            blueprint = blueprint_of(problem, settings, rows.train(seed=0, copies=0).features)
+            if settings.rows != "columns":
+                read_language(problem, blueprint.encodings, budget, emit, store_of(problem, settings.store))
+            batcher_of(blueprint, problem, self.device)
+        # the global generator draws initial weights and dropout: seed it for this fit only
+        generators = torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else [])
+        with generators, one_thread_if_small(settings, self.device):
+            torch.manual_seed(seed)
+            network = new_network(blueprint, problem, self.device)
+            storage = _storage(resume, _FIT_STATE, blueprint, problem, rows, seed)
+            agreed = processes.budget(budget)
+            trainer = Trainer(network, blueprint, problem, rows, seed, number, agreed, emit, storage, processes)
+            trainer.run()
+            restore_eager(network)
+            network.load_state_dict(trainer.checkpoints[0].state)
+            fitted = FittedNetwork(blueprint, network.eval(), self.device)
+            return trainer, fitted, fitted.predict(problem, rows.select, processes)
 
     def refit(
         self,
@@ -201,7 +248,13 @@ class RDL:
         if fitted.blueprint.settings.refit == "none":
             return None
         storage = _storage(resume, _REFIT_STATE, fitted.blueprint, problem, rows, candidate.seed)
-        network = train_again(candidate, problem, rows, budget, storage)
+        processes, job = current_processes(), None
+        if processes.count > 1:
+            settings = fitted.blueprint.settings
+            rows = GivenRows.of(rows, candidate.seed, settings.copies, refit=True)
+            job = TrainingJob("refit", problem_identity(problem), rows, settings, candidate.seed, portable(candidate))
+        with led(processes, job):
+            network = train_again(candidate, problem, rows, processes.budget(budget), storage, processes)
         return None if network is None else replace(candidate, model=replace(fitted, network=network.eval()))
 
     def predict(self, candidate: Candidate, problem: Problem, rows: Rows) -> NDArray[np.float64]:
@@ -305,9 +358,15 @@ def _storage(
 
 
 def _notes(trainer: Trainer) -> tuple[str, ...]:
-    if not trainer.resumed:
-        return ()
-    return (f"Training went on from step {trainer.resumed}, where it had been cut off.",)
+    found = []
+    if trainer.resumed:
+        found.append(f"Training went on from step {trainer.resumed}, where it had been cut off.")
+    if trainer.processes.count > 1:
+        parts = trainer.blueprint.settings.parts
+        found.append(
+            f"{trainer.processes.count} processes trained it together, every batch in {parts} parts (parts={parts})."
+        )
+    return tuple(found)
 
 
 def _origin(settings: NetworkSettings) -> dict[str, Any]:

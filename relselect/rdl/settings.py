@@ -60,7 +60,9 @@ class NetworkSettings:
         learning_rate: Learning rate of AdamW.
         weight_decay: Weight decay of AdamW.
         averaging: Decay of the running mean of the weights, which is validated and kept; 0 for no averaging.
-        batch_size: Task rows per step.
+        batch_size: Task rows per step, of all processes together.
+        parts: Parts that a batch is cut into. Each has random draws of its own and is computed by itself, so that one process and
+            several, which share the parts, give the same network; several processes need as many parts at least.
         epochs: Most validations. Between two lies one pass over the training rows, bounded by the next two options.
         steps_per_epoch: Most steps between two validations.
         fewest_steps: Fewest steps between two validations, in several passes where there are few training rows.
@@ -106,6 +108,7 @@ class NetworkSettings:
     weight_decay: float = 1e-4
     averaging: float = 0.98
     batch_size: int = 512
+    parts: int = 1
     epochs: int = 40
     steps_per_epoch: int = 30
     fewest_steps: int = 20

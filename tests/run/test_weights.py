@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 import relselect as rs
-from relselect.cli.train import class_weights
+from relselect.cli.options import class_weights
 from relselect.dfs.learners.registry import usable_learners
 from relselect.errors import ConfigError, TaskError
 from relselect.problem import Problem

@@ -34,7 +34,16 @@ if TYPE_CHECKING:
     from relselect.rdl.graph.table_encoding import CategoryColumn, TableEncoding
     from relselect.rdl.graph.text import HashedTextColumn
 
-__all__ = ["MISSING", "RESERVED", "UNSEEN", "TableTensors", "TextTensors", "problem_features", "read_columns", "read_sentences"]
+__all__ = [
+    "MISSING",
+    "RESERVED",
+    "UNSEEN",
+    "TableTensors",
+    "TextTensors",
+    "problem_features",
+    "read_columns",
+    "read_sentences",
+]
 
 #: Category codes below the vocabulary: no value, a value outside the vocabulary, and where the vocabulary starts.
 MISSING = 0
@@ -69,7 +78,8 @@ class TableTensors:
 
     Attributes:
         numeric: float32 (n, numeric columns), scaled, NaN where missing.
-        codes: int64 or int32 (n, categorical columns): `MISSING`, `UNSEEN`, or the position in the column's vocabulary + `RESERVED`.
+        codes: int64 or int32 (n, categorical columns): `MISSING`, `UNSEEN`, or the position in the column's vocabulary +
+            `RESERVED`.
         moments: int64 (n, time columns), ticks, `NEVER` where missing.
         known: int64 (n, clocks), the ticks from which the values under each clock are known.
         texts: The text columns.

@@ -2,7 +2,9 @@
 
 A folder is named after a hash of what its arrays are computed from, so that equal content is written once and found again by
 later processes; it appears under its name only when it is complete. Arrays are mapped read-only, so that the system counts no
-memory for them and may drop their pages. What the arrays are is decided in `relselect.rdl.graph.stored_graph` and `relselect.rdl.graph.stored_features`.
+memory for them and may drop their pages.
+
+What the arrays are is decided in `relselect.rdl.graph.stored_graph` and `relselect.rdl.graph.stored_features`.
 """
 
 from __future__ import annotations

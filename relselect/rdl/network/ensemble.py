@@ -76,11 +76,23 @@ class ParallelMembers:
             together = threading.Barrier(workers, timeout=60)
             wait([self._pool.submit(together.wait) for _ in range(workers)])
 
-    def map(self, work: Callable[[RelationalNetwork], T]) -> list[T]:
-        """Return the results of `work` for every member, in the order of the members."""
+    def draw_seeds(self, parts: int = 1) -> list[list[int]]:
+        """Draw a seed per member for each of some calls of `map`."""
+        if not self._own_draws:
+            return [[] for _ in range(parts)]
+        found: list[list[int]] = torch.randint(2**62, (parts, len(self.members))).tolist()
+        return found
+
+    def map(self, work: Callable[[RelationalNetwork], T], seeds: list[int] | None = None) -> list[T]:
+        """Return the results of `work` for every member, in the order of the members.
+
+        Args:
+            work: What to do with a member.
+            seeds: Seeds of the members' draws, see `draw_seeds`; None draws them.
+        """
         if not self._own_draws:
             return [work(member) for member in self.members]
-        seeds = torch.randint(2**62, (len(self.members),)).tolist()
+        seeds = self.draw_seeds()[0] if seeds is None else seeds
 
         def with_own_generator(member: RelationalNetwork, seed: int) -> T:
             with thread_generator(seed):

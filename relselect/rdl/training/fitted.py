@@ -19,6 +19,7 @@ from relselect.rdl.network.time_encoding import time_unit
 from relselect.rdl.sampling.sampler import TemporalSampler
 from relselect.rdl.training.pace import Pace
 from relselect.rdl.training.prefetch import prefetched
+from relselect.rdl.training.processes import ALONE, Processes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,13 +42,19 @@ class FittedNetwork:
     network: NetworkEnsemble
     device: torch.device
 
-    def predict(self, problem: Problem, rows: Rows) -> NDArray[np.float64]:
-        """Predict task rows, (n,) or (n, classes); draws of the sampler are fixed, dropout is off."""
+    def predict(self, problem: Problem, rows: Rows, processes: Processes = ALONE) -> NDArray[np.float64]:
+        """Predict task rows, (n,) or (n, classes); draws of the sampler are fixed, dropout is off.
+
+        Args:
+            problem: The problem.
+            rows: n rows.
+            processes: The processes that share the work; all must call.
+        """
         settings = self.blueprint.settings
         batcher = batcher_of(self.blueprint, problem, self.device)
         tensors = row_tensors(self.blueprint, rows, batcher.device)
         with one_thread_if_small(settings, self.device):
-            output = outputs_of(self.network, batcher, tensors, settings.batch_size)
+            output = outputs_of(self.network, batcher, tensors, settings.batch_size, processes=processes)
         return self.blueprint.target.predictions(output)
 
 
@@ -117,8 +124,18 @@ def outputs_of(
     size: int,
     budget: Budget | None = None,
     pace: Pace | None = None,
+    processes: Processes = ALONE,
 ) -> torch.Tensor:
-    """Return a network's outputs in evaluation mode, (n, outputs), without gradients; `pace` takes in the time of each batch.
+    """Return a network's outputs in evaluation mode, (n, outputs), without gradients.
+
+    Args:
+        network: The network.
+        batcher: Builds the batches.
+        rows: n rows.
+        size: Rows per batch.
+        budget: Asked between two batches.
+        pace: Takes in the time of each batch.
+        processes: The processes that share the batches out, one after another to each; all get the outputs of all rows.
 
     Raises:
         BudgetExhausted: The budget ended between two batches.
@@ -126,19 +143,22 @@ def outputs_of(
     was_training = network.training
     network.eval()
     device = next(network.parameters()).device
-    parts = [torch.empty(0, network.outputs, device=device)]
-    indices = torch.split(torch.arange(len(rows), device=batcher.device), size)
+    output = torch.zeros(len(rows), network.outputs, device=device)
+    every = torch.split(torch.arange(len(rows), device=batcher.device), size) if len(rows) else ()
+    own = every[processes.rank :: processes.count]
     begun = time.monotonic()
     try:
-        with torch.no_grad(), prefetched(batcher, rows, indices, device) as batches:
-            for batch in batches:
+        with torch.no_grad(), prefetched(batcher, rows, own, device) as batches:
+            for turn in range(-(-len(every) // processes.count)):
                 if budget is not None:
                     budget.check()
-                parts.append(network(batch))
+                if turn == len(own):
+                    break  # the last turn is not for all
+                output[own[turn].to(device)] = network(next(batches)).float()
                 if pace is not None:
                     now = time.monotonic()
                     pace.add(now - begun)
                     begun = now
     finally:
         network.train(was_training)
-    return torch.cat(parts)
+    return processes.summed(output)

@@ -20,7 +20,8 @@ from relselect.rdl.training.fitted import batcher_of, row_tensors
 from relselect.rdl.training.precision import PrecisionPlan, compile_network, restore_eager
 from relselect.rdl.training.prefetch import prefetched
 from relselect.rdl.training.pretrained import new_network
-from relselect.rdl.training.stepping import ShuffledBatches, Stepper
+from relselect.rdl.training.processes import ALONE, Processes
+from relselect.rdl.training.stepping import ShuffledBatches, Stepper, own_parts, taken_share
 from relselect.rdl.training.trainer import sampler_seed
 from relselect.rdl.training.training_state import read_training_state, write_training_state
 from relselect.tasks import Rows
@@ -42,7 +43,12 @@ _LATER = 1_000
 
 
 def train_again(
-    candidate: Candidate, problem: Problem, rows: RowSource, budget: Budget, storage: StateFile | None
+    candidate: Candidate,
+    problem: Problem,
+    rows: RowSource,
+    budget: Budget,
+    storage: StateFile | None,
+    processes: Processes = ALONE,
 ) -> NetworkEnsemble | None:
     """Train on all labelled rows for as many passes as were best, or from the checkpoint a little further.
 
@@ -52,6 +58,7 @@ def train_again(
         rows: The rows of the fit.
         budget: Asked at every step.
         storage: Where the state is stored and restored from; None stores nothing.
+        processes: The processes that train together; all of them call, and all with an `AgreedBudget`.
 
     Returns:
         The network, or None where there is no time for it.
@@ -61,7 +68,8 @@ def train_again(
     generators = torch.random.fork_rng(devices=[fitted.device] if fitted.device.type == "cuda" else [])
     with generators, one_thread_if_small(fitted.blueprint.settings, fitted.device):
         torch.manual_seed(candidate.seed + _LATER)
-        again = _Refit(candidate, problem, rows, storage)
+        again = _Refit(candidate, problem, rows, storage, processes)
+        # the facts are those of process 0 in all processes
         if (again.steps - again.stepper.steps) * float(candidate.facts["seconds_per_step"]) > budget.left():
             return None
         try:
@@ -73,8 +81,16 @@ def train_again(
 class _Refit:
     """One refit: the steps to take, their rows and their rates."""
 
-    def __init__(self, candidate: Candidate, problem: Problem, rows: RowSource, storage: StateFile | None) -> None:
+    def __init__(
+        self,
+        candidate: Candidate,
+        problem: Problem,
+        rows: RowSource,
+        storage: StateFile | None,
+        processes: Processes = ALONE,
+    ) -> None:
         fitted: FittedNetwork = candidate.model
+        self.processes = processes
         self.blueprint, self.device = fitted.blueprint, fitted.device
         self.problem, self.seed, self.storage = problem, candidate.seed, storage
         settings = self.blueprint.settings
@@ -91,7 +107,8 @@ class _Refit:
         else:
             network = NetworkEnsemble(self.blueprint).to(self.device)
             network.load_state_dict(self.best.state)
-        self.stepper = Stepper(network, self.blueprint, self.rows)
+        self.processes.copy_state(network)
+        self.stepper = Stepper(network, self.blueprint, self.rows, processes)
         self.stepper.plan = PrecisionPlan(candidate.facts["precision"] == "bf16", bool(candidate.facts["compiled"]))
         if self.stepper.plan.compiled:
             compile_network(network)
@@ -104,19 +121,20 @@ class _Refit:
         Raises:
             BudgetExhausted: The budget ended first.
         """
-        saved, per_epoch = time.monotonic(), self.blueprint.settings.steps_per_epoch
+        saved, settings = time.monotonic(), self.blueprint.settings
         self.stepper.network.train()
         while self.stepper.steps < self.steps:
-            drawn_for, into = divmod(self.stepper.steps, per_epoch)
+            drawn_for, into = divmod(self.stepper.steps, settings.steps_per_epoch)
             seed = sampler_seed(self.seed, _LATER + drawn_for)
             batcher = batcher_of(self.blueprint, self.problem, self.device, seed=seed)
-            left = itertools.islice(self.order.coming(), min(per_epoch - into, self.steps - self.stepper.steps))
+            count = min(settings.steps_per_epoch - into, self.steps - self.stepper.steps)
+            left = own_parts(itertools.islice(self.order.coming(), count), settings.parts, self.processes)
             with prefetched(batcher, self.rows, left, self.device) as batches:
-                for batch in batches:
+                for _ in range(count):
+                    share = taken_share(batches, self.order.next(), settings.parts, self.processes)
                     budget.check()
-                    self.order.next()
                     self.stepper.rate = self._rate()
-                    self.stepper.step(batch)
+                    self.stepper.step(share)
                     if time.monotonic() - saved > training.SAVE_SECONDS:
                         self._store()
                         saved = time.monotonic()
@@ -139,6 +157,7 @@ class _Refit:
 
     def _restore(self) -> None:
         stored = None if self.storage is None else read_training_state(self.storage.path, self.storage.identity)
+        stored = self.processes.told(stored)
         if stored is not None:
             self.stepper.restore(stored)
             self.order.position = stored.facts["position"]

@@ -6,6 +6,7 @@ When to validate and when to stop is decided in `relselect.rdl.training.trainer`
 from __future__ import annotations
 
 import copy
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,9 +15,10 @@ import torch
 from relselect.rdl.network.ensemble import ParallelMembers
 from relselect.rdl.training.precision import PrecisionPlan, compile_network
 from relselect.rdl.training.pretrained import split_parameters
+from relselect.rdl.training.processes import ALONE, Processes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from torch import Tensor
 
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from relselect.rdl.network.model import Blueprint, RelationalNetwork
     from relselect.rdl.training.training_state import TrainingState
 
-__all__ = ["ShuffledBatches", "Stepper"]
+__all__ = ["BatchShare", "ShuffledBatches", "Stepper", "own_parts", "taken_share"]
 
 #: Largest norm of a member's gradient; longer gradients are scaled down to it.
 _CLIP = 1.0
@@ -74,6 +76,33 @@ class ShuffledBatches:
             yield ahead.next()
 
 
+@dataclass(frozen=True)
+class BatchShare:
+    """What one process computes of a batch.
+
+    Attributes:
+        parts: Its parts of the batch, by their number.
+        rows: Rows of the whole batch.
+        count: Number of parts of the whole batch, each of which has draws of its own.
+    """
+
+    parts: Mapping[int, Batch]
+    rows: int
+    count: int
+
+
+def own_parts(indices: Iterable[Tensor], parts: int, processes: Processes) -> Iterator[Tensor]:
+    """Yield the rows of the parts that this process computes, batch after batch; see `Processes.shares`."""
+    for index in indices:
+        yield from (part for _, part in processes.shares(index, parts))
+
+
+def taken_share(batches: Iterator[Batch], index: Tensor, parts: int, processes: Processes) -> BatchShare:
+    """Return this process's share of the batch of the rows `index`, its parts taken from what `own_parts` gave."""
+    own = processes.shares(index, parts)
+    return BatchShare({number: next(batches) for number, _ in own}, len(index), parts)
+
+
 class Stepper:
     """Trains an ensemble step by step, in place, by AdamW (Loshchilov and Hutter, ICLR 2019).
 
@@ -81,10 +110,14 @@ class Stepper:
     the initial weights have no part in it (Polyak and Juditsky, 1992). Batches are small, so its scores are higher and vary
     less than those of the weights themselves; the mean is what is validated and kept.
 
+    A batch may be cut into parts, which are computed one after another or by several processes. The gradient is that of the mean
+    loss of the whole batch: the sum over the parts of (rows of the part / rows of the batch) times the gradient of its mean loss.
+
     Args:
         network: The ensemble, on its device.
         blueprint: What it was built from.
         rows: The training rows, labelled, on any device.
+        processes: The processes that train together.
 
     Attributes:
         mean: The ensemble with the mean weights.
@@ -93,9 +126,12 @@ class Stepper:
         plan: How steps are computed.
     """
 
-    def __init__(self, network: NetworkEnsemble, blueprint: Blueprint, rows: RowTensors) -> None:
+    def __init__(
+        self, network: NetworkEnsemble, blueprint: Blueprint, rows: RowTensors, processes: Processes = ALONE
+    ) -> None:
         if rows.label is None:
             raise ValueError("training rows have no labels")
+        self._processes = processes
         self.network, self.blueprint = network, blueprint
         self.label = rows.label.to(next(network.parameters()).device)
         self.weight = None if rows.weight is None else rows.weight.to(self.label.device)
@@ -104,13 +140,24 @@ class Stepper:
         self._members = ParallelMembers(network, self.label.device)
         self.steps, self.rate, self.plan = 0, 1.0, PrecisionPlan()
 
-    def gradients(self, batch: Batch, plan: PrecisionPlan) -> Tensor:
-        """Compute loss and gradients of a batch; no weight changes.
+    def gradients(self, batch: Batch | BatchShare, plan: PrecisionPlan) -> Tensor:
+        """Compute loss and gradients of a batch, or of a share of one; no weight changes.
 
         Returns:
-            The loss, detached.
+            The mean loss of the batch, or of the part of it that is this process's, detached.
         """
+        if not isinstance(batch, BatchShare):
+            batch = BatchShare({0: batch}, len(batch.index), 1)
         self._optimizer.zero_grad()
+        seeds = self._members.draw_seeds(batch.count)
+        losses = [
+            self._backward(part, len(part.index) / batch.rows, plan, seeds[number])
+            for number, part in batch.parts.items()
+        ]
+        return torch.stack(losses).sum() if losses else self.label.new_zeros((), dtype=torch.float32)
+
+    def _backward(self, batch: Batch, share: float, plan: PrecisionPlan, seeds: list[int]) -> Tensor:
+        """Add the gradients of `share` times the mean loss of a batch; return that loss, detached."""
         label = self.label[batch.index]
         weight = None if self.weight is None else self.weight[batch.index]
 
@@ -118,17 +165,19 @@ class Stepper:
             with plan.autocast(label.device):
                 output = member(batch)
             loss = self.blueprint.target.loss(output.float(), label, weight)
+            loss = loss if share == 1.0 else loss * share
             torch.autograd.backward(loss)
             return loss.detach()
 
-        return torch.stack(self._members.map(work)).mean()
+        return torch.stack(self._members.map(work, seeds)).mean()
 
-    def step(self, batch: Batch) -> Tensor:
-        """Take one optimiser step; return the loss, detached."""
+    def step(self, batch: Batch | BatchShare) -> Tensor:
+        """Take one optimiser step, together with the other processes; return the loss of the whole batch, detached."""
         for group in self._optimizer.param_groups:
             warm = min(1.0, (self.steps + 1) / _WARM_UP)
             group["lr"] = group["full_rate"] * self.rate * warm
         loss = self.gradients(batch, self.plan)
+        loss = self._processes.sum_gradients(list(self.network.parameters()), loss)
         for member in self.network.members:
             torch.nn.utils.clip_grad_norm_(member.parameters(), _CLIP)
         self._optimizer.step()

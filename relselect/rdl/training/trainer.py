@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +21,8 @@ from relselect.rdl.training.fitted import batcher_of, outputs_of, row_tensors
 from relselect.rdl.training.pace import Pace
 from relselect.rdl.training.precision import PrecisionPlan, choose_precision
 from relselect.rdl.training.prefetch import prefetched
-from relselect.rdl.training.stepping import ShuffledBatches, Stepper
+from relselect.rdl.training.processes import ALONE, Processes
+from relselect.rdl.training.stepping import ShuffledBatches, Stepper, own_parts, taken_share
 from relselect.rdl.training.training_state import (
     StateFile,
     TrainingState,
@@ -83,6 +84,7 @@ class Trainer:
         budget: Asked at every step.
         emit: Where events go.
         storage: Where the state is stored and restored from; None stores nothing.
+        processes: The processes that train together; all of them run, and all with an `AgreedBudget`.
         checkpoints: The best states so far, best first.
         curve: Per epoch: steps, loss, score, seconds, factor of the learning rate.
         ended: Why training ended.
@@ -98,6 +100,7 @@ class Trainer:
     budget: Budget
     emit: Emit
     storage: StateFile | None = None
+    processes: Processes = ALONE
     checkpoints: list[Checkpoint] = field(default_factory=list)
     curve: list[dict[str, float]] = field(default_factory=list)
     ended: FitEnd = "budget"
@@ -156,13 +159,18 @@ class Trainer:
         self._train = row_tensors(self.blueprint, self.rows.train(seed=self.seed, copies=settings.copies), there)
         self._stop = stopping_rows(self.rows.stop)
         self._stop_tensors = row_tensors(self.blueprint, self._stop, there)
-        self._stepper = Stepper(self.network, self.blueprint, self._train)
+        self.processes.copy_state(self.network)
+        self._stepper = Stepper(self.network, self.blueprint, self._train, self.processes)
         self._order = ShuffledBatches(len(self._train), settings.batch_size, self.seed)
         self._epoch, self._done, self._spent = 0, False, 0.0
         self._losses: list[Tensor] = []
         self._steps, self._batches = Pace(), Pace()
         self._saved = time.monotonic()
         self._restore()
+
+    @property
+    def _parts(self) -> int:
+        return self.blueprint.settings.parts
 
     def _planned(self) -> int:
         settings = self.blueprint.settings
@@ -179,23 +187,24 @@ class Trainer:
         if self._steps.seconds == 0.0:
             self._measure_step(batcher)
         before = time.monotonic()
-        left = itertools.islice(self._order.coming(), planned - len(self._losses))
+        missing = planned - len(self._losses)
+        left = own_parts(itertools.islice(self._order.coming(), missing), self._parts, self.processes)
         with prefetched(batcher, self._train, left, device) as batches:
-            for batch in batches:
+            for _ in range(missing):
+                share = taken_share(batches, self._order.next(), self._parts, self.processes)
                 self.budget.check()
-                self._order.next()
-                self._losses.append(self._stepper.step(batch))
+                self._losses.append(self._stepper.step(share))
                 now = time.monotonic()
                 self._steps.add(now - before)
                 self._spent, before = now - begun, now
-                if self._spent + self._reserve() > allowance:
+                if self.processes.told(self._spent + self._reserve() > allowance):
                     break
                 if len(self._losses) < planned and time.monotonic() - self._saved > SAVE_SECONDS:
                     self._store()
         finished = len(self._losses) >= planned
         self._validate(float(torch.stack(self._losses).mean()), time.monotonic() - begun)
         # a first epoch that was cut only so that something is validated early goes on with the next
-        time_left = finished or (self._epoch == 0 and self._reserve() < self.budget.left())
+        time_left = finished or (self._epoch == 0 and self.processes.told(self._reserve() < self.budget.left()))
         self._epoch += 1
         stale = self._stale() > settings.patience and self._has_begun()
         last = self._epoch >= settings.epochs
@@ -214,13 +223,18 @@ class Trainer:
         sizes = [max(1, len(index) // part) for part in _PARTS]
         few, more = (self._try_out(batcher, index[:size]) for size in sizes)
         slope = max(0.0, more - few) / max(1, sizes[1] - sizes[0])
-        self._steps = Pace(more + slope * (len(index) - sizes[1]))
+        rows = max(sizes[1], len(index) // self.processes.count)
+        self._steps = Pace(self.processes.told(more + slope * (rows - sizes[1])))
         if self._steps.seconds > _LONGEST_STEP * self.budget.left():
             raise BudgetExhausted(
                 f"one training step takes about {self._steps.seconds:.0f} s and {self.budget.left():.0f} s are left"
             )
         settings = self.blueprint.settings
-        batch = batcher.batch(self._train, index)
+        if self.processes.count > 1:  # what is measured would differ from process to process
+            precision = "fp32" if settings.precision == "auto" else settings.precision
+            compiled = "off" if settings.compile == "auto" else settings.compile
+            settings = replace(settings, precision=precision, compile=compiled)
+        batch = batcher.batch(self._train, index[: max(1, len(index) // self.processes.count)])
         self._stepper.plan = choose_precision(
             settings,
             self._stepper.label.device,
@@ -249,9 +263,15 @@ class Trainer:
     def _validate(self, loss: float, seconds: float) -> None:
         settings, steps = self.blueprint.settings, self._stepper.steps
         output = outputs_of(
-            self._stepper.mean, self._stop_batcher, self._stop_tensors, settings.batch_size, self.budget, self._batches
+            self._stepper.mean,
+            self._stop_batcher,
+            self._stop_tensors,
+            settings.batch_size,
+            self.budget,
+            self._batches,
+            self.processes,
         )
-        score = self._score(self.blueprint.target.predictions(output))
+        score = self.processes.told(self._score(self.blueprint.target.predictions(output)))
         facts = {"epoch": self._epoch, "steps": steps, "loss": loss, "score": score, "seconds": seconds}
         self.curve.append({**facts, "rate": self._stepper.rate})
         self._keep(score)
@@ -310,6 +330,7 @@ class Trainer:
     def _restore(self) -> None:
         """Go on from the stored state, if there is one."""
         stored = None if self.storage is None else read_training_state(self.storage.path, self.storage.identity)
+        stored = self.processes.told(stored)
         if stored is None:
             return
         self._stepper.restore(stored)

@@ -235,7 +235,7 @@ def test_a_damaged_folder_is_refused(damage, tmp_path):
         text = (folder / "manifest.json").read_text(encoding="utf-8")
         (folder / "manifest.json").write_text(text.replace('"identity": "', '"identity": "0'), encoding="utf-8")
         assert text != (folder / "manifest.json").read_text(encoding="utf-8")
-    with pytest.raises(ConfigError, match="is damaged.*Delete the folder"):
+    with pytest.raises(ConfigError, match=r"is damaged.*Delete the folder"):
         stored_graph.stored_graph(ArrayStore(tmp_path), problem.database)
 
 
@@ -245,7 +245,7 @@ def test_a_disk_without_room_is_said(tmp_path):
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))  # larger files cannot be written
     try:
-        with pytest.raises(UnwritableError, match="cannot be written.*RELSELECT_CACHE"):
+        with pytest.raises(UnwritableError, match=r"cannot be written.*RELSELECT_CACHE"):
             stored_graph.stored_graph(ArrayStore(tmp_path), problem.database)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
