@@ -38,7 +38,15 @@ if TYPE_CHECKING:
     from relselect.problem import Problem
     from relselect.rdl.graph.store import ArrayStore
 
-__all__ = ["ForeignKeyEdges", "Graph", "bridge_pairs", "build_graph", "database_graph", "problem_graph"]
+__all__ = [
+    "ForeignKeyEdges",
+    "Graph",
+    "bridge_pairs",
+    "build_graph",
+    "database_graph",
+    "distinct_times",
+    "problem_graph",
+]
 
 
 @dataclass(frozen=True)
@@ -143,8 +151,7 @@ def build_graph(
     Returns:
         The graph, on the CPU.
     """
-    seen = [np.unique(values[values != NEVER]) for values in times.values()]
-    distinct = np.unique(np.concatenate([np.empty(0, np.int64), *seen]))
+    distinct = distinct_times([values[values != NEVER] for values in times.values()])
     # NEVER is larger than every kept time, so its rank is len(distinct), which no as-of reaches
     rank = {name: np.searchsorted(distinct, values).astype(np.int64) for name, values in times.items()}
     timeless = {name for name, values in times.items() if np.isin(values, (ALWAYS, NEVER)).all()}
@@ -159,6 +166,17 @@ def build_graph(
         {name: torch.from_numpy(np.array(values)) for name, values in identities.items()},
         {name: tuple(each for each in relations if each.edge_type[2] == name) for name in times},
     )
+
+
+def distinct_times(parts: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
+    """Return the distinct ones of all times, ascending; sorting them is many times faster than `np.unique`, which hashes them.
+
+    >>> distinct_times([np.array([3, 1]), np.array([3])]).tolist()
+    [1, 3]
+    """
+    together = np.concatenate([np.empty(0, np.int64), *parts])
+    together.sort()
+    return together[np.r_[True, together[1:] != together[:-1]]] if len(together) else together
 
 
 def bridge_pairs(keys: Sequence[ForeignKeyEdges]) -> list[tuple[ForeignKeyEdges, ForeignKeyEdges]]:

@@ -24,7 +24,7 @@ from relselect.rdl.graph.adjacency import (
     parent_edge_type,
     shortcut_edge_type,
 )
-from relselect.rdl.graph.graph import ForeignKeyEdges, Graph, bridge_pairs
+from relselect.rdl.graph.graph import ForeignKeyEdges, Graph, bridge_pairs, distinct_times
 from relselect.rdl.graph.identity import row_identities
 from relselect.rdl.graph.store import ArrayFolder, ArrayStore, ArrayWriter, blocks
 
@@ -60,12 +60,14 @@ def stored_graph(store: ArrayStore, database: Database, *, shortcuts: bool = Fal
 def write_graph(writer: ArrayWriter, database: Database, *, shortcuts: bool) -> None:
     """Write times, ranks, identities and relations, one table and one relation after another."""
     names = list(database.tables)
-    distinct = np.empty(0, np.int64)
+    parts = []
     for name in names:
         times = database.times(name)
         for low, high in blocks(len(times), _SORTED):
             part = times[low:high]
-            distinct = np.union1d(distinct, part[part != NEVER])
+            parts.append(distinct_times([part[part != NEVER]]))
+    distinct = distinct_times(parts)
+    parts.clear()
     writer.whole("times", distinct)
     rank, identity, timeless = {}, {}, set()
     for place, name in enumerate(names):
