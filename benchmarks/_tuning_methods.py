@@ -99,7 +99,7 @@ def relselect(setting: Setting) -> Found:
 
     log = RunLog(_clocked(clock, found))
     budget = Budget(max(1.0, clock.left()) / (1 - RESERVED))  # its studies end with the clock
-    settings = Settings(seed=setting.seed, evaluate_test=False, explain=False)
+    settings = Settings(seed=setting.seed, evaluate_test=False, explain=False, average_seeds=1)
     studies = RunStudies(problem, rows, settings, budget, log, family_of, setting.folder)
     margins = advice.margins
     order = sorted(advice.families, key=lambda name: -margins[name].value if name in margins else 0.0)

@@ -137,7 +137,10 @@ def gains(row: dict[str, Any], which: str) -> dict[str, float]:
 
 def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Return mean gains in skill by family and way with their intervals over databases, and the spread over seeds."""
-    found: dict[str, Any] = {"tasks": len({row["task"] for row in rows}), "seeds": max(len(row["seeds"]) for row in rows)}
+    found: dict[str, Any] = {
+        "tasks": len({row["task"] for row in rows}),
+        "seeds": max(len(row["seeds"]) for row in rows),
+    }
     for family in dict.fromkeys(row["family"] for row in rows):
         mine = [row for row in rows if row["family"] == family]
         spread = np.sqrt(np.mean([np.var(row["skill"]["test"], ddof=1) for row in mine]))
