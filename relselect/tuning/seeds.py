@@ -10,7 +10,6 @@ import math
 import os
 import shutil
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,7 +78,7 @@ def further_seeds(
     local = jobs < 2 or candidate.device != "cpu" or not hasattr(os, "fork")
     workers: Workers = LocalWorker(work.fit)
     if not local:
-        workers = ForkedWorkers(work.fit, partial(work.fit, emit=silent), min(jobs, LAG))
+        workers = ForkedWorkers(work.fit, work.fit, min(jobs, LAG), work.emit)
     try:
         return tuple(work.finished(workers, count))
     finally:
