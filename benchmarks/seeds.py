@@ -8,6 +8,8 @@ the fit with the best select score, which is what the same time gives where seed
 of an average less the mean skill of its members, or of all fits for the best one; a task's gain is the mean over subsets. Tasks
 are of different databases: intervals are 90 % bootstrap intervals over them.
 
+The same is done for the half-and-half blend of the two families, with averages in both or in the second alone.
+
 Rows are appended to `<out>.jsonl`; the same call again goes on. The page is `<out>.md`; the last line is one JSON object.
 """
 
@@ -46,20 +48,20 @@ def main() -> None:
     arguments = parser.parse_args()
     log = arguments.out.with_suffix(".jsonl")
     for task in arguments.only:
-        for family in arguments.families:
-            if (task, family) not in {(row["task"], row["family"]) for row in rows_of(log)}:
-                row = measured(task, family, arguments.seeds)
-                with log.open("a", encoding="utf-8") as lines:
-                    lines.write(json.dumps(row) + "\n")
-                print(task, family, row["averages"], row["seconds"], file=sys.stderr, flush=True)
-    rows = [row for row in rows_of(log) if row["task"] in arguments.only and row["family"] in arguments.families]
+        if task not in {row["task"] for row in rows_of(log)}:
+            rows = measured(task, arguments.families, arguments.seeds)
+            with log.open("a", encoding="utf-8") as lines:
+                lines.writelines(json.dumps(row) + "\n" for row in rows)
+            for row in rows:
+                print(task, row["family"], row["averages"], row["seconds"], file=sys.stderr, flush=True)
+    rows = [row for row in rows_of(log) if row["task"] in arguments.only]
     found = summary(rows)
     arguments.out.with_suffix(".md").write_text(page(found, rows), encoding="utf-8")
     print(json.dumps(found))
 
 
-def measured(name: str, family_name: str, seeds: list[int]) -> dict[str, Any]:
-    """Fit one default with every seed, and return the skills of the fits, of their averages and of the best one."""
+def measured(name: str, families: list[str], seeds: list[int]) -> list[dict[str, Any]]:
+    """Fit the defaults with every seed, and return a row for each family and for blends of the first two."""
     from relselect.api import open_task
     from relselect.budget import Budget
     from relselect.configs import open_database
@@ -67,46 +69,96 @@ def measured(name: str, family_name: str, seeds: list[int]) -> dict[str, Any]:
     from relselect.families.registry import family_of
     from relselect.problem import Problem
     from relselect.problem.rows import fit_rows
-    from relselect.tasks.metrics import skill
     from relselect.threads import limited_threads
 
     database = open_database(name.split("/")[0])
     problem = Problem(database, open_task(database, name.split("/")[1]))
-    rows, family = fit_rows(problem, "auto", score_test=False), family_of(family_name)
+    rows = fit_rows(problem, "auto", score_test=False)
     parts = {"select": rows.select, "test": problem.rows("test")}
-    constant = _constant(problem, rows, parts)
-    predicted: dict[str, list[Any]] = {"select": [], "test": []}
-    seconds, ended = [], []
+    scored = Scored(problem, parts, _constant(problem, rows, parts))
+    predicted: dict[str, Predicted] = {}
+    facts: dict[str, dict[str, Any]] = {}
     with limited_threads(1):
-        for seed in seeds:
-            begun, config = time.monotonic(), family.default(problem)
-            fitted = family.fit(problem, rows, config, seed=seed, number=0, budget=Budget(None), emit=silent)
-            seconds.append(round(time.monotonic() - begun, 1))
-            ended.append(fitted.ended)
-            predicted["select"].append(fitted.predictions)
-            predicted["test"].append(family.predict(fitted, problem, parts["test"].unlabelled()))
-    metric = problem.task.metric
-
-    def skills(part: str, members: tuple[int, ...]) -> float:
-        mean = np.mean([predicted[part][place] for place in members], axis=0)
-        return float(skill(metric, metric.score(parts[part].label, mean), constant[part]))
-
-    singles = {part: [skills(part, (place,)) for place in range(len(seeds))] for part in parts}
-    best = int(np.argmax(singles["select"]))
-    averages = {
-        str(size): {
-            part: float(np.mean([skills(part, each) for each in itertools.combinations(range(len(seeds)), size)]))
-            for part in parts
-        }
-        for size in SIZES
-        if size <= len(seeds)
-    }
-    return {
-        "task": name, "family": family_name, "kind": problem.task.kind, "metric": metric.name, "seeds": seeds,
-        "skill": {part: [round(each, 5) for each in values] for part, values in singles.items()},
-        "averages": averages | {BEST: {part: singles[part][best] for part in parts}},
-        "rows": {part: len(each) for part, each in parts.items()}, "ended": ended, "seconds": seconds,
+        for family_name in families:
+            family, found, seconds, ended = family_of(family_name), [], [], []
+            for seed in seeds:
+                begun, config = time.monotonic(), family.default(problem)
+                fitted = family.fit(problem, rows, config, seed=seed, number=0, budget=Budget(None), emit=silent)
+                seconds.append(round(time.monotonic() - begun, 1))
+                ended.append(fitted.ended)
+                test = family.predict(fitted, problem, parts["test"].unlabelled())
+                found.append({"select": fitted.predictions, "test": test})
+            predicted[family_name] = found
+            facts[family_name] = {"ended": ended, "seconds": seconds}
+    common = {
+        "task": name, "kind": problem.task.kind, "metric": problem.task.metric.name, "seeds": seeds,
+        "rows": {part: len(each) for part, each in parts.items()},
     }  # fmt: skip
+    told = [{**common, "family": each, **scored.row(predicted[each]), **facts[each]} for each in families]
+    if len(families) > 1:
+        first, second = (predicted[each] for each in families[:2])
+        pairs = [_mean([one, other]) for one, other in zip(first, second, strict=True)]
+        title = f"half {families[0]}, half {families[1]}"
+        told.append({**common, "family": title, **scored.row(pairs), "ended": [], "seconds": []})
+        told.append({**common, "family": f"{title}, seeds of {families[1]} alone", "ended": [], "seconds": []})
+        told[-1] |= scored.row(pairs, lambda places: [_mean([first[0], _mean([second[each] for each in places])])])
+    return told
+
+
+#: Predictions of select and test rows by seed.
+Predicted = list[dict[str, Any]]
+
+
+def _mean(members: Predicted) -> dict[str, Any]:
+    return {part: np.mean([each[part] for each in members], axis=0) for part in members[0]}
+
+
+class Scored:
+    """Skills of predictions on select and test rows."""
+
+    def __init__(self, problem: Any, parts: dict[str, Any], constant: dict[str, float]) -> None:
+        self.metric, self.parts, self.constant = problem.task.metric, parts, constant
+
+    def skill(self, predicted: dict[str, Any], part: str) -> float:
+        from relselect.tasks.metrics import skill
+
+        score = self.metric.score(self.parts[part].label, predicted[part])
+        return float(skill(self.metric, score, self.constant[part]))
+
+    def row(self, predicted: Predicted, ways: Any = None) -> dict[str, Any]:
+        """Return the skills of single predictions, of averages by their size (mean over subsets) and of the best by select rows.
+
+        Args:
+            predicted: What is averaged, by seed.
+            ways: Returns the averages that stand for a subset; the mean of the subset if None.
+        """
+        count = len(predicted)
+        averages = ways or (lambda places: [_mean([predicted[each] for each in places])])
+        singles = {part: [self.skill(each, part) for each in predicted] for part in self.parts}
+        if ways is not None:
+            singles = {
+                part: [self.skill(each, part) for place in range(count) for each in averages((place,))]
+                for part in self.parts
+            }
+        best = int(np.argmax(singles["select"]))
+        found = {
+            str(size): {
+                part: float(
+                    np.mean([
+                        self.skill(each, part)
+                        for places in itertools.combinations(range(count), size)
+                        for each in averages(places)
+                    ])
+                )
+                for part in self.parts
+            }
+            for size in SIZES
+            if size <= count
+        }  # fmt: skip
+        return {
+            "skill": {part: [round(each, 5) for each in values] for part, values in singles.items()},
+            "averages": found | {BEST: {part: singles[part][best] for part in self.parts}},
+        }
 
 
 def _constant(problem: Any, rows: Any, parts: dict[str, Any]) -> dict[str, float]:
@@ -149,7 +201,7 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
             "databases": len({row["task"].split("/")[0] for row in mine}),
             "finished": all(end != "budget" for row in mine for end in row["ended"]),
             "spread_over_seeds": round(float(spread), 4),
-            "seconds_per_fit": round(float(np.mean([np.mean(row["seconds"]) for row in mine])), 1),
+            "seconds_per_fit": round(float(np.mean([second for row in mine for second in row["seconds"] or [0.0]])), 1),
         }
         for which in mine[0]["averages"]:
             each = [gains(row, which) for row in mine]
@@ -188,7 +240,8 @@ def page(found: dict[str, Any], rows: list[dict[str, Any]]) -> str:
             title = "the best of all on select rows" if which == BEST else f"the average of {which}"
             better = f"{mine[which]['better_on_test']} of {mine['tasks']}"
             lines.append(f"| {family} | {title} | {cells[0]} | {cells[1]} | {better} |")
-    spreads = ", ".join(f"{found[each]['spread_over_seeds']:.4f} for {each}" for each in families)
+    alone = [each for each in families if found[each]["seconds_per_fit"] > 0]
+    spreads = ", ".join(f"{found[each]['spread_over_seeds']:.4f} for {each}" for each in alone)
     lines += [
         "",
         f"The standard deviation of test skill over seeds is {spreads} (root mean square over tasks).",
@@ -198,11 +251,11 @@ def page(found: dict[str, Any], rows: list[dict[str, Any]]) -> str:
         "| task | family | one seed, test skill (mean, spread) | average of 3 | average of 5 | seconds a fit |",
         "|---|---|---:|---:|---:|---:|",
     ]
-    for row in rows:
+    for row in sorted(rows, key=lambda row: families.index(row["family"])):
         test = row["skill"]["test"]
         cells = [f"{row['averages'][size]['test']:.4f}" if size in row["averages"] else "" for size in ("3", "5")]
         one = f"{np.mean(test):.4f} ± {np.std(test, ddof=1):.4f}"
-        seconds = f"{np.mean(row['seconds']):.1f}"
+        seconds = f"{np.mean(row['seconds']):.1f}" if row["seconds"] else ""
         lines.append(f"| {row['task']} | {row['family']} | {one} | {' | '.join(cells)} | {seconds} |")
     return "\n".join([*lines, ""])
 

@@ -76,7 +76,9 @@ def test_it_is_stored_and_read(parts, tmp_path):
     assert np.array_equal(family_of("dfs").predict(one, problem, asked), members[0].predictions)
 
 
-@pytest.mark.parametrize("seeds", [[3, 4, 6], [3, 4], [3, 4, 5, 6], [3], "345", [3, 4, 4], [3, 4, True], list(range(99))])
+@pytest.mark.parametrize(
+    "seeds", [[3, 4, 6], [3, 4], [3, 4, 5, 6], [3], "345", [3, 4, 4], [3, 4, True], list(range(99))]
+)
 def test_other_seeds_than_those_of_the_members_are_refused(parts, seeds, tmp_path):
     problem, rows, members = parts
     save_candidate(predictor_family("dfs"), average_seeds(members, problem, rows), tmp_path / "average")

@@ -19,7 +19,7 @@ from relselect.report import render_html
 from relselect.run import RunResult, Settings, run
 from relselect.run.seeds import seconds_for_seeds, seeds_wanted
 from relselect.tuning import plan_budget
-from tests.shop import shop, shop_task
+from tests.shop import shop_task
 from tests.tuning.cheap import Bowl, tiny_problem
 
 pytestmark = pytest.mark.usefixtures("brief_networks")
@@ -68,7 +68,9 @@ def test_the_decision_is_the_average_in_both_states(problem, family):
     assert decision.candidate.family == "wide"
     levels = [float(each.model[0]) for each in members]
     assert np.allclose(decision.candidate.predictions, np.mean(levels))
-    assert [float(each.model[0]) for each in decision.deployed.model.members] == pytest.approx([x + 0.1 for x in levels])
+    assert [float(each.model[0]) for each in decision.deployed.model.members] == pytest.approx(
+        [x + 0.1 for x in levels]
+    )
     assert decision.refitted
     # one row of the leaderboard for the trial, with what is deployed of it
     assert [each.id for each in found.candidates].count(decision.candidate.id) == 1
@@ -99,9 +101,7 @@ def test_a_killed_run_ends_in_the_same_average(problem, family, tmp_path):
         if isinstance(event, StageFinished) and event.stage == "seeds":
             raise RuntimeError("killed")
 
-    settings = Settings(
-        families=("wide",), explain=False, max_trials=3, average_seeds=3, workdir=tmp_path / "killed"
-    )
+    settings = Settings(families=("wide",), explain=False, max_trials=3, average_seeds=3, workdir=tmp_path / "killed")
     with pytest.raises(RuntimeError, match="killed"):
         run(problem, settings, Budget(None), kill)
     again = run(problem, settings, Budget(None))
@@ -182,7 +182,15 @@ def test_a_real_predictor_is_saved_explained_and_calibrated(families, database, 
 def test_a_blend_holds_the_members_of_the_averages(database, tables, tmp_path):
     task = shop_task(database, tables)
     fit = rs.select_and_train(
-        database, task, "10min", families="dfs,rdl", max_trials=1, average_seeds=2, final="blend", explain=False, options=SMALL
+        database,
+        task,
+        "10min",
+        families="dfs,rdl",
+        max_trials=1,
+        average_seeds=2,
+        final="blend",
+        explain=False,
+        options=SMALL,
     )
     assert fit.candidate.family == "blended"
     assert sorted(each.family for each in fit.candidate.model.members) == ["dfs", "dfs", "rdl", "rdl"]
@@ -190,7 +198,15 @@ def test_a_blend_holds_the_members_of_the_averages(database, tables, tmp_path):
     assert again.predict(split="test", database=database).equals(fit.predict(split="test"))
     assert ", 2 seeds)" in fit.decision.why
     one = rs.select_and_train(
-        database, task, "10min", families="dfs,rdl", max_trials=1, average_seeds=2, final="one", explain=False, options=SMALL
+        database,
+        task,
+        "10min",
+        families="dfs,rdl",
+        max_trials=1,
+        average_seeds=2,
+        final="one",
+        explain=False,
+        options=SMALL,
     )
     assert one.candidate.family in ("dfs", "rdl")
     assert len(one.candidate.facts[AVERAGED]) == 2

@@ -116,7 +116,9 @@ def test_events_of_workers_come_in_order_and_before_the_result(tmp_path: Path) -
         assert sorted(ended) == [1, 2]
         assert seen == {1: 20, 2: 20}
         for number in (1, 2):
-            assert [each.epoch for each in said if isinstance(each, EpochDone) and each.number == number] == list(range(20))
+            assert [each.epoch for each in said if isinstance(each, EpochDone) and each.number == number] == list(
+                range(20)
+            )
     finally:
         workers.close()
 
