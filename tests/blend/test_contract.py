@@ -9,7 +9,7 @@ import pytest
 from relselect.blend import SeedAverage, average_seeds
 from relselect.families import FamilyInfo, family_of, info_of
 from relselect.problem.rows import fit_rows
-from tests.families.contract import CASES, Fit, FamilyContract, problem_of, trained
+from tests.families.contract import CASES, FamilyContract, Fit, problem_of, trained
 
 _fits: dict[str, Fit] = {}
 
