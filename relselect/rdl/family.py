@@ -89,6 +89,7 @@ class RDL:
         """
         settings = decided_options(NetworkSettings.from_config({**self.default(problem), **options}))
         _check_left_out(settings.without, problem)
+        _check_routes(settings, problem)
         return settings.to_config()
 
     def on_device(self, device: str) -> RDL:
@@ -113,13 +114,15 @@ class RDL:
         return self.designed(problem, self.design.suggest(trial, self.known(problem)))
 
     def known(self, problem: Problem) -> dict[str, Any]:
-        """Return the convolutions, the encoders (the heavier one where there is a GPU), the tables that may be left out, and the
-        pretrained weights that `$RELSELECT_PRETRAINED` names.
+        """Return the convolutions, the encoders (the heavier one where there is a GPU), the tables that may be left out, the routes
+        (composite ones where there is a bridge table), and the pretrained weights that `$RELSELECT_PRETRAINED` names.
         """
         encoders = list(ENCODERS) if self.device.type == "cuda" else ["stacked"]
         tables = sorted(set(problem.database.tables) - {problem.entity})
         weights = [str(found)] if (found := find_pretrained()) is not None else []
-        return {"convolutions": list(CONVOLUTIONS), "encoders": encoders, "tables": tables, "pretrained": weights}
+        routes = ["off", "composite"] if _has_bridge(problem) else ["off"]
+        known = {"convolutions": list(CONVOLUTIONS), "encoders": encoders, "tables": tables}
+        return {**known, "routes": routes, "pretrained": weights}
 
     def designed(self, problem: Problem, suggested: Config) -> Config:
         """Return the options that are searched; all others stay at their defaults."""
@@ -249,7 +252,11 @@ def blueprint_of(problem: Problem, settings: NetworkSettings, features: pa.Table
         problem: The problem.
         settings: The options.
         features: The columns of the training rows themselves; None without any.
+
+    Raises:
+        ConfigError: A table cannot be left out, or there is no bridge table for composite routes.
     """
+    _check_routes(settings, problem)
     graph = problem_graph(problem, torch.device("cpu"), shortcuts=settings.edges == "shortcuts")
     edge_types = _without(graph.edge_types, settings.without, problem)
     tables = {name: readable(encoding, settings) for name, encoding in fit_tables(problem).items()}
@@ -275,6 +282,16 @@ def _check_left_out(left_out: Sequence[str], problem: Problem) -> None:
             rule = "must name tables of the graph, and not the entity table"
             known = ", ".join(sorted(set(problem.database.tables) - {problem.entity}))
             raise ConfigError("without", list(left_out), rule, f"Use some of {known}")
+
+
+def _has_bridge(problem: Problem) -> bool:
+    return any(len(table.foreign_keys) > 1 for table in problem.database.tables.values())
+
+
+def _check_routes(settings: NetworkSettings, problem: Problem) -> None:
+    if settings.routes != "off" and not _has_bridge(problem):
+        rule = "needs a table with two foreign keys, and the database has none"
+        raise ConfigError("routes", settings.routes, rule, 'Use "off"')
 
 
 def readable(encoding: TableEncoding, settings: NetworkSettings) -> TableEncoding:

@@ -18,6 +18,7 @@ _CHOICES = {
     "strategy": ("last", "uniform"),
     "sampling": ("cpu", "gpu"),
     "edges": ("keys", "shortcuts"),
+    "routes": ("off", "composite"),
     "convolution": tuple(CONVOLUTIONS),
     "encoder": tuple(ENCODERS),
     "aggregation": ("mean", "sum", "max"),
@@ -44,6 +45,8 @@ class NetworkSettings:
         window: Length of the time window before the as-of from which children are sampled, in days (in units where times are
             integers); 0 for all of the past.
         edges: "keys" for edges along foreign keys alone, "shortcuts" also across bridge tables, from one parent to another.
+        routes: "off" for plain messages alone, "composite" for one message across a bridge table in place of two (see
+            `relselect.rdl.network.routes`); only where a table has two foreign keys.
         encoder: Name of the row encoder.
         encoder_blocks: Number of residual blocks of the row encoder.
         without: Tables whose rows stay out of the trees; never the entity table.
@@ -88,6 +91,7 @@ class NetworkSettings:
     sampling: str = "cpu"
     window: float = 0.0
     edges: str = "keys"
+    routes: str = "off"
     encoder: str = "stacked"
     encoder_blocks: int = 0
     without: tuple[str, ...] = ()

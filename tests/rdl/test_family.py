@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from relselect.budget import Budget
+from relselect.database import Database
 from relselect.errors import BudgetExhausted, BundleError, ConfigError
 from relselect.events import EpochDone, silent
 from relselect.families.protocol import Family
@@ -94,9 +95,10 @@ def test_a_fit_leaves_the_callers_random_numbers_alone(problem, small):
     assert torch.equal(torch.rand(1), wanted)
 
 
+@pytest.mark.parametrize("routes", ["off", "composite"])
 @pytest.mark.parametrize("strategy", ["last", "uniform"])
-def test_predictions_do_not_depend_on_the_batch(problem, small, strategy):
-    candidate = fit(problem, {**small, "strategy": strategy, "epochs": 1})
+def test_predictions_do_not_depend_on_the_batch(problem, small, strategy, routes):
+    candidate = fit(problem, {**small, "strategy": strategy, "routes": routes, "epochs": 1})
     rows = problem.rows("val")
     whole = RDL("cpu").predict(candidate, problem, rows)
     order = np.random.default_rng(0).permutation(len(rows))
@@ -107,9 +109,10 @@ def test_predictions_do_not_depend_on_the_batch(problem, small, strategy):
     assert np.allclose(alone, whole[::17], atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("routes", ["off", "composite"])
 @pytest.mark.parametrize("strategy", ["last", "uniform"])
-def test_predictions_do_not_depend_on_hidden_rows(problem, small, shop_frames, make_shop, strategy):
-    candidate = fit(problem, {**small, "strategy": strategy, "epochs": 1})
+def test_predictions_do_not_depend_on_hidden_rows(problem, small, shop_frames, make_shop, strategy, routes):
+    candidate = fit(problem, {**small, "strategy": strategy, "routes": routes, "epochs": 1})
     rows = problem.rows("val")
     asof = int(rows.asof.min())
     rows = rows.take(rows.asof == asof)
@@ -188,7 +191,8 @@ def test_epochs_are_told(problem, small):
 
 
 @pytest.mark.parametrize(
-    "config", [{"chanels": 3}, {"channels": 0}, {"dropout": 1.5}, {"strategy": "first"}, {"layers": 1.5}]
+    "config",
+    [{"chanels": 3}, {"channels": 0}, {"dropout": 1.5}, {"strategy": "first"}, {"layers": 1.5}, {"routes": "atomic"}],
 )
 def test_wrong_options_are_refused(problem, config):
     with pytest.raises(ConfigError, match=next(iter(config))):
@@ -211,7 +215,7 @@ def test_a_study_tries_wider_trees_second(make_problem, regime):
     assert wider != family.default(problem)
 
 
-@pytest.mark.parametrize("change", [{"members": 2}, {"level": False}, {"texts": "all"}, {"fan_out": 4}])
+@pytest.mark.parametrize("change", [{"members": 2}, {"level": False}, {"texts": "all"}, {"fan_out": 4}, {"routes": "composite"}])
 def test_what_changes_the_weights_is_another_architecture(make_problem, small, change):
     """Flatness compares weights of one shape only."""
     problem, family = make_problem("regression"), RDL("cpu")
@@ -226,7 +230,11 @@ def test_what_changes_the_weights_is_another_architecture(make_problem, small, c
     "options",
     [
         *({"convolution": name} for name in CONVOLUTIONS),
+        *({"convolution": name, "routes": "composite"} for name in CONVOLUTIONS),
+        {"routes": "composite", "layers": 3, "jumping": True, "members": 2, "strategy": "uniform"},
         {"jumping": True},
+        {"layers": 1},
+        {"layers": 3},
         {"mark": False, "layers": 4},
         {"without": ["shops"]},
     ],
@@ -249,3 +257,22 @@ def test_the_design_space_is_reached_by_configuration(problem, small, options, t
 def test_only_tables_beside_the_entitys_are_left_out(problem, small, left_out):
     with pytest.raises(ConfigError, match="without"):
         fit(problem, {**small, "without": left_out})
+
+
+@pytest.mark.parametrize("bridge", [True, False])
+def test_composite_routes_are_searched_and_taken_where_there_is_a_bridge_table(problem, small, shop_frames, bridge):
+    database = Database.from_dataframes(
+        {name: shop_frames[name] for name in ("users", "orders", "shops")},
+        keys={"users": "id", "orders": "order", "shops": "shop"},
+        times={"orders": "when"},
+        foreign_keys={"orders": {"user": "users", **({"shop": "shops"} if bridge else {})}},
+        known_at={"orders": {"closed": ["state"]}},
+    )
+    other, family = problem.rebind(database), RDL("cpu")
+    assert family.known(other)["routes"] == ["off", *(["composite"] if bridge else [])]
+    if bridge:
+        assert family.adjusted(other, {"routes": "composite"})["routes"] == "composite"
+        return
+    for build in (family.adjusted, lambda one, config: fit(one, {**small, **config})):
+        with pytest.raises(ConfigError, match="two foreign keys"):
+            build(other, {"routes": "composite"})

@@ -149,7 +149,7 @@ def write_pretrained(shared: SharedLayers, card: Mapping[str, Any], folder: Path
 def decided_options(settings: NetworkSettings) -> NetworkSettings:
     """Return the settings with the options that pretrained weights decide; unchanged where `init` names none.
 
-    Those are the width, the number of layers, GraphSAGE with means along foreign keys, and the default encoder; rows that were to
+    Those are the width, the number of layers, GraphSAGE with means along foreign keys one by one, and the default encoder; rows that were to
     be read by their columns alone are read as language.
 
     Raises:
@@ -167,6 +167,7 @@ def decided_options(settings: NetworkSettings) -> NetworkSettings:
         encoder="stacked",
         encoder_blocks=0,
         edges="keys",
+        routes="off",
         rows="language" if settings.rows == "columns" else settings.rows,
     )
 
