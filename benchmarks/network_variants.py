@@ -1,6 +1,6 @@
 """Compare configurations of the graph network on the select rows of known tasks, and with --test on the test rows too.
 
-    RELSELECT_DATA=... python benchmarks/network_variants.py [--variants default sage ...] [--only TASK ...] [--seeds 0 1] [--test]
+    RELSELECT_DATA=... python benchmarks/network_variants.py [--variants default sage ...] [--only TASK ...] [--seeds 0 1]
 
 Every fit runs to its natural end on one thread, without a refit; on a GPU where there is one. Finished fits are appended to
 `<out>.jsonl`; the same call again goes on with what is missing. The table is written to `<out>.md`: mean skill on the select

@@ -114,8 +114,8 @@ class RDL:
         return self.designed(problem, self.design.suggest(trial, self.known(problem)))
 
     def known(self, problem: Problem) -> dict[str, Any]:
-        """Return the convolutions, the encoders (the heavier one where there is a GPU), the tables that may be left out, the routes
-        (composite ones where there is a bridge table), and the pretrained weights that `$RELSELECT_PRETRAINED` names.
+        """Return the convolutions, the encoders (the heavier one where there is a GPU), the tables that may be left out, the
+        routes (composite ones where there is a bridge table), and the pretrained weights that `$RELSELECT_PRETRAINED` names.
         """
         encoders = list(ENCODERS) if self.device.type == "cuda" else ["stacked"]
         tables = sorted(set(problem.database.tables) - {problem.entity})

@@ -215,7 +215,9 @@ def test_a_study_tries_wider_trees_second(make_problem, regime):
     assert wider != family.default(problem)
 
 
-@pytest.mark.parametrize("change", [{"members": 2}, {"level": False}, {"texts": "all"}, {"fan_out": 4}, {"routes": "composite"}])
+@pytest.mark.parametrize(
+    "change", [{"members": 2}, {"level": False}, {"texts": "all"}, {"fan_out": 4}, {"routes": "composite"}]
+)
 def test_what_changes_the_weights_is_another_architecture(make_problem, small, change):
     """Flatness compares weights of one shape only."""
     problem, family = make_problem("regression"), RDL("cpu")

@@ -149,8 +149,8 @@ def write_pretrained(shared: SharedLayers, card: Mapping[str, Any], folder: Path
 def decided_options(settings: NetworkSettings) -> NetworkSettings:
     """Return the settings with the options that pretrained weights decide; unchanged where `init` names none.
 
-    Those are the width, the number of layers, GraphSAGE with means along foreign keys one by one, and the default encoder; rows that were to
-    be read by their columns alone are read as language.
+    Those are the width, the number of layers, GraphSAGE with means along single foreign keys, and the default encoder; rows that
+    were to be read by their columns alone are read as language.
 
     Raises:
         ConfigError: The weights cannot be read.

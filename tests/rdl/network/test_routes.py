@@ -23,7 +23,9 @@ quick = settings(max_examples=25, deadline=None)
 
 
 def sampled(world, entities, asof, fan_out=(3, 2, 2), strategy="last"):
-    columns = [torch.tensor(each, dtype=torch.int64) for each in (entities, [9] * len(entities), [asof] * len(entities))]
+    columns = [
+        torch.tensor(each, dtype=torch.int64) for each in (entities, [9] * len(entities), [asof] * len(entities))
+    ]
     return TemporalSampler(world.graph, fan_out, strategy).sample("a", *columns)
 
 
@@ -72,7 +74,9 @@ def test_every_edge_is_plain_or_part_of_the_composite_ones_that_there_are(make_w
         used[route.far] |= {(sender, bridge) for _, bridge, sender in wanted}
     for name, index in trees.edge_index.items():
         edges = [tuple(each) for each in index.T.tolist()]
-        assert [tuple(each) for each in routed.edge_index[name].T.tolist()] == [each for each in edges if each not in used[name]]
+        assert [tuple(each) for each in routed.edge_index[name].T.tolist()] == [
+            each for each in edges if each not in used[name]
+        ]
     for name, index in routed.edge_index.items():
         assert sum(routed.edges_per_hop[name]) == index.shape[1]
         begin = 0
