@@ -266,9 +266,11 @@ class RelationalNetwork(nn.Module):
             return index[:, : sum(routed.edges_per_hop[edge_type][: self.layers - layer])]
 
         senders, edges = dict(now.x), {}
+        fusions = self.fusions[layer]
+        assert isinstance(fusions, nn.ModuleList)
         for edge_type in self.layer_edges[layer]:
             edges[edge_type] = now.sent(edge_type[0], reaching(edge_type, routed.edge_index[edge_type]))
-        for route, fuse in zip(self.layer_routes[layer], self.fusions[layer], strict=True):
+        for route, fuse in zip(self.layer_routes[layer], fusions, strict=True):
             bridge, far = reaching(route.edge_type, routed.ends[route.edge_type])
             near, other = now.places(route.bridge, bridge), before.places(route.far[0], far)
             senders[route.fused] = fuse(now.x[route.bridge], near, before.x[route.far[0]], other)
