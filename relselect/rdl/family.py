@@ -90,6 +90,7 @@ class RDL:
         settings = decided_options(NetworkSettings.from_config({**self.default(problem), **options}))
         _check_left_out(settings.without, problem)
         _check_routes(settings, problem)
+        _said_tables(problem, settings)
         return settings.to_config()
 
     def on_device(self, device: str) -> RDL:
@@ -218,6 +219,7 @@ class RDL:
         specs = {name: spec for name, spec in blueprint.encodings.items() if name not in left_out}
         return {
             name: {each.name for each in (*spec.numeric, *spec.categories, *spec.moments, *spec.texts)}
+            | (set() if spec.sentence is None else set(spec.sentence.columns))
             for name, spec in specs.items()
         }
 
@@ -261,7 +263,8 @@ def blueprint_of(problem: Problem, settings: NetworkSettings, features: pa.Table
     edge_types = _without(graph.edge_types, settings.without, problem)
     tables = {name: readable(encoding, settings) for name, encoding in fit_tables(problem).items()}
     if settings.rows != "columns":
-        tables = with_sentences(problem, tables, settings.language, columns=settings.rows == "both")
+        both, said = settings.rows == "both", _said_tables(problem, settings)
+        tables = with_sentences(problem, tables, settings.language, columns=both, said=said)
     task_row = readable(task_encoding(features), settings)
     return Blueprint(problem.entity, edge_types, tables, task_row, Target.of(problem), settings)
 
@@ -292,6 +295,20 @@ def _check_routes(settings: NetworkSettings, problem: Problem) -> None:
     if settings.routes != "off" and not _has_bridge(problem):
         rule = "needs a table with two foreign keys, and the database has none"
         raise ConfigError("routes", settings.routes, rule, 'Use "off"')
+
+
+def _said_tables(problem: Problem, settings: NetworkSettings) -> set[str]:
+    """Return the tables whose rows are read as language; those that stay out of the graph are not read.
+
+    Raises:
+        ConfigError: A table that is named does not exist, or stays out of the graph.
+    """
+    known = set(problem.user_database.tables) - set(settings.without)
+    unknown = sorted(set(settings.language_tables) - known)
+    if unknown:
+        fix = f"Use some of {', '.join(sorted(known))}"
+        raise ConfigError("language_tables", unknown[0], "is no table of the graph that may be read as language", fix)
+    return set(settings.language_tables) or known
 
 
 def readable(encoding: TableEncoding, settings: NetworkSettings) -> TableEncoding:

@@ -74,6 +74,8 @@ class NetworkSettings:
         texts: Which text columns are read: "prose" for all but names (see `relselect.rdl.graph.text`), "all" or "none".
         rows: How rows are read: "columns" by their columns, "language" as sentences by a language model, beside moments and
             columns that become known after their row, or "both".
+        language_tables: The tables whose rows are read as language, all others by their columns; every table if empty. The
+            language model takes its time for every different row, and few tables hold texts.
         language: The language model, see `relselect.language.find_language_model`; read where `rows` asks for one.
         init: "scratch" for random initial weights, else the file or folder of pretrained weights (`relselect pretrain`), which
             decide the width, the number of layers and the convolution.
@@ -116,6 +118,7 @@ class NetworkSettings:
     refit: str = "continue"
     texts: str = "prose"
     rows: str = "columns"
+    language_tables: tuple[str, ...] = ()
     language: str = ""
     init: str = "scratch"
     frozen: bool = False
@@ -141,7 +144,7 @@ class NetworkSettings:
 
     def to_config(self) -> dict[str, Any]:
         """Return all options as JSON-able data."""
-        return asdict(self) | {"without": list(self.without)}
+        return asdict(self) | {"without": list(self.without), "language_tables": list(self.language_tables)}
 
     @property
     def fan_outs(self) -> tuple[int, ...]:

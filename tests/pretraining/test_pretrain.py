@@ -203,6 +203,25 @@ def test_a_seed_row_that_comes_up_again_in_its_tree_is_masked_there(plan, instal
     assert bool((batch.nodes[table].table.texts[0].code[roots] > 0).all())  # the batch itself is as it was
 
 
+@pytest.mark.parametrize("rows", [20, 150])
+def test_every_table_has_seed_nodes_and_rows_that_were_read_are_used_again(plan, installed, rows):
+    source = read_source(shop(), plan.model_copy(update={"rows": rows}))
+    assert set(source.seeds) == set(shop().tables)
+    read = {name: set(torch.nonzero(each.texts[0].code)[:, 0].tolist()) for name, each in source.tables.items()}
+    assert sum(map(len, read.values())) == source.rows_read >= rows
+    for table, seeds in source.seeds.items():
+        assert len(seeds.entity.unique()) == len(seeds)
+        assert set(seeds.entity.tolist()) <= read[table]
+        trees = source.batchers[table].batch(seeds, torch.arange(len(seeds))).trees
+        around, unread = torch.zeros(len(seeds)), torch.zeros(len(seeds))
+        for name, nodes in trees.rows.items():
+            missing = torch.tensor([int(row) not in read[name] for row in nodes], dtype=torch.float32)
+            around += torch.bincount(trees.tree[name], minlength=len(seeds))
+            unread += torch.bincount(trees.tree[name], missing, minlength=len(seeds))
+        assert bool((unread <= around / 2).all())
+    assert sum(map(len, source.seeds.values())) > 0.6 * source.rows_read
+
+
 def test_bad_plans_are_refused(plan, installed, tmp_path):
     path = tmp_path / "plan.yaml"
     for text, wrong in [
