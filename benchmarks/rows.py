@@ -1,16 +1,18 @@
 """What reading rows as language beside their columns is worth to the graph network: `rows="both"` against `rows="columns"`.
 
     RELSELECT_DATA=... OMP_NUM_THREADS=1 python benchmarks/rows.py [--only TASK ...] [--seeds 0 1 2] [--out docs/rows]
+    ... --most 3000                   different rows of a table that is read as language
     ... --read                        compute and keep the vectors of the rows, and fit nothing
     ... --table                       write the table of what is there, and fit nothing
 
-Both are default fits but for that option, without a refit, on one thread, paired by task and seed. The choice between them is made
-by the select rows; test rows are scored once, for reporting. Finished fits are appended to `<out>.jsonl`, and the same call goes on
-with what is missing. The table is written into `docs/pretraining.md` between its marks for it. The last line is one JSON object.
+Both are default fits but for these options, without a refit, on one thread, paired by task and seed. The tables that are read as
+language are those with at most `--most` different rows that may be read for training. The select rows choose between the two
+ways; test rows are scored once, for reporting. Finished fits are appended to `<out>.jsonl`, and the same call goes on with what is
+missing. The table is written into `docs/pretraining.md` between its marks for it. The last line is one JSON object.
 
-*Skill* is 0 for the trivial family and 1 for perfect predictions (`relselect.tasks.metrics.skill`). A fit that its budget ended is
-kept in the log, marked, and takes part in no table. The vectors are read from the cache before the fits, so that CPU seconds are
-those of the training.
+*Skill* is 0 for the trivial family and 1 for perfect predictions (`relselect.tasks.metrics.skill`). A fit that its budget ended
+is kept in the log, marked, and takes part in no table. The vectors are read from the cache before the fits, so that CPU seconds
+are those of the training.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from typing import Any
 sys.path.append(sys.path.pop(0))
 
 import numpy as np
+import pyarrow as pa
 import torch
 
 from relselect.api import open_task
@@ -34,10 +37,11 @@ from relselect.budget import Budget
 from relselect.configs import open_database
 from relselect.events import silent
 from relselect.families.constants import Constants
+from relselect.language import row_sentences
 from relselect.problem import Problem
 from relselect.problem.rows import fit_rows
 from relselect.rdl import RDL
-from relselect.rdl.graph.language_rows import read_language, with_sentences
+from relselect.rdl.graph.language_rows import read_language, sentence_of, with_sentences
 from relselect.rdl.graph.table_encoding import fit_tables
 from relselect.tasks.metrics import skill
 from relselect.threads import wait_passively
@@ -58,6 +62,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="*", default=list(TASKS), help="tasks as database/task")
     parser.add_argument("--seeds", nargs="*", type=int, default=[0, 1, 2])
+    parser.add_argument("--most", type=int, default=1500, help="different rows of a table that is read as language")
     parser.add_argument("--seconds", type=float, default=3600.0, help="budget of a fit")
     parser.add_argument("--out", type=Path, default=Path("docs/rows"))
     parser.add_argument("--read", action="store_true")
@@ -85,30 +90,42 @@ def compare(task: str, arguments: argparse.Namespace, log: Path) -> None:
         return
     database = open_database(task.split("/")[0])
     problem = Problem(database, open_task(database, task.split("/")[1]))
-    sentences = read_rows(problem)
+    counts = short_tables(problem, arguments.most)
+    read_rows(problem, list(counts))
     for way, seed in () if arguments.read else missing:
-        row = {"task": task, "way": way, "seed": seed, "sentences": sentences}
-        row |= fitted(problem, way, seed, arguments.seconds)
+        row: dict[str, Any] = {"task": task, "way": way, "seed": seed, "language_tables": counts}
+        row |= fitted(problem, {"rows": way, "language_tables": list(counts)}, seed, arguments.seconds)
         with log.open("a", encoding="utf-8") as lines:
             lines.write(json.dumps(row) + "\n")
         print(row, file=sys.stderr, flush=True)
 
 
-def read_rows(problem: Problem) -> int:
-    """Compute the vectors of all rows, or read them from the cache, and return the number of different rows."""
-    begun, found = time.process_time(), []
-    encodings = with_sentences(problem, fit_tables(problem), "", columns=True)
-    read_language(problem, encodings, Budget(None), lambda event: found.append(getattr(event, "detail", "")))
-    print(f"{problem.database.name}: {found[-1]}, {time.process_time() - begun:.0f} s", file=sys.stderr, flush=True)
-    return int(found[-1].split()[0].replace(",", ""))
+def short_tables(problem: Problem, most: int) -> dict[str, int]:
+    """Return the tables with several and at most `most` different sentences at the end of training, and how many they have."""
+    encodings, found = fit_tables(problem), {}
+    for name in sorted(problem.user_database.tables):
+        data = problem.database[name].data.filter(pa.array(problem.visible(name, problem.fit_asof)))
+        columns = sentence_of(problem.database[name], encodings[name], "").columns
+        count = len(set(row_sentences(name, data, columns)))
+        if 1 < count <= most:
+            found[name] = count
+    return found
 
 
-def fitted(problem: Problem, way: str, seed: int, seconds: float) -> dict[str, Any]:
+def read_rows(problem: Problem, said: list[str]) -> None:
+    """Compute the vectors of the rows of tables, or read them from the cache."""
+    begun = time.process_time()
+    encodings = with_sentences(problem, fit_tables(problem), "", columns=True, said=said)
+    read_language(problem, encodings, Budget(None), silent)
+    print(f"{problem.database.name}: {said}, {time.process_time() - begun:.0f} s", file=sys.stderr, flush=True)
+
+
+def fitted(problem: Problem, options: dict[str, Any], seed: int, seconds: float) -> dict[str, Any]:
     """Return the scores and skills of one fit."""
     family, constants, rows, test = RDL("cpu"), Constants(), fit_rows(problem), problem.rows("test")
     base = constants.fit(problem, rows, constants.default(problem), seed=0, number=0, budget=Budget(None), emit=silent)
     begun, metric = time.process_time(), problem.task.metric
-    config = {**family.default(problem), "rows": way}
+    config = family.adjusted(problem, options)
     found = family.fit(problem, rows, config, seed=seed, number=0, budget=Budget(seconds), emit=silent)
     took = time.process_time() - begun
     level, score = (
@@ -137,7 +154,7 @@ def paired(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     for task, ways in sorted(fits.items()):
         seeds = sorted({seed for _, seed in ways if all((way, seed) in ways for way in WAYS)})
         if seeds:
-            found.append({"task": task, "seeds": len(seeds), "sentences": ways["both", seeds[0]]["sentences"]})
+            found.append({"task": task, "seeds": len(seeds), "said": ways["both", seeds[0]]["language_tables"]})
             found[-1] |= differences(ways, seeds)
     return found
 
@@ -170,12 +187,14 @@ def over_databases(rows: list[dict[str, Any]], split: str) -> dict[str, float | 
 def table(rows: list[dict[str, Any]]) -> list[str]:
     """Return the table in Markdown."""
     lines = [
-        "| task | different rows | seeds | select, columns | select, both | difference | test, columns | test, both | difference "
+        "| task | read as language (different rows) | seeds | select, columns | select, both | difference "
+        "| test, columns | test, both | difference "
         "| CPU seconds, columns | both |",
-        "|---|" + "---:|" * 10,
+        "|---|---|" + "---:|" * 9,
     ]
     for row in paired(rows):
-        cells = [row["task"], f"{row['sentences']:,}", str(row["seeds"])]
+        said = ", ".join(f"{name} ({count:,})" for name, count in row["said"].items())
+        cells = [row["task"], said, str(row["seeds"])]
         for split in ("select", "test"):
             error = "" if row[f"{split}_sd"] is None else f" ± {row[f'{split}_sd']:.3f}"
             cells += [f"{row[f'{split}_{way}']:.3f}" for way in WAYS]

@@ -4,8 +4,8 @@ A seed node is a row at its own time, so its tree holds nothing later than the r
 from those of the database. Rows later than the last moment that may be read take no part in anything: neither in the fitted
 columns nor in the draws, which follow the content of rows and never their order.
 
-The language model takes most of the time of a pretraining, so the rows that it reads are used as often as they can: every row that was
-read for the tree of another is a seed node itself where at least half of its own tree was read too.
+The language model takes most of the time of a pretraining, so the rows that it reads are used as often as they can: every row
+that was read for the tree of another is a seed node itself where at least half of its own tree was read too.
 """
 
 from __future__ import annotations
