@@ -7,8 +7,8 @@
 
 Both are default fits but for these options, without a refit, on one thread, paired by task and seed. The tables that are read as
 language are those with at most `--most` different rows that may be read for training. The select rows choose between the two
-ways; test rows are scored once, for reporting. Finished fits are appended to `<out>.jsonl`, and the same call goes on with what is
-missing. The table is written into `docs/pretraining.md` between its marks for it. The last line is one JSON object.
+ways; test rows are scored once, for reporting. Finished fits are appended to `<out>.jsonl`, and the same call goes on with what
+is missing. The table is written into `docs/pretraining.md` between its marks for it. The last line is one JSON object.
 
 *Skill* is 0 for the trivial family and 1 for perfect predictions (`relselect.tasks.metrics.skill`). A fit that its budget ended
 is kept in the log, marked, and takes part in no table. The vectors are read from the cache before the fits, so that CPU seconds
