@@ -19,6 +19,7 @@ from relselect.families.candidate import Candidate
 from relselect.families.protocol import Family, RowSource
 from relselect.families.registry import baselines, family_of, trained
 from relselect.problem import Problem
+from relselect.tuning import Fidelity
 
 #: Part of the time that a run keeps for what follows its studies (see docs/time_budget.md), which this benchmark leaves out.
 RESERVED = 0.25
@@ -53,10 +54,10 @@ class Setting:
     database: str
 
 
-def relselect(setting: Setting) -> Found:
+def relselect(setting: Setting, fidelity: Fidelity = "full") -> Found:
     """As a run does it: profile, recommendation, defaults first, then shares of time by the odds between families.
 
-    The selector learns from the shipped bank without the database of the task.
+    The selector learns from the shipped bank without the database of the task. Nothing is averaged over seeds.
     """
     from relselect.bank import PerformanceBank
     from relselect.configs import bank_path
@@ -99,7 +100,7 @@ def relselect(setting: Setting) -> Found:
 
     log = RunLog(_clocked(clock, found))
     budget = Budget(max(1.0, clock.left()) / (1 - RESERVED))  # its studies end with the clock
-    settings = Settings(seed=setting.seed, evaluate_test=False, explain=False)
+    settings = Settings(seed=setting.seed, evaluate_test=False, explain=False, average_seeds=1, fidelity=fidelity)
     studies = RunStudies(problem, rows, settings, budget, log, family_of, setting.folder)
     margins = advice.margins
     order = sorted(advice.families, key=lambda name: -margins[name].value if name in margins else 0.0)
@@ -159,6 +160,7 @@ def union(setting: Setting, sampler: str) -> Found:
 
 METHODS: dict[str, Callable[[Setting], Found]] = {
     "relselect": relselect,
+    "relselect, parts of rows": lambda setting: relselect(setting, "auto"),
     "tpe": lambda setting: union(setting, "tpe"),
     "random": lambda setting: union(setting, "random"),
     **{f"{name} alone": (lambda setting, name=name: one_family(setting, name)) for name in trained()},

@@ -1,10 +1,11 @@
-"""Compare configurations of the graph network on the select rows of known tasks; test rows are never read.
+"""Compare configurations of the graph network on the select rows of known tasks, and with --test on the test rows too.
 
-    RELSELECT_DATA=... python benchmarks/network_variants.py [--variants default sage ...] [--only TASK ...] [--jobs 1]
+    RELSELECT_DATA=... python benchmarks/network_variants.py [--variants default sage ...] [--only TASK ...] [--seeds 0 1]
 
 Every fit runs to its natural end on one thread, without a refit; on a GPU where there is one. Finished fits are appended to
 `<out>.jsonl`; the same call again goes on with what is missing. The table is written to `<out>.md`: mean skill on the select
-rows, and the paired difference from the default over the tasks that both have. The last line printed is one JSON object.
+rows, and the paired difference from the default, of the same seed and rows, over the tasks that both have. Test rows are
+predicted once, by the network that the stop rows chose, and decide nothing. The last line printed is one JSON object.
 """
 
 from __future__ import annotations
@@ -18,7 +19,10 @@ import time
 from collections import defaultdict
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from relselect.tasks import Rows
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "default": {},
@@ -28,8 +32,12 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "hgt": {"convolution": "hgt"},
     "jumping knowledge": {"jumping": True},
     "no mark": {"mark": False},
+    "one hop": {"layers": 1},
+    "two hops": {"layers": 2},
     "four hops": {"layers": 4},
     "shortcuts": {"edges": "shortcuts"},
+    "composite routes": {"routes": "composite"},
+    "composite routes, gatv2": {"routes": "composite", "convolution": "gatv2"},
     "wide": {"channels": 128},
     "two hops, fan-out 32": {"layers": 2, "fan_out": 32},
     "fan-out 16": {"fan_out": 16},
@@ -53,6 +61,7 @@ def main() -> None:
     parser.add_argument("--variants", nargs="*", choices=list(VARIANTS), default=["default", "sage"])
     parser.add_argument("--only", nargs="*", default=list(TASKS), help="tasks as database/task")
     parser.add_argument("--seeds", nargs="*", type=int, default=[0])
+    parser.add_argument("--test", action="store_true", help="score the test rows too")
     parser.add_argument("--jobs", type=int, default=1, help="processes that fit at the same time")
     parser.add_argument("--seconds", type=float, default=math.inf, help="begin no fit after this time")
     parser.add_argument("--out", type=Path, default=Path("docs/network_variants"))
@@ -60,10 +69,10 @@ def main() -> None:
     log, ends = arguments.out.with_suffix(".jsonl"), time.monotonic() + arguments.seconds
     there = {(row["variant"], row["task"], row["seed"]) for row in rows_of(log)}
     wanted = [
-        (variant, task, seed)
+        (variant, task, seed, arguments.test)
         for seed in arguments.seeds
-        for variant in arguments.variants
         for task in arguments.only
+        for variant in arguments.variants
         if (variant, task, seed) not in there
     ]
     with ProcessPoolExecutor(arguments.jobs, multiprocessing.get_context("spawn")) as pool:
@@ -78,19 +87,19 @@ def main() -> None:
     print(json.dumps(found))
 
 
-def in_time(ends: float, variant: str, task: str, seed: int) -> dict[str, Any] | None:
+def in_time(ends: float, variant: str, task: str, seed: int, test: bool) -> dict[str, Any] | None:
     """Return the row of a fit; None where it is too late to begin one, or where the fit failed, which is printed."""
     if time.monotonic() > ends:
         return None
     try:
-        return measured(variant, task, seed)
+        return measured(variant, task, seed, test)
     except Exception as error:  # the other fits go on
         print(f"{variant} on {task}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
         return None
 
 
-def measured(variant: str, task: str, seed: int) -> dict[str, Any]:
-    """Fit one variant and return its row."""
+def measured(variant: str, task: str, seed: int, test: bool) -> dict[str, Any]:
+    """Fit one variant and return its row; with `test`, the skill on the test rows is part of it."""
     import numpy as np
     import torch
 
@@ -114,19 +123,33 @@ def measured(variant: str, task: str, seed: int) -> dict[str, Any]:
     assert label is not None
     assert rows.select.label is not None
     constant = np.median(label) if metric.name == "neg_mean_absolute_error" else label.mean()
-    reference = metric.score(rows.select.label, np.full(len(rows.select), constant))
+
+    def skill_on(part: Rows, score: float) -> float:
+        assert part.label is not None
+        return skill(metric, score, metric.score(part.label, np.full(len(part), constant)))
+
+    seconds = {
+        "cpu_seconds": round(time.process_time() - begun, 1),
+        "seconds": round(time.monotonic() - wall, 1),
+    }
+    tested = {}
+    if test:
+        held = problem.rows("test")
+        assert held.label is not None
+        found = metric.score(held.label, family.predict(fitted, problem, held))
+        tested = {"test_rows": len(held), "test_score": found, "test_skill": skill_on(held, found)}
     return {
         "variant": variant,
         "task": task,
         "seed": seed,
         "select_rows": len(rows.select),
         "score": fitted.score,
-        "skill": skill(metric, fitted.score, reference),
+        "skill": skill_on(rows.select, fitted.score),
         "best_step": fitted.checkpoints[0].step,
         "ended": fitted.ended,
         "device": fitted.device,
-        "cpu_seconds": round(time.process_time() - begun, 1),
-        "seconds": round(time.monotonic() - wall, 1),
+        **tested,
+        **seconds,
     }
 
 

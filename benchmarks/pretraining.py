@@ -9,16 +9,18 @@ The pretraining is kept in `--weights` and goes on after a stop; finished fits a
 goes on with what is missing. The tables are written into `<out>.md` between its two marks. Ways:
 
     sentence       a linear head on the language vector of the driver's own row, nothing around it
-    random         a network over language rows whose shared layers are random and stay so
+    random         a network over language rows whose shared layers are random, drawn by the seed, and stay so
     frozen         the same with pretrained shared layers
     tuned          the same, trained further
     language       the same network over language rows from scratch
     both           columns and language rows, pretrained layers trained further
+    both-scratch   the default network over columns and language rows, from scratch
     columns        the default network over columns, from scratch
     foundation     pretrained vectors, label history and a linear head: no gradient
+    dfs            synthesised features and LightGBM, beside the networks
 
 Scores are those of select rows (val) and of test rows after no refit; higher is better, errors are negative there and positive in
-the tables. "Reached" says after how many seconds of training a fit had the stop score that `columns` ended with.
+the tables. A fit that its budget ended is kept in the log, marked, and takes part in no table.
 """
 
 from __future__ import annotations
@@ -27,7 +29,6 @@ import argparse
 import json
 import sys
 import time
-from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ sys.path.append(sys.path.pop(0))
 import numpy as np
 import pyarrow as pa
 import torch
+from _pretraining_tables import WAYS, loss_table, paired, tables_of
 from _relf1_protocol import TASKS
 
 from relselect.api import open_task
@@ -45,7 +47,8 @@ from relselect.budget import Budget
 from relselect.configs import config_path, open_database
 from relselect.database import Database
 from relselect.database.clock import ALWAYS, parse_time
-from relselect.events import silent
+from relselect.dfs import DFS
+from relselect.events import EpochDone, Event
 from relselect.families.candidate import Candidate
 from relselect.files import cache_path
 from relselect.foundation import Foundation
@@ -63,9 +66,10 @@ from relselect.rdl.training.pretrained import read_pretrained, write_pretrained
 from relselect.tasks import Rows, Task
 from relselect.threads import wait_passively
 
-WAYS = ("sentence", "random", "frozen", "tuned", "language", "both", "columns", "foundation")
 MARKS = ("<!-- measured -->", "<!-- end of measured -->")
 SHARED = {"convolution": "sage", "aggregation": "mean", "layers": 2}
+#: Ways that begin with the pretrained weights.
+PRETRAINED = ("frozen", "tuned", "both", "foundation")
 
 
 def main() -> None:
@@ -85,13 +89,13 @@ def main() -> None:
     elif (arguments.weights / "weights.safetensors").is_file():
         card = dict(read_pretrained(str(arguments.weights)).card)
     rows = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
-    tables = "\n".join([*loss_table(card), "", *score_table(rows)])
+    tables = "\n".join([*loss_table(card), "", *tables_of(rows)])
     page = arguments.out.with_suffix(".md")
     if page.exists():
         head, _, rest = page.read_text(encoding="utf-8").partition(MARKS[0])
         page.write_text(f"{head}{MARKS[0]}\n\n{tables}\n\n{MARKS[1]}{rest.partition(MARKS[1])[2]}", encoding="utf-8")
     print(tables)
-    print(json.dumps({"curve": card.get("curve", []), "fits": len(rows)}))
+    print(json.dumps({"curve": card.get("curve", []), "fits": len(rows), "paired": paired(rows)}))
 
 
 def parsed() -> argparse.Namespace:
@@ -110,7 +114,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--last", type=int, help="last year of rel-f1 that is read")
     parser.add_argument("--drop", nargs="*", default=[], metavar="TABLE", help="tables of rel-f1 that are left out")
     parser.add_argument("--fit-epochs", type=int, help="most epochs of one fit")
-    parser.add_argument("--seconds", type=float, default=600.0, help="budget of one fit")
+    parser.add_argument("--seconds", type=float, default=3600.0, help="budget of one fit")
     parser.add_argument("--out", type=Path, default=Path("docs/pretraining"))
     parser.add_argument("--table", action="store_true")
     return parser.parse_args()
@@ -128,11 +132,11 @@ def pretrained(arguments: argparse.Namespace) -> dict[str, Any]:
             pretrain(plan, arguments.weights, emit=progress)
         print(f"pretrained in {time.process_time() - begun:.0f} CPU seconds", file=sys.stderr)
     found = read_pretrained(str(file))
-    torch.manual_seed(0)
     shared = found.shared
-    write_pretrained(
-        SharedLayers(shared.width, shared.channels, shared.layers), found.card, arguments.weights / "random"
-    )
+    for seed in arguments.seeds:
+        torch.manual_seed(seed)
+        drawn = SharedLayers(shared.width, shared.channels, shared.layers)
+        write_pretrained(drawn, found.card, arguments.weights / f"random-{seed}")
     return dict(found.card)
 
 
@@ -176,16 +180,19 @@ def measure(
     log: Path,
 ) -> None:
     """Fit one way and append its figures to the log; nothing is done where they are there."""
+    identity = read_pretrained(str(arguments.weights)).identity if way in PRETRAINED else ""
     key = {"task": task, "regime": regime, "seed": seed, "way": way, "first": arguments.first, "last": arguments.last}
+    key |= {"drop": arguments.drop, "fit_epochs": arguments.fit_epochs, "weights": identity}
     done = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
     if any(all(row[name] == value for name, value in key.items()) for row in done):
         return
     begun = time.process_time()
     if way == "sentence":
-        figures = sentence_alone(problem)
+        figures = sentence_alone(problem, seed)
     else:
         figures = fitted(problem, way, seed, arguments)
-    row = {**key, **figures, "cpu_seconds": round(time.process_time() - begun, 1), "plan": card["plan"]["rows"]}
+    row = {**key, **figures, "cpu_seconds": round(time.process_time() - begun, 1)}
+    row |= {name: card["plan"][name] for name in ("rows", "epochs", "channels")}
     with log.open("a", encoding="utf-8") as file:
         file.write(json.dumps(row) + "\n")
     print({name: row[name] for name in ("task", "regime", "seed", "way", "val", "test")}, file=sys.stderr, flush=True)
@@ -193,8 +200,8 @@ def measure(
 
 def fitted(problem: Problem, way: str, seed: int, arguments: argparse.Namespace) -> dict[str, Any]:
     """Fit a network or the foundation family."""
-    family: Any = Foundation("cpu") if way == "foundation" else RDL("cpu")
-    weights, rnd = str(arguments.weights), str(arguments.weights / "random")
+    family: Any = {"foundation": Foundation, "dfs": DFS}.get(way, RDL)(*(() if way == "dfs" else ("cpu",)))
+    weights, rnd = str(arguments.weights), str(arguments.weights / f"random-{seed}")
     channels = read_pretrained(weights).shared.channels
     options: dict[str, dict[str, Any]] = {
         "random": {"init": rnd, "rows": "language", "frozen": True},
@@ -202,30 +209,36 @@ def fitted(problem: Problem, way: str, seed: int, arguments: argparse.Namespace)
         "tuned": {"init": weights, "rows": "language"},
         "language": {"rows": "language", "channels": channels, **SHARED},
         "both": {"init": weights, "rows": "both"},
+        "both-scratch": {"rows": "both"},
         "columns": {},
+        "dfs": {},
         "foundation": {"weights": weights},
     }
     wanted = dict(options[way])
-    if arguments.fit_epochs is not None and way != "foundation":
+    if arguments.fit_epochs is not None and way not in ("foundation", "dfs"):
         wanted["epochs"] = arguments.fit_epochs
-    rows = fit_rows(problem)
+    rows, marks = fit_rows(problem), []
+
+    def listen(event: Event) -> None:
+        if isinstance(event, EpochDone):
+            marks.append((time.process_time(), event.score))
+
     found: Candidate = family.fit(
         problem, rows, family.adjusted(problem, wanted), seed=seed, number=0, budget=Budget(arguments.seconds),
-        emit=silent,
+        emit=listen,
     )  # fmt: skip
-    curve = () if found.curve is None else found.curve.points
-    seconds = np.cumsum([each.seconds for each in curve]).round(2).tolist()
     test = family.predict(found, problem, problem.rows("test").unlabelled())
     return {
         "val": found.score,
         "test": problem.task.metric.score(problem.rows("test").label, test),
         "stop": found.stop_score,
         "seconds": round(found.seconds, 2),
-        "curve": [[at, each.score] for at, each in zip(seconds, curve, strict=True)],
+        "ended": found.ended,
+        "curve": [[round(at - marks[0][0], 2), score] for at, score in marks],
     }
 
 
-def sentence_alone(problem: Problem) -> dict[str, Any]:
+def sentence_alone(problem: Problem, seed: int) -> dict[str, Any]:
     """Score a linear head on the vector of the entity's own sentence; stop rows choose its penalty."""
     begun, name = time.monotonic(), problem.entity
     sentence = sentence_of(problem.database[name], fit_tables(problem)[name], "")
@@ -233,7 +246,7 @@ def sentence_alone(problem: Problem) -> dict[str, Any]:
     code, vectors = sentence_vectors(texts, sentence_encoder(""), cache_path("language"))
     plain = np.concatenate([vectors[code].astype(np.float64), np.zeros((1, vectors.shape[1]))])
     rows = fit_rows(problem)
-    train, metric, kind = rows.train(seed=0, copies=0), problem.task.metric, problem.task.kind
+    train, metric, kind = rows.train(seed=seed, copies=0), problem.task.metric, problem.task.kind
     absolute = "absolute" in metric.name
 
     def scored(head: Any, some: Rows) -> float:
@@ -245,59 +258,7 @@ def sentence_alone(problem: Problem) -> dict[str, Any]:
     best = max(heads, key=lambda head: scored(head, rows.stop))
     found = {"val": rows.select, "test": problem.rows("test"), "stop": rows.stop}
     scores = {split: scored(best, some) for split, some in found.items()}
-    return {**scores, "seconds": round(time.monotonic() - begun, 2), "curve": []}
-
-
-def loss_table(card: dict[str, Any]) -> list[str]:
-    """Return the losses of the pretraining by epoch."""
-    if not card:
-        return []
-    names = sorted(card["curve"][0]["held_out"])
-    lines = ["| epoch | loss | " + " | ".join(names) + " |", "|---|" + "---:|" * (len(names) + 1)]
-    for each in card["curve"]:
-        cells = [each["loss"], *(each["held_out"][name] for name in names)]
-        lines.append(f"| {each['epoch']} | " + " | ".join("" if x is None else f"{x:.3f}" for x in cells) + " |")
-    return lines
-
-
-def score_table(rows: list[dict[str, Any]]) -> list[str]:
-    """Return a table of scores per task and regime."""
-    groups: dict[tuple[str, str], dict[str, list[dict[str, Any]]]] = defaultdict(lambda: defaultdict(list))
-    for row in rows:
-        groups[row["task"], row["regime"]][row["way"]].append(row)
-    lines = [
-        "| task | regime | way | seeds | select | test | epochs | seconds | reached after |",
-        "|---|---|---|---:|---:|---:|---:|---:|---:|",
-    ]
-    for (task, regime), ways in groups.items():
-        goals = {row["seed"]: row["stop"] for row in ways.get("columns", [])}
-        for way in WAYS:
-            if way not in ways:
-                continue
-            found = ways[way]
-            reached = [reached_after(row, goals.get(row["seed"])) for row in found]
-            shown = (
-                ""
-                if way == "columns" or not all(row["curve"] for row in found)
-                else ", ".join("never" if each is None else f"{each:.0f} s" for each in reached)
-            )
-            lines.append(
-                f"| {task} | {regime} | {way} | {len(found)} | {spread(found, 'val')} | {spread(found, 'test')} | "
-                f"{np.mean([len(row['curve']) for row in found]):.0f} | "
-                f"{np.mean([row['seconds'] for row in found]):.0f} | {shown} |"
-            )
-    return lines
-
-
-def spread(rows: list[dict[str, Any]], name: str) -> str:
-    """Return mean and deviation of scores; errors are shown as positive numbers."""
-    values = np.abs([row[name] for row in rows])
-    return f"{values.mean():.3f}" + (f" ± {values.std(ddof=1):.3f}" if len(values) > 1 else "")
-
-
-def reached_after(row: dict[str, Any], goal: float | None) -> float | None:
-    """Return the seconds after which a fit had a stop score; None where it never had."""
-    return next((at for at, score in row["curve"] if goal is not None and score >= goal), None)
+    return {**scores, "seconds": round(time.monotonic() - begun, 2), "ended": "converged", "curve": []}
 
 
 if __name__ == "__main__":

@@ -44,6 +44,7 @@ def select_and_train(
     max_trials: int | None = None,
     jobs: int | None = None,
     fidelity: Literal["full", "rows", "auto"] | None = None,
+    average_seeds: int | None = None,
     final: Literal["auto", "one", "blend"] | None = None,
     explain: bool | None = None,
     metric: str | None = None,
@@ -75,6 +76,8 @@ def select_and_train(
             number; a GPU trains one at a time.
         fidelity: "full" (the default) fits every trial on all training rows, "rows" most of them on parts first, "auto" on parts
             where there are 20,000 rows or more; see `docs/tuning.md`.
+        average_seeds: How many fits of what was chosen, with different seeds, are averaged where there is time, 1 to 5; None for
+            the preset's, else as many as the family says (`docs/tuning.md`), and for 1 beside `max_trials`.
         final: What is deployed: "one" family, the "blend" of all that were trained, or "auto" for the blend where it is open
             which family is better; None for the preset's, "auto" without one.
         explain: Whether a small share of the budget (4 %, of a minute or more) is kept for measuring what the model rests on;
@@ -105,14 +108,14 @@ def select_and_train(
     budget = budget_of(preset_of(preset).time_budget if time_budget is None else time_budget)
     wait_passively()
     limit_threads_after_fork()
-    from relselect.families.registry import family_of
+    from relselect.blend import predictor_family
     from relselect.profile.entry import cache_of
     from relselect.run import run
     from relselect.tasks.weights import named_class_weight
 
     wanted: dict[str, Any] = {"families": families, "max_trials": max_trials, "final": final, "explain": explain}
     wanted |= {"workdir": workdir, "device": device, "metric": metric, "options": options, "spaces": spaces}
-    wanted |= {"jobs": jobs, "fidelity": fidelity}
+    wanted |= {"jobs": jobs, "fidelity": fidelity, "average_seeds": average_seeds}
     settings = _settings_of(preset, wanted, seed=seed, evaluate_test=evaluate_test)
     most = nullcontext() if threads is None else limited_threads(check_count("threads", threads))
     with watched(on_event, progress, budget.seconds) as emit, most:
@@ -127,7 +130,7 @@ def select_and_train(
         task=asked,
         types=problem.types,
         schema={name: table.columns for name, table in database.tables.items()},
-        family=family_of(result.decision.candidate.family),
+        family=predictor_family(result.decision.candidate.family),
         result=result,
         database=database,
         problem=problem,

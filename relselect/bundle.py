@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow.parquet as pq
 
+from relselect.blend.seeds import predictor_family
 from relselect.bundle_files import FORMAT, MANIFEST, check_files, check_reads, read_facts, read_task
 from relselect.configs import known_databases
 from relselect.database.contents import SourceFacts
@@ -26,7 +27,6 @@ from relselect.drift import TrainingSnapshot
 from relselect.errors import BundleError, MissingExtra
 from relselect.families.candidate import Candidate
 from relselect.families.protocol import columns_read
-from relselect.families.registry import family_of
 from relselect.files import current_parts, replacing_parts, unwritable, write_json
 from relselect.hashing import sha256_of_file
 from relselect.run import Decision, RunResult
@@ -125,7 +125,7 @@ def load_bundle(folder: Path) -> BundleContents:
         home = current_parts(folder, MANIFEST)
         check_files(home)
         facts = read_facts(home)
-        family = family_of(facts.family)
+        family = predictor_family(facts.family)
         task = read_task(home / "task")
         check_reads({task.entity: set(task.hidden_columns)}, facts.schema)
         result, decision = _load_result(home, family)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from relselect.problem import Problem
     from relselect.tasks import Rows
 
-__all__ = ["Blend"]
+__all__ = ["Blend", "load_members", "save_members"]
 
 #: Members of a blend that is read from a file, at most.
 _MOST = 16
@@ -88,7 +88,7 @@ class Blend:
         refitted = False
         for place in sorted(range(len(members)), key=lambda each: -model.weights[each]):
             member = members[place]
-            folder = None if resume is None else resume / member.id
+            folder = None if resume is None else resume / f"member{place}"
             again = family_of(member.family).refit(member, problem, rows, budget=budget, emit=emit, resume=folder)
             if again is not None:
                 members[place], refitted = again, True
@@ -118,9 +118,7 @@ class Blend:
 
     def save(self, candidate: Candidate, folder: Path) -> None:
         """Write each member into a folder of its own, `member0`, `member1`, ..., under its family's rules."""
-        for place, member in enumerate(candidate.model.members):
-            bare = replace(member, checkpoints=(), checkpoint=None)
-            save_candidate(family_of(member.family), bare, folder / f"member{place}")
+        save_members(candidate, folder)
 
     def load(self, folder: Path, header: Candidate) -> Candidate:
         """Return `header` with the members that `save` wrote.
@@ -131,9 +129,9 @@ class Blend:
         try:
             names = header.config["members"]
             weights = checked_weights(header.config["weights"], len(names))
-            if not isinstance(names, list) or not 2 <= len(names) <= _MOST:
-                raise ValueError(f"it has {len(names)} members")
-            members = tuple(_member(folder / f"member{place}", header) for place in range(len(names)))
+            if not isinstance(names, list):
+                raise ValueError("its members are no list")
+            members = load_members(folder, header, len(names))
             if [member.id for member in members] != names:
                 raise ValueError("the members are others than its configuration names")
         except (KeyError, TypeError, ValueError, OSError, ConfigError) as error:
@@ -144,6 +142,26 @@ class Blend:
     def probe(self, candidate: Candidate, problem: Problem, rows: RowSource) -> Probe | None:
         """Return None: flatness chooses among the checkpoints of one network."""
         return None
+
+
+def save_members(candidate: Candidate, folder: Path) -> None:
+    """Write each member of a candidate whose model is a `BlendModel` into a folder of its own."""
+    for place, member in enumerate(candidate.model.members):
+        bare = replace(member, checkpoints=(), checkpoint=None)
+        save_candidate(family_of(member.family), bare, folder / f"member{place}")
+
+
+def load_members(folder: Path, header: Candidate, count: int) -> tuple[Candidate, ...]:
+    """Return the members that `save_members` wrote.
+
+    Raises:
+        ValueError: There are fewer than two or too many, one is a combination, or it predicted rows of another shape.
+        OSError: A file cannot be read.
+        BundleError: A member is damaged.
+    """
+    if not 2 <= count <= _MOST:
+        raise ValueError(f"it has {count} members")
+    return tuple(_member(folder / f"member{place}", header) for place in range(count))
 
 
 def _member(folder: Path, header: Candidate) -> Candidate:

@@ -1,4 +1,4 @@
-"""The weighted average of the predictions of several candidates.
+"""The weighted average of the predictions of several candidates: of several families, or of several seeds of one configuration.
 
 Which candidates are averaged, and under which weights, is decided by the caller.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from relselect.families.protocol import RowSource
     from relselect.problem import Problem
 
-__all__ = ["BlendModel", "blend_candidates", "blend_predictions", "checked_weights"]
+__all__ = ["AVERAGED", "BlendModel", "average_seeds", "blend_candidates", "blend_predictions", "checked_weights"]
+
+#: The fact of an average over seeds that holds its seeds, in the order of its members.
+AVERAGED = "averaged_seeds"
 
 #: How far the weights may be from a sum of one.
 _SUM = 1e-9
@@ -69,6 +72,8 @@ def blend_candidates(
 ) -> Candidate:
     """Return the blend of validated candidates as a candidate of its own, scored on the select rows.
 
+    An average over seeds is taken apart: its members share its weight.
+
     Args:
         members: Candidates of one problem and one row source, with their models and predictions of the select rows.
         weights: One weight per member.
@@ -83,7 +88,8 @@ def blend_candidates(
     if len(members) < 2 or any(info_of(each.family).combines for each in members):
         names = [each.id for each in members]
         raise ConfigError("members", names, "must be two or more candidates, none of them a blend", "Name others")
-    parts = checked_weights(weights, len(members))
+    sentence = _sentence(members, checked_weights(weights, len(members)))
+    members, parts = _apart(members, weights)
     predictions = blend_predictions([each.predictions for each in members], parts)
     score, interval = interval_of(problem.task.metric, rows.select, predictions, seed=seed)
     stopped = [each.ended for each in members]
@@ -100,8 +106,58 @@ def blend_candidates(
         peak_memory_mb=peak_memory_mb(),
         device=next((each.device for each in members if each.device != "cpu"), "cpu"),
         ended="budget" if "budget" in stopped else "converged",
-        notes=(_sentence(members, parts),),
+        notes=(sentence,),
     )
+
+
+def average_seeds(members: Sequence[Candidate], problem: Problem, rows: RowSource) -> Candidate:
+    """Return the average of fits of one configuration with different seeds, scored on the select rows.
+
+    It is a candidate of the family, the configuration and the number of its members; only `SeedAverage` predicts with it.
+
+    Args:
+        members: The candidate that was chosen, and further fits of its configuration.
+        problem: Their problem.
+        rows: Their rows.
+
+    Raises:
+        ConfigError: There are fewer than two members, they are not of one configuration, or two have the same seed.
+    """
+    first, seeds = members[0], [each.seed for each in members]
+    alike = all((each.id, each.config) == (first.id, first.config) for each in members)
+    if len(members) < 2 or not alike or len(set(seeds)) < len(seeds):
+        rule = "must be fits of one configuration with two or more different seeds"
+        raise ConfigError("members", [(each.id, each.seed) for each in members], rule, "Name others")
+    parts = tuple(1.0 / len(members) for _ in members)
+    predictions = blend_predictions([each.predictions for each in members], parts)
+    score, interval = interval_of(problem.task.metric, rows.select, predictions, seed=first.seed)
+    return replace(
+        first.bare(),
+        model=BlendModel(tuple(members), parts),
+        predictions=predictions,
+        score=score,
+        interval=interval,
+        stop_score=math.nan,
+        seconds=sum(each.seconds for each in members),
+        peak_memory_mb=peak_memory_mb(),
+        facts={**first.facts, AVERAGED: seeds},
+    )
+
+
+def _apart(members: Sequence[Candidate], weights: Sequence[float]) -> tuple[list[Candidate], tuple[float, ...]]:
+    """Return members and weights with the members of averages over seeds in place of the averages."""
+    found: list[tuple[Candidate, float]] = []
+    for each, weight in zip(members, weights, strict=True):
+        if AVERAGED in each.facts:
+            found += [(one, weight * part) for one, part in zip(each.model.members, each.model.weights, strict=True)]
+        else:
+            found.append((each, float(weight)))
+    return [each for each, _ in found], tuple(weight for _, weight in found)
+
+
+def _seeds(candidate: Candidate) -> str:
+    seeds = candidate.facts.get(AVERAGED)
+    return "" if seeds is None else f", {len(seeds)} seeds"
 
 
 def checked_weights(weights: Sequence[float], members: int) -> tuple[float, ...]:
@@ -120,7 +176,7 @@ def checked_weights(weights: Sequence[float], members: int) -> tuple[float, ...]
 
 def _sentence(members: Sequence[Candidate], weights: Sequence[float]) -> str:
     parts = [
-        f"{weight:.0%} {info_of(each.family).title} (trial {each.number})"
+        f"{weight:.0%} {info_of(each.family).title} (trial {each.number}{_seeds(each)})"
         for each, weight in zip(members, weights, strict=True)
     ]
     return f"The prediction is a weighted average: {' + '.join(parts)}."

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ClassWeightTexts",
     "AsJson",
+    "AveragedSeeds",
     "DataPlace",
     "DeviceName",
     "Explain",
@@ -131,6 +132,15 @@ SideBySide = Annotated[
 FidelityName = Annotated[
     Literal["full", "rows", "auto"] | None,
     typer.Option("--fidelity", help="Fit trials on all training rows, or (rows, auto) on parts of many rows first."),
+]
+AveragedSeeds = Annotated[
+    int | None,
+    typer.Option(
+        "--average-seeds",
+        min=1,
+        max=5,
+        help="Fits of what is chosen, with different seeds, that are averaged where there is time; by default as many as pay.",
+    ),
 ]
 FinalChoiceName = Annotated[
     Literal["auto", "one", "blend"] | None,

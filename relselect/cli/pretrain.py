@@ -10,6 +10,7 @@ import typer
 from relselect.cli.options import AsJson, Quiet, Verbose, budget_seconds, exit_with
 from relselect.display.console import CommandSession
 from relselect.progress import Progress, duration_text
+from relselect.serialization import number_of
 
 __all__ = ["pretrain"]
 
@@ -45,10 +46,10 @@ def pretrain(
             "held_out": last["held_out"],
             "seconds": round(found.seconds, 1),
         }
-        shown = ", ".join(f"{value:.4f} on {name}" for name, value in last["held_out"].items())
+        shown = ", ".join(f"{number_of(value):.4f} on {name}" for name, value in last["held_out"].items())
         session.result(
             result,
             f"Weights in {found.weights}, {last['epoch']} epochs in {duration_text(found.seconds)}.",
-            f"Loss {last['loss']:.4f}" + (f"; held out: {shown}." if shown else "."),
+            f"Loss {number_of(last['loss']):.4f}" + (f"; held out: {shown}." if shown else "."),
         )
     exit_with(session)

@@ -13,6 +13,7 @@ from relselect.budget import Budget
 from relselect.cli.hard_end import HardEnd
 from relselect.cli.options import (
     AsJson,
+    AveragedSeeds,
     ClassWeightTexts,
     DeviceName,
     Explain,
@@ -106,6 +107,7 @@ def train(
     max_trials: MostTrials = None,
     jobs: SideBySide = None,
     fidelity: FidelityName = None,
+    average_seeds: AveragedSeeds = None,
     final: FinalChoiceName = None,
     metric: MetricName = None,
     class_weight: ClassWeightTexts = None,
@@ -135,7 +137,7 @@ def train(
         folder = predictor_folder(Path(f"relselect-{name}") if out is None else out, force)
         options: dict[str, Any] = {"seed": seed, "evaluate_test": test, "final": final, "explain": explain}
         options |= {"families": _trained_names(families), "max_trials": max_trials, "cache": not fresh}
-        options |= {"jobs": jobs, "fidelity": fidelity}
+        options |= {"jobs": jobs, "fidelity": fidelity, "average_seeds": average_seeds}
         options |= {"preset": preset, "metric": metric, "device": device, "threads": threads}
         options |= {"options": fixed_options(option or []), "spaces": given_spaces(space or [])}
         options["class_weight"] = class_weights(class_weight or [])

@@ -30,7 +30,7 @@ _KEPT, _USED, _MOST = 0.04, 0.1, 60.0
 #: Shorter budgets keep nothing; with fewer seconds left nothing is begun.
 _SHORTEST, _FEWEST = 60.0, 1.0
 #: Seconds that a family may need to read a row of the database again, and the part of the stage that one reading may fill.
-_PER_ROW, _ONE = 4e-6, 0.25
+_PER_ROW, _ONE = 4e-6, 0.5
 #: The part of the stage that staleness may use, and rows that are scored by period.
 _STALENESS, _ROWS = 0.4, 4_000
 _HOW = "fitted.importance() and fitted.staleness() measure it."

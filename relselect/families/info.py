@@ -27,6 +27,7 @@ class FamilyInfo:
         baseline: Whether it is a baseline: always fitted, never tuned, deployed only where nothing beats it.
         combines: Whether its candidates are made from candidates of other families: never fitted, never tuned.
         optional: Whether it is trained only where a caller names it.
+        seeds: How many fits of the chosen configuration, with different seeds, a run averages where it has the time.
         generation: Raised when the family's defaults or its training change so much that earlier trials no longer describe it;
             performance banks compare trials of one generation only.
     """
@@ -41,11 +42,12 @@ class FamilyInfo:
     baseline: bool = False
     combines: bool = False
     optional: bool = False
+    seeds: int = 1
     generation: int = 1
 
     def to_json(self) -> dict[str, Any]:
         """Return the description for readers as JSON-able values, without the code and its generation."""
         plain = asdict(self)
         light, dark = plain.pop("colours")
-        del plain["make"], plain["generation"], plain["optional"]
+        del plain["make"], plain["generation"], plain["optional"], plain["seeds"]
         return plain | {"colour_light": light, "colour_dark": dark}

@@ -119,6 +119,11 @@ def _faults(name: str, parameter: Parameter, space: SearchSpace) -> Iterator[str
         for value in parameter.choices:
             if among(value, kept):
                 yield f"{name}.choices={value}: stands there twice. Leave it out once"
+            elif (
+                value in kept
+            ):  # the sampler, and everything that compares configurations, would take one for the other
+                other = kept[kept.index(value)]
+                yield f"{name}.choices={value}: is equal to the choice {other}. Keep one of the two"
             kept.append(value)
         return
     low, high = parameter.low, parameter.high

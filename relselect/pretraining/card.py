@@ -11,6 +11,7 @@ from relselect.files import write_text
 from relselect.hashing import sha256_of_file
 from relselect.language import sentence_encoder
 from relselect.packages import package_versions
+from relselect.serialization import number_of
 
 if TYPE_CHECKING:
     from relselect.database import Database
@@ -75,6 +76,6 @@ def write_card(card: Mapping[str, Any], weights: Path) -> Path:
         for each in card["data"]
     ]
     last = card["curve"][-1]
-    lines += ["", f"Loss after {last['epoch']} epochs: {last['loss']:.4f} in training"]
-    lines[-1] += "".join(f", {value:.4f} on {name}" for name, value in last["held_out"].items()) + "."
+    lines += ["", f"Loss after {last['epoch']} epochs: {number_of(last['loss']):.4f} in training"]
+    lines[-1] += "".join(f", {number_of(value):.4f} on {name}" for name, value in last["held_out"].items()) + "."
     return write_text(weights.with_name("README.md"), "\n".join(lines) + "\n")

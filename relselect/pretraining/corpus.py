@@ -3,6 +3,9 @@
 A seed node is a row at its own time, so its tree holds nothing later than the row. A row without a time is seen at a time drawn
 from those of the database. Rows later than the last moment that may be read take no part in anything: neither in the fitted
 columns nor in the draws, which follow the content of rows and never their order.
+
+The language model takes most of the time of a pretraining, so the rows that it reads are used as often as they can: every row
+that was read for the tree of another is a seed node itself where at least half of its own tree was read too.
 """
 
 from __future__ import annotations
@@ -40,8 +43,11 @@ if TYPE_CHECKING:
 
 __all__ = ["PretrainingSource", "read_source"]
 
-#: Seed nodes of each table that are added at once until enough rows are reached.
-_CHUNK = 32
+#: Seed nodes of each table that are added at once until enough rows are reached: few, so that every table has some.
+_CHUNK = 4
+#: Trees that are sampled at once where rows that were read are looked through for further seed nodes, and the largest share of
+#: such a tree that was not read.
+_TREES, _UNREAD = 1_024, 0.5
 
 
 @dataclass(frozen=True)
@@ -137,8 +143,43 @@ def _chosen(
                 distinct = np.unique(found.numpy())
                 reached[table].append(distinct)
                 seen.update((table, int(row)) for row in distinct)
+    for name, order in orders.items():
+        first = np.concatenate([np.empty(0, np.int64), *(rows for rows, _ in taken[name])])
+        taken[name] += _further(name, order, first, database.times(name), moments, sampler, reached, plan)
     seeds = {name: _row_tensors(parts) for name, parts in taken.items() if parts}
     return seeds, reached
+
+
+def _further(
+    name: str,
+    order: NDArray[np.int64],
+    taken: NDArray[np.int64],
+    times: NDArray[np.int64],
+    moments: NDArray[np.int64],
+    sampler: TemporalSampler,
+    reached: Mapping[str, list[NDArray[np.int64]]],
+    plan: PretrainingPlan,
+) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Return rows of a table that were read for other trees, and when they are seen, where most of their own tree was read.
+
+    Rows around such a seed node that were not read are as if they were masked.
+    """
+    read = {table: np.unique(np.concatenate([np.empty(0, np.int64), *parts])) for table, parts in reached.items()}
+    rows = order[np.isin(order, read[name]) & ~np.isin(order, taken)][: plan.rows]
+    found = []
+    for begin in range(0, len(rows), _TREES):
+        some = rows[begin : begin + _TREES]
+        asof = _seen_at(times[some], moments, (plan.seed, hash_text(name) & 0xFFFF, begin, 1))
+        at = torch.from_numpy(asof)
+        trees = sampler.sample(name, torch.from_numpy(some), at, at)
+        around, unread = np.zeros(len(some)), np.zeros(len(some))
+        for table, nodes in trees.rows.items():
+            tree = trees.tree[table].numpy()
+            around += np.bincount(tree, minlength=len(some))
+            unread += np.bincount(tree, ~np.isin(nodes.numpy(), read[table]), minlength=len(some))
+        kept = unread <= _UNREAD * around
+        found.append((some[kept], asof[kept]))
+    return [each for each in found if len(each[0])]
 
 
 def _order(database: Database, graph: Graph, name: str, last: int, seed: int) -> NDArray[np.int64]:

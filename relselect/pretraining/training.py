@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from relselect.events import EpochDone, Notice
 from relselect.hashing import mix
 from relselect.pretraining.reconstruction import Reconstruction
 from relselect.rdl.training.training_state import StateFile, read_training_state, write_training_state
+from relselect.serialization import number_of
 from relselect.torch_threads import one_thread
 
 if TYPE_CHECKING:
@@ -181,5 +182,12 @@ class Pretraining:
             number, what = name.split(".")
             moments.setdefault(int(number), {})[what] = tensor
         self._optimizer.load_state_dict({**self._optimizer.state_dict(), "state": moments})
-        self.curve, self._losses = stored.facts["curve"], stored.facts["losses"]
+        self.curve = [_point_of(each) for each in stored.facts["curve"]]
+        self._losses = [number_of(each) for each in stored.facts["losses"]]
         self._done, self._into, self._spent = (stored.facts[name] for name in ("done", "into", "spent"))
+
+
+def _point_of(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a point of the curve as it was before it was stored: losses that are undefined are NaN."""
+    held_out = {name: number_of(value) for name, value in stored["held_out"].items()}
+    return {**stored, "loss": number_of(stored["loss"]), "held_out": held_out}

@@ -92,6 +92,8 @@ class RDL:
         """
         settings = decided_options(NetworkSettings.from_config({**self.default(problem), **options}))
         _check_left_out(settings.without, problem)
+        _check_routes(settings, problem)
+        _said_tables(problem, settings)
         return settings.to_config()
 
     def on_device(self, device: str) -> RDL:
@@ -116,13 +118,15 @@ class RDL:
         return self.designed(problem, self.design.suggest(trial, self.known(problem)))
 
     def known(self, problem: Problem) -> dict[str, Any]:
-        """Return the convolutions, the encoders (the heavier one where there is a GPU), the tables that may be left out, and the
-        pretrained weights that `$RELSELECT_PRETRAINED` names.
+        """Return the convolutions, the encoders (the heavier one where there is a GPU), the tables that may be left out, the
+        routes (composite ones where there is a bridge table), and the pretrained weights that `$RELSELECT_PRETRAINED` names.
         """
         encoders = list(ENCODERS) if self.device.type == "cuda" else ["stacked"]
         tables = sorted(set(problem.database.tables) - {problem.entity})
         weights = [str(found)] if (found := find_pretrained()) is not None else []
-        return {"convolutions": list(CONVOLUTIONS), "encoders": encoders, "tables": tables, "pretrained": weights}
+        routes = ["off", "composite"] if _has_bridge(problem) else ["off"]
+        known = {"convolutions": list(CONVOLUTIONS), "encoders": encoders, "tables": tables}
+        return {**known, "routes": routes, "pretrained": weights}
 
     def designed(self, problem: Problem, suggested: Config) -> Config:
         """Return the options that are searched; all others stay at their defaults."""
@@ -269,6 +273,7 @@ class RDL:
         specs = {name: spec for name, spec in blueprint.encodings.items() if name not in left_out}
         return {
             name: {each.name for each in (*spec.numeric, *spec.categories, *spec.moments, *spec.texts)}
+            | (set() if spec.sentence is None else set(spec.sentence.columns))
             for name, spec in specs.items()
         }
 
@@ -303,13 +308,18 @@ def blueprint_of(problem: Problem, settings: NetworkSettings, features: pa.Table
         problem: The problem.
         settings: The options.
         features: The columns of the training rows themselves; None without any.
+
+    Raises:
+        ConfigError: A table cannot be left out, or there is no bridge table for composite routes.
     """
+    _check_routes(settings, problem)
     store = store_of(problem, settings.store)
     graph = problem_graph(problem, torch.device("cpu"), shortcuts=settings.edges == "shortcuts", store=store)
     edge_types = _without(graph.edge_types, settings.without, problem)
     tables = {name: readable(encoding, settings) for name, encoding in fit_tables(problem).items()}
     if settings.rows != "columns":
-        tables = with_sentences(problem, tables, settings.language, columns=settings.rows == "both")
+        both, said = settings.rows == "both", _said_tables(problem, settings)
+        tables = with_sentences(problem, tables, settings.language, columns=both, said=said)
     task_row = readable(task_encoding(features), settings)
     return Blueprint(problem.entity, edge_types, tables, task_row, Target.of(problem), settings)
 
@@ -330,6 +340,30 @@ def _check_left_out(left_out: Sequence[str], problem: Problem) -> None:
             rule = "must name tables of the graph, and not the entity table"
             known = ", ".join(sorted(set(problem.database.tables) - {problem.entity}))
             raise ConfigError("without", list(left_out), rule, f"Use some of {known}")
+
+
+def _has_bridge(problem: Problem) -> bool:
+    return any(len(table.foreign_keys) > 1 for table in problem.database.tables.values())
+
+
+def _check_routes(settings: NetworkSettings, problem: Problem) -> None:
+    if settings.routes != "off" and not _has_bridge(problem):
+        rule = "needs a table with two foreign keys, and the database has none"
+        raise ConfigError("routes", settings.routes, rule, 'Use "off"')
+
+
+def _said_tables(problem: Problem, settings: NetworkSettings) -> set[str]:
+    """Return the tables whose rows are read as language; those that stay out of the graph are not read.
+
+    Raises:
+        ConfigError: A table that is named does not exist, or stays out of the graph.
+    """
+    known = set(problem.user_database.tables) - set(settings.without)
+    unknown = sorted(set(settings.language_tables) - known)
+    if unknown:
+        fix = f"Use some of {', '.join(sorted(known))}"
+        raise ConfigError("language_tables", unknown[0], "is no table of the graph that may be read as language", fix)
+    return set(settings.language_tables) or known
 
 
 def readable(encoding: TableEncoding, settings: NetworkSettings) -> TableEncoding:

@@ -19,6 +19,7 @@ _CHOICES = {
     "strategy": ("last", "uniform"),
     "sampling": ("cpu", "gpu"),
     "edges": ("keys", "shortcuts"),
+    "routes": ("off", "composite"),
     "store": STORES,
     "convolution": tuple(CONVOLUTIONS),
     "encoder": tuple(ENCODERS),
@@ -46,6 +47,8 @@ class NetworkSettings:
         window: Length of the time window before the as-of from which children are sampled, in days (in units where times are
             integers); 0 for all of the past.
         edges: "keys" for edges along foreign keys alone, "shortcuts" also across bridge tables, from one parent to another.
+        routes: "off" for plain messages alone, "composite" for one message across a bridge table in place of two (see
+            `relselect.rdl.network.routes`); only where a table has two foreign keys.
         store: Where the graph and its columns are kept: "memory", "disk" for memory-mapped files in the folder `graphs` of the
             cache, or "auto" for files where they would fill more than a quarter of the free memory; all give the same network.
         encoder: Name of the row encoder.
@@ -77,6 +80,8 @@ class NetworkSettings:
         texts: Which text columns are read: "prose" for all but names (see `relselect.rdl.graph.text`), "all" or "none".
         rows: How rows are read: "columns" by their columns, "language" as sentences by a language model, beside moments and
             columns that become known after their row, or "both".
+        language_tables: The tables whose rows are read as language, all others by their columns; every table if empty. The
+            language model takes its time for every different row, and few tables hold texts.
         language: The language model, see `relselect.language.find_language_model`; read where `rows` asks for one.
         init: "scratch" for random initial weights, else the file or folder of pretrained weights (`relselect pretrain`), which
             decide the width, the number of layers and the convolution.
@@ -94,6 +99,7 @@ class NetworkSettings:
     sampling: str = "cpu"
     window: float = 0.0
     edges: str = "keys"
+    routes: str = "off"
     store: str = "auto"
     encoder: str = "stacked"
     encoder_blocks: int = 0
@@ -120,6 +126,7 @@ class NetworkSettings:
     refit: str = "continue"
     texts: str = "prose"
     rows: str = "columns"
+    language_tables: tuple[str, ...] = ()
     language: str = ""
     init: str = "scratch"
     frozen: bool = False
@@ -145,7 +152,7 @@ class NetworkSettings:
 
     def to_config(self) -> dict[str, Any]:
         """Return all options as JSON-able data."""
-        return asdict(self) | {"without": list(self.without)}
+        return asdict(self) | {"without": list(self.without), "language_tables": list(self.language_tables)}
 
     @property
     def fan_outs(self) -> tuple[int, ...]:

@@ -114,6 +114,7 @@ def _settings(result: RunResult) -> SettingsRecord:
         time_budget=result.budget.seconds,
         max_trials=settings.max_trials,
         fidelity=settings.fidelity,
+        average_seeds=settings.average_seeds,
         evaluate_test=settings.evaluate_test,
         final=settings.final,
         explain=settings.explain,

@@ -63,7 +63,8 @@ EndedBy = Literal["converged", "limit", "budget", "constant"]
 
 
 class SettingsRecord(TypedDict):
-    """What the run was asked for; None means the default (the recommended families, no limit, a GPU where there is one).
+    """What the run was asked for; None means the default (the recommended families, no limit, as many seeds as pay, a GPU where
+    there is one).
 
     `options` maps families to the options that hold in all their configurations, `spaces` to the search spaces that were given in
     place of the shipped ones.
@@ -74,6 +75,7 @@ class SettingsRecord(TypedDict):
     time_budget: float | None
     max_trials: int | None
     fidelity: Literal["full", "rows", "auto"]
+    average_seeds: int | None
     evaluate_test: bool
     final: Literal["auto", "one", "blend"]
     explain: bool

@@ -52,9 +52,10 @@ def _options(record: RunRecord) -> list[str]:
     families = [] if settings["families"] is None else ["--families", shlex.quote(",".join(settings["families"]))]
     trials = [] if settings["max_trials"] is None else ["--max-trials", str(settings["max_trials"])]
     trials += [] if settings["fidelity"] == "full" else ["--fidelity", settings["fidelity"]]
+    seeds = [] if settings["average_seeds"] is None else ["--average-seeds", str(settings["average_seeds"])]
     final = [] if settings["final"] == "auto" else ["--final", settings["final"]]
     test = [] if settings["evaluate_test"] else ["--no-test"]
-    return [*families, *trials, *final, *test, *more, *([] if settings["explain"] else ["--no-explain"])]
+    return [*families, *trials, *seeds, *final, *test, *more, *([] if settings["explain"] else ["--no-explain"])]
 
 
 def _task(record: RunRecord) -> list[str]:

@@ -1,7 +1,7 @@
 """The published form of a run record: its JSON Schema, and the check that a record has it.
 
 The schema is generated from the typed dictionaries of `relselect.report.record`; `configs/report.schema.json` is its
-committed copy. A record of versions 4 to 6 is read as one in which the parts that it lacks were not measured. Nothing else is
+committed copy. A record of versions 4 to 7 is read as one in which the parts that it lacks were not measured. Nothing else is
 filled in or guessed: a record with a missing key, an unknown key or a value of another type is refused with the place of every
 difference.
 """
@@ -97,7 +97,7 @@ def _current(given: Mapping[str, Any]) -> Mapping[str, Any]:
     if version not in (4, 5, 6, 7) or isinstance(version, bool):
         return given
     parts: dict[str, dict[str, Any]] = {
-        "settings": {"spaces": {}, "fidelity": "full", "class_weight": None},
+        "settings": {"average_seeds": 1, "spaces": {}, "fidelity": "full", "class_weight": None},
         "outcome": {"ahead": None, "coverage": []},
     }
     if version < 6:

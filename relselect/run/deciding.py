@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from relselect.errors import BankError
 from relselect.families.registry import info_of, trained
+from relselect.selector.blending import CLEAR
 from relselect.tasks.metrics import skill
 from relselect.tasks.paired import paired_skill_error
 
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["FamilyOdds", "MarginModel", "family_odds", "final_weights", "shares_of_time"]
 
-#: From this probability on a family gets all the time that is left, and is deployed alone.
-_CLEAR = 0.95
+#: A family with less weight than this is left out of what is deployed.
+_LEAST_WEIGHT = 0.05
 
 
 class MarginModel(Protocol):
@@ -52,6 +53,10 @@ class MarginModel(Protocol):
         """Return the probability of each family that it is the best."""
         ...
 
+    def deployed_weights(self, margins: Mapping[str, NormalMargin]) -> Mapping[str, float]:
+        """Return the weight of each family in the average with the best expected skill; all of it for a clearly better one."""
+        ...
+
 
 @dataclass(frozen=True)
 class FamilyOdds:
@@ -59,11 +64,13 @@ class FamilyOdds:
 
     Attributes:
         weights: Family -> probability, with the sum 1.
+        mix: Family -> weight in what is deployed, with the sum 1.
         margins: Family -> margin in skill over the first one.
         sentence: What was expected before, what was seen, and what follows.
     """
 
     weights: Mapping[str, float]
+    mix: Mapping[str, float]
     margins: Mapping[str, NormalMargin]
     sentence: str
 
@@ -126,7 +133,7 @@ def family_odds(
     margins = model.posterior(prior, observed, problem.task.kind)
     weights = dict(model.blend_weights(margins))
     sentence = " ".join(_sentence(first, name, prior[name], observed.get(name), margins[name]) for name in compared)
-    return FamilyOdds(weights, margins, sentence)
+    return FamilyOdds(weights, dict(model.deployed_weights(margins)), margins, sentence)
 
 
 def _difference(
@@ -186,7 +193,7 @@ def shares_of_time(
     total = sum(odds.weights[name] for name in names)
     shares = {name: odds.weights[name] / total if total else 1.0 / len(names) for name in names}
     order = sorted(names, key=lambda name: -shares[name])
-    if shares[order[0]] >= _CLEAR:
+    if shares[order[0]] >= CLEAR:
         return {order[0]: 1.0}
     return {name: shares[name] for name in order}
 
@@ -206,7 +213,12 @@ def final_weights(final: FinalModel, odds: FamilyOdds | None, best: Mapping[str,
         return None
     if odds is None:
         return dict.fromkeys(best, 1.0 / len(best)) if final == "blend" else None
-    if final == "one" or (final == "auto" and odds.weights[odds.leader] >= _CLEAR):
+    if final == "one":
         return {odds.leader: 1.0}
-    total = sum(odds.weights[name] for name in best)
-    return {name: odds.weights[name] / total for name in sorted(best, key=lambda each: -odds.weights[each])}
+    # where a blend is asked for and one family has all the weight, the odds say how much the others get
+    mix = odds.mix if final == "auto" or max(odds.mix.values()) < 1 else odds.weights
+    kept = {name: mix[name] for name in best if final == "blend" or mix[name] >= _LEAST_WEIGHT}
+    total = sum(kept.values())
+    if not total:
+        return {odds.leader: 1.0}
+    return {name: kept[name] / total for name in sorted(kept, key=lambda each: -kept[each])}

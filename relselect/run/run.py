@@ -37,6 +37,7 @@ from relselect.run.optimism import tuning_gain
 from relselect.run.outcome import run_outcome, run_outlook
 from relselect.run.result import BudgetUse, Decision, RunResult, Score, ValidationUse
 from relselect.run.scoring import TestScorer
+from relselect.run.seeds import SeedStage
 from relselect.run.settings import Settings
 from relselect.run.studies import RunStudies, Tuned
 from relselect.selector import Recommendation, TaughtSelector, recommend_from_profile
@@ -256,9 +257,8 @@ class _Run:
         chosen = load_choice(choice, self.problem, self.rows, self._families)
         if odds is not None:
             choice = replace(choice, why=f"{odds.sentence} {choice.why}")
-        if weights is not None and len(weights) > 1:
-            chosen = self._blend(chosen, weights, tuned)
-            choice = replace(choice, why=f"{choice.why} {' '.join(chosen.notes)}")
+        chosen, said = self._combined(chosen, weights, tuned, home)
+        choice = replace(choice, why=" ".join([choice.why, *said]))
         with self.log.stage("refit"):
             return self._refit(choice, chosen, tuned.plan.refitting(), home / "refit")
 
@@ -273,11 +273,22 @@ class _Run:
             seed=self.settings.seed,
         )
 
-    def _blend(self, chosen: Candidate, weights: Mapping[str, float], tuned: Tuned) -> Candidate:
-        """Return the blend of the chosen candidate with the best ones of the other families."""
+    def _combined(
+        self, chosen: Candidate, weights: Mapping[str, float] | None, tuned: Tuned, home: Path
+    ) -> tuple[Candidate, list[str]]:
+        """Return the chosen candidate, averaged over seeds where there is time and blended with other families' best ones where
+        weights say so, and what is to be said of it.
+        """
+        weights = weights or {chosen.family: 1.0}
         members = [chosen if name == chosen.family else tuned.best[name] for name in weights]
+        stage = SeedStage(self.problem, self.rows, self.settings, self.log, self._families, home)
+        averaged = stage.averaged(members, tuned.plan.averaging())
+        said = [each.notes[-1] for each, member in zip(averaged, members, strict=True) if each is not member]
+        if len(averaged) == 1:
+            return averaged[0], said
         self._family(combination())
-        return blend_candidates(members, list(weights.values()), self.problem, self.rows, seed=self.settings.seed)
+        blend = blend_candidates(averaged, list(weights.values()), self.problem, self.rows, seed=self.settings.seed)
+        return blend, [*said, *blend.notes]
 
     def _with_gain(self, found: _Measured, tuned: Tuned, decision: Decision) -> _Measured:
         """Add what the importances of the trained models show to the report of the leak checks."""

@@ -12,7 +12,10 @@ from relselect.problem.validation import ValidationWay
 from relselect.tasks.weights import ClassWeight
 from relselect.tuning import Fidelity, check_fidelity
 
-__all__ = ["FinalModel", "Settings"]
+__all__ = ["MOST_SEEDS", "FinalModel", "Settings"]
+
+#: Fits with different seeds that are averaged at most.
+MOST_SEEDS = 5
 
 #: What is deployed: one family, the blend of all that were trained, or whichever is expected to be better.
 FinalModel = Literal["auto", "one", "blend"]
@@ -31,6 +34,8 @@ class Settings:
         jobs: Trials that are fitted side by side, at most.
         fidelity: Whether search trials are fitted on all training rows or first on parts of them; see `relselect.tuning.tune`.
         validation: How validation rows are divided into stop and select rows.
+        average_seeds: How many fits of what was chosen, with different seeds, are averaged where there is time; None for as many
+            as each family's `FamilyInfo.seeds` says, and for one where `max_trials` bounds the fits.
         final: What is deployed: "one" family, the "blend" of all trained ones, or "auto" for the blend where the selector
             cannot tell which family is better.
         explain: Whether importance and staleness are measured where there is time for it.
@@ -49,6 +54,7 @@ class Settings:
     max_trials: int | None = None
     jobs: int = 1
     fidelity: Fidelity = "full"
+    average_seeds: int | None = None
     validation: ValidationWay | Literal["auto"] = "auto"
     final: FinalModel = "auto"
     explain: bool = True
@@ -71,5 +77,9 @@ class Settings:
             raise ConfigError("final", self.final, "is not among the choices", f"Use one of {choices}")
         check_fidelity(self.fidelity)
         object.__setattr__(self, "jobs", check_count("jobs", self.jobs))
+        if self.average_seeds is not None:
+            object.__setattr__(self, "average_seeds", check_count("average_seeds", self.average_seeds))
+            if self.average_seeds > MOST_SEEDS:
+                raise ConfigError("average_seeds", self.average_seeds, f"is above {MOST_SEEDS}", "Average fewer fits")
         if self.max_trials is not None:
             object.__setattr__(self, "max_trials", check_count("max_trials", self.max_trials))

@@ -11,6 +11,7 @@ from relselect.errors import BudgetError, BudgetExhausted, RelSelectError
 from relselect.events import Notice
 from relselect.run.deciding import FamilyOdds, shares_of_time
 from relselect.run.result import Unfinished
+from relselect.run.seeds import seconds_for_seeds, seeds_wanted
 from relselect.tuning import BudgetPlan, Failure, Study, plan_budget, tune
 
 if TYPE_CHECKING:
@@ -93,7 +94,8 @@ class RunStudies:
         """
         names = sorted(wanted, key=list(order).index)
         plan = plan_budget(self.budget, names, kept=self.kept)
-        rounds = 1 if len(names) == 1 or self.settings.max_trials == 1 else 2
+        whole = len(names) == 1 and seeds_wanted(self.settings, names[0]) == 1
+        rounds = 1 if whole or self.settings.max_trials == 1 else 2
         for place, name in enumerate(names):
             trials = self.settings.max_trials if rounds == 1 else 1
             if not self._tune(name, plan.tuning(name), trials):
@@ -101,6 +103,7 @@ class RunStudies:
         if rounds == 2:
             best = self._tuned(plan).best
             shares = shares_of_time(odds(best), names, best)
+            plan.seeds = seconds_for_seeds(self.settings, shares, best, self.budget)
             for place, name in enumerate(shares):
                 # what a family leaves goes to those that follow, in proportion to their shares
                 left = sum(list(shares.values())[place:])

@@ -16,6 +16,7 @@ import numpy as np
 
 from relselect.errors import BankError
 from relselect.families.registry import info_of, trained
+from relselect.selector.blending import CLEAR, BlendGain, best_weights, fit_gain
 from relselect.selector.normal import NormalMargin
 from relselect.selector.prior import MarginPrior, fit_prior, numbers_of
 from relselect.selector.shift import ValidationShift, fit_shift
@@ -41,6 +42,7 @@ class FamilyComparison:
         minutes: Minutes of both default fits on each of them.
         prior: The fitted prior.
         shift: The fitted shift from validation to test.
+        gain: What averages of the two gain; None where the bank has too few of them.
     """
 
     first: str
@@ -50,6 +52,7 @@ class FamilyComparison:
     minutes: tuple[float, ...]
     prior: MarginPrior
     shift: ValidationShift
+    gain: BlendGain | None = None
 
     def nearest(self, numbers: Mapping[str, float], most: int) -> list[int]:
         """Return the places of the most similar known tasks, nearest first."""
@@ -99,6 +102,7 @@ def compare_families(
         minutes=tuple(minutes),
         prior=fit_prior(numbers, margins, [tasks[task].database for task in known]),
         shift=fit_shift(usable),
+        gain=fit_gain(usable),
     )
 
 
@@ -181,7 +185,7 @@ class MetaSelector:
         }
 
     def blend_weights(self, margins: Mapping[str, NormalMargin], *, draws: int = 4_000) -> dict[str, float]:
-        """Return a weight per family: the probability that it is the best, which sums to 1.
+        """Return the probability of each family that it is the best one.
 
         For two families this is the probability that the margin has their sign; for more it is counted over seeded draws.
 
@@ -198,6 +202,31 @@ class MetaSelector:
         columns = [np.zeros(draws), *(generator.normal(m.mean, m.sd, draws) for m in margins.values())]
         counts = np.bincount(np.argmax(np.column_stack(columns), axis=1), minlength=len(columns)) / draws
         return dict(zip([first, *margins], counts.tolist(), strict=True))
+
+    def deployed_weights(self, margins: Mapping[str, NormalMargin]) -> dict[str, float]:
+        """Return the weight of each family in what is deployed, with the sum 1: the best expected skill of an average.
+
+        Where one family is the best with a probability of 95 % or more it has all the weight. Without averages in the bank the
+        weights are the probabilities. See `relselect.selector.blending` for the formula.
+
+        Args:
+            margins: Margin of each family but the first over the first.
+        """
+        odds = self.blend_weights(margins)
+        leader = max(odds, key=lambda name: odds[name])
+        gains = {name: self.comparisons[name].gain for name in margins if name in self.comparisons}
+        if odds[leader] >= CLEAR:
+            return {name: float(name == leader) for name in odds}
+        known = [each for each in gains.values() if each is not None]
+        if len(known) < len(margins):
+            return odds
+
+        def gain(one: str, other: str, margin: float) -> float:
+            found = [each for name, each in gains.items() if name in (one, other) and each is not None]
+            return float(np.mean([each.of(margin) for each in found]))
+
+        means = {trained()[0]: 0.0, **{name: margin.mean for name, margin in margins.items()}}
+        return best_weights(means, gain)
 
     def nearest(self, numbers: Mapping[str, float], most: int = 5) -> tuple[dict[str, Any], ...]:
         """Return the most similar known tasks, nearest first: name, margins in skill over the first family, and who won."""

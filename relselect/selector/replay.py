@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from relselect.bank.evidence import pair_evidence, skill_of
 from relselect.bank.pairs import BLEND_WEIGHTS
+from relselect.selector.blending import CLEAR, best_weights
 from relselect.selector.meta import FamilyComparison, profile_numbers
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from relselect.bank import BankTask, BankTrial, PerformanceBank
     from relselect.bank.arrays import Part
     from relselect.bank.pairs import PairEvidence
+    from relselect.selector.normal import NormalMargin
     from relselect.selector.size_rule import SizeRule
 
 __all__ = ["POLICIES", "Deployed", "TaskReplay", "replays_of"]
@@ -32,7 +34,7 @@ __all__ = ["POLICIES", "Deployed", "TaskReplay", "replays_of"]
 #: Policies, in the order of the tables; "first" and "second" are the two families that are compared.
 POLICIES = (
     "always first", "always second", "size rule", "validation", "defaults", "half blend", "prior", "posterior",
-    "posterior blend", "oracle family", "oracle weight",
+    "odds blend", "posterior blend", "oracle family", "oracle weight",
 )  # fmt: skip
 
 
@@ -94,14 +96,15 @@ class TaskReplay:
                 only = Deployed(skill_of(self.task, trial, "test"), share)  # type: ignore[arg-type]
             return {policy: found.get(policy, only) for policy in POLICIES}
         margin = learnt.shift.posterior(prior, pair.difference, pair.select_error, self.task.kind)
-        weight = margin.probability_above_zero
+        chance = margin.probability_above_zero
         defaults = self.pair if self._in_time(seconds) else pair
         best = max(BLEND_WEIGHTS, key=pair.blend)
         shares = {
             "validation": float(pair.difference > 0),
             "half blend": 0.5,
             "posterior": float(margin.mean > 0),
-            "posterior blend": weight,
+            "odds blend": chance,
+            "posterior blend": _deployed_weight(margin, learnt),
             "oracle family": float(pair.margin > 0),
             "oracle weight": best,
         }
@@ -155,6 +158,17 @@ def replays_of(bank: PerformanceBank, first: str, second: str) -> list[TaskRepla
         )
         found.append(TaskReplay(bank, bank.task_of[task], ours, theirs, pair))
     return found
+
+
+def _deployed_weight(margin: NormalMargin, learnt: FamilyComparison) -> float:
+    """Return the weight of the second family in what `MetaSelector.deployed_weights` deploys."""
+    chance, gain = margin.probability_above_zero, learnt.gain
+    if max(chance, 1.0 - chance) >= CLEAR:
+        return float(chance > 0.5)
+    if gain is None:
+        return chance
+    means = {learnt.first: 0.0, learnt.second: margin.mean}
+    return best_weights(means, lambda one, other, apart: gain.of(apart))[learnt.second]
 
 
 def _finished(trials: Sequence[BankTrial], seconds: float) -> Iterator[BankTrial]:

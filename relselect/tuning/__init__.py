@@ -9,6 +9,7 @@ from __future__ import annotations
 from relselect.tuning.journal import derive_seed
 from relselect.tuning.result import Failure, Study
 from relselect.tuning.schedule import BudgetPlan, plan_budget
+from relselect.tuning.seeds import further_seeds
 from relselect.tuning.store import load_candidate, save_candidate
 from relselect.tuning.study import Fidelity, check_fidelity, tune
 
@@ -19,6 +20,7 @@ __all__ = [
     "Study",
     "check_fidelity",
     "derive_seed",
+    "further_seeds",
     "load_candidate",
     "plan_budget",
     "save_candidate",

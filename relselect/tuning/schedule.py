@@ -33,6 +33,7 @@ class BudgetPlan:
         refit: Seconds kept for the refit (0 without a limit).
         waiting: Families still to be tuned.
         kept: Further seconds that no part of the plan may use.
+        seeds: Seconds kept for fits of the chosen configuration with further seeds; set when it is known what a fit takes.
     """
 
     budget: Budget
@@ -40,6 +41,7 @@ class BudgetPlan:
     refit: float
     waiting: list[str] = field(default_factory=list)
     kept: float = 0.0
+    seeds: float = 0.0
 
     def tuning(self, family: str) -> Budget:
         """Return the budget of `family`'s study, beginning now.
@@ -61,8 +63,17 @@ class BudgetPlan:
         return self.budget.until(self._before_reserve() * share)
 
     def choice(self) -> Budget:
-        """Return the budget of the checkpoint choice; the refit and three tenths of the reserve are left for what follows."""
-        return self.budget.until(max(0.0, self.budget.left() - (1.0 - _CHOICE) * self.reserve - self.refit - self.kept))
+        """Return the budget of the checkpoint choice; further seeds, the refit and three tenths of the reserve are left."""
+        return self.averaging(self.seeds)
+
+    def averaging(self, kept: float = 0.0) -> Budget:
+        """Return the budget of further seeds; the refit and three tenths of the reserve are left for what follows.
+
+        Args:
+            kept: Further seconds that are left.
+        """
+        after = (1.0 - _CHOICE) * self.reserve + self.refit + self.kept + kept
+        return self.budget.until(max(0.0, self.budget.left() - after))
 
     def refitting(self) -> Budget:
         """Return the budget of the refit; three tenths of the reserve are left for what follows."""
@@ -73,7 +84,7 @@ class BudgetPlan:
         return self.budget.until(self.budget.left())
 
     def _before_reserve(self) -> float:
-        return max(0.0, self.budget.left() - self.reserve - self.refit - self.kept)
+        return max(0.0, self.budget.left() - self.reserve - self.refit - self.kept - self.seeds)
 
 
 def plan_budget(budget: Budget, families: Sequence[str], *, kept: float = 0.0) -> BudgetPlan:

@@ -16,7 +16,6 @@ import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -196,7 +195,7 @@ class _StudyRun:
         self.tried = self.log.recover()
         workers: Workers = LocalWorker(self._fit)
         if jobs > 1 and all(each.device == "cpu" for each in self.log.candidates):  # a forked process can use no GPU
-            workers = ForkedWorkers(self._fit, partial(self._fit, emit=silent), jobs)
+            workers = ForkedWorkers(self._fit, self._fit, jobs, self.emit)
         try:
             reason = self._search(workers, max_trials)
         except KeyboardInterrupt:

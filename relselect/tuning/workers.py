@@ -1,7 +1,8 @@
 """Where trials are fitted: in this process, or in several processes that were forked from it.
 
 A worker has everything that the parent had computed when it was forked, such as the features of the training rows. It writes the
-candidate to its place in the study's folder and sends back a few facts; models travel by disk.
+candidate to its place in the study's folder and sends back a few facts; models travel by disk. What happens during a fit comes
+back as events while it happens; where the parent does not take them in time, events are lost and no fit waits.
 """
 
 from __future__ import annotations
@@ -9,8 +10,10 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import queue
 import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -20,6 +23,7 @@ from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Any, Protocol
 
 from relselect.errors import BudgetExhausted, UnwritableError
+from relselect.events import Emit, Event, silent
 from relselect.threads import limit_threads_after_fork
 
 if TYPE_CHECKING:
@@ -64,7 +68,11 @@ class FitResult:
 #: Linux: the signal that a process gets when its parent dies.
 _PR_SET_PDEATHSIG = 1
 
+#: Events of a worker that wait to be sent, at most; further ones are lost.
+_MOST_WAITING = 1_000
+
 Fit = Callable[[FitJob], "Candidate"]
+FitElsewhere = Callable[[FitJob, Emit], "Candidate"]
 
 
 class Workers(Protocol):
@@ -130,12 +138,14 @@ class ForkedWorkers:
 
     Args:
         fit_here: Fits a job in this process.
-        fit_there: Fits a job in a worker and writes its candidate to disk.
+        fit_there: Fits a job in a worker, says what happens to the listener that it is given, and writes its candidate to disk.
         count: Workers at most; none where the first job was trained on a GPU, which no forked process can use.
+        emit: Listener in this process; hears what workers say while `wait` waits, those of one job in their order and before
+            its result is returned.
     """
 
-    def __init__(self, fit_here: Fit, fit_there: Fit, count: int) -> None:
-        self._here, self._fit, self._count = LocalWorker(fit_here), fit_there, count
+    def __init__(self, fit_here: Fit, fit_there: FitElsewhere, count: int, emit: Emit = silent) -> None:
+        self._here, self._fit, self._count, self._emit = LocalWorker(fit_here), fit_there, count, emit
         self._workers: dict[Connection, _Worker] = {}
 
     @property
@@ -163,15 +173,15 @@ class ForkedWorkers:
             UnwritableError: A candidate that was fitted in this process could not be written.
         """
         if not self._here.idle:
-            result = self._here.wait()
-            if result.candidate is not None and result.candidate.device != "cpu":
+            here = self._here.wait()
+            if here.candidate is not None and here.candidate.device != "cpu":
                 self._count = 0
-            return result
+            return here
         while True:
             pipe = next(each for each in wait(list(self._workers)) if isinstance(each, Connection))
             worker = self._workers[pipe]
             try:
-                result = pipe.recv()
+                said = pipe.recv()
             except (EOFError, ConnectionError):
                 del self._workers[pipe]
                 pipe.close()
@@ -179,7 +189,11 @@ class ForkedWorkers:
                 if lost is not None:
                     return lost
                 continue
+            if isinstance(said, Event):
+                self._emit(said)
+                continue
             worker.job = None
+            result: FitResult = said
             return result
 
     def close(self) -> None:
@@ -218,7 +232,40 @@ class _Worker:
         return FitResult(self.job.number, "failed", 0.0, error=f"the worker ended with {how}{hint}")
 
 
-def _serve(pipe: Connection, inherited: Sequence[Connection], fit: Fit) -> None:
+class _Outbox:
+    """Sends events and results into a pipe from a thread of its own, in their order.
+
+    Args:
+        pipe: The pipe; nothing else may send into it.
+    """
+
+    def __init__(self, pipe: Connection) -> None:
+        self._pipe = pipe
+        self._waiting: queue.Queue[Event | FitResult] = queue.Queue(_MOST_WAITING)
+        threading.Thread(target=self._send, name="events", daemon=True).start()
+
+    def say(self, event: Event) -> None:
+        """Send an event soon, or lose it where too many wait; never wait."""
+        with contextlib.suppress(queue.Full):
+            self._waiting.put_nowait(event)
+
+    def answer(self, result: FitResult) -> None:
+        """Send a result after the events before it; wait where too many do."""
+        self._waiting.put(result)
+
+    def _send(self) -> None:
+        while True:
+            said = self._waiting.get()
+            try:
+                self._pipe.send(said)
+            except OSError:  # the parent is gone, which ends this process
+                return
+            except Exception:  # an event of another package that cannot be sent
+                if isinstance(said, FitResult):
+                    raise
+
+
+def _serve(pipe: Connection, inherited: Sequence[Connection], fit: FitElsewhere) -> None:
     """Fit what comes until the parent is gone; never return.
 
     Args:
@@ -233,13 +280,14 @@ def _serve(pipe: Connection, inherited: Sequence[Connection], fit: Fit) -> None:
         if sys.platform == "linux":  # elsewhere an orphan ends with its fit, and holds the study's lock until then
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         limit_threads_after_fork()
+        outbox = _Outbox(pipe)
         while True:
             job, begun = pipe.recv(), time.monotonic()
             try:
-                result = _fitted(fit, job)
+                result = _fitted(lambda asked: fit(asked, outbox.say), job)
             except UnwritableError as error:  # the parent meets the disk itself where it is still full
                 result = failed_fit(job, error, time.monotonic() - begun)
-            pipe.send(replace(result, candidate=None))
+            outbox.answer(replace(result, candidate=None))
     except (EOFError, OSError):
         pass
     finally:

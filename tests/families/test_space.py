@@ -174,7 +174,11 @@ def choice(*choices: Any, **more: Any) -> dict[str, Any]:
         ({"a": {"type": "range"}, "b": choice(1, speed=1)}, ["'range'", "b.speed=1: is not understood"]),
         ({"a": whole(2, 1), "b": number(0, 1, log=True)}, ["a.low=2: is above high=1", "b.low=0.0: has no logarithm"]),
         ({"a": whole(1, 9, log=True, step=2)}, ["a.step=2: goes with no logarithm"]),
-        ({"a": choice(1, 1), "b": choice(1, True)}, ["a.choices=1: stands there twice"]),
+        ({"a": choice(1, 1)}, ["a.choices=1: stands there twice"]),
+        (
+            {"a": choice(1, True), "b": choice(False, "x", 0, 2)},
+            ["a.choices=True: is equal to the choice 1", "b.choices=0: is equal to the choice False"],
+        ),
         ({"a": choice(1, when={"z": [1]})}, ["a.when=z: is no earlier parameter"]),
         ({"a": choice("x"), "b": choice(1, when={"a": ["y"]})}, ["b.when.a=y: is no choice of a"]),
         ({}, ["parameters="]),

@@ -50,6 +50,40 @@ def test_language_takes_the_place_of_columns_but_not_of_what_is_known_later(make
     assert blueprint_of(problem, NetworkSettings(rows="both")).encodings["__labels__"].sentence is None
 
 
+def test_only_the_tables_that_are_named_and_in_the_graph_are_read_as_language(make_problem, small, installed, tmp_path):
+    problem = make_problem()
+
+    def said(**options):
+        encodings = blueprint_of(problem, NetworkSettings(rows="language", **options)).encodings
+        return {name for name, each in encodings.items() if each.sentence is not None}
+
+    assert said() == {"users", "shops", "orders"}
+    assert said(without=("shops",)) == {"users", "orders"}
+    assert said(language_tables=("users",)) == {"users"}
+    plain, named = (
+        blueprint_of(problem, NetworkSettings(rows=rows, language_tables=("users",))).encodings["orders"]
+        for rows in ("columns", "language")
+    )
+    assert named == plain
+    candidate = fit(problem, {**small, "rows": "both", "language_tables": ["users"], "epochs": 1})
+    RDL("cpu").save(candidate, tmp_path)
+    loaded = RDL("cpu").load(tmp_path, dataclasses.replace(candidate, model=None, checkpoints=()))
+    rows = problem.rows("val")
+    assert np.array_equal(RDL("cpu").predict(loaded, make_problem(), rows), candidate.predictions)
+    for wrong in (["persons"], ["__labels__"], ["shops"]):
+        options = {"rows": "both", "language_tables": wrong, "without": ["shops"]}
+        with pytest.raises(ConfigError, match="is no table of the graph that may be read as language"):
+            RDL("cpu").adjusted(problem, options)
+
+
+def test_what_a_sentence_holds_counts_as_read(make_problem, small, installed):
+    problem = make_problem()
+    columns, language = (
+        RDL("cpu").reads(fit(problem, {**small, "rows": rows, "epochs": 1})) for rows in ("columns", "language")
+    )
+    assert language == columns
+
+
 def test_a_saved_network_predicts_the_same_and_refuses_another_model(make_problem, small, installed, tmp_path):
     problem = make_problem()
     candidate = fit(problem, {**small, "rows": "both", "epochs": 1})

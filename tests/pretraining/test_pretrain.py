@@ -22,8 +22,9 @@ from relselect.pretraining import PretrainingPlan, pretrain, read_pretraining_pl
 from relselect.pretraining.corpus import read_source
 from relselect.pretraining.objective import mask_rows
 from relselect.pretraining.reconstruction import Reconstruction
-from relselect.rdl.training.pretrained import read_pretrained
-from relselect.tensor_files import read_metadata
+from relselect.pretraining.training import Pretraining
+from relselect.rdl.training.pretrained import WEIGHTS, read_pretrained
+from relselect.tensor_files import read_metadata, save_state
 from tests.shop import days, shop, shop_tables
 
 CUT = 200
@@ -110,6 +111,47 @@ def test_a_stop_leaves_no_weights_and_the_same_call_goes_on_to_the_same_bits(pla
     assert steps[len(planned) :] == planned  # it went on where it had been cut off
 
 
+def strict(text: str):
+    """Read JSON that holds nothing but what the standard has."""
+    return json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+
+
+def test_what_is_undefined_is_null_in_the_card_and_read_from_either_form(plan, installed, tmp_path):
+    found = pretrain(plan.model_copy(update={"epochs": 1}), tmp_path, databases={"shop": shop()})
+    card = strict(read_metadata(found.weights)["card"])
+    assert [card["curve"][0]["loss"], found.card["curve"][0]["loss"]] == [None, None]  # nothing was learnt from yet
+    assert card["curve"][1]["loss"] > 0
+    earlier = read_metadata(found.weights)["card"].replace('"loss": null', '"loss": NaN')
+    assert "NaN" in earlier
+    (tmp_path / "earlier").mkdir()
+    save_state(state_of(tmp_path), tmp_path / "earlier" / WEIGHTS, metadata={"card": earlier})
+    assert read_pretrained(str(tmp_path / "earlier")).card == found.card
+
+
+def test_a_stopped_pretraining_keeps_standard_json_and_goes_on_with_nan(plan, installed, tmp_path, monkeypatch):
+    usual, steps = Reconstruction.loss, []
+    monkeypatch.setattr(Reconstruction, "loss", lambda self, *asked: (steps.append(1), usual(self, *asked))[1])
+
+    class Ends(Budget):
+        """Ends after five steps."""
+
+        def check(self) -> None:
+            if len(steps) >= 5:
+                raise BudgetExhausted("cut")
+
+    with pytest.raises(BudgetError):
+        pretrain(plan, tmp_path, databases={"shop": shop()}, budget=Ends(None))
+    facts = strict(read_metadata(tmp_path / "training.safetensors")["facts"])
+    assert (facts["done"], facts["curve"][0]["loss"]) == (5, None)
+    restored, run = [], Pretraining.run
+    monkeypatch.setattr(
+        Pretraining, "run", lambda self, budget: (restored.append(self.curve[0]["loss"]), run(self, budget))[1]
+    )
+    curve = pretrain(plan, tmp_path, databases={"shop": shop()}).card["curve"]
+    assert np.isnan(restored[0])
+    assert all(each["loss"] > 0 for each in curve[1:])
+
+
 def test_the_state_of_another_plan_is_not_read(plan, installed, tmp_path):
     databases = {"shop": shop()}
     first = state_of(pretrain(plan, tmp_path / "a", databases=databases).weights.parent)
@@ -159,6 +201,25 @@ def test_a_seed_row_that_comes_up_again_in_its_tree_is_masked_there(plan, instal
     others = torch.tensor(sorted(set(range(20)) - set(positions.tolist())))
     assert bool((code[roots[others]] > 0).all())
     assert bool((batch.nodes[table].table.texts[0].code[roots] > 0).all())  # the batch itself is as it was
+
+
+@pytest.mark.parametrize("rows", [20, 150])
+def test_every_table_has_seed_nodes_and_rows_that_were_read_are_used_again(plan, installed, rows):
+    source = read_source(shop(), plan.model_copy(update={"rows": rows}))
+    assert set(source.seeds) == set(shop().tables)
+    read = {name: set(torch.nonzero(each.texts[0].code)[:, 0].tolist()) for name, each in source.tables.items()}
+    assert sum(map(len, read.values())) == source.rows_read >= rows
+    for table, seeds in source.seeds.items():
+        assert len(seeds.entity.unique()) == len(seeds)
+        assert set(seeds.entity.tolist()) <= read[table]
+        trees = source.batchers[table].batch(seeds, torch.arange(len(seeds))).trees
+        around, unread = torch.zeros(len(seeds)), torch.zeros(len(seeds))
+        for name, nodes in trees.rows.items():
+            missing = torch.tensor([int(row) not in read[name] for row in nodes], dtype=torch.float32)
+            around += torch.bincount(trees.tree[name], minlength=len(seeds))
+            unread += torch.bincount(trees.tree[name], missing, minlength=len(seeds))
+        assert bool((unread <= around / 2).all())
+    assert sum(map(len, source.seeds.values())) > 0.6 * source.rows_read
 
 
 def test_bad_plans_are_refused(plan, installed, tmp_path):

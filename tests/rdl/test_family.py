@@ -10,12 +10,16 @@ import pytest
 import torch
 
 from relselect.budget import Budget
+from relselect.database import Database
+from relselect.database.clock import DAY
 from relselect.errors import BudgetExhausted, BundleError, ConfigError
 from relselect.events import EpochDone, silent
 from relselect.families.protocol import Family
+from relselect.problem import Problem
 from relselect.rdl import RDL
 from relselect.rdl.network.convolutions import CONVOLUTIONS
 from relselect.rdl.network.target import Target
+from relselect.tasks import Task
 from relselect.tuning.nearest import nearest_point
 from tests.rows import shared_rows
 
@@ -94,9 +98,10 @@ def test_a_fit_leaves_the_callers_random_numbers_alone(problem, small):
     assert torch.equal(torch.rand(1), wanted)
 
 
+@pytest.mark.parametrize("routes", ["off", "composite"])
 @pytest.mark.parametrize("strategy", ["last", "uniform"])
-def test_predictions_do_not_depend_on_the_batch(problem, small, strategy):
-    candidate = fit(problem, {**small, "strategy": strategy, "epochs": 1})
+def test_predictions_do_not_depend_on_the_batch(problem, small, strategy, routes):
+    candidate = fit(problem, {**small, "strategy": strategy, "routes": routes, "epochs": 1})
     rows = problem.rows("val")
     whole = RDL("cpu").predict(candidate, problem, rows)
     order = np.random.default_rng(0).permutation(len(rows))
@@ -107,9 +112,10 @@ def test_predictions_do_not_depend_on_the_batch(problem, small, strategy):
     assert np.allclose(alone, whole[::17], atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("routes", ["off", "composite"])
 @pytest.mark.parametrize("strategy", ["last", "uniform"])
-def test_predictions_do_not_depend_on_hidden_rows(problem, small, shop_frames, make_shop, strategy):
-    candidate = fit(problem, {**small, "strategy": strategy, "epochs": 1})
+def test_predictions_do_not_depend_on_hidden_rows(problem, small, shop_frames, make_shop, strategy, routes):
+    candidate = fit(problem, {**small, "strategy": strategy, "routes": routes, "epochs": 1})
     rows = problem.rows("val")
     asof = int(rows.asof.min())
     rows = rows.take(rows.asof == asof)
@@ -188,7 +194,8 @@ def test_epochs_are_told(problem, small):
 
 
 @pytest.mark.parametrize(
-    "config", [{"chanels": 3}, {"channels": 0}, {"dropout": 1.5}, {"strategy": "first"}, {"layers": 1.5}]
+    "config",
+    [{"chanels": 3}, {"channels": 0}, {"dropout": 1.5}, {"strategy": "first"}, {"layers": 1.5}, {"routes": "atomic"}],
 )
 def test_wrong_options_are_refused(problem, config):
     with pytest.raises(ConfigError, match=next(iter(config))):
@@ -211,7 +218,9 @@ def test_a_study_tries_wider_trees_second(make_problem, regime):
     assert wider != family.default(problem)
 
 
-@pytest.mark.parametrize("change", [{"members": 2}, {"level": False}, {"texts": "all"}, {"fan_out": 4}])
+@pytest.mark.parametrize(
+    "change", [{"members": 2}, {"level": False}, {"texts": "all"}, {"fan_out": 4}, {"routes": "composite"}]
+)
 def test_what_changes_the_weights_is_another_architecture(make_problem, small, change):
     """Flatness compares weights of one shape only."""
     problem, family = make_problem("regression"), RDL("cpu")
@@ -226,7 +235,11 @@ def test_what_changes_the_weights_is_another_architecture(make_problem, small, c
     "options",
     [
         *({"convolution": name} for name in CONVOLUTIONS),
+        *({"convolution": name, "routes": "composite"} for name in CONVOLUTIONS),
+        {"routes": "composite", "layers": 3, "jumping": True, "members": 2, "strategy": "uniform"},
         {"jumping": True},
+        {"layers": 1},
+        {"layers": 3},
         {"mark": False, "layers": 4},
         {"without": ["shops"]},
     ],
@@ -249,3 +262,23 @@ def test_the_design_space_is_reached_by_configuration(problem, small, options, t
 def test_only_tables_beside_the_entitys_are_left_out(problem, small, left_out):
     with pytest.raises(ConfigError, match="without"):
         fit(problem, {**small, "without": left_out})
+
+
+def test_composite_routes_are_searched_and_taken_where_there_is_a_bridge_table(problem, small, shop_frames):
+    family = RDL("cpu")
+    assert family.known(problem)["routes"] == ["off", "composite"]
+    assert family.adjusted(problem, {"routes": "composite"})["routes"] == "composite"
+    database = Database.from_dataframes(
+        {name: shop_frames[name] for name in ("users", "orders")},
+        keys={"users": "id", "orders": "order"},
+        times={"orders": "when"},
+        foreign_keys={"orders": {"user": "users"}},
+    )
+    day = pa.array(np.repeat(np.arange(60, 300, 30), 10) * DAY).cast(pa.timestamp("us"))
+    labels = pa.table({"user": np.tile(np.arange(10), 8), "date": day, "label": np.arange(80) % 3 == 0})
+    options = {"entity": "users", "kind": "binary", "time": "date", "entity_columns": "user", "horizon": "30d"}
+    without = Problem(database, Task.from_labels(database, labels, name="returns", **options))
+    assert family.known(without)["routes"] == ["off"]
+    for build in (family.adjusted, lambda one, config: fit(one, {**small, **config})):
+        with pytest.raises(ConfigError, match="two foreign keys"):
+            build(without, {"routes": "composite"})

@@ -331,6 +331,7 @@ def _settings() -> dict[str, Any]:
         "time_budget": 300.0,
         "max_trials": None,
         "fidelity": "full",
+        "average_seeds": None,
         "evaluate_test": True,
         "final": "auto",
         "explain": True,

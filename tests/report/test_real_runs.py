@@ -46,6 +46,7 @@ def test_a_runs_record_is_complete(trained: Any) -> None:
         "preset": None,
         "spaces": {},
         "fidelity": "full",
+        "average_seeds": None,
     }
     assert record["task"]["metric_title"] == fit.task.metric.title
     assert record["deployed"] is not None

@@ -100,7 +100,7 @@ def test_a_record_of_an_earlier_version_is_read_and_says_what_is_absent(make: An
     del older["outcome"]
     if older["choice"] is not None:
         del older["choice"]["landscape"]
-    for name in ("spaces", "fidelity", "class_weight"):
+    for name in ("spaces", "fidelity", "class_weight", "average_seeds"):
         del older["settings"][name]
     if version == 4:
         for name in ("options", "device", "metric", "preset"):
@@ -117,9 +117,15 @@ def test_a_record_of_an_earlier_version_is_read_and_says_what_is_absent(make: An
         check_record(older)
 
 
+def test_a_record_of_the_version_before_averaged_no_seeds() -> None:
+    older = run_record() | {"version": 7}
+    del older["settings"]["average_seeds"]
+    assert check_record(older)["settings"]["average_seeds"] == 1
+
+
 def test_a_record_without_spaces_and_coverage_is_one_that_asked_for_none() -> None:
     older = run_record() | {"version": 6}
-    for name in ("spaces", "fidelity"):
+    for name in ("spaces", "fidelity", "average_seeds"):
         del older["settings"][name]
     del older["outcome"]["coverage"]
     del older["settings"]["class_weight"]

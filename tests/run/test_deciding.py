@@ -43,6 +43,9 @@ class Known:
         above = margins["rdl"].probability_above_zero
         return {"dfs": 1 - above, "rdl": above}
 
+    def deployed_weights(self, margins):
+        return {"dfs": 0.75, "rdl": 0.25}
+
 
 @pytest.fixture(scope="module")
 def pair():
@@ -68,6 +71,7 @@ def test_odds_join_what_was_expected_and_what_was_seen(pair):
     assert odds.margins["rdl"].mean == pytest.approx((0.05 + seen) / 2)
     assert odds.leader == "dfs"
     assert sum(odds.weights.values()) == pytest.approx(1)
+    assert odds.mix == {"dfs": 0.75, "rdl": 0.25}
     assert "a lead of 0.050 of skill for a graph neural network was expected" in odds.sentence
     assert "feature synthesis is the better one with probability" in odds.sentence
 
@@ -118,7 +122,10 @@ def test_there_are_no_odds_without_two_families_or_a_bank(pair):
 
 
 def odds_of(network: float) -> FamilyOdds:
-    return FamilyOdds({"dfs": 1 - network, "rdl": network}, {"rdl": NormalMargin(0.0, 1.0)}, "")
+    chances = {"dfs": 1 - network, "rdl": network}
+    alone = {name: float(chance > 0.5) for name, chance in chances.items()}
+    mix = alone if max(chances.values()) >= 0.95 else chances
+    return FamilyOdds(chances, mix, {"rdl": NormalMargin(0.0, 1.0)}, "")
 
 
 def test_time_follows_the_odds():
@@ -137,6 +144,9 @@ def test_what_is_deployed_follows_the_odds(pair):
     assert list(final_weights("blend", odds_of(0.98), best)) == ["rdl", "dfs"]
     assert final_weights("blend", None, best) == {"dfs": 0.5, "rdl": 0.5}
     assert final_weights("auto", None, best) is None
+    small = FamilyOdds({"dfs": 0.9, "rdl": 0.1}, {"dfs": 0.97, "rdl": 0.03}, {"rdl": NormalMargin(-0.1, 0.1)}, "")
+    assert final_weights("auto", small, best) == {"dfs": 1.0}
+    assert final_weights("blend", small, best) == {"dfs": 0.97, "rdl": 0.03}
     assert final_weights("blend", odds_of(0.5), {"dfs": best["dfs"]}) is None
 
 

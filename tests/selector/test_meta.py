@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,6 +14,7 @@ from relselect.families import registered
 from relselect.profile import Measure, Profile
 from relselect.selector import Margin, MetaSelector, TaughtSelector
 from relselect.selector.advice import margin_sentence, margins_over_best
+from relselect.selector.blending import BlendGain
 from relselect.selector.evaluation import evaluate_policies, rank_correlations
 from relselect.selector.normal import NormalMargin
 from relselect.selector.prior import fit_prior, numbers_of
@@ -112,6 +114,23 @@ def test_blend_weights_are_probabilities():
     three = selector.blend_weights({SECOND: NormalMargin(0.5, 0.1), "third": NormalMargin(-0.5, 0.1)})
     assert three[SECOND] > 0.99
     assert sum(three.values()) == pytest.approx(1.0)
+
+
+def test_what_is_deployed_has_the_best_expected_skill_and_one_family_where_that_is_clear():
+    selector, gain = MetaSelector(planted_bank(0.1)), BlendGain(0.02, 0.5)
+    selector.__dict__["comparisons"] = {name: replace(each, gain=gain) for name, each in selector.comparisons.items()}
+    weights = selector.deployed_weights({SECOND: NormalMargin(0.01, 0.05)})
+    assert weights[SECOND] == pytest.approx(0.5 + 0.01 / (2 * 0.025))
+    assert sum(weights.values()) == pytest.approx(1.0)
+    assert selector.deployed_weights({SECOND: NormalMargin(0.2, 0.05)}) == {FIRST: 0.0, SECOND: 1.0}
+    assert selector.deployed_weights({SECOND: NormalMargin(-0.2, 0.05)}) == {FIRST: 1.0, SECOND: 0.0}
+
+
+def test_without_averages_in_the_bank_the_odds_are_the_weights():
+    selector = MetaSelector(planted_bank(0.1))  # it holds scores and no predictions
+    assert [each.gain for each in selector.comparisons.values()] == [None]
+    margins = {SECOND: NormalMargin(0.03, 0.05)}
+    assert selector.deployed_weights(margins) == selector.blend_weights(margins)
 
 
 def test_small_and_odd_banks_give_clear_answers():

@@ -32,9 +32,10 @@ __all__ = [
     "Relation",
     "child_edge_type",
     "child_relation",
+    "key_of",
+    "leads_to_child",
     "parent_edge_type",
     "parent_relation",
-    "leads_to_child",
     "shortcut_edge_type",
 ]
 
@@ -74,6 +75,16 @@ def leads_to_child(edge_type: EdgeType) -> bool:
         (True, False)
     """
     return edge_type[1].startswith(_TO_CHILD)
+
+
+def key_of(edge_type: EdgeType) -> str | None:
+    """Return the foreign key that edges from parents to children follow backwards; None for all other edge types.
+
+    Example:
+        >>> key_of(("users", "rev_user", "orders")), key_of(("orders", "user", "users"))
+        ('user', None)
+    """
+    return edge_type[1].removeprefix(_TO_CHILD) if leads_to_child(edge_type) else None
 
 
 def shortcut_edge_type(bridge: str, near: str, target: str, far: str, far_target: str) -> EdgeType:

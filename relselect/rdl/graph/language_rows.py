@@ -18,7 +18,7 @@ from relselect.rdl.graph.features import problem_features
 from relselect.rdl.graph.table_encoding import TableEncoding
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from relselect.budget import Budget
     from relselect.database import Table
@@ -32,7 +32,7 @@ _STAGE = "language"
 
 
 def with_sentences(
-    problem: Problem, tables: Mapping[str, TableEncoding], model: str, *, columns: bool
+    problem: Problem, tables: Mapping[str, TableEncoding], model: str, *, columns: bool, said: Collection[str]
 ) -> dict[str, TableEncoding]:
     """Return the encodings of tables whose rows a language model reads; the table of past labels is not read as language.
 
@@ -41,12 +41,13 @@ def with_sentences(
         tables: Per table, its fitted columns.
         model: The language model, see `relselect.language.find_language_model`.
         columns: Whether what is said is read as columns too.
+        said: The tables whose rows are read as language; the others keep their columns.
 
     Raises:
         ConfigError: The model is not on this machine.
     """
     found = dict(tables)
-    for name in set(tables) & set(problem.user_database.tables):
+    for name in sorted(set(tables) & set(problem.user_database.tables) & set(said)):
         each = tables[name]
         found[name] = replace(each, sentence=sentence_of(problem.database[name], each, model))
         if not columns:

@@ -14,6 +14,7 @@ from torch import nn
 from relselect.rdl.network.convolutions import CONVOLUTIONS
 from relselect.rdl.network.dropout import Dropout
 from relselect.rdl.network.encoders import ENCODERS
+from relselect.rdl.network.routes import Fusion, composite_edges, routes_of
 from relselect.rdl.network.scatter import gather
 from relselect.rdl.network.stacked_encoder import StackedEncoder
 from relselect.rdl.network.time_encoding import TimeEncoder
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from relselect.rdl.graph.adjacency import EdgeType
     from relselect.rdl.graph.table_encoding import TableEncoding
     from relselect.rdl.network.batch import Batch, NodeBatch
+    from relselect.rdl.network.routes import RoutedEdges
     from relselect.rdl.network.target import Target
     from relselect.rdl.settings import NetworkSettings
 
@@ -117,6 +119,31 @@ class NodeUpdate(nn.Module):
         return out
 
 
+@dataclass(frozen=True)
+class _Vectors:
+    """The vectors of the nodes of a batch.
+
+    Attributes:
+        x: Per table (rows, channels).
+        place: Per table int64 (nodes,), the row of each node; None where rows are nodes.
+    """
+
+    x: dict[str, Tensor]
+    place: Mapping[str, Tensor] | None = None
+
+    def places(self, table: str, nodes: Tensor) -> Tensor:
+        """Return the rows of nodes."""
+        return nodes if self.place is None else self.place[table][nodes]
+
+    def sent(self, table: str, edges: Tensor) -> Tensor:
+        """Return edges, int64 (2, edges), whose senders are nodes as edges whose senders are rows."""
+        return edges if self.place is None else torch.stack([self.place[table][edges[0]], edges[1]])
+
+    def first(self, table: str, count: int) -> Tensor:
+        """Return the vectors of the first nodes."""
+        return self.x[table][:count] if self.place is None else gather(self.x[table], self.place[table][:count])
+
+
 class RelationalNetwork(nn.Module):
     """Encodes the rows of a batch of trees and passes messages from the leaves to the roots.
 
@@ -124,7 +151,8 @@ class RelationalNetwork(nn.Module):
     times t (FiLM: Perez et al., AAAI 2018). A learnt vector marks the roots among other rows of their table (the labelling
     trick: Zhang et al., NeurIPS 2021). Each layer applies a convolution and a `NodeUpdate`; layer l of L reads the hops up to L
     - l + 1. The head, a network with one hidden layer, reads the root's vector and the encoded task row side by side. With
-    jumping knowledge (Xu et al., ICML 2018) the root's vector is a linear map of its vectors after all layers.
+    jumping knowledge (Xu et al., ICML 2018) the root's vector is a linear map of its vectors after all layers. Composite routes
+    replace pairs of plain messages across bridge tables, see `relselect.rdl.network.routes`.
 
     Args:
         blueprint: What to build. Modules are kept in lists ordered by table name, because a table name may not be a valid module
@@ -148,14 +176,34 @@ class RelationalNetwork(nn.Module):
         moments = [len(encoding.moments) for encoding in encodings]
         self.times = nn.ModuleList(TimeEncoder(count, 2 * channels) if count else nn.Identity() for count in moments)
         self.layer_tables = [sorted({each[2] for each in edges}) for edges in self.layer_edges]
+        self._build_routes(blueprint)
         # children that were drawn at random have no order
         self.ordered = options.strategy == "last"
         convolve = CONVOLUTIONS[options.convolution]
-        self.convolutions = nn.ModuleList(convolve(edges, channels, options.aggregation) for edges in self.layer_edges)
+        self.convolutions = nn.ModuleList(
+            convolve([*edges, *(each.edge_type for each in routes)], channels, options.aggregation)
+            for edges, routes in zip(self.layer_edges, self.layer_routes, strict=True)
+        )
         self.updates = nn.ModuleList(NodeUpdate(self.layer_tables[layer], options) for layer in range(options.layers))
         self.seed = nn.Parameter(torch.zeros(channels)) if options.mark else None
         self.jump = nn.Linear(options.layers * channels, channels) if options.jumping else None
         self._build_head(blueprint)
+
+    def _build_routes(self, blueprint: Blueprint) -> None:
+        """Find the routes of each layer: those whose two edges can lead to the root in the layers that follow."""
+        wanted = blueprint.settings.routes == "composite" and self.layers > 1
+        self.routes = routes_of(blueprint.edge_types) if wanted else ()
+        self.layer_routes = [
+            [
+                each
+                for each in self.routes
+                if each.near in self.layer_edges[layer] and each.far in self.layer_edges[max(layer - 1, 0)]
+            ]
+            for layer in range(self.layers)
+        ]
+        self.fusions = nn.ModuleList(
+            nn.ModuleList(Fusion(blueprint.settings.channels) for _ in routes) for routes in self.layer_routes
+        )
 
     def _build_head(self, blueprint: Blueprint) -> None:
         channels, target = blueprint.settings.channels, blueprint.target
@@ -186,32 +234,48 @@ class RelationalNetwork(nn.Module):
     def embed(self, batch: Batch) -> Tensor:
         """Return the head's input of b task rows: root vector and encoded task row, (b, 2 * channels)."""
         x, trees = self._encode(batch.nodes), batch.trees
-        ranks = {name: ranks_of(pair[1]) for name, pair in trees.edge_index.items()} if self.ordered else None
+        routed = composite_edges(trees, self.routes)
+        ranks = {name: ranks_of(pair[1]) for name, pair in routed.edge_index.items()} if self.ordered else None
+        # most nodes are leaves: edges point at the encoded pairs of row and cutoff, so no vector is copied per leaf
+        encoded = _Vectors(x, {name: part.place for name, part in batch.nodes.items()})
+        before, now = encoded, encoded
         after: list[Tensor] = []
         for layer in range(self.layers):
             hops = self.layers - layer
-            sent = {name: sum(trees.nodes_per_hop[name][: hops + 1]) for name in x}
-            kept = {name: sum(trees.nodes_per_hop[name][:hops]) for name in x}
-            edges = {
-                each: trees.edge_index[each][:, : sum(trees.edges_per_hop[each][:hops])]
-                for each in self.layer_edges[layer]
-            }
+            kept = {name: sum(trees.nodes_per_hop[name][:hops]) for name in now.x}
+            receivers = {name: now.first(name, count) for name, count in kept.items()}
             if layer == 0:
-                # most nodes are leaves: edges point at the encoded pairs of row and cutoff, so no vector is copied per leaf
-                places = {name: part.place for name, part in batch.nodes.items()}
-                senders, receivers = (
-                    x,
-                    {name: gather(each, places[name][: kept[name]]) for name, each in x.items()},
-                )
-                edges = {each: torch.stack([places[each[0]][pair[0]], pair[1]]) for each, pair in edges.items()}
                 receivers[self.entity] = self._marked(receivers[self.entity], len(batch.index))
-            else:
-                senders = {name: each[: sent[name]] for name, each in x.items()}
-                receivers = {name: each[: kept[name]] for name, each in x.items()}
+            senders, edges = self._sent(layer, before, now, routed)
             x = self._step(layer, senders, receivers, edges, ranks)
+            before, now = now, _Vectors(x)
             after.append(x[self.entity][: len(batch.index)])
         root = x[self.entity] if self.jump is None else self.jump(torch.cat(after, dim=1))
         return torch.cat([root, self._context(batch)], dim=1)
+
+    def _sent(
+        self, layer: int, before: _Vectors, now: _Vectors, routed: RoutedEdges
+    ) -> tuple[dict[str, Tensor], dict[EdgeType, Tensor]]:
+        """Return the senders of a layer and its edges, those that reach the root in the layers that follow.
+
+        A composite message reads the bridge row as it is now and the other parent as it was a layer ago, as a plain message that
+        has passed the bridge row would bring it: so much of the other parent's tree has been read by then, and not more is kept.
+        """
+
+        def reaching(edge_type: EdgeType, index: Tensor) -> Tensor:
+            return index[:, : sum(routed.edges_per_hop[edge_type][: self.layers - layer])]
+
+        senders, edges = dict(now.x), {}
+        fusions = self.fusions[layer]
+        assert isinstance(fusions, nn.ModuleList)
+        for edge_type in self.layer_edges[layer]:
+            edges[edge_type] = now.sent(edge_type[0], reaching(edge_type, routed.edge_index[edge_type]))
+        for route, fuse in zip(self.layer_routes[layer], fusions, strict=True):
+            bridge, far = reaching(route.edge_type, routed.ends[route.edge_type])
+            near, other = now.places(route.bridge, bridge), before.places(route.far[0], far)
+            senders[route.fused] = fuse(now.x[route.bridge], near, before.x[route.far[0]], other)
+            edges[route.edge_type] = reaching(route.edge_type, routed.edge_index[route.edge_type])
+        return senders, edges
 
     def _encode(self, nodes: Mapping[str, NodeBatch]) -> dict[str, Tensor]:
         """Encode the distinct pairs of row and cutoff of each table, (pairs, channels)."""

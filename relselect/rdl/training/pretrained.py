@@ -28,6 +28,7 @@ from relselect.rdl.network.shared_layers import (
     placed_weights,
     row_statistics,
 )
+from relselect.serialization import jsonable
 from relselect.tensor_files import load_state, read_metadata, save_state, shapes_of
 from relselect.untrusted import brief
 
@@ -114,7 +115,7 @@ def read_pretrained(name: str = "") -> Pretrained:
 @lru_cache(maxsize=4)
 def _read(path: Path, changed: int, size: int) -> Pretrained:
     try:
-        card = json.loads(read_metadata(path)["card"])
+        card = jsonable(json.loads(read_metadata(path)["card"]))  # earlier versions wrote NaN as it is
         if card["format"] != _FORMAT:
             raise ValueError(f"format {card['format']!r} is not {_FORMAT}")
         sizes = [card[name] for name in ("width", "channels", "layers")]
@@ -137,11 +138,11 @@ def write_pretrained(shared: SharedLayers, card: Mapping[str, Any], folder: Path
 
     Args:
         shared: The weights.
-        card: JSON-able; `format` and sizes are added here.
+        card: JSON-able; `format` and sizes are added here, and numbers that are not finite are written as null.
         folder: Made where there is none.
     """
     sizes = {"width": shared.width, "channels": shared.channels, "layers": shared.layers}
-    text = json.dumps({**card, "format": _FORMAT, **sizes}, sort_keys=True)
+    text = json.dumps(jsonable({**card, "format": _FORMAT, **sizes}), sort_keys=True, allow_nan=False)
     save_state(shared.state_dict(), folder / WEIGHTS, metadata={"card": text})
     return folder / WEIGHTS
 
@@ -149,8 +150,8 @@ def write_pretrained(shared: SharedLayers, card: Mapping[str, Any], folder: Path
 def decided_options(settings: NetworkSettings) -> NetworkSettings:
     """Return the settings with the options that pretrained weights decide; unchanged where `init` names none.
 
-    Those are the width, the number of layers, GraphSAGE with means along foreign keys, and the default encoder; rows that were to
-    be read by their columns alone are read as language.
+    Those are the width, the number of layers, GraphSAGE with means along single foreign keys, and the default encoder; rows that
+    were to be read by their columns alone are read as language.
 
     Raises:
         ConfigError: The weights cannot be read.
@@ -167,6 +168,7 @@ def decided_options(settings: NetworkSettings) -> NetworkSettings:
         encoder="stacked",
         encoder_blocks=0,
         edges="keys",
+        routes="off",
         rows="language" if settings.rows == "columns" else settings.rows,
     )
 

@@ -24,9 +24,9 @@ __all__ = ["PROBE_ROWS", "NetworkProbe"]
 #: Select rows in the probe.
 PROBE_ROWS = 256
 _ARCHITECTURE = (
-    *("channels", "layers", "fan_out", "strategy", "window", "edges"),
+    *("channels", "layers", "fan_out", "strategy", "window", "edges", "routes"),
     *("encoder", "encoder_blocks", "texts", "level", "convolution", "aggregation", "members"),
-    *("without", "mark", "jumping", "rows", "language"),
+    *("without", "mark", "jumping", "rows", "language", "language_tables"),
 )
 
 

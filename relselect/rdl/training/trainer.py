@@ -29,6 +29,7 @@ from relselect.rdl.training.training_state import (
     read_training_state,
     write_training_state,
 )
+from relselect.serialization import number_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -340,7 +341,8 @@ class Trainer:
         self.ended = facts["ended"]
         # a state of an earlier version has no time of a batch
         self._steps, self._batches = Pace(facts["step_seconds"]), Pace(facts.get("batch_seconds", 0.0))
-        self.curve, self.resumed = facts["curve"], facts["steps"]
+        self.curve = [{name: number_of(value) for name, value in each.items()} for each in facts["curve"]]
+        self.resumed = facts["steps"]
         self._losses = (
             list(stored.tensors["losses"].to(self._stepper.label.device)) if "losses" in stored.tensors else []
         )
@@ -349,6 +351,6 @@ class Trainer:
     def _stored_checkpoints(self, stored: TrainingState) -> list[Checkpoint]:
         steps_and_scores = stored.facts["checkpoints"]
         return [
-            Checkpoint(step, score, stored.under(f"checkpoint.{place}"))
+            Checkpoint(step, number_of(score), stored.under(f"checkpoint.{place}"))
             for place, (step, score) in enumerate(steps_and_scores)
         ]

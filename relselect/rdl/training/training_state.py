@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 
 from relselect.files import replacing
 from relselect.hashing import fingerprint_json
+from relselect.serialization import jsonable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,7 +46,7 @@ class TrainingState:
     """The stored state of an unfinished training.
 
     Attributes:
-        facts: JSON-able data: steps, learning curve, position in the shuffled rows.
+        facts: JSON-able data: steps, learning curve, position in the shuffled rows; None stands for numbers that are not finite.
         tensors: By name, on the CPU: weights, their mean, optimiser state, generators, checkpoints.
     """
 
@@ -78,13 +79,14 @@ def write_training_state(path: Path, identity: str, facts: Mapping[str, Any], te
     Args:
         path: The file; its folder is created.
         identity: See `training_identity`.
-        facts: JSON-able data.
+        facts: JSON-able data; numbers that are not finite are written as null (see `relselect.serialization.number_of`).
         tensors: By name.
     """
     # safetensors refuses tensors that share memory: each is copied
     plain = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
     with replacing(path, sole_writer=True) as draft:
-        save_file(plain, draft, metadata={"identity": identity, "facts": json.dumps(dict(facts))})
+        text = json.dumps(jsonable(facts), allow_nan=False)
+        save_file(plain, draft, metadata={"identity": identity, "facts": text})
 
 
 def read_training_state(path: Path, identity: str) -> TrainingState | None:
@@ -96,6 +98,7 @@ def read_training_state(path: Path, identity: str) -> TrainingState | None:
             header = stored.metadata() or {}
             if header.get("identity") != identity:
                 return None
-            return TrainingState(json.loads(header["facts"]), {name: stored.get_tensor(name) for name in stored.keys()})  # noqa: SIM118
+            facts = jsonable(json.loads(header["facts"]))  # earlier versions wrote NaN as it is
+            return TrainingState(facts, {name: stored.get_tensor(name) for name in stored.keys()})  # noqa: SIM118
     except (SafetensorError, OSError, KeyError, ValueError):
         return None

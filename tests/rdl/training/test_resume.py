@@ -14,6 +14,7 @@ import torch
 from relselect.rdl.training import trainer as training
 from relselect.rdl.training.stepping import Stepper
 from relselect.rdl.training.training_state import read_training_state, write_training_state
+from relselect.tensor_files import read_metadata, save_state
 from tests.rdl.training.killed import CONFIG, REFIT, refit, study
 
 #: Steps of the training that is validated.
@@ -116,7 +117,24 @@ def test_a_stored_state_holds_what_was_written(tmp_path):
     write_training_state(path, "me", facts, tensors)
     found = read_training_state(path, "me")
     assert found is not None
-    assert json.dumps(found.facts) == json.dumps(facts)
+    assert found.facts == {**facts, "score": None}  # JSON has no number for it
     assert torch.equal(found.under("x")["y"], tensors["x.y"])
     assert found.under("x")["z"].isnan()
     assert [each.name for each in path.parent.iterdir()] == ["b.safetensors"]
+
+
+def test_a_state_is_standard_json_and_scores_that_are_undefined_are_read_from_either_form(tmp_path, monkeypatch):
+    monkeypatch.setattr(training.Trainer, "_score", lambda self, predictions: float("nan"))
+    interrupt_at(tmp_path, CONFIG["steps_per_epoch"] + 1, monkeypatch)
+    (path,) = tmp_path.rglob("*.safetensors")
+    header = read_metadata(path)
+    facts = json.loads(header["facts"], parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    assert [facts["curve"][0]["score"], facts["checkpoints"][0][1]] == [None, None]
+    stored = read_training_state(path, header["identity"])
+    earlier = header["facts"].replace("null", "NaN")
+    save_state(stored.tensors, path, metadata={**header, "facts": earlier})
+    assert read_training_state(path, header["identity"]).facts == facts
+    found = study(tmp_path).best
+    assert len(found.curve.points) == CONFIG["epochs"]
+    assert all(np.isnan(point.score) for point in found.curve.points)
+    assert all(np.isnan(each.score) for each in found.checkpoints)
