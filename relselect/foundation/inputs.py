@@ -13,8 +13,8 @@ import torch
 from relselect.families.constants.history import LabelHistory
 from relselect.problem import LABELS
 from relselect.rdl.graph.features import RESERVED
-from relselect.rdl.graph.graph import problem_graph
 from relselect.rdl.graph.language_rows import language_alone
+from relselect.rdl.graph.of_problem import problem_graph
 from relselect.rdl.graph.table_encoding import fit_tables
 from relselect.rdl.network.model import Blueprint, RelationalNetwork
 from relselect.rdl.network.target import Target

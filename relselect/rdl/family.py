@@ -16,8 +16,8 @@ from relselect.families.candidate import Candidate, Config
 from relselect.families.space_files import shipped_space
 from relselect.memory import peak_memory_mb
 from relselect.rdl.device import check_device, device_of
-from relselect.rdl.graph.graph import problem_graph
 from relselect.rdl.graph.language_rows import read_language, with_sentences
+from relselect.rdl.graph.of_problem import problem_graph
 from relselect.rdl.graph.placement import store_of
 from relselect.rdl.graph.table_encoding import TableEncoding, fit_columns, fit_tables
 from relselect.rdl.network.convolutions import CONVOLUTIONS

@@ -13,7 +13,7 @@ from relselect.budget import Budget
 from relselect.events import silent
 from relselect.rdl import RDL
 from relselect.rdl.family import blueprint_of
-from relselect.rdl.graph.graph import problem_graph
+from relselect.rdl.graph.of_problem import problem_graph
 from relselect.rdl.network.convolutions import CONVOLUTIONS
 from relselect.rdl.network.ensemble import NetworkEnsemble
 from relselect.rdl.network.scatter import gather, gather_scatter_sum, scatter_max, scatter_sum, segment_max

@@ -12,25 +12,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from relselect.database.clock import NEVER, ticks_of
+from relselect.database.clock import ticks_of
 from relselect.database.columns import as_float, as_strings
 from relselect.errors import ConfigError
 from relselect.files import cache_path
-from relselect.hashing import fingerprint_json
 from relselect.language import row_sentences, sentence_encoder, sentence_vectors
-from relselect.rdl.graph.placement import Mapped
 from relselect.rdl.graph.table_encoding import LARGEST
 from relselect.rdl.graph.text import WIDTH, encode_texts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Mapping
+    from collections.abc import Callable
 
     import pyarrow as pa
     from torch import Tensor
 
     from relselect.language import SentenceColumn
-    from relselect.problem import Problem
-    from relselect.rdl.graph.store import ArrayStore
     from relselect.rdl.graph.table_encoding import CategoryColumn, TableEncoding
     from relselect.rdl.graph.text import HashedTextColumn
 
@@ -40,7 +36,6 @@ __all__ = [
     "UNSEEN",
     "TableTensors",
     "TextTensors",
-    "problem_features",
     "read_columns",
     "read_sentences",
 ]
@@ -179,67 +174,3 @@ def _codes(column: pa.ChunkedArray, fitted: CategoryColumn) -> np.ndarray[tuple[
     place = {value: code for code, value in enumerate(fitted.values, RESERVED)}
     lookup = np.array([*(place.get(value, UNSEEN) for value in values), MISSING], np.int64)
     return lookup[codes]
-
-
-def problem_features(
-    problem: Problem,
-    encodings: Mapping[str, TableEncoding],
-    device: torch.device,
-    check: Callable[[], object] = lambda: None,
-    store: ArrayStore | None = None,
-) -> dict[str, TableTensors]:
-    """Return the tensors of all tables of a problem, read once per problem, encodings and device.
-
-    Args:
-        problem: The problem; the encodings may have been fitted on another database.
-        encodings: The fitted columns per table.
-        device: The device of the tensors.
-        check: Called before every batch of sentences, where a language model reads rows; what it raises ends the work.
-        store: Where the arrays are kept in files; None for in memory. See `relselect.rdl.graph.placement`.
-    """
-    found = {}
-    for name, encoding in encodings.items():
-        # values of a row that is never visible are never read, so that the clocks of withheld rows do not matter
-        key = ("rdl", "features", name, fingerprint_json(encoding.to_json()))
-        host = _host_features(problem, name, encoding, key, check, store)
-        found[name] = host if device.type == "cpu" else _features_on(problem, name, (*key, str(device)), host, device)
-    return found
-
-
-def _host_features(
-    problem: Problem,
-    table: str,
-    encoding: TableEncoding,
-    key: tuple[Hashable, ...],
-    check: Callable[[], object],
-    store: ArrayStore | None,
-) -> TableTensors:
-    if store is None:
-        return problem.cached_values(table, key, lambda: _read(problem, table, encoding, check))
-    from relselect.rdl.graph.stored_features import stored_features
-
-    def stored() -> Mapped[TableTensors]:
-        known = _known(problem, table, encoding)
-        return Mapped(stored_features(store, problem.database, table, encoding, known, check))
-
-    return problem.cached_values(table, (*key, "disk"), stored).value
-
-
-def _features_on(
-    problem: Problem, table: str, key: tuple[Hashable, ...], host: TableTensors, device: torch.device
-) -> TableTensors:
-    return problem.cached_values(table, key, lambda: host.to(device))
-
-
-def _read(problem: Problem, table: str, encoding: TableEncoding, check: Callable[[], object]) -> TableTensors:
-    known = _known(problem, table, encoding)
-    return read_columns(problem.database[table].data, encoding, known, table, check)
-
-
-def _known(problem: Problem, table: str, encoding: TableEncoding) -> list[np.ndarray[tuple[int], np.dtype[np.int64]]]:
-    rows, known = problem.database[table].num_rows, []
-    for clock in encoding.clocks:
-        since = problem.database.value_times(table, clock)
-        # a database that no longer masks the column knows its values from the start
-        known.append(np.full(rows, -NEVER) if since is None else since)
-    return known

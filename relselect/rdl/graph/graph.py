@@ -8,7 +8,7 @@ The graph holds no column values (see `relselect.rdl.graph.features`).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from itertools import permutations
 from typing import TYPE_CHECKING
 
@@ -26,7 +26,6 @@ from relselect.rdl.graph.adjacency import (
     shortcut_edge_type,
 )
 from relselect.rdl.graph.identity import row_identities
-from relselect.rdl.graph.placement import Mapped
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,8 +34,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from relselect.database import Database
-    from relselect.problem import Problem
-    from relselect.rdl.graph.store import ArrayStore
 
 __all__ = [
     "ForeignKeyEdges",
@@ -45,7 +42,6 @@ __all__ = [
     "build_graph",
     "database_graph",
     "distinct_times",
-    "problem_graph",
 ]
 
 
@@ -249,38 +245,3 @@ def database_graph(
     if identities is None:
         identities = {name: row_identities(table) for name, table in database.tables.items()}
     return build_graph(times, identities, keys, shortcuts=shortcuts)
-
-
-def problem_graph(
-    problem: Problem, device: torch.device, *, shortcuts: bool = False, store: ArrayStore | None = None
-) -> Graph:
-    """Return the graph of a problem's database on `device`, built once per problem; see `build_graph`.
-
-    Args:
-        problem: The problem.
-        device: The device of the tensors.
-        shortcuts: See `build_graph`.
-        store: Where its arrays are kept in files; None for in memory. See `relselect.rdl.graph.placement`.
-    """
-    key = ("rdl", "graph", shortcuts)
-    if store is None:
-        host: Graph = problem.cached(
-            key, lambda: database_graph(problem.database, _identities(problem), shortcuts=shortcuts)
-        )
-    else:
-        from relselect.rdl.graph.stored_graph import stored_graph
-
-        host = problem.cached(
-            (*key, "disk"), lambda: Mapped(stored_graph(store, problem.database, shortcuts=shortcuts))
-        ).value
-    if device.type == "cpu":
-        return host
-    return problem.cached((*key, str(device)), lambda: host.to(device))
-
-
-def _identities(problem: Problem) -> dict[str, NDArray[np.int64]]:
-    """Return the content hash of every row, per table."""
-    return {
-        name: problem.cached_values(name, ("rdl", "identities", name), partial(row_identities, table))
-        for name, table in problem.database.tables.items()
-    }

@@ -14,7 +14,7 @@ import torch
 
 from relselect.events import StageFinished, StageStarted
 from relselect.language import SentenceColumn, sentence_encoder
-from relselect.rdl.graph.features import problem_features
+from relselect.rdl.graph.of_problem import problem_features
 from relselect.rdl.graph.table_encoding import TableEncoding
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def read_language(
         encodings: Per table, its fitted columns.
         budget: Asked before every batch of sentences.
         emit: Where events go.
-        store: See `relselect.rdl.graph.features.problem_features`.
+        store: See `relselect.rdl.graph.of_problem.problem_features`.
 
     Raises:
         BudgetExhausted: The budget ended first.

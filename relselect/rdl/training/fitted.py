@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from relselect.rdl.graph.features import TableTensors, problem_features, read_columns
-from relselect.rdl.graph.graph import problem_graph
+from relselect.rdl.graph.features import TableTensors, read_columns
+from relselect.rdl.graph.of_problem import problem_features, problem_graph
 from relselect.rdl.graph.placement import store_of
 from relselect.rdl.network.batch import Batcher, RowTensors
 from relselect.rdl.network.label_level import LabelLevel, fit_label_level

@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 
 from relselect.errors import ConfigError
 from relselect.hashing import sha256_of_file
-from relselect.rdl.graph.features import problem_features
+from relselect.rdl.graph.of_problem import problem_features
 from relselect.rdl.network.ensemble import NetworkEnsemble
 from relselect.rdl.network.model import RelationalNetwork
 from relselect.rdl.network.shared_layers import (

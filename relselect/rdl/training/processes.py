@@ -45,11 +45,13 @@ class Processes:
 
     Attributes:
         lost: The error by which another process was found to have ended.
+        process: The system's number of this process.
     """
 
     def __init__(self, rank: int = 0, count: int = 1, group: dist.ProcessGroup | None = None) -> None:
         self.rank, self.count, self._group = rank, count, group
         self.lost: ProcessLost | None = None
+        self.process = os.getpid()
 
     @property
     def first(self) -> bool:
@@ -174,8 +176,9 @@ def launched() -> bool:
 
 
 def current_processes() -> Processes:
-    """Return the processes that this one has joined, or `ALONE`."""
-    return _JOINED[-1] if _JOINED else ALONE
+    """Return the processes that this one has joined, or `ALONE`; a process that was forked from one of them has joined none."""
+    joined = _JOINED[-1] if _JOINED else ALONE
+    return joined if joined.process == os.getpid() else ALONE
 
 
 @contextmanager

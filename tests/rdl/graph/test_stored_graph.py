@@ -19,8 +19,8 @@ from relselect.examples.synthetic import planted
 from relselect.problem import Problem
 from relselect.rdl import RDL
 from relselect.rdl.graph import placement, store, stored_features, stored_graph
-from relselect.rdl.graph.features import problem_features
 from relselect.rdl.graph.graph import database_graph
+from relselect.rdl.graph.of_problem import problem_features
 from relselect.rdl.graph.placement import graph_bytes, store_of
 from relselect.rdl.graph.store import ArrayStore
 from relselect.rdl.graph.table_encoding import fit_tables

@@ -120,6 +120,16 @@ def test_variables_that_name_no_place_to_meet_are_refused(monkeypatch):
         pass
 
 
+def test_a_forked_process_has_joined_nobody(monkeypatch):
+    from relselect.rdl.training import processes
+
+    joined = Processes(0, 2)
+    monkeypatch.setattr(processes, "_JOINED", [joined])
+    assert current_processes() is joined
+    joined.process += 1
+    assert current_processes() is ALONE
+
+
 def test_the_parts_of_all_processes_are_the_batch():
     index = torch.arange(11)
     for parts, count in ((1, 1), (2, 2), (5, 2), (16, 3)):
