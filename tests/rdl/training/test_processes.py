@@ -48,6 +48,7 @@ def run_together(folder: Path, case: str, count: int = 2) -> list[tuple[int, str
             each.kill()
 
 
+@pytest.mark.slow
 def test_two_processes_train_what_one_trains(tmp_path):
     """With dropout, draws of categories, members, refits of both kinds, and a budget that ends in between."""
     for code, errors in run_together(tmp_path, "same"):
@@ -68,6 +69,7 @@ def test_two_processes_train_what_one_trains(tmp_path):
     assert (tmp_path / "state" / "training.safetensors").is_file()  # written by process 0
 
 
+@pytest.mark.slow
 def test_without_draws_they_train_what_one_trains_on_whole_batches(tmp_path):
     for code, errors in run_together(tmp_path, "plain"):
         assert code == 0, errors
@@ -76,6 +78,7 @@ def test_without_draws_they_train_what_one_trains_on_whole_batches(tmp_path):
         np.testing.assert_allclose(found[what], values, rtol=0, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("case", "dead"), [("lost", 1), ("first_lost", 0)])
 def test_a_process_that_dies_ends_the_other_with_an_error(case, dead, tmp_path):
     found = run_together(tmp_path, case)
@@ -88,6 +91,7 @@ def test_a_process_that_dies_ends_the_other_with_an_error(case, dead, tmp_path):
     assert "start all of them again" in errors
 
 
+@pytest.mark.slow
 def test_processes_of_different_data_end(tmp_path):
     (_, first), (code, other) = run_together(tmp_path, "other")
     assert code != 0
@@ -95,6 +99,7 @@ def test_processes_of_different_data_end(tmp_path):
     assert "lost another of the 2 processes" in first
 
 
+@pytest.mark.slow
 def test_after_an_error_of_process_0_nobody_waits(tmp_path):
     (code, first), (follower, other) = run_together(tmp_path, "failed")
     assert code != 0
