@@ -211,11 +211,12 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
             "spread_over_seeds": round(float(spread), 4),
             "seconds_per_fit": round(float(np.mean([second for row in mine for second in row["seconds"] or [0.0]])), 1),
         }
-        for which in mine[0]["averages"]:
-            each = [gains(row, which) for row in mine]
-            found[family][which] = {
-                part: interval(np.array([gain[part] for gain in each])) for part in ("select", "test")
-            } | {"better_on_test": sum(gain["test"] > 0 for gain in each)}
+        for which in (*map(str, SIZES), BEST):
+            each = [gains(row, which) for row in mine if which in row["averages"]]
+            if each:
+                found[family][which] = {
+                    part: interval(np.array([gain[part] for gain in each])) for part in ("select", "test")
+                } | {"better_on_test": sum(gain["test"] > 0 for gain in each), "tasks": len(each)}
     return found
 
 
@@ -228,11 +229,12 @@ def interval(values: np.ndarray[Any, Any]) -> dict[str, float]:
 
 def page(found: dict[str, Any], rows: list[dict[str, Any]]) -> str:
     """Return the page."""
-    which_fits = "default fits" if not any(row["options"] for row in rows) else "default trees and small networks"
+    which_fits = "default fits" if not any(row.get("options") for row in rows) else "default trees and small networks"
+    seeds = " or ".join(map(str, sorted({len(row["seeds"]) for row in rows})))
     lines = [
         "# Averages over seeds",
         "",
-        f"Written by `benchmarks/seeds.py`, which says what is compared: {which_fits} to their natural end, {found['seeds']}",
+        f"Written by `benchmarks/seeds.py`, which says what is compared: {which_fits} to their natural end, {seeds}",
         "seeds a task, one task a database. Gain in skill over a single fit (mean over databases, 90 % interval over databases):",
         "",
         "| family | what predicts | select rows | test rows | better on test |",
@@ -247,7 +249,7 @@ def page(found: dict[str, Any], rows: list[dict[str, Any]]) -> str:
                 for each in (mine[which][part] for part in ("select", "test"))
             ]
             title = "the best of all on select rows" if which == BEST else f"the average of {which}"
-            better = f"{mine[which]['better_on_test']} of {mine['tasks']}"
+            better = f"{mine[which]['better_on_test']} of {mine[which]['tasks']}"
             lines.append(f"| {family} | {title} | {cells[0]} | {cells[1]} | {better} |")
     alone = [each for each in families if found[each]["seconds_per_fit"] > 0]
     spreads = ", ".join(f"{found[each]['spread_over_seeds']:.4f} for {each}" for each in alone)
