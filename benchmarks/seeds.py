@@ -41,6 +41,13 @@ SIZES = (3, 5)
 #: Options of the small network.
 SMALL = {"rdl": {"channels": 32, "layers": 2, "fan_out": 4}}
 BEST = "best of all"
+READING = (
+    "An average of three pays for networks and hardly for trees, whose default averages three boosters already. So networks",
+    "are averaged over three seeds by default and trees are not. In a half-and-half blend about a quarter of the gain is left,",
+    "as the square of the weight says. For a network alone, taking the seed with the best select score gains as much within",
+    "noise, but the score that chose it is then too good, and in blends that gain cannot be told from 0. Refits are no part of",
+    "the comparison, and what the search loses by the time that further seeds take was not measured.",
+)
 DRAWS = 4000
 
 
@@ -256,6 +263,8 @@ def page(found: dict[str, Any], rows: list[dict[str, Any]]) -> str:
     lines += [
         "",
         f"The standard deviation of test skill over seeds is {spreads} (root mean square over tasks).",
+        "",
+        *READING,
         "",
         "## Tasks",
         "",
