@@ -268,7 +268,7 @@ def page(found: dict[str, Any], rows: list[dict[str, Any]]) -> str:
         "",
         "## Tasks",
         "",
-        "| task | family | one seed, test skill (mean, spread) | average of 3 | average of 5 | seconds a fit |",
+        "| task | family | one seed, test skill (mean, spread) | average of 3 | average of 5 | seconds a fit, shared cores |",
         "|---|---|---:|---:|---:|---:|",
     ]
     for row in sorted(rows, key=lambda row: families.index(row["family"])):
