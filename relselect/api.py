@@ -77,7 +77,7 @@ def select_and_train(
         fidelity: "full" (the default) fits every trial on all training rows, "rows" most of them on parts first, "auto" on parts
             where there are 20,000 rows or more; see `docs/tuning.md`.
         average_seeds: How many fits of what was chosen, with different seeds, are averaged where there is time, 1 to 5; None for
-            the preset's, else as many as the family says (`docs/tuning.md`), and for 1 beside `max_trials`.
+            the preset's, else 3 for networks and 1 for trees (`docs/tuning.md`), and for 1 beside `max_trials`.
         final: What is deployed: "one" family, the "blend" of all that were trained, or "auto" for the blend where it is open
             which family is better; None for the preset's, "auto" without one.
         explain: Whether a small share of the budget (4 %, of a minute or more) is kept for measuring what the model rests on;

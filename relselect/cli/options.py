@@ -139,7 +139,8 @@ AveragedSeeds = Annotated[
         "--average-seeds",
         min=1,
         max=5,
-        help="Fits of what is chosen, with different seeds, that are averaged where there is time; by default as many as pay.",
+        help="Fits of what is chosen, with different seeds, that are averaged where there is time; by default 3 of a network, "
+        "1 of trees.",
     ),
 ]
 FinalChoiceName = Annotated[

@@ -74,6 +74,7 @@ _FAMILIES: dict[str, FamilyInfo] = {
             make=_from("relselect.rdl", "RDL"),
             description="Takes rows as nodes and foreign keys as edges and learns what to read from the neighbourhood of each "
             "entity, without hand-made columns.",
+            seeds=3,
         ),
         FamilyInfo(
             name="hybrid",
@@ -84,6 +85,7 @@ _FAMILIES: dict[str, FamilyInfo] = {
             make=_from("relselect.hybrid", "Hybrid"),
             description="A graph neural network that also reads, at its head, the features which trees gain most by.",
             optional=True,
+            seeds=3,
         ),
         FamilyInfo(
             name="foundation",

@@ -282,7 +282,7 @@ class _Run:
         weights = weights or {chosen.family: 1.0}
         members = [chosen if name == chosen.family else tuned.best[name] for name in weights]
         stage = SeedStage(self.problem, self.rows, self.settings, self.log, self._families, home)
-        averaged = stage.averaged(members, tuned.plan.averaging())
+        averaged = stage.averaged(members, tuned.plan.averaging(), tuned.plan.refit)
         said = [each.notes[-1] for each, member in zip(averaged, members, strict=True) if each is not member]
         if len(averaged) == 1:
             return averaged[0], said

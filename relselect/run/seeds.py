@@ -81,7 +81,7 @@ class SeedStage:
     families: dict[str, Family]
     home: Path
 
-    def averaged(self, chosen: Sequence[Candidate], budget: Budget) -> list[Candidate]:
+    def averaged(self, chosen: Sequence[Candidate], budget: Budget, refit: float = 0.0) -> list[Candidate]:
         """Return the candidates, each as the average over its seeds where there is time for further ones.
 
         Without a number in the settings only the first one is averaged: a variance that is smaller by v in a member of weight w
@@ -89,20 +89,21 @@ class SeedStage:
 
         Args:
             chosen: What is deployed, the heaviest first.
-            budget: The budget of all fits, which leaves none for their refits.
+            budget: The budget of all fits.
+            refit: Seconds that are kept for refits beside it.
         """
         most = len(chosen) if self.settings.average_seeds is not None else 1
         wanted = {each.id: seeds_wanted(self.settings, each.family) for each in chosen[:most]}
         if all(count < 2 for count in wanted.values()):
             return list(chosen)
         with self.log.stage("seeds"):
-            return [self._averaged(each, wanted.get(each.id, 1), budget) for each in chosen]
+            return [self._averaged(each, wanted.get(each.id, 1), budget, refit) for each in chosen]
 
-    def _averaged(self, candidate: Candidate, count: int, budget: Budget) -> Candidate:
+    def _averaged(self, candidate: Candidate, count: int, budget: Budget, refit: float) -> Candidate:
         if count < 2:
             return candidate
         left = budget.left()
-        refits = (count - 1) * _REFIT * candidate.seconds if math.isfinite(left) else 0.0
+        refits = max(0.0, count * _REFIT * candidate.seconds - refit) if math.isfinite(left) else 0.0
         more = further_seeds(
             self.families[candidate.family],
             self.problem,

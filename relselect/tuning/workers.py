@@ -260,9 +260,9 @@ class _Outbox:
                 self._pipe.send(said)
             except OSError:  # the parent is gone, which ends this process
                 return
-            except Exception:  # an event of another package that cannot be sent
+            except Exception:  # of what cannot be pickled: an event is lost, a job without a result has failed
                 if isinstance(said, FitResult):
-                    raise
+                    os._exit(1)
 
 
 def _serve(pipe: Connection, inherited: Sequence[Connection], fit: FitElsewhere) -> None:

@@ -124,6 +124,26 @@ def test_without_time_the_fit_is_deployed_alone(problem, family):
     assert any("is not averaged over seeds" in notice.message for notice in found.notices)
 
 
+def test_a_family_says_how_many_are_averaged_where_nobody_asks(problem):
+    class Single(Wide):
+        """There is one configuration, so that the study ends before its time."""
+
+        name = "single"
+
+        def space(self, trial, problem):
+            trial.suggest_categorical("x", [0.3])
+            return {"x": 0.3, "kind": "a", "inner": {"depth": 3}}
+
+        def default(self, problem):
+            return {"x": 0.3, "kind": "a", "inner": {"depth": 3}}
+
+    with registered(replace(info_of("dfs"), name="single", make=Single, seeds=3)):
+        found = run(problem, Settings(families=("single",), explain=False), Budget(100))
+        bounded = run(problem, Settings(families=("single",), explain=False, max_trials=1), Budget(100))
+    assert len(found.decision.candidate.facts[AVERAGED]) == 3
+    assert bounded.decision.candidate.facts == {}
+
+
 def test_how_many_are_wanted():
     with registered(replace(info_of("dfs"), name="several", seeds=4)):
         assert seeds_wanted(Settings(), "several") == 4

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -172,3 +173,20 @@ def test_a_study_with_workers_tells_the_epochs_of_every_trial(tmp_path: Path) ->
         assert mine == [TrialStarted, EpochDone, EpochDone, EpochDone, TrialFinished], each.number
         epochs = [event.epoch for event in said if isinstance(event, EpochDone) and event.number == each.number]
         assert epochs == [0, 1, 2]
+
+
+def test_a_result_that_cannot_be_sent_is_a_failed_job() -> None:
+    class Odd(float):
+        def __reduce__(self):
+            raise TypeError("cannot be pickled")
+
+    def odd(job: FitJob, emit: Emit) -> Candidate:
+        return replace(fit(job), score=Odd(1.0))
+
+    workers = ForkedWorkers(fit, odd, 1)
+    try:
+        workers.submit(FitJob(1, {}, 1.0))
+        result = workers.wait()
+        assert (result.outcome, result.error) == ("failed", "the worker ended with exit code 1")
+    finally:
+        workers.close()
