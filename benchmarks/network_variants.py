@@ -158,24 +158,32 @@ def rows_of(log: Path) -> list[dict[str, Any]]:
 
 
 def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return per variant the mean skill, the paired difference from the default and its standard error, and the seconds."""
+    """Return per variant the mean skill, the paired differences from the default with standard errors, and the seconds."""
     by = {(row["variant"], row["task"], row["seed"]): row for row in rows}
     found = {}
     for variant in VARIANTS:
         mine = {key[1:]: row for key, row in by.items() if key[0] == variant}
-        paired = defaultdict(list)
-        for key, row in mine.items():
-            if ("default", *key) in by:
-                paired[key[0]].append(row["skill"] - by["default", *key]["skill"])
-        differences = [sum(each) / len(each) for each in paired.values()]
         if mine:
             found[variant] = {
                 "tasks": len({task for task, _ in mine}),
+                "fits": len(mine),
                 "skill": round(sum(row["skill"] for row in mine.values()) / len(mine), 4),
-                "against_default": [None if math.isnan(each) else round(each, 4) for each in spread(differences)],
+                "against_default": against_default(mine, by, "skill"),
+                "test_against_default": against_default(mine, by, "test_skill"),
                 "cpu_seconds": round(sum(row["cpu_seconds"] for row in mine.values()) / len(mine), 1),
             }
     return found
+
+
+def against_default(mine: dict[Any, Any], by: dict[Any, Any], figure: str) -> list[float | None]:
+    """Return the paired difference of a figure from the default, a mean over tasks of means over seeds, and its error."""
+    paired = defaultdict(list)
+    for key, row in mine.items():
+        default = by.get(("default", *key), {})
+        if figure in row and figure in default:
+            paired[key[0]].append(row[figure] - default[figure])
+    differences = [sum(each) / len(each) for each in paired.values()]
+    return [None if math.isnan(each) else round(each, 4) for each in spread(differences)]
 
 
 def spread(values: list[float]) -> tuple[float, float]:
@@ -190,22 +198,29 @@ def page(found: dict[str, Any], rows: list[dict[str, Any]]) -> str:
         "# Configurations of the graph network",
         "",
         "Written by `benchmarks/network_variants.py`: fits to their natural end on one thread, skill on the select rows of",
-        "validation, the paired difference from the default with its standard error over tasks. Test rows were not read.",
+        "validation, the paired difference from the default with its standard error over tasks, on select and on test rows.",
+        "Of one variant the difference is over the tasks and seeds that the default has too; test rows decided nothing.",
         "",
-        "| variant | tasks | mean skill | against the default | CPU seconds of a fit |",
-        "|---|---:|---:|---:|---:|",
+        "| variant | tasks | fits | mean skill | against the default | on test rows | CPU seconds of a fit |",
+        "|---|---:|---:|---:|---:|---:|---:|",
     ]
     for variant, each in found.items():
-        margin = " ± ".join("–" if part is None else f"{part:.4f}" for part in each["against_default"])
-        lines.append(f"| {variant} | {each['tasks']} | {each['skill']} | {margin} | {each['cpu_seconds']} |")
+        margins = [
+            " ± ".join("–" if part is None else f"{part:.4f}" for part in each[name])
+            for name in ("against_default", "test_against_default")
+        ]
+        cells = [variant, each["tasks"], each["fits"], each["skill"], *margins, each["cpu_seconds"]]
+        lines.append(f"| {' | '.join(map(str, cells))} |")
     tasks = sorted({row["task"] for row in rows})
-    lines += ["", "| task | " + " | ".join(found) + " |", "|---|" + "---:|" * len(found)]
-    for task in tasks:
-        cells = []
-        for variant in found:
-            skills = [row["skill"] for row in rows if (row["task"], row["variant"]) == (task, variant)]
-            cells.append(f"{sum(skills) / len(skills):.3f}" if skills else "–")
-        lines.append(f"| {task} | " + " | ".join(cells) + " |")
+    for figure, part in (("skill", "select rows"), ("test_skill", "test rows")):
+        lines += ["", f"Skill on {part}, a mean over seeds:", ""]
+        lines += ["| task | " + " | ".join(found) + " |", "|---|" + "---:|" * len(found)]
+        for task in tasks:
+            cells = []
+            for variant in found:
+                mine = [row for row in rows if (row["task"], row["variant"]) == (task, variant) and figure in row]
+                cells.append(f"{sum(row[figure] for row in mine) / len(mine):.3f}" if mine else "–")
+            lines.append(f"| {task} | " + " | ".join(cells) + " |")
     return "\n".join([*lines, ""])
 
 

@@ -88,6 +88,9 @@ def test_equal_seeds_give_equal_fits(problem, small, fitted):
     again = fit(problem, small)
     assert np.array_equal(again.predictions, fitted.predictions)
     assert not np.array_equal(fit(problem, small, seed=1).predictions, fitted.predictions)
+    one, other = (fit(problem, {**small, "routes": "composite", "epochs": 2}) for _ in range(2))
+    assert np.array_equal(one.predictions, other.predictions)
+    assert not np.array_equal(one.predictions, fitted.predictions)
 
 
 def test_a_fit_leaves_the_callers_random_numbers_alone(problem, small):

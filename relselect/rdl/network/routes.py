@@ -146,7 +146,8 @@ def _parents(trees: SampledTrees, far: EdgeType) -> Tensor:
 
 def _counts(kept: Tensor, sizes: Sequence[int]) -> list[int]:
     """Return how many are kept of each consecutive part of the given sizes."""
-    return [int(part.sum()) for part in torch.split(kept, list(sizes))]
+    counts: list[int] = torch.stack([part.sum() for part in torch.split(kept, list(sizes))]).tolist()
+    return counts
 
 
 class Fusion(nn.Module):
