@@ -3,7 +3,7 @@
 Process 0 runs as it would alone: it tunes, decides, writes files. Whenever it fits or refits a graph network, the others, which
 wait in `follow`, compute their shares of batches and validations with it. Started by `torchrun`, such as
 
-    torchrun --nproc-per-node 2 -m relselect train DATABASE TASK --families rdl
+    torchrun --nproc-per-node 2 -m relselect train DATABASE --task TASK --families rdl
 
 or in a script of one's own:
 

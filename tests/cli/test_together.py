@@ -58,7 +58,18 @@ def test_two_processes_train_one_predictor(folder, tmp_path):
         "-m",
         "relselect",
     ]
-    words = ["train", str(folder), "reorder", "--families", "rdl", "--max-trials", "1", "--time-budget", "20min"]
+    words = [
+        "train",
+        str(folder),
+        "--task",
+        "reorder",
+        "--families",
+        "rdl",
+        "--max-trials",
+        "1",
+        "--time-budget",
+        "20min",
+    ]
     words += ["--no-explain", "--no-test", "--final", "one", "--out", str(tmp_path / "out"), "--json", "--quiet"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     done = subprocess.run([*command, *words, *options], capture_output=True, text=True, env=environment, cwd=tmp_path)
@@ -92,6 +103,7 @@ def test_a_follower_refuses_a_wrong_database_like_the_leader(monkeypatch, tmp_pa
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("RANK", "1")
     monkeypatch.setenv("MASTER_PORT", "no port")
-    result = CliRunner().invoke(app, ["train", str(tmp_path / "nothing"), "reorder"])
+    result = CliRunner().invoke(app, ["train", str(tmp_path / "nothing"), "--task", "reorder"])
     assert result.exit_code == 2
     assert result.stdout == ""
+    assert "cannot meet" in result.stderr
