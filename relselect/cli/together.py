@@ -22,11 +22,14 @@ __all__ = ["follow", "leading", "number_of_process"]
 
 def number_of_process() -> int:
     """Returns the number of this process among those that were started together; 0 where it is alone."""
-    alone = os.environ.get("WORLD_SIZE", "1") in ("", "1")
     try:
-        return 0 if alone else int(os.environ.get("RANK", "0"))
+        return 0 if _alone() else int(os.environ.get("RANK", "0"))
     except ValueError:
         return 0
+
+
+def _alone() -> bool:
+    return os.environ.get("WORLD_SIZE", "1") in ("", "1")
 
 
 @contextmanager
@@ -37,7 +40,7 @@ def leading(jobs: int | None) -> Iterator[None]:
         ConfigError: Trials are to be fitted side by side too, or the processes do not meet.
         ProcessLost: Another process ended.
     """
-    if "RANK" not in os.environ or os.environ.get("WORLD_SIZE", "1") in ("", "1"):
+    if "RANK" not in os.environ or _alone():
         yield
         return
     if jobs is not None and jobs > 1:

@@ -49,7 +49,7 @@ class MarginModel(Protocol):
         """Return the margins after differences on the select rows were seen."""
         ...
 
-    def blend_weights(self, margins: Mapping[str, NormalMargin]) -> Mapping[str, float]:
+    def chances(self, margins: Mapping[str, NormalMargin]) -> Mapping[str, float]:
         """Return the probability of each family that it is the best."""
         ...
 
@@ -131,7 +131,7 @@ def family_odds(
         name: (found - known.get(name, 0.0) + known.get(first, 0.0), error) for name, (found, error) in observed.items()
     }
     margins = model.posterior(prior, observed, problem.task.kind)
-    weights = dict(model.blend_weights(margins))
+    weights = dict(model.chances(margins))
     sentence = " ".join(_sentence(first, name, prior[name], observed.get(name), margins[name]) for name in compared)
     return FamilyOdds(weights, dict(model.deployed_weights(margins)), margins, sentence)
 

@@ -63,7 +63,7 @@ class TaughtSelector:
         label = problem.rows("train").label
         unit = skill_unit(problem.task.metric, np.empty(0) if label is None else label)
         evidence = [margin_sentence(leading, margins[leading], unit, problem.task.metric.title)]
-        probability = self.selector.blend_weights(expected)[leading]
+        probability = self.selector.chances(expected)[leading]
         evidence.append(f"The probability that {info_of(leading).title} is the better one is {probability:.0%}.")
         evidence += self._reasons(numbers)
         if neighbours:

@@ -184,7 +184,7 @@ class MetaSelector:
             for name, margin in prior.items()
         }
 
-    def blend_weights(self, margins: Mapping[str, NormalMargin], *, draws: int = 4_000) -> dict[str, float]:
+    def chances(self, margins: Mapping[str, NormalMargin], *, draws: int = 4_000) -> dict[str, float]:
         """Return the probability of each family that it is the best one.
 
         For two families this is the probability that the margin has their sign; for more it is counted over seeded draws.
@@ -212,7 +212,7 @@ class MetaSelector:
         Args:
             margins: Margin of each family but the first over the first.
         """
-        odds = self.blend_weights(margins)
+        odds = self.chances(margins)
         leader = max(odds, key=lambda name: odds[name])
         gains = {name: self.comparisons[name].gain for name in margins if name in self.comparisons}
         if odds[leader] >= CLEAR:

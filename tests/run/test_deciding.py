@@ -39,7 +39,7 @@ class Known:
         self.observed = observed
         return {n: m.updated(observed[n][0], self.omega) if n in observed else m for n, m in prior.items()}
 
-    def blend_weights(self, margins):
+    def chances(self, margins):
         above = margins["rdl"].probability_above_zero
         return {"dfs": 1 - above, "rdl": above}
 

@@ -106,12 +106,12 @@ def test_the_posterior_is_the_precision_weighted_mean():
     assert selector.posterior(expected, {}, "binary") == expected
 
 
-def test_blend_weights_are_probabilities():
+def test_chances_are_probabilities():
     selector = MetaSelector(planted_bank(0.1))
-    weights = selector.blend_weights({SECOND: NormalMargin(0.0, 0.1)})
+    weights = selector.chances({SECOND: NormalMargin(0.0, 0.1)})
     assert weights == {FIRST: 0.5, SECOND: 0.5}
-    assert selector.blend_weights({SECOND: NormalMargin(0.1, 0.1)})[SECOND] == pytest.approx(0.8413, abs=1e-3)
-    three = selector.blend_weights({SECOND: NormalMargin(0.5, 0.1), "third": NormalMargin(-0.5, 0.1)})
+    assert selector.chances({SECOND: NormalMargin(0.1, 0.1)})[SECOND] == pytest.approx(0.8413, abs=1e-3)
+    three = selector.chances({SECOND: NormalMargin(0.5, 0.1), "third": NormalMargin(-0.5, 0.1)})
     assert three[SECOND] > 0.99
     assert sum(three.values()) == pytest.approx(1.0)
 
@@ -130,7 +130,7 @@ def test_without_averages_in_the_bank_the_odds_are_the_weights():
     selector = MetaSelector(planted_bank(0.1))  # it holds scores and no predictions
     assert [each.gain for each in selector.comparisons.values()] == [None]
     margins = {SECOND: NormalMargin(0.03, 0.05)}
-    assert selector.deployed_weights(margins) == selector.blend_weights(margins)
+    assert selector.deployed_weights(margins) == selector.chances(margins)
 
 
 def test_small_and_odd_banks_give_clear_answers():
