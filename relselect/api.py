@@ -43,7 +43,7 @@ def select_and_train(
     evaluate_test: bool = True,
     max_trials: int | None = None,
     jobs: int | None = None,
-    fidelity: Literal["full", "rows", "auto"] | None = None,
+    fidelity: Literal["full", "rows", "length", "auto"] | None = None,
     average_seeds: int | None = None,
     final: Literal["auto", "one", "blend"] | None = None,
     explain: bool | None = None,
@@ -75,7 +75,7 @@ def select_and_train(
         jobs: Trials that are fitted side by side in processes of their own, 1 to 4; one by default. The study is the same for any
             number; a GPU trains one at a time.
         fidelity: "full" (the default) fits every trial on all training rows, "rows" most of them on parts first, "auto" on parts
-            where there are 20,000 rows or more; see `docs/tuning.md`.
+            where there are 20,000 rows or more; "length" ends trials that are behind on the way; see `docs/tuning.md`.
         average_seeds: How many fits of what was chosen, with different seeds, are averaged where there is time, 1 to 5; None for
             the preset's, else 3 for networks and 1 for trees (`docs/tuning.md`), and for 1 beside `max_trials`.
         final: What is deployed: "one" family, the "blend" of all that were trained, or "auto" for the blend where it is open

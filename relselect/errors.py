@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,7 @@ __all__ = [
     "BundleError",
     "ConfigError",
     "DataNotFound",
+    "FitPruned",
     "LeakWarning",
     "MissingExtra",
     "PlanError",
@@ -227,6 +229,19 @@ class QueryError(TaskError):
 
 class BudgetExhausted(RelSelectError):
     """Raised inside a run when its clock has run out; callers of the public functions never see it."""
+
+
+class FitPruned(RelSelectError):
+    """Raised inside a study when a fit is ended on the way; callers of the public functions never see it.
+
+    Args:
+        reason: When and why, without a subject: "pruned at 3 of 40 epochs: ...".
+        points: The learning curve until then.
+    """
+
+    def __init__(self, reason: str, points: Sequence[object] = ()) -> None:
+        super().__init__(reason)
+        self.reason, self.points = reason, points
 
 
 def caller_depth() -> int:

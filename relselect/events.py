@@ -22,6 +22,7 @@ __all__ = [
     "StageStarted",
     "TrialFailed",
     "TrialFinished",
+    "TrialPruned",
     "TrialStarted",
     "silent",
 ]
@@ -120,6 +121,16 @@ class TrialFailed(Event):
     number: int
     error: str
     traceback: str = ""
+
+
+@dataclass(frozen=True)
+class TrialPruned(Event):
+    """A fit was ended on the way, since earlier trials had been better at the same point; the study goes on."""
+
+    family: str
+    number: int
+    reason: str
+    seconds: float
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ from relselect.events import (
     StageStarted,
     TrialFailed,
     TrialFinished,
+    TrialPruned,
     TrialStarted,
 )
 
@@ -292,6 +293,8 @@ def _line(event: Event, live: bool) -> str:
         return f"  {event.family} trial {event.number}: validation {score} in {event.seconds:.1f} s"
     if isinstance(event, TrialFailed):
         return f"  {event.family} trial {event.number} failed: {event.error}"
+    if isinstance(event, TrialPruned):
+        return f"  {event.family} trial {event.number} {event.reason}"
     if isinstance(event, CheckpointChosen):
         return f"chosen: {event.family} trial {event.number}. {event.why}"
     if isinstance(event, Refitted):

@@ -130,8 +130,8 @@ SideBySide = Annotated[
     typer.Option("--jobs", min=1, max=4, help="Trials fitted side by side, in processes of their own; one by default."),
 ]
 FidelityName = Annotated[
-    Literal["full", "rows", "auto"] | None,
-    typer.Option("--fidelity", help="Fit trials on all training rows, or (rows, auto) on parts of many rows first."),
+    Literal["full", "rows", "length", "auto"] | None,
+    typer.Option("--fidelity", help="Fit trials wholly, (rows, auto) on parts of many rows first, or (length) end those behind on the way."),
 ]
 AveragedSeeds = Annotated[
     int | None,

@@ -21,7 +21,8 @@ from relselect.dfs.model import FeatureModel, load_model, text_scores, with_text
 from relselect.dfs.search.selection import DRIFT, describe_drift
 from relselect.errors import BudgetExhausted, BundleError, ConfigError
 from relselect.events import Emit, EpochDone, Notice, StageFinished, StageStarted
-from relselect.families.candidate import Candidate, Checkpoint, Config, FeatureImportance, Importances
+from relselect.families.candidate import Candidate, Checkpoint, Config, CurvePoint, FeatureImportance, Importances
+from relselect.families.protocol import TrainingLength
 from relselect.families.space_files import shipped_space
 from relselect.memory import peak_memory_mb
 from relselect.problem import Problem
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from relselect.dfs.learners.protocol import LearnedModel, LearnerFit, ProbedModel
     from relselect.dfs.search.prepared import PreparedFeatures
     from relselect.dfs.texts.scores import TextScores
-    from relselect.families.protocol import Probe, RowSource
+    from relselect.families.protocol import FitWatch, Probe, RowSource
     from relselect.families.space import SearchSpace
 
 __all__ = ["DFS", "FeatureModel"]
@@ -96,6 +97,14 @@ class DFS:
         """Return the family with another search space."""
         return DFS(space)
 
+    def training_length(self, config: Config) -> TrainingLength | None:
+        """Return the most rounds or steps of the learner; None where it learns in one step."""
+        name = str(config["learner"])
+        for option in ("rounds", "steps"):
+            if option in config:
+                return TrainingLength(float(config[option]), option, "stop", name)
+        return None
+
     def alternatives(self, problem: Problem) -> tuple[Config, ...]:
         """Return the default with a search for further features, which some tasks gain much by and most do not need."""
         return ({**self.default(problem), "search": True},)
@@ -111,11 +120,13 @@ class DFS:
         budget: Budget,
         emit: Emit,
         resume: Path | None = None,
+        watch: FitWatch | None = None,
     ) -> Candidate:
-        """Compute the features (once per problem) and train; see `Family.fit`. Trees train too fast to be resumed.
+        """Compute the features (once per problem) and train; see `Watched.fit`. Trees train too fast to be resumed.
 
         Raises:
             BudgetExhausted: The budget ended before the first round.
+            FitPruned: `watch` ended the fit.
             ConfigError: The configuration names no known learner, one that takes no weights where the task has some, or an option
                 that neither the features nor the learner have.
         """
@@ -135,7 +146,12 @@ class DFS:
         if number == 0 and sparse is not None:
             emit(Notice("label", sparse, "warning"))
 
+        points: list[CurvePoint] = []
+
         def progress(step: int, loss: float, score: float) -> None:
+            points.append(CurvePoint(step, loss, score))
+            if watch is not None:
+                watch(points)
             if step % _PROGRESS == 1:
                 emit(EpochDone(self.name, number, step, loss, score, time.monotonic() - begun))
 

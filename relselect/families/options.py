@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from relselect.errors import ConfigError, SpaceError
-from relselect.families.protocol import Adjustable, Designed, Movable, Portfolio, columns_read
+from relselect.families.protocol import Adjustable, Designed, Movable, Portfolio, Watched, columns_read
 from relselect.serialization import canonical_json
 
 if TYPE_CHECKING:
     import optuna
 
     from relselect.families.candidate import Candidate, Config
-    from relselect.families.protocol import Family
+    from relselect.families.protocol import Family, TrainingLength
     from relselect.families.space import SearchSpace
     from relselect.problem import Problem
 
@@ -28,6 +28,7 @@ __all__ = [
     "fixed_options",
     "option_names",
     "space_of",
+    "training_length",
 ]
 
 
@@ -140,6 +141,12 @@ def adjusted_family(
     if device is not None and isinstance(family, Movable):
         family = family.on_device(device)
     return cast("Family", FixedOptions(family, options)) if options else family
+
+
+def training_length(family: Family, config: Config) -> TrainingLength | None:
+    """Return how long the training of a configuration can be; None where its fits cannot be ended on the way."""
+    bare = family.family if isinstance(family, FixedOptions) else family
+    return bare.training_length(config) if isinstance(bare, Watched) else None
 
 
 def fixed_options(family: Family) -> dict[str, Any]:

@@ -6,13 +6,14 @@ A family that follows it is trained, reported, saved and loaded without an edit 
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from relselect.budget import Budget
 from relselect.events import Emit
-from relselect.families.candidate import Candidate, Config
+from relselect.families.candidate import Candidate, Config, CurvePoint
 from relselect.problem import Problem
 from relselect.tasks import Rows
 
@@ -28,11 +29,14 @@ __all__ = [
     "Adjustable",
     "Designed",
     "Family",
+    "FitWatch",
     "Movable",
     "Portfolio",
     "Probe",
     "ReadsSome",
     "RowSource",
+    "TrainingLength",
+    "Watched",
     "columns_read",
 ]
 
@@ -181,6 +185,57 @@ class Family(Protocol):
 
     def probe(self, candidate: Candidate, problem: Problem, rows: RowSource) -> Probe | None:
         """Return what flatness is measured on, or None where the loss has no gradient."""
+        ...
+
+
+#: Called with the learning curve of a fit so far, each time that it has a further point; may raise `FitPruned`, which ends the fit.
+FitWatch = Callable[[Sequence[CurvePoint]], None]
+
+
+@dataclass(frozen=True)
+class TrainingLength:
+    """How long the training of a configuration can be.
+
+    Attributes:
+        most: Rounds or epochs at most; training usually ends earlier by itself. Where a model averages several members that are
+            trained one after another, this is the length of the first.
+        unit: What is counted, in the plural.
+        loss_of: The rows that the loss of the learning curve is measured on.
+        track: Learning curves of one problem and one track are measured alike, so that they may be compared at equal lengths.
+    """
+
+    most: float
+    unit: str
+    loss_of: Literal["train", "stop"]
+    track: str
+
+
+@runtime_checkable
+class Watched(Protocol):
+    """A family whose fits can be ended on the way, by what their learning curves show."""
+
+    def training_length(self, config: Config) -> TrainingLength | None:
+        """Return how long the training of a configuration can be; None where it has no learning curve."""
+        ...
+
+    def fit(
+        self,
+        problem: Problem,
+        rows: RowSource,
+        config: Config,
+        *,
+        seed: int,
+        number: int,
+        budget: Budget,
+        emit: Emit,
+        resume: Path | None = None,
+        watch: FitWatch | None = None,
+    ) -> Candidate:
+        """Train as `Family.fit` does, and call `watch` at each point of the learning curve.
+
+        Raises:
+            FitPruned: `watch` ended the fit.
+        """
         ...
 
 

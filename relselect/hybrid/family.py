@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from relselect.budget import Budget
     from relselect.events import Emit
     from relselect.families.candidate import Candidate, Config
-    from relselect.families.protocol import Probe, RowSource
+    from relselect.families.protocol import FitWatch, Probe, RowSource, TrainingLength
     from relselect.families.space import SearchSpace
     from relselect.problem import Problem
     from relselect.rdl.training.fitted import FittedNetwork
@@ -141,6 +141,10 @@ class Hybrid:
         """Return what the network knows of the problem."""
         return self._network.known(problem)
 
+    def training_length(self, config: Config) -> TrainingLength:
+        """Return the most epochs of the network."""
+        return self._network.training_length(_of_network(config))
+
     def designed(self, problem: Problem, suggested: Config) -> Config:
         """Return the options that are searched; all others stay at their defaults."""
         return self._network.designed(problem, suggested)
@@ -156,11 +160,13 @@ class Hybrid:
         budget: Budget,
         emit: Emit,
         resume: Path | None = None,
+        watch: FitWatch | None = None,
     ) -> Candidate:
-        """Rank the features by trees that saw the training rows alone, then train the network; see `Family.fit`.
+        """Rank the features by trees that saw the training rows alone, then train the network; see `Watched.fit`.
 
         Raises:
             BudgetExhausted: The budget ended before the first validation of the network.
+            FitPruned: `watch` ended the training of the network.
             ConfigError: The configuration has an unknown option or value.
         """
         begun, kept = time.monotonic(), _checked(config.get("kept", _KEPT))
@@ -168,7 +174,15 @@ class Hybrid:
         plan, vocabulary = ranked.best(kept), ranked.vocabulary
         extended = _extended(problem, rows, plan, vocabulary)
         found = self._network.fit(
-            problem, extended, _of_network(config), seed=seed, number=number, budget=budget, emit=emit, resume=resume
+            problem,
+            extended,
+            _of_network(config),
+            seed=seed,
+            number=number,
+            budget=budget,
+            emit=emit,
+            resume=resume,
+            watch=watch,
         )
         return replace(
             found,

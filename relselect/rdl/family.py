@@ -13,6 +13,7 @@ from relselect.database import Table
 from relselect.database.inference import infer_types
 from relselect.errors import ConfigError
 from relselect.families.candidate import Candidate, Config
+from relselect.families.protocol import TrainingLength
 from relselect.families.space_files import shipped_space
 from relselect.memory import peak_memory_mb
 from relselect.rdl.device import check_device, device_of
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
 
     from relselect.budget import Budget
     from relselect.events import Emit
-    from relselect.families.protocol import Probe, RowSource
+    from relselect.families.protocol import FitWatch, Probe, RowSource
     from relselect.families.space import SearchSpace
     from relselect.problem import Problem
     from relselect.rdl.graph.adjacency import EdgeType
@@ -117,6 +118,10 @@ class RDL:
         """Return a configuration suggested by a study."""
         return self.designed(problem, self.design.suggest(trial, self.known(problem)))
 
+    def training_length(self, config: Config) -> TrainingLength:
+        """Return the most epochs."""
+        return TrainingLength(float(NetworkSettings.from_config(config).epochs), "epochs", "train", "network")
+
     def known(self, problem: Problem) -> dict[str, Any]:
         """Return the convolutions, the encoders (the heavier one where there is a GPU), the tables that may be left out, the
         routes (composite ones where there is a bridge table), and the pretrained weights that `$RELSELECT_PRETRAINED` names.
@@ -146,11 +151,13 @@ class RDL:
         budget: Budget,
         emit: Emit,
         resume: Path | None = None,
+        watch: FitWatch | None = None,
     ) -> Candidate:
-        """Train one configuration; see `Family.fit`. A training that was cut off goes on where its state was last written.
+        """Train one configuration; see `Watched.fit`. A training that was cut off goes on where its state was last written.
 
         Raises:
             BudgetExhausted: The budget ended before the first validation.
+            FitPruned: `watch` ended the training.
             ConfigError: The configuration has an unknown option or value.
         """
         begun = time.monotonic()
@@ -162,7 +169,7 @@ class RDL:
             job = TrainingJob("fit", problem_identity(problem), rows, settings, seed)
         with led(processes, job):
             trainer, fitted, predictions = self.train(
-                problem, rows, settings, seed=seed, number=number, budget=budget, emit=emit, resume=resume
+                problem, rows, settings, seed=seed, number=number, budget=budget, emit=emit, resume=resume, watch=watch
             )
         score, interval = interval_of(problem.task.metric, rows.select, predictions, seed=seed)
         return Candidate(
@@ -197,6 +204,7 @@ class RDL:
         budget: Budget,
         emit: Emit,
         resume: Path | None = None,
+        watch: FitWatch | None = None,
     ) -> tuple[Trainer, FittedNetwork, NDArray[np.float64]]:
         """Train one network, together with the processes that this one has joined; all of them call.
 
@@ -209,12 +217,14 @@ class RDL:
             budget: Asked all the while; of several processes, that of process 0.
             emit: Listener.
             resume: Where process 0 keeps the state.
+            watch: Sees the learning curve; not asked where several processes train.
 
         Returns:
             The trainer, the network in its best state, and its predictions of the select rows.
 
         Raises:
             BudgetExhausted: The budget ended before the first validation.
+            FitPruned: `watch` ended the training.
             ProcessLost: Another process has ended.
         """
         processes = current_processes()
@@ -230,7 +240,7 @@ class RDL:
             network = new_network(blueprint, problem, self.device)
             storage = _storage(resume, _FIT_STATE, blueprint, problem, rows, seed)
             agreed = processes.budget(budget)
-            trainer = Trainer(network, blueprint, problem, rows, seed, number, agreed, emit, storage, processes)
+            trainer = Trainer(network, blueprint, problem, rows, seed, number, agreed, emit, storage, processes, watch)
             trainer.run()
             restore_eager(network)
             network.load_state_dict(trainer.checkpoints[0].state)

@@ -80,6 +80,7 @@ def record_of(result: RunResult) -> RunRecord:
         validation=_validation(result),
         leaderboard=[_leader(result, rank, candidate) for rank, candidate in enumerate(_ranked(result), 1)],
         failures=[{"family": f.family, "number": f.number, "error": f.error} for f in result.failures],
+        pruned=[{"family": each.family, "number": each.number, "reason": each.reason} for each in result.pruned],
         unfinished=[{"family": each.family, "why": each.why} for each in result.unfinished],
         choice=None if decision is None else _choice(result, decision),
         deployed=None if decision is None else _deployed(result, decision),

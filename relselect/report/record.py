@@ -12,6 +12,7 @@ from typing import Any, Literal
 from typing_extensions import TypedDict  # pydantic reads the one of the standard library from Python 3.12 on
 
 from relselect.report.outcome_record import OutcomeRecord
+from relselect.report.trial_record import FailureRecord, PrunedRecord, UnfinishedRecord
 
 __all__ = [
     "RECORD_VERSION",
@@ -25,7 +26,6 @@ __all__ = [
     "DatabaseRecord",
     "DeployedRecord",
     "EndedBy",
-    "FailureRecord",
     "FamilyRecord",
     "FeatureRecord",
     "FindingRecord",
@@ -50,13 +50,12 @@ __all__ = [
     "StalenessRecord",
     "TableRecord",
     "TaskRecord",
-    "UnfinishedRecord",
     "UnrunCheckRecord",
     "ValidationRecord",
 ]
 
 #: The record version that this code writes and reads.
-RECORD_VERSION = 8
+RECORD_VERSION = 9
 
 #: Why the training of a candidate ended: its own stopping rule, its limit of steps, the time budget, or nothing to train.
 EndedBy = Literal["converged", "limit", "budget", "constant"]
@@ -74,7 +73,7 @@ class SettingsRecord(TypedDict):
     families: list[str] | None
     time_budget: float | None
     max_trials: int | None
-    fidelity: Literal["full", "rows", "auto"]
+    fidelity: Literal["full", "rows", "length", "auto"]
     average_seeds: int | None
     evaluate_test: bool
     final: Literal["auto", "one", "blend"]
@@ -262,21 +261,6 @@ class LeaderboardRecord(TypedDict):
     chosen: bool
     ended: EndedBy
     note: str
-
-
-class FailureRecord(TypedDict):
-    """One trial that raised an error."""
-
-    family: str
-    number: int
-    error: str
-
-
-class UnfinishedRecord(TypedDict):
-    """One family that yielded no candidate, and why."""
-
-    family: str
-    why: str
 
 
 class NearTieRecord(TypedDict):
@@ -487,6 +471,7 @@ class RunRecord(TypedDict):
     validation: ValidationRecord
     leaderboard: list[LeaderboardRecord]
     failures: list[FailureRecord]
+    pruned: list[PrunedRecord]
     unfinished: list[UnfinishedRecord]
     choice: ChoiceRecord | None
     deployed: DeployedRecord | None

@@ -18,7 +18,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
 from typing_extensions import is_typeddict
 
 from relselect.errors import ConfigError
-from relselect.report import outcome_record, record
+from relselect.report import outcome_record, record, trial_record
 from relselect.report.record import RECORD_VERSION, RunRecord
 from relselect.serialization import plain
 
@@ -84,7 +84,7 @@ def read_record(path: str | Path) -> RunRecord:
 @cache
 def _adapter() -> TypeAdapter[RunRecord]:
     # unknown keys are refused; set here, so that the module with the types does not import pydantic
-    for module in (record, outcome_record):
+    for module in (record, outcome_record, trial_record):
         for name in module.__all__:
             if is_typeddict(kind := getattr(module, name)):
                 with_config(ConfigDict(extra="forbid"))(kind)
@@ -92,10 +92,12 @@ def _adapter() -> TypeAdapter[RunRecord]:
 
 
 def _current(given: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return a record of versions 4 to 7 as one of version 8, with what it lacks as not measured and not asked for."""
+    """Return a record of versions 4 to 8 as one of version 9, with what it lacks as not measured and not asked for."""
     version = given.get("version")
-    if version not in (4, 5, 6, 7) or isinstance(version, bool):
+    if version not in (4, 5, 6, 7, 8) or isinstance(version, bool):
         return given
+    if version == 8:
+        return {"pruned": [], **given, "version": RECORD_VERSION}
     parts: dict[str, dict[str, Any]] = {
         "settings": {"average_seeds": 1, "spaces": {}, "fidelity": "full", "class_weight": None},
         "outcome": {"ahead": None, "coverage": []},
@@ -110,7 +112,7 @@ def _current(given: Mapping[str, Any]) -> Mapping[str, Any]:
     outcome = filled.get("outcome", {})
     if isinstance(ahead := outcome.get("ahead"), Mapping):
         filled["outcome"] = {**outcome, "ahead": {"lowest_first": False, **ahead}}
-    return {"outcome": None, **given, **filled, "version": RECORD_VERSION}
+    return {"outcome": None, "pruned": [], **given, **filled, "version": RECORD_VERSION}
 
 
 def _sorted(value: Any) -> Any:

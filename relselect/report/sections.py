@@ -235,6 +235,7 @@ def _leaderboard(record: RunRecord) -> Section:
             tables.leaderboard(record),
             tables.notes(record),
             tables.further_scores(record),
+            tables.pruned(record),
             tables.configurations(record),
         ),
     )

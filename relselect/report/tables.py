@@ -25,6 +25,7 @@ __all__ = [
     "near_ties",
     "neighbours",
     "notes",
+    "pruned",
     "score_interval",
     "splits",
     "stages",
@@ -138,6 +139,15 @@ def notes(record: RunRecord) -> ReportTable:
             noted.setdefault(row["note"], []).append(row["candidate"])
     rows = [ReportRow((", ".join(names), note)) for note, names in noted.items()]
     return ReportTable("Notes", (ReportColumn("Candidate", "name"), ReportColumn("Note")), tuple(rows), fold=6)
+
+
+def pruned(record: RunRecord) -> ReportTable:
+    """The trials whose training was ended on the way, and why."""
+    rows = [
+        ReportRow((f"{row['family']}-{row['number']}", row["reason"]))
+        for row in record["pruned"]
+    ]
+    return ReportTable("Pruned trials", (ReportColumn("Trial", "name"), ReportColumn("Reason")), tuple(rows), fold=6)
 
 
 def near_ties(record: RunRecord) -> ReportTable:

@@ -26,7 +26,7 @@ from relselect.run.facts import DatabaseFacts, EnvironmentFacts, TaskFacts
 from relselect.run.settings import Settings
 from relselect.selector import Recommendation
 from relselect.serialization import jsonable, number_of
-from relselect.tuning import Failure
+from relselect.tuning import Failure, Pruned
 from relselect.untrusted import brief, check_fields
 
 if TYPE_CHECKING:
@@ -197,6 +197,7 @@ class RunResult:
     scores: Mapping[str, Mapping[str, Score]] = field(default_factory=dict)
     stages: tuple[StageTime, ...] = ()
     notices: tuple[Notice, ...] = ()
+    pruned: tuple[Pruned, ...] = ()
 
     #: The key of the deployed model's score in `scores`.
     DEPLOYED = "deployed"
@@ -245,6 +246,7 @@ class RunResult:
             BundleError: It is of an unknown format, a key is missing, or a value is of another type or none of those known.
         """
         _check_format(stored)
+        stored = {"pruned": [], **stored}  # results of earlier versions have none
         with _faults_named():
             plain: dict[str, Any] = {name: adapter.validate_python(stored[name]) for name, adapter in _ADAPTERS.items()}
             found = cls(
@@ -313,6 +315,7 @@ _ADAPTERS: dict[str, TypeAdapter[Any]] = {
     "unfinished": TypeAdapter(tuple[Unfinished, ...]),
     "stages": TypeAdapter(tuple[StageTime, ...]),
     "notices": TypeAdapter(tuple[Notice, ...]),
+    "pruned": TypeAdapter(tuple[Pruned, ...]),
 }
 
 

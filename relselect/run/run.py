@@ -390,6 +390,7 @@ class _Run:
             candidates=tuple(candidate.bare() for candidate in candidates),
             failures=() if tuned is None else tuned.failures,
             unfinished=() if tuned is None else tuned.unfinished,
+            pruned=() if tuned is None else tuned.pruned,
             decision=decision,
             scores=scores or {},
             stages=tuple(self.log.stages),

@@ -12,7 +12,7 @@ from relselect.events import Notice
 from relselect.run.deciding import FamilyOdds, shares_of_time
 from relselect.run.result import Unfinished
 from relselect.run.seeds import seconds_for_seeds, seeds_wanted
-from relselect.tuning import BudgetPlan, Failure, Study, plan_budget, tune
+from relselect.tuning import BudgetPlan, Failure, Pruned, Study, plan_budget, tune
 
 if TYPE_CHECKING:
     from relselect.budget import Budget
@@ -34,12 +34,14 @@ class Tuned:
         candidates: The finished candidates, family by family.
         failures: The trials that raised.
         unfinished: Families without a candidate, and why.
+        pruned: The trials that were ended on the way.
     """
 
     plan: BudgetPlan
     candidates: tuple[Candidate, ...]
     failures: tuple[Failure, ...]
     unfinished: tuple[Unfinished, ...]
+    pruned: tuple[Pruned, ...] = ()
 
     @property
     def best(self) -> dict[str, Candidate]:
@@ -156,6 +158,7 @@ class RunStudies:
             tuple(candidate for study in studies for candidate in study.candidates),
             tuple(failure for study in studies for failure in study.failures),
             tuple(Unfinished(name, why) for name, why in self._why.items()),
+            tuple(pruned for study in studies for pruned in study.pruned),
         )
 
 

@@ -7,7 +7,7 @@ family.
 from __future__ import annotations
 
 from relselect.tuning.journal import derive_seed
-from relselect.tuning.result import Failure, Study
+from relselect.tuning.result import Failure, Pruned, Study
 from relselect.tuning.schedule import BudgetPlan, plan_budget
 from relselect.tuning.seeds import further_seeds
 from relselect.tuning.store import load_candidate, save_candidate
@@ -17,6 +17,7 @@ __all__ = [
     "Failure",
     "Fidelity",
     "BudgetPlan",
+    "Pruned",
     "Study",
     "check_fidelity",
     "derive_seed",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from relselect.families.protocol import Portfolio
 from relselect.tuning.journal import fresh_sampler
 from relselect.tuning.nearest import nearest_point
+from relselect.tuning.pruning import ReachedValues
 
 if TYPE_CHECKING:
     import optuna
@@ -111,7 +112,12 @@ class TrialProposals:
             ranked = sorted(known, key=lambda each: (-each[1], each[0]))
             return None if place >= len(ranked) else TrialProposal(dict(ranked[place][2].params), share)
         return TrialProposal(
-            self._sampled(number, [each for each in _scored(trials, share) if each[0] <= number - LAG]), share
+            self._sampled(
+                number,
+                [each for each in _scored(trials, share) if each[0] <= number - LAG],
+                [each for each in _pruned(trials) if each[0] <= number - LAG],
+            ),
+            share,
         )
 
     def _place(self, number: int) -> tuple[int | None, int, int]:
@@ -127,14 +133,28 @@ class TrialProposals:
             place, begun = place - rung.trials, begun + rung.trials
         raise RuntimeError("a place lies outside its generation")
 
-    def _sampled(self, number: int, known: Sequence[tuple[int, float, optuna.trial.FrozenTrial]]) -> dict[str, Any]:
-        """Return the point that a sampler proposes who knows these trials alone."""
+    def _sampled(
+        self,
+        number: int,
+        known: Sequence[tuple[int, float, optuna.trial.FrozenTrial]],
+        pruned: Sequence[tuple[int, dict[int, float], optuna.trial.FrozenTrial]],
+    ) -> dict[str, Any]:
+        """Return the point that a sampler proposes who knows these trials alone; it ranks pruned ones below all others."""
         import optuna
 
         study = optuna.create_study(direction="maximize", sampler=fresh_sampler(self.seed, number))
         for _, score, trial in known:
             study.add_trial(
                 optuna.trial.create_trial(params=trial.params, distributions=trial.distributions, value=score)
+            )
+        for _, values, trial in pruned:
+            study.add_trial(
+                optuna.trial.create_trial(
+                    params=trial.params,
+                    distributions=trial.distributions,
+                    intermediate_values=values,
+                    state=optuna.trial.TrialState.PRUNED,
+                )
             )
         asked = study.ask()
         self.family.space(asked, self.problem)
@@ -149,3 +169,13 @@ def _scored(
     for trial in sorted(known, key=lambda each: int(each.user_attrs["number"])):
         if trial.user_attrs.get("share", 1.0) == share:
             yield int(trial.user_attrs["number"]), float(trial.user_attrs["credit"]), trial
+
+
+def _pruned(
+    trials: Sequence[optuna.trial.FrozenTrial],
+) -> Iterator[tuple[int, dict[int, float], optuna.trial.FrozenTrial]]:
+    """Yield (number, place of the last part -> value there, trial) of the trials that were ended on the way, by number."""
+    known = [each for each in trials if each.user_attrs.get("outcome") == "pruned"]
+    for trial in sorted(known, key=lambda each: int(each.user_attrs["number"])):
+        last = ReachedValues.from_json(trial.user_attrs["reached"]).last
+        yield int(trial.user_attrs["number"]), {} if last is None else dict([last]), trial

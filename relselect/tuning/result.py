@@ -8,7 +8,7 @@ from typing import Any
 
 from relselect.families.candidate import Candidate
 
-__all__ = ["Failure", "Study"]
+__all__ = ["Failure", "Pruned", "Study"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,25 @@ class Failure:
 
 
 @dataclass(frozen=True)
+class Pruned:
+    """A trial that was ended on the way; it is no candidate.
+
+    Attributes:
+        family: The family's name.
+        number: The trial's number within its study.
+        config: What was tried.
+        reason: When and why: "pruned at 3 of 40 epochs: ...".
+        seconds: Wall-clock of the fit.
+    """
+
+    family: str
+    number: int
+    config: dict[str, Any]
+    reason: str
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Study:
     """The finished trials of one family.
 
@@ -44,6 +63,7 @@ class Study:
         interrupted: Whether a keyboard interrupt ended it; what was finished is kept.
         seconds: Wall-clock of this run of the study.
         partial: The number of trials on a part of the training rows, which are no candidates.
+        pruned: Trials that were ended on the way, by number.
     """
 
     family: str
@@ -53,6 +73,7 @@ class Study:
     interrupted: bool
     seconds: float
     partial: int = 0
+    pruned: tuple[Pruned, ...] = ()
 
     @property
     def best(self) -> Candidate | None:

@@ -17,7 +17,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from relselect._version import __version__
 from relselect.budget import Budget
@@ -30,16 +30,18 @@ from relselect.events import (
     StageStarted,
     TrialFailed,
     TrialFinished,
+    TrialPruned,
     TrialStarted,
     silent,
 )
-from relselect.families.options import fixed_options, space_of
+from relselect.families.options import fixed_options, space_of, training_length
 from relselect.files import check_writable, unwritable
 from relselect.hashing import fingerprint_json
 from relselect.serialization import canonical_json
 from relselect.tuning.journal import derive_seed, open_study
 from relselect.tuning.proposals import LAG, RUNGS, Rung, TrialProposals
-from relselect.tuning.result import Failure, Study
+from relselect.tuning.pruning import FEWEST, PARTS, LengthWatch, ReachedValues, bars_of
+from relselect.tuning.result import Failure, Pruned, Study
 from relselect.tuning.store import save_candidate
 from relselect.tuning.thinned import ThinnedRows
 from relselect.tuning.trial_log import MORE_ROOM, TrialLog
@@ -49,13 +51,14 @@ if TYPE_CHECKING:
     import optuna
 
     from relselect.families.candidate import Candidate, Config
-    from relselect.families.protocol import Family, RowSource
+    from relselect.families.protocol import Family, RowSource, Watched
     from relselect.problem import Problem
 
 __all__ = ["Fidelity", "check_fidelity", "tune"]
 
-#: What search trials are fitted on: all training rows, or parts of them first, of which the best are fitted again on more.
-Fidelity = Literal["full", "rows", "auto"]
+#: How search trials are fitted: wholly; on parts of the training rows first, of which the best are fitted again on more; or with a
+#: training that ends on the way where earlier trials were better at the same point.
+Fidelity = Literal["full", "rows", "length", "auto"]
 
 _FORMAT = 3
 _SAME_ERRORS = 3
@@ -102,7 +105,10 @@ def tune(
         fidelity: "full" fits every trial on all training rows. "rows" begins with a ninth of them: of nine proposals the best
             three are fitted on a third, and the best of these on all rows (successive halving, Jamieson and Talwalkar 2016).
             Trials are compared on equal parts alone, and only those on all rows are candidates. The default and the family's
-            alternatives come first, on all rows. "auto" is "rows" from 20,000 training rows on.
+            alternatives come first, on all rows. "auto" is "rows" from 20,000 training rows on. "length" trains on all rows and
+            prunes: a trial that is worse at a part of the longest training than the median of the earlier trials there is ended,
+            and all others go on from where they stand (`relselect.tuning.pruning`). The default and the family's alternatives
+            are never pruned. Pruned trials are no candidates, and count as trials.
 
     Returns:
         The finished candidates, the failures and why the study ended.
@@ -115,7 +121,7 @@ def tune(
     if max_trials is None and math.isinf(budget.left()):
         fix = "Give a time budget or a number of trials"
         raise ConfigError("max_trials", max_trials, "must be given when the budget has no limit", fix)
-    search = _Search(family, problem, rows, seed, _rungs(problem, fidelity))
+    search = _Search(family, problem, rows, seed, _rungs(problem, fidelity), fidelity == "length")
     workers = min(check_count("jobs", jobs), LAG) if hasattr(os, "fork") else 1
     stage = f"tuning {family.name}"
     emit(StageStarted(stage))
@@ -134,6 +140,7 @@ class _Search:
     rows: RowSource
     seed: int
     rungs: Sequence[Rung]
+    prunes: bool
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -153,6 +160,8 @@ class _Search:
             identity["space"] = fingerprint_json(space.to_json())
         if len(self.rungs) > 1:
             identity["fidelity"] = [[rung.trials, rung.share] for rung in self.rungs]
+        if self.prunes:
+            identity["fidelity"] = {"length": [*PARTS], "fewest": FEWEST}
         return identity
 
 
@@ -182,7 +191,7 @@ class _StudyRun:
     def __init__(self, search: _Search, budget: Budget, emit: Emit, home: Path, study: optuna.Study) -> None:
         self.search, self.budget, self.emit = search, budget, emit
         self.family, self.problem = search.family, search.problem
-        self.log = TrialLog(study, search.family, home, emit, search.seed)
+        self.log = TrialLog(study, search.family, home, emit, search.seed, search.prunes)
         self.proposals = TrialProposals(search.family, search.problem, search.seed, search.rungs)
         #: Number -> configuration, as JSON, of what was tried or is being tried.
         self.tried: dict[int, str] = {}
@@ -204,7 +213,7 @@ class _StudyRun:
             workers.close()
         seconds = time.monotonic() - start
         found = self.log.candidates, self.log.failures
-        return Study(self.family.name, *found, reason, interrupted, seconds, self.log.partial)
+        return Study(self.family.name, *found, reason, interrupted, seconds, self.log.partial, self.log.pruned)
 
     def _search(self, workers: Workers, max_trials: int | None) -> str:
         while True:
@@ -275,7 +284,7 @@ class _StudyRun:
 
     def _begin(self, workers: Workers, trial: optuna.Trial, number: int, share: float) -> None:
         config, in_space = self._configure(trial, number)
-        job, key = FitJob(number, config, share), canonical_json([config, share])
+        job, key = FitJob(number, config, share, self._bars(number, config)), canonical_json([config, share])
         if any(key == other for earlier, other in self.tried.items() if earlier < number):
             self._hold(trial, job, "repeat")
             return
@@ -285,6 +294,26 @@ class _StudyRun:
         self.running[number] = trial, job
         self.emit(TrialStarted(self.family.name, number, config))
         workers.submit(job)
+
+    def _bars(self, number: int, config: Config) -> tuple[float | None, ...]:
+        """Return what a trial is pruned by; the default and the family's alternatives are not pruned."""
+        length = training_length(self.family, config) if self.search.prunes else None
+        if length is None or number < len(self.proposals.first):
+            return ()
+        earlier = [each for other, each in sorted(self.log.reached.items()) if other <= number - LAG]
+        return bars_of(earlier, length.track)
+
+    def _watched(self, job: FitJob) -> dict[str, Any]:
+        """Return the argument that lets a fit be ended on the way; none where there is nothing to compare it with."""
+        length = training_length(self.family, job.config) if any(each is not None for each in job.bars) else None
+        if length is None:
+            return {}
+        metric = self.problem.task.metric
+
+        def shown(value: float) -> str:
+            return f"{metric.title} {metric.sign * value:.4g}"
+
+        return {"watch": LengthWatch(length, job.bars, shown)}
 
     def _hold(self, trial: optuna.Trial, job: FitJob, outcome: str) -> None:
         """Keep the outcome of a trial that is not fitted until its turn comes."""
@@ -309,7 +338,7 @@ class _StudyRun:
         """Fit a trial, and write its candidate to its place if it is one."""
         number, unfinished = job.number, self.log.unfinished(job.number)
         whole = job.share == 1
-        candidate = self.family.fit(
+        candidate = cast("Watched", self.family).fit(
             self.problem,
             self.search.rows if whole else ThinnedRows(self.search.rows, job.share, self.search.seed),
             job.config,
@@ -318,6 +347,7 @@ class _StudyRun:
             budget=self.budget,
             emit=self.emit if emit is None else emit,
             resume=unfinished,
+            **self._watched(job),
         )
         if whole:
             with unwritable("workdir", self.log.home.parent, MORE_ROOM):
@@ -330,15 +360,31 @@ class _StudyRun:
         (trial, job), result = self.running.pop(number), self.results.pop(number)
         if result.outcome == "failed":
             self._settle_failure(trial, job, result)
+        elif result.outcome == "pruned":
+            self._settle_pruned(trial, job, result)
         elif result.outcome != "done":
             self.log.settle(trial, number, result.outcome, None)
         else:
             score = result.score if trial.user_attrs["in_space"] else None
-            self.log.settle(trial, number, "done", score, seconds=result.seconds)
+            self.log.settle(trial, number, "done", score, seconds=result.seconds, **self._reached(job, result))
             self.log.keep(number, job.share, result.seconds, result.candidate)
             metric = self.problem.task.metric
             said = TrialFinished(self.family.name, number, result.score, result.seconds, metric.title, metric.sign)
             self.emit(said)
+
+    def _settle_pruned(self, trial: optuna.Trial, job: FitJob, result: FitResult) -> None:
+        facts = {"reason": result.reason, "config": job.config, "seconds": result.seconds}
+        self.log.settle(trial, job.number, "pruned", None, **facts, **self._reached(job, result))
+        shutil.rmtree(self.log.unfinished(job.number), ignore_errors=True)
+        self.log.keep_pruned(Pruned(self.family.name, job.number, job.config, result.reason, result.seconds))
+        self.emit(TrialPruned(self.family.name, job.number, result.reason, result.seconds))
+
+    def _reached(self, job: FitJob, result: FitResult) -> dict[str, Any]:
+        """Return what later trials are compared with, as facts of the journal."""
+        if not self.search.prunes:
+            return {}
+        found = ReachedValues.of_trial(self.family, job.config, result.points, whole=result.whole)
+        return {} if found is None else {"reached": found.to_json()}
 
     def _settle_failure(self, trial: optuna.Trial, job: FitJob, result: FitResult) -> None:
         # a full or lost disk is no fault of the configuration, whatever the library that met it raised

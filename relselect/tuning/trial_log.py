@@ -12,7 +12,8 @@ from relselect.errors import BundleError
 from relselect.events import Emit, Notice
 from relselect.files import unwritable
 from relselect.tuning.journal import fresh_sampler
-from relselect.tuning.result import Failure
+from relselect.tuning.pruning import ReachedValues
+from relselect.tuning.result import Failure, Pruned
 from relselect.tuning.store import HEADER, load_candidate, read_header
 
 if TYPE_CHECKING:
@@ -35,14 +36,21 @@ class TrialLog:
         home: The folder of the finished trials.
         emit: Listener.
         seed: Seed of the study.
+        prunes: Whether trials are compared on the way.
     """
 
-    def __init__(self, study: optuna.Study, family: Family, home: Path, emit: Emit, seed: int) -> None:
+    def __init__(
+        self, study: optuna.Study, family: Family, home: Path, emit: Emit, seed: int, prunes: bool = False
+    ) -> None:
+        self.prunes = prunes
         self.study, self.family, self.home, self.emit, self.seed = study, family, home, emit, seed
-        #: Number -> "done", "failed", "repeat" or "skipped".
+        #: Number -> "done", "failed", "pruned", "repeat" or "skipped".
         self.outcomes: dict[int, str] = {}
         self._candidates: dict[int, Candidate] = {}
         self._failures: dict[int, Failure] = {}
+        self._pruned: dict[int, Pruned] = {}
+        #: Number -> what its learning curve had reached, in a study that prunes.
+        self.reached: dict[int, ReachedValues] = {}
         self._seconds: dict[float, list[float]] = {}
 
     @property
@@ -56,9 +64,14 @@ class TrialLog:
         return tuple(self._failures[number] for number in sorted(self._failures))
 
     @property
+    def pruned(self) -> tuple[Pruned, ...]:
+        """The trials that were ended on the way, by number."""
+        return tuple(self._pruned[number] for number in sorted(self._pruned))
+
+    @property
     def fits(self) -> int:
-        """Trials that were fitted, or failed."""
-        return sum(each in ("done", "failed") for each in self.outcomes.values())
+        """Trials that were fitted, wholly or on the way to it, or failed."""
+        return sum(each in ("done", "pruned", "failed") for each in self.outcomes.values())
 
     @property
     def partial(self) -> int:
@@ -81,7 +94,7 @@ class TrialLog:
         """The errors of the newest trials in a row that failed, the newest first."""
         found = []
         for number in sorted(self.outcomes, reverse=True):
-            if self.outcomes[number] == "done":
+            if self.outcomes[number] in ("done", "pruned"):
                 break
             if number in self._failures:
                 found.append(self._failures[number].error)
@@ -108,7 +121,7 @@ class TrialLog:
         Args:
             trial: The trial.
             number: Its number.
-            outcome: "done", "failed", "repeat", "skipped" or "cut".
+            outcome: "done", "failed", "pruned", "repeat", "skipped" or "cut".
             score: What the sampler may learn from it; None for nothing.
             **facts: What a later opening has to know.
 
@@ -124,7 +137,9 @@ class TrialLog:
             if learnt is not None:
                 trial.set_user_attr("credit", learnt)
             trial.set_user_attr("outcome", outcome)
-            if learnt is None:
+            if outcome == "pruned":
+                self.study.tell(trial, state=TrialState.PRUNED)
+            elif learnt is None:
                 self.study.tell(trial, state=TrialState.FAIL)
             elif trial.user_attrs["share"] < 1:
                 trial.report(learnt, step=round(100 * trial.user_attrs["share"]))
@@ -133,6 +148,7 @@ class TrialLog:
                 self.study.tell(trial, learnt)
         if outcome != "cut":
             self.outcomes[number] = outcome
+            self._keep_reached(number, facts)
 
     def keep(self, number: int, share: float, seconds: float, candidate: Candidate | None) -> None:
         """Keep a finished trial; a candidate of a part of the rows is none."""
@@ -143,6 +159,14 @@ class TrialLog:
             candidate = self._loaded(number)
         if candidate is not None:
             self._candidates[number] = candidate
+
+    def keep_pruned(self, pruned: Pruned) -> None:
+        """Keep a trial that was ended on the way."""
+        self._pruned[pruned.number] = pruned
+
+    def _keep_reached(self, number: int, facts: dict[str, Any]) -> None:
+        if "reached" in facts:
+            self.reached[number] = ReachedValues.from_json(facts["reached"])
 
     def keep_failure(self, failure: Failure) -> None:
         """Keep a trial that raised."""
@@ -172,10 +196,15 @@ class TrialLog:
                 continue
             number = int(facts["number"])
             self.outcomes[number] = outcome
+            self._keep_reached(number, facts)
             if "tried" in facts:
                 tried[number] = facts["tried"]
             if outcome == "done":
                 self.keep(number, facts["share"], facts["seconds"], None)
+            elif outcome == "pruned":
+                self.keep_pruned(
+                    Pruned(self.family.name, number, facts["config"], facts["reason"], facts["seconds"])
+                )
             elif outcome == "failed":
                 text, trace = facts["error"], facts.get("traceback", "")
                 self.keep_failure(Failure(self.family.name, number, facts["config"], text, facts["seconds"], trace))
@@ -205,8 +234,16 @@ class TrialLog:
                 pass
             else:
                 outcome, score = "done", stored.score if facts["in_space"] else None
-                more = {"seconds": facts.get("seconds", stored.seconds)}
+                more = {"seconds": facts.get("seconds", stored.seconds), **self._reached_by(stored)}
         self.settle(optuna.Trial(self.study, trial._trial_id), number, str(outcome), score, **more)
+
+    def _reached_by(self, stored: Candidate) -> dict[str, Any]:
+        """Return what a candidate had reached, as a fact of the journal; empty in a study that does not prune."""
+        if not self.prunes or stored.curve is None:
+            return {}
+        points, whole = stored.curve.points, stored.finished
+        found = ReachedValues.of_trial(self.family, stored.config, points, whole=whole)
+        return {} if found is None else {"reached": found.to_json()}
 
     def _loaded(self, number: int) -> Candidate | None:
         try:

@@ -22,23 +22,31 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Any, Protocol
 
-from relselect.errors import BudgetExhausted, UnwritableError
+from relselect.errors import BudgetExhausted, FitPruned, UnwritableError
 from relselect.events import Emit, Event, silent
 from relselect.threads import limit_threads_after_fork
 
 if TYPE_CHECKING:
-    from relselect.families.candidate import Candidate
+    from relselect.families.candidate import Candidate, CurvePoint
 
 __all__ = ["FitJob", "FitResult", "ForkedWorkers", "LocalWorker", "Workers", "failed_fit"]
 
 
 @dataclass(frozen=True)
 class FitJob:
-    """A trial to be fitted: its number, its configuration, and the part of the training rows."""
+    """A trial to be fitted.
+
+    Attributes:
+        number: Its number.
+        config: Its configuration.
+        share: The part of the training rows.
+        bars: Below these values of its learning curve the fit is ended; empty for never. See `relselect.tuning.pruning`.
+    """
 
     number: int
     config: dict[str, Any]
     share: float
+    bars: tuple[float | None, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -47,12 +55,15 @@ class FitResult:
 
     Attributes:
         number: The trial's number.
-        outcome: "done", "failed", "cut" (the budget ended before there was anything useful), or for a job that was not fitted
+        outcome: "done", "failed", "pruned", "cut" (the budget ended before there was anything useful), or for a job that was not fitted
             "repeat" or "skipped".
         seconds: Wall-clock of the fit.
         score: Its score on the select rows where it is done.
         error: Class and message of the exception where it failed.
         traceback: Its traceback.
+        reason: When and why it was pruned.
+        points: Its learning curve, where there is one.
+        whole: Whether the training ended by itself.
         candidate: The candidate, where it was fitted in this process.
     """
 
@@ -62,6 +73,9 @@ class FitResult:
     score: float = float("nan")
     error: str = ""
     traceback: str = ""
+    reason: str = ""
+    points: tuple[CurvePoint, ...] = ()
+    whole: bool = False
     candidate: Candidate | None = None
 
 
@@ -305,11 +319,24 @@ def _fitted(fit: Fit, job: FitJob) -> FitResult:
         candidate = fit(job)
     except BudgetExhausted:
         return FitResult(job.number, "cut", time.monotonic() - begun)
+    except FitPruned as error:
+        return FitResult(
+            job.number, "pruned", time.monotonic() - begun, reason=error.reason, points=tuple(error.points)
+        )
     except UnwritableError:
         raise
     except Exception as error:
         return failed_fit(job, error, time.monotonic() - begun)
-    return FitResult(job.number, "done", time.monotonic() - begun, score=candidate.score, candidate=candidate)
+    points = () if candidate.curve is None else candidate.curve.points
+    return FitResult(
+        job.number,
+        "done",
+        time.monotonic() - begun,
+        score=candidate.score,
+        points=points,
+        whole=candidate.finished,
+        candidate=candidate,
+    )
 
 
 def failed_fit(job: FitJob, error: Exception, seconds: float) -> FitResult:

@@ -44,6 +44,7 @@ def run_record() -> dict[str, Any]:
         },
         "leaderboard": _leaderboard(),
         "failures": [{"family": "rdl", "number": 3, "error": "RuntimeError: loss became NaN in epoch 2"}],
+        "pruned": [{"family": "dfs", "number": 5, "reason": "pruned at 81 of 2000 rounds: AUROC 0.7 is worse than 0.8"}],
         "unfinished": [],
         "choice": {
             "candidate": "dfs-2",
@@ -87,6 +88,7 @@ def advice_record() -> dict[str, Any]:
         "budget": {"seconds": None, "spent": 6.4, "by_stage": []},
         "leaderboard": [one | {"test_score": None, "test_low": None, "test_high": None} for one in baselines],
         "failures": [],
+        "pruned": [],
         "choice": None,
         "deployed": None,
         "rests_on": None,

@@ -22,7 +22,7 @@ from relselect.dfs.learners.labels import LabelScale, fits_median
 from relselect.dfs.learners.oblivious import ObliviousTrees, TreeColumns
 from relselect.dfs.learners.protocol import LearnerFit, TabularData, weights_of_parts
 from relselect.dfs.learners.trees import TREES_FILE, Trees
-from relselect.errors import BudgetExhausted, ConfigError
+from relselect.errors import BudgetExhausted, ConfigError, FitPruned
 from relselect.families.candidate import CurvePoint, LearningCurve
 from relselect.threads import openmp_threads
 
@@ -128,7 +128,7 @@ class CatBoost:
 
 @dataclass(eq=False)
 class _BoostingWatch:
-    """Called after every round: keeps the best one, and ends training early or with the budget."""
+    """Called after every round: keeps the best one, and ends training early, with the budget or when it is pruned."""
 
     budget: Budget
     patience: int
@@ -138,6 +138,7 @@ class _BoostingWatch:
     value: float = float("inf")
     points: list[CurvePoint] = field(default_factory=list)
     ended: FitEnd = "limit"
+    pruned: FitPruned | None = None
 
     def after_iteration(self, info: Any) -> bool:
         """Read one round's loss; return whether to go on."""
@@ -149,7 +150,11 @@ class _BoostingWatch:
                 self.value, self.best = loss, self.rounds
             if self.rounds % _EVERY == 1:
                 self.points.append(CurvePoint(self.rounds, loss))
-                self.progress(self.rounds, loss, float("nan"))
+                try:
+                    self.progress(self.rounds, loss, float("nan"))
+                except FitPruned as error:  # which CatBoost would wrap
+                    self.pruned = error
+                    return False
             if self.rounds - self.best >= self.patience:
                 self.ended = "converged"
                 return False
@@ -198,6 +203,8 @@ def _boosted(
     booster = catboost.CatBoost(params)
     pools = [_pool(catboost, columns, scale, rows) for rows in (parts, [stop] if stop is not None else [])]
     booster.fit(pools[0], eval_set=pools[1], callbacks=[watch])
+    if watch.pruned is not None:
+        raise watch.pruned
     if not watch.rounds:
         return {}
     with tempfile.TemporaryDirectory() as folder:

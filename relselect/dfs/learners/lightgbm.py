@@ -134,6 +134,8 @@ class LightGBM:
                 raise BudgetExhausted("the budget ended before the first boosting round")
             texts.append(booster.model_to_string(num_iteration=watch.best))
             watches.append(watch)
+            if number == 0 and int(config["bags"]) > 1 and watch.points:
+                progress(int(config["rounds"]), watch.points[-1].loss, watch.points[-1].score)
             slowest = max(slowest, time.monotonic() - begun)
         rounds = round(float(np.mean([watch.best for watch in watches])))
         model = Trees(texts, constant, scale, binned.shift)

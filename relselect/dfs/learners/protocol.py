@@ -24,7 +24,9 @@ __all__ = ["LearnedModel", "Learner", "LearnerFit", "LearnerProgress", "ProbedMo
 T = TypeVar("T")
 Floats = NDArray[np.float64]
 
-#: Called with the round, the loss and the score on the stop rows.
+#: Called with the round, the loss and the score on the stop rows. Where a model averages several members, these are those of the
+#: first; when that one has ended before others begin, it is called again with the most rounds that it could have had and its last
+#: figures. It may raise `FitPruned`, which ends the fit.
 LearnerProgress = Callable[[int, float, float], None]
 
 

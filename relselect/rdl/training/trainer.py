@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from relselect.budget import Budget
     from relselect.events import Emit
-    from relselect.families.protocol import RowSource
+    from relselect.families.protocol import FitWatch, RowSource
     from relselect.problem import Problem
     from relselect.rdl.network.batch import Batcher
     from relselect.rdl.network.ensemble import NetworkEnsemble
@@ -86,6 +86,7 @@ class Trainer:
         emit: Where events go.
         storage: Where the state is stored and restored from; None stores nothing.
         processes: The processes that train together; all of them run, and all with an `AgreedBudget`.
+        watch: Sees the learning curve after every epoch and may end the training; not asked where several processes train.
         checkpoints: The best states so far, best first.
         curve: Per epoch: steps, loss, score, seconds, factor of the learning rate.
         ended: Why training ended.
@@ -102,6 +103,7 @@ class Trainer:
     emit: Emit
     storage: StateFile | None = None
     processes: Processes = ALONE
+    watch: FitWatch | None = None
     checkpoints: list[Checkpoint] = field(default_factory=list)
     curve: list[dict[str, float]] = field(default_factory=list)
     ended: FitEnd = "budget"
@@ -112,11 +114,14 @@ class Trainer:
 
         Raises:
             BudgetExhausted: The budget ended before the first validation.
+            FitPruned: `watch` ended the training.
         """
         self._prepare()
         try:
             while not self._done:
                 self._run_epoch()
+                if self.watch is not None and not self._done and self.processes.count == 1:
+                    self.watch(self.learning_curve.points)
                 self._store()
         except BudgetExhausted:
             if not self.checkpoints:
