@@ -44,6 +44,8 @@ __all__ = ["DFS", "FeatureModel"]
 
 #: Features named in a candidate's importances.
 _NAMED = 20
+#: Learning rate at which a boosting round counts as one.
+_USUAL_RATE = 0.03
 #: Rounds between two progress events.
 _PROGRESS = 50
 #: Select rows that flatness is measured on at most.
@@ -98,12 +100,16 @@ class DFS:
         return DFS(space)
 
     def training_length(self, config: Config) -> TrainingLength | None:
-        """Return the most rounds or steps of the learner; None where it learns in one step."""
-        name = str(config["learner"])
-        for option in ("rounds", "steps"):
-            if option in config:
-                return TrainingLength(float(config[option]), option, "stop", name)
-        return None
+        """Return the most rounds or steps of the learner; None where it learns in one step.
+
+        A boosting round of twice the learning rate goes twice as far (Friedman 2001): at equal rounds the smaller rate would
+        always look worse.
+        """
+        track = f"{config['learner']}, {config['statistic']}"
+        if "rounds" in config:
+            pace = float(config["learning_rate"]) / _USUAL_RATE
+            return TrainingLength(float(config["rounds"]), "rounds", "stop", track, pace)
+        return TrainingLength(float(config["steps"]), "steps", "stop", track) if "steps" in config else None
 
     def alternatives(self, problem: Problem) -> tuple[Config, ...]:
         """Return the default with a search for further features, which some tasks gain much by and most do not need."""

@@ -199,6 +199,8 @@ class TrainingLength:
     Attributes:
         most: Rounds or epochs at most; training usually ends earlier by itself. Where a model averages several members that are
             trained one after another, this is the length of the first.
+        pace: How far a round of this configuration goes, in rounds of the default; a part of the longest training is one of the
+            default's.
         unit: What is counted, in the plural.
         loss_of: The rows that the loss of the learning curve is measured on.
         track: Learning curves of one problem and one track are measured alike, so that they may be compared at equal lengths.
@@ -208,6 +210,7 @@ class TrainingLength:
     unit: str
     loss_of: Literal["train", "stop"]
     track: str
+    pace: float = 1.0
 
 
 @runtime_checkable

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["FEWEST", "PARTS", "LengthWatch", "ReachedValues", "bars_of"]
 
 #: Parts of the longest training at which trials are compared, a factor of three apart.
-PARTS = (1 / 81, 1 / 27, 1 / 9, 1 / 3, 1.0)
+PARTS = (1 / 9, 1 / 3, 1.0)
 #: A part prunes nothing before so many earlier trials have been there.
 FEWEST = 4
 
@@ -44,8 +44,9 @@ class ReachedValues:
     def of(cls, points: Sequence[CurvePoint], length: TrainingLength, *, whole: bool) -> ReachedValues:
         """Return what a curve had reached.
 
-        The value of a point is its score on the stop rows, or without a score its negative loss there. The value at a part is
-        the best up to the first point at or beyond it: early stopping keeps the best state.
+        The value of a point is its negative loss where that is measured on the stop rows, as it is less noisy than a ranking of
+        few rows, else its score on them. The value at a part is the best up to the first point at or beyond it: early stopping
+        keeps the best state.
 
         Args:
             points: The curve.
@@ -55,7 +56,7 @@ class ReachedValues:
         known = [_value(point, length) for point in points]
         values: list[float | None] = []
         for part in PARTS:
-            there = next((n for n, point in enumerate(points) if _done(point) >= part * length.most), None)
+            there = next((n for n, point in enumerate(points) if _share(point, length) >= part), None)
             if there is not None:
                 values.append(max(known[: there + 1]))
             else:
@@ -142,7 +143,12 @@ def _done(point: CurvePoint) -> int:
     return point.step if point.epoch is None else point.epoch + 1
 
 
+def _share(point: CurvePoint, length: TrainingLength) -> float:
+    """Return the part of the longest training at a point; 1 where a configuration can go no further."""
+    done = _done(point)
+    return 1.0 if done >= length.most else done * length.pace / length.most
+
+
 def _value(point: CurvePoint, length: TrainingLength) -> float:
-    if math.isfinite(point.score):
-        return point.score
-    return -point.loss if length.loss_of == "stop" and math.isfinite(point.loss) else -math.inf
+    value = -point.loss if length.loss_of == "stop" else point.score
+    return value if math.isfinite(value) else -math.inf

@@ -308,10 +308,10 @@ class _StudyRun:
         length = training_length(self.family, job.config) if any(each is not None for each in job.bars) else None
         if length is None:
             return {}
-        metric = self.problem.task.metric
+        metric, of_loss = self.problem.task.metric, length.loss_of == "stop"
 
         def shown(value: float) -> str:
-            return f"{metric.title} {metric.sign * value:.4g}"
+            return f"a loss of {-value:.4g}" if of_loss else f"{metric.title} {metric.sign * value:.4g}"
 
         return {"watch": LengthWatch(length, job.bars, shown)}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import time
@@ -17,8 +18,8 @@ from relselect.budget import Budget
 from relselect.database import Database
 from relselect.errors import BudgetExhausted
 from relselect.events import Emit
-from relselect.families.candidate import Candidate, Config
-from relselect.families.protocol import RowSource
+from relselect.families.candidate import Candidate, Config, CurvePoint, LearningCurve
+from relselect.families.protocol import FitWatch, RowSource, TrainingLength
 from relselect.problem import Problem
 from relselect.tasks import Rows, Task
 
@@ -111,3 +112,61 @@ class Bowl:
 
     def probe(self, candidate: Candidate, problem: Problem, rows: RowSource) -> None:
         return None
+
+
+class Climber(Bowl):
+    """A bowl that is trained in rounds: its learning curve rises to the score, and an unfinished training is kept on disk.
+
+    A configuration of greater depth climbs faster. The two kinds have curves of their own.
+    """
+
+    name = "climber"
+    ROUNDS = 81
+
+    def __init__(self, **misbehaviour: Any) -> None:
+        super().__init__(**misbehaviour)
+        #: Number -> rounds that were trained here.
+        self.trained: dict[int, int] = {}
+
+    def alternatives(self, problem: Problem) -> list[Config]:
+        return [{"x": 0.95, "kind": "b", "inner": {"depth": 1}}]
+
+    def training_length(self, config: Config) -> TrainingLength:
+        return TrainingLength(self.ROUNDS, "rounds", "stop", config["kind"])
+
+    def fit(
+        self,
+        problem: Problem,
+        rows: RowSource,
+        config: Config,
+        *,
+        seed: int,
+        number: int,
+        budget: Budget,
+        emit: Emit,
+        resume: Path | None = None,
+        watch: FitWatch | None = None,
+    ) -> Candidate:
+        how: Any = {"seed": seed, "number": number, "budget": budget, "emit": emit}
+        found = super().fit(problem, rows, config, **how)
+        state = None if resume is None else resume / "rounds.json"
+        begun = json.loads(state.read_text()) if state is not None and state.exists() else 0
+        points = [self._point(found.score, config, done) for done in range(1, begun + 1)]
+        for done in range(begun + 1, self.ROUNDS + 1):
+            self.trained[number] = self.trained.get(number, 0) + 1
+            points.append(self._point(found.score, config, done))
+            if watch is not None:
+                watch(points)
+            if state is not None:
+                state.parent.mkdir(parents=True, exist_ok=True)
+                state.write_text(json.dumps(done))
+            if [number, done] == self.misbehaviour.get("kill_at"):
+                os.kill(os.getpid(), signal.SIGKILL)
+            if [number, done] == self.misbehaviour.get("interrupt_at"):
+                raise KeyboardInterrupt
+        return replace(found, family=self.name, curve=LearningCurve("round", "stop", tuple(points)))
+
+    @staticmethod
+    def _point(score: float, config: Config, done: int) -> CurvePoint:
+        value = score - math.exp(-done * config["inner"]["depth"] / 20)
+        return CurvePoint(done, -value, value)

@@ -13,7 +13,7 @@ from relselect.budget import Budget
 from relselect.dfs import DFS
 from relselect.dfs.learners import LEARNERS, LearnedModel, Learner, LearnerFit, TabularData, learner_of
 from relselect.dfs.prefix.matrix import FeatureMatrix
-from relselect.errors import BudgetExhausted, ConfigError
+from relselect.errors import BudgetExhausted, ConfigError, FitPruned
 from relselect.families import Config
 from relselect.problem import Problem
 from tests.shop import shop_problem
@@ -176,6 +176,27 @@ def test_labels_without_variation_give_a_constant(case: Case) -> None:
 def test_a_spent_budget_is_said(case: Case) -> None:
     with pytest.raises(BudgetExhausted):
         case.fit(budget=Budget(1e-9))
+
+
+def test_a_fit_is_ended_by_what_its_progress_raises(case: Case) -> None:
+    seen: list[int] = []
+
+    def progress(step: int, loss: float, score: float) -> None:
+        seen.append(step)
+        if len(seen) == 2:
+            raise FitPruned("pruned at the second point")
+
+    def fit() -> None:
+        budget = Budget(None)
+        case.learner.fit(case.problem.task, case.config, case.train, case.stop, seed=0, budget=budget, progress=progress)
+
+    if DFS().training_length(case.config) is None:
+        fit()
+        assert not seen
+        return
+    with pytest.raises(FitPruned, match="second point"):
+        fit()
+    assert len(seen) == 2
 
 
 def test_a_learner_that_does_not_exist_is_refused() -> None:
