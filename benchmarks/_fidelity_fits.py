@@ -104,10 +104,14 @@ class Recorder:
         from relselect.dfs.prefix.matrix import compute
 
         model = candidate.model
-        key = json.dumps([list(model.plan.names), model.texts is not None, len(self._tested) if model.texts is not None else 0])
+        key = json.dumps(
+            [list(model.plan.names), model.texts is not None, len(self._tested) if model.texts is not None else 0]
+        )
         if key not in self._tested:
             some = self.test.unlabelled()
-            self._tested[key] = compute(self.problem, model.plan, model.rows(self.problem, some), model.vocabulary).values
+            self._tested[key] = compute(
+                self.problem, model.plan, model.rows(self.problem, some), model.vocabulary
+            ).values
         return model.learned.predict(self._tested[key])
 
 

@@ -131,7 +131,10 @@ SideBySide = Annotated[
 ]
 FidelityName = Annotated[
     Literal["full", "rows", "length", "auto"] | None,
-    typer.Option("--fidelity", help="Fit trials wholly, (rows, auto) on parts of many rows first, or (length) end those behind on the way."),
+    typer.Option(
+        "--fidelity",
+        help="Fit trials wholly, (rows, auto) on parts of many rows first, or (length) end those behind on the way.",
+    ),
 ]
 AveragedSeeds = Annotated[
     int | None,

@@ -64,7 +64,17 @@ __all__ = ["demo", "predictor_folder", "train"]
 #: The folder, within the predictor's, where unfinished studies are kept.
 _WORK = "work"
 _OPTION = re.compile(r"(?P<family>\w+)\.(?P<name>\w+)=(?P<value>.+)\Z", re.DOTALL)
-_RECORDED = ("settings", "choice", "deployed", "recommendation", "leaderboard", "failures", "unfinished", "budget")
+_RECORDED = (
+    "settings",
+    "choice",
+    "deployed",
+    "recommendation",
+    "leaderboard",
+    "failures",
+    "pruned",
+    "unfinished",
+    "budget",
+)
 
 
 def demo(

@@ -188,7 +188,7 @@ class Family(Protocol):
         ...
 
 
-#: Called with the learning curve of a fit so far, each time that it has a further point; may raise `FitPruned`, which ends the fit.
+#: Called with the learning curve of a fit so far each time that it has a further point; may raise `FitPruned` to end the fit.
 FitWatch = Callable[[Sequence[CurvePoint]], None]
 
 

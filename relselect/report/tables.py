@@ -143,10 +143,7 @@ def notes(record: RunRecord) -> ReportTable:
 
 def pruned(record: RunRecord) -> ReportTable:
     """The trials whose training was ended on the way, and why."""
-    rows = [
-        ReportRow((f"{row['family']}-{row['number']}", row["reason"]))
-        for row in record["pruned"]
-    ]
+    rows = [ReportRow((f"{row['family']}-{row['number']}", row["reason"])) for row in record["pruned"]]
     return ReportTable("Pruned trials", (ReportColumn("Trial", "name"), ReportColumn("Reason")), tuple(rows), fold=6)
 
 

@@ -1,8 +1,8 @@
 """Ends trials on the way that would hardly win: a learning curve is compared with those of earlier trials at equal parts.
 
-The parts are those of the longest training, in rounds or epochs. A trial that is not pruned at a part goes on from there; nothing
-is trained twice. What a trial is compared with depends on the outcomes of trials that are `LAG` numbers older, never on the clock,
-so that a study with workers, or one that was killed, prunes what an unbroken study without workers prunes.
+The parts are those of the longest training, in rounds or epochs. A trial that is not pruned at a part goes on from there;
+nothing is trained twice. What a trial is compared with depends on the outcomes of trials that are `LAG` numbers older, never on
+the clock, so that a study with workers, or one that was killed, prunes what an unbroken study without workers prunes.
 """
 
 from __future__ import annotations

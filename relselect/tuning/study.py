@@ -56,8 +56,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Fidelity", "check_fidelity", "tune"]
 
-#: How search trials are fitted: wholly; on parts of the training rows first, of which the best are fitted again on more; or with a
-#: training that ends on the way where earlier trials were better at the same point.
+#: How search trials are fitted: wholly; on parts of the training rows first, of which the best are fitted again on more; or with
+#: a training that ends on the way where earlier trials were better at the same point.
 Fidelity = Literal["full", "rows", "length", "auto"]
 
 _FORMAT = 3

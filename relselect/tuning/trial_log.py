@@ -202,9 +202,7 @@ class TrialLog:
             if outcome == "done":
                 self.keep(number, facts["share"], facts["seconds"], None)
             elif outcome == "pruned":
-                self.keep_pruned(
-                    Pruned(self.family.name, number, facts["config"], facts["reason"], facts["seconds"])
-                )
+                self.keep_pruned(Pruned(self.family.name, number, facts["config"], facts["reason"], facts["seconds"]))
             elif outcome == "failed":
                 text, trace = facts["error"], facts.get("traceback", "")
                 self.keep_failure(Failure(self.family.name, number, facts["config"], text, facts["seconds"], trace))

@@ -55,8 +55,8 @@ class FitResult:
 
     Attributes:
         number: The trial's number.
-        outcome: "done", "failed", "pruned", "cut" (the budget ended before there was anything useful), or for a job that was not fitted
-            "repeat" or "skipped".
+        outcome: "done", "failed", "pruned", "cut" (the budget ended before there was anything useful), or for a job that was not
+            fitted "repeat" or "skipped".
         seconds: Wall-clock of the fit.
         score: Its score on the select rows where it is done.
         error: Class and message of the exception where it failed.

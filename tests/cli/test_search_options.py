@@ -100,6 +100,20 @@ def test_parts_of_the_rows_come_first_and_are_no_candidates(shop: Path, usual: d
     assert trials(auto) == trials(usual)  # there are too few rows for parts of them
 
 
+def test_trials_that_are_behind_on_the_way_are_pruned(shop: Path, usual: dict[str, Any], tmp_path: Path) -> None:
+    found = train(shop, tmp_path / "fit", "--max-trials", 16, "--fidelity", "length")
+    assert found["settings"]["fidelity"] == "length"
+    pruned = {f"dfs-{each['number']}": each["reason"] for each in found["pruned"]}
+    assert pruned
+    kept = {row[0] for row in trials(found)}
+    assert kept | set(pruned) == {f"dfs-{number}" for number in range(16)}
+    assert not kept & set(pruned)
+    assert trials(found)[0] == trials(usual)[0]
+    page = (tmp_path / "fit" / "report.html").read_text(encoding="utf-8")
+    assert all(reason in page for reason in pruned.values())
+    assert "--fidelity length" in page
+
+
 def test_what_is_chosen_is_averaged_over_seeds(shop: Path, usual: dict[str, Any], tmp_path: Path) -> None:
     found = train(shop, tmp_path / "fit", "--max-trials", 7, "--average-seeds", 3, "--jobs", 2)
     chosen = found["choice"]["candidate"]

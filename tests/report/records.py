@@ -44,7 +44,9 @@ def run_record() -> dict[str, Any]:
         },
         "leaderboard": _leaderboard(),
         "failures": [{"family": "rdl", "number": 3, "error": "RuntimeError: loss became NaN in epoch 2"}],
-        "pruned": [{"family": "dfs", "number": 5, "reason": "pruned at 81 of 2000 rounds: AUROC 0.7 is worse than 0.8"}],
+        "pruned": [
+            {"family": "dfs", "number": 5, "reason": "pruned at 81 of 2000 rounds: AUROC 0.7 is worse than 0.8"}
+        ],
         "unfinished": [],
         "choice": {
             "candidate": "dfs-2",

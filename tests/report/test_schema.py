@@ -123,6 +123,12 @@ def test_a_record_of_the_version_before_averaged_no_seeds() -> None:
     assert check_record(older)["settings"]["average_seeds"] == 1
 
 
+def test_a_record_of_version_8_pruned_nothing() -> None:
+    older = run_record() | {"version": 8}
+    del older["pruned"]
+    assert check_record(older) == check_record(run_record() | {"pruned": []})
+
+
 def test_a_record_without_spaces_and_coverage_is_one_that_asked_for_none() -> None:
     older = run_record() | {"version": 6}
     for name in ("spaces", "fidelity", "average_seeds"):

@@ -1,4 +1,4 @@
-"""Trials that are behind on the way are ended: the same ones for any number of workers and kills, and none of them is deployed."""
+"""Trials that are behind on the way are ended: the same ones for any number of workers and kills, and none is deployed."""
 
 from __future__ import annotations
 
@@ -67,7 +67,9 @@ def test_a_curve_has_reached_its_best_value_up_to_each_part() -> None:
     points = curve(0.5, 0.4, 0.6, 0.7)
     assert ReachedValues.of(points, LENGTH, whole=False).values == (None, None, None)
     assert ReachedValues.of(points, LENGTH, whole=True).values == (0.7, 0.7, 0.7)
-    far = ReachedValues.of(curve(0.5, 0.4, 0.6, every=10), LENGTH, whole=False)  # a point counts for the parts that it passes
+    far = ReachedValues.of(
+        curve(0.5, 0.4, 0.6, every=10), LENGTH, whole=False
+    )  # a point counts for the parts that it passes
     assert far.values == (0.5, 0.6, None)
     assert far.last == (1, 0.6)
     fast = TrainingLength(81, "rounds", "stop", "trees", pace=3.0)  # each of its rounds counts as three
@@ -192,9 +194,7 @@ def few_rounds(problem: Problem) -> FixedOptions:
 def test_trees_that_are_not_pruned_are_those_of_a_whole_fit(tmp_path: Path) -> None:
     problem = shop_problem("binary")
     rows, family = shared_rows(problem), few_rounds(problem)
-    study = tune(
-        family, problem, rows, budget=Budget(None), seed=3, folder=tmp_path, max_trials=16, fidelity="length"
-    )
+    study = tune(family, problem, rows, budget=Budget(None), seed=3, folder=tmp_path, max_trials=16, fidelity="length")
     assert study.pruned
     assert study.candidates[0].number == 0
     for each in study.pruned:

@@ -188,7 +188,9 @@ def test_a_fit_is_ended_by_what_its_progress_raises(case: Case) -> None:
 
     def fit() -> None:
         budget = Budget(None)
-        case.learner.fit(case.problem.task, case.config, case.train, case.stop, seed=0, budget=budget, progress=progress)
+        case.learner.fit(
+            case.problem.task, case.config, case.train, case.stop, seed=0, budget=budget, progress=progress
+        )
 
     if DFS().training_length(case.config) is None:
         fit()
