@@ -27,6 +27,7 @@ from relselect.events import (
     StageStarted,
     TrialFailed,
     TrialFinished,
+    TrialPruned,
     TrialStarted,
 )
 from relselect.progress import Progress, watched
@@ -37,6 +38,7 @@ EVENTS = (
     EpochDone("dfs", 0, 1, 0.5, 0.8, 1.0),
     TrialFinished("dfs", 0, 0.81234, 2.0),
     TrialFailed("dfs", 1, "no [memory]"),
+    TrialPruned("dfs", 2, "pruned at 9 of 81 rounds: worse", 0.4),
     Notice("device", "no GPU", "warning"),
     StageFinished("tuning [/bold] dfs", 3.0, "2 trials"),
     CheckpointChosen("dfs", 0, None, "It is the best."),
@@ -58,6 +60,7 @@ def test_plain_lines() -> None:
     text = shown(live=False)
     for part in (
         "validation score 0.8123 in 2.0 s",
+        "dfs trial 2 pruned at 9 of 81 rounds: worse",
         "trial 1 failed: no [memory]",
         "warning (device): no GPU",
         "took 3.0 s (2 trials)",

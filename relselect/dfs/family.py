@@ -105,7 +105,7 @@ class DFS:
         A boosting round of twice the learning rate goes twice as far (Friedman 2001): at equal rounds the smaller rate would
         always look worse.
         """
-        track = f"{config['learner']}, {config['statistic']}"
+        track = f"{config.get('learner')}, {config.get('statistic')}"
         if "rounds" in config:
             pace = float(config["learning_rate"]) / _USUAL_RATE
             return TrainingLength(float(config["rounds"]), "rounds", "stop", track, pace)
