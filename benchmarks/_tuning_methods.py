@@ -161,6 +161,7 @@ def union(setting: Setting, sampler: str) -> Found:
 METHODS: dict[str, Callable[[Setting], Found]] = {
     "relselect": relselect,
     "relselect, parts of rows": lambda setting: relselect(setting, "auto"),
+    "relselect, parts of the length": lambda setting: relselect(setting, "length"),
     "tpe": lambda setting: union(setting, "tpe"),
     "random": lambda setting: union(setting, "random"),
     **{f"{name} alone": (lambda setting, name=name: one_family(setting, name)) for name in trained()},

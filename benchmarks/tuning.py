@@ -11,6 +11,7 @@ Nothing is refitted.
 * "relselect": profile, recommendation, defaults first, then time by the odds between families; deploys one family or their blend,
   as a run does. "relselect, best score" is the same search deployed by its best score on the select rows.
 * "relselect, parts of rows": the same with `fidelity="auto"`: trials begin on parts of the rows where there are 20,000 or more.
+* "relselect, parts of the length": the same with `fidelity="length"`: trials that are behind on the way are pruned.
 * "tpe", "random": Optuna's TPE and random sampler over the union: the family is a choice, its parameters are conditional on it.
 * "dfs alone", "rdl alone": one family's study with all of the time.
 
@@ -45,7 +46,9 @@ TASKS = (
     "tour-de-france/entry-rank", "enron-email/employee-messages", "easybuild-software/easyconfig-edited",
     "international-football/team-points",
 )  # fmt: skip
-METHODS = ("relselect", "relselect, parts of rows", "tpe", "random", "dfs alone", "rdl alone")
+METHODS = (
+    "relselect", "relselect, parts of rows", "relselect, parts of the length", "tpe", "random", "dfs alone", "rdl alone",
+)  # fmt: skip
 BEST_SCORE = "relselect, best score"
 #: A trial that the clock cut comes in a little later than the clock.
 LATE, LATE_SECONDS = 1.02, 0.5

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from relselect.dates import with_dates
 
@@ -238,7 +239,7 @@ class FitPruned(RelSelectError):
         points: The learning curve until then.
     """
 
-    def __init__(self, reason: str, points: Sequence[object] = ()) -> None:
+    def __init__(self, reason: str, points: Sequence[Any] = ()) -> None:
         super().__init__(reason)
         self.reason, self.points = reason, points
 
