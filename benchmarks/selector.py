@@ -19,6 +19,7 @@ def main() -> None:
     from relselect.selector.evaluation import evaluate_parts
     from relselect.selector.evaluation_page import evaluation_page
     from relselect.selector.learning_curve import learning_curve
+    from relselect.selector.portfolio import portfolio_gains
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bank", type=Path)
@@ -26,13 +27,17 @@ def main() -> None:
     arguments = parser.parse_args()
     bank = PerformanceBank.open(arguments.bank or bank_path())
     found, correlations = evaluate_parts(bank)
-    curve = learning_curve(bank.current().filter(task=lambda task: task.origin != "imported"))
-    page = evaluation_page(found, correlations, curve)
+    measured = bank.current().filter(task=lambda task: task.origin != "imported")
+    curve = learning_curve(measured)
+    portfolios = portfolio_gains(bank)
+    page = evaluation_page(found, correlations, curve, portfolios)
     if arguments.out:
         arguments.out.write_text(page, encoding="utf-8")
     print(page)
     parts = {name: each.to_json() for name, each in found.items()}
-    print(json.dumps({**parts, "rank_correlations": correlations, "learning_curve": [asdict(each) for each in curve]}))
+    first = {family: [asdict(each) for each in gains] for family, gains in portfolios.items()}
+    taught = {"learning_curve": [asdict(each) for each in curve], "first_configs": first}
+    print(json.dumps({**parts, "rank_correlations": correlations, **taught}))
 
 
 if __name__ == "__main__":

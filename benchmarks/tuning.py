@@ -260,9 +260,7 @@ def last_part(rows: list[dict[str, Any]], marks: list[float], part: float) -> di
 
 def best_select(row: dict[str, Any], seconds: float) -> float | None:
     """Return the best select score of the trials that were finished by then; None without any."""
-    return max(
-        (each["select"] for each in row["trials"] if each["at"] <= LATE * seconds + LATE_SECONDS), default=None
-    )
+    return max((each["select"] for each in row["trials"] if each["at"] <= LATE * seconds + LATE_SECONDS), default=None)
 
 
 def interval(values: np.ndarray[Any, Any]) -> dict[str, float]:

@@ -8,6 +8,9 @@ from contextlib import contextmanager
 
 # Read once, when OpenMP is loaded: without it threads that wait take the cores from whatever else runs.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Test processes that run side by side share the cores: threads of one would only wait for those of the other.
+if (_WORKERS := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))) > 1:
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // _WORKERS)))
 
 import pytest
 from hypothesis import HealthCheck, settings

@@ -65,6 +65,8 @@ import numpy as np, relselect
 from tests.shop import shop
 fit = relselect.load({str(copy)!r})
 np.save("probability.npy", fit.predict_proba(split="test", database=shop()))
+slow = {{"torch_geometric", "torch_frame", "transformers", "optuna", "featuretools"}} & set(sys.modules)
+assert not slow, f"predicting imports {{slow}}"
 """
     subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path, timeout=120)
     assert np.array_equal(np.load(tmp_path / "probability.npy"), fit.predict_proba(split="test"))

@@ -127,11 +127,13 @@ def evaluate(
         from relselect.files import check_writable, unwritable, write_text
         from relselect.selector.evaluation import evaluate_parts
         from relselect.selector.evaluation_page import evaluation_page
+        from relselect.selector.portfolio import portfolio_gains
 
         if out is not None:
             check_writable("--out", out)
-        found, correlations = evaluate_parts(PerformanceBank.open(folder))
-        page = evaluation_page(found, correlations)
+        bank = PerformanceBank.open(folder)
+        found, correlations = evaluate_parts(bank)
+        page = evaluation_page(found, correlations, portfolios=portfolio_gains(bank))
         if out is not None:
             with unwritable("--out", out):
                 write_text(out, page)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "FixedOptions",
     "adjusted_family",
+    "changed_default",
     "check_options",
     "check_space",
     "check_spaces",
@@ -147,6 +148,25 @@ def training_length(family: Family, config: Config) -> TrainingLength | None:
     """Return how long the training of a configuration can be; None where its fits cannot be ended on the way."""
     bare = family.family if isinstance(family, FixedOptions) else family
     return bare.training_length(config) if isinstance(bare, Watched) else None
+
+
+def changed_default(family: Family, problem: Problem, change: Mapping[str, Any]) -> Config | None:
+    """Return a family's default with other options; options that a caller fixed stay.
+
+    Args:
+        family: The family.
+        problem: What the configuration is for.
+        change: Option -> value.
+
+    Returns:
+        None where the family has no such option or value on this problem, as a learner for another kind of task.
+    """
+    fixed = fixed_options(family)
+    bare = family.family if isinstance(family, FixedOptions) else family
+    try:
+        return adjusted_family(bare, {**change, **fixed}).default(problem)
+    except ConfigError:
+        return None
 
 
 def fixed_options(family: Family) -> dict[str, Any]:

@@ -207,7 +207,10 @@ class _Run:
         if self.settings.families is not None:
             wanted = trained_names(self.settings.families)
         kept = reserved_seconds(self.budget) if self.settings.explain else 0.0
-        studies = RunStudies(self.problem, self.rows, self.settings, self.budget, self.log, self._family, home, kept)
+        studies = RunStudies(
+            self.problem, self.rows, self.settings, self.budget, self.log, self._family, home, kept,
+            found.recommendation.first_configs,
+        )  # fmt: skip
         return studies.run(wanted, lambda best: self._odds(found, best), self._order(found, wanted))
 
     def _order(self, found: _Measured, wanted: Sequence[str]) -> list[str]:

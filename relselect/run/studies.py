@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from relselect.errors import BudgetError, BudgetExhausted, RelSelectError
 from relselect.events import Notice
@@ -66,6 +66,7 @@ class RunStudies:
         family: Returns a family by its name.
         home: The folder of the studies.
         kept: Seconds of the budget that are kept for what comes last.
+        first: Family -> changes of its default that are tried right after it; not where the caller gave another space.
     """
 
     problem: Problem
@@ -76,6 +77,7 @@ class RunStudies:
     family: Callable[[str], Family]
     home: Path
     kept: float = 0.0
+    first: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     _found: dict[str, Study] = field(default_factory=dict, init=False)
     _why: dict[str, str] = field(default_factory=dict, init=False)
 
@@ -127,6 +129,7 @@ class RunStudies:
                 max_trials=trials,
                 jobs=self.settings.jobs,
                 fidelity=self.settings.fidelity,
+                first=() if name in self.settings.spaces else self.first.get(name, ()),
             )
         except BudgetExhausted as error:
             if name not in self._found:

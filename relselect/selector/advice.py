@@ -74,7 +74,9 @@ class TaughtSelector:
             margins=margins,
             evidence=tuple(evidence),
             taught_by=self.selector.taught_by,
-            first_configs={name: [] for name in trained()},
+            first_configs={
+                name: [dict(each.change) for each in found] for name, found in self.selector.first_configs.items()
+            },
             neighbours=neighbours,
         )
 

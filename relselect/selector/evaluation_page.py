@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from relselect.families.registry import info_of
 from relselect.selector.evaluation import Evaluation, PolicyScore
 from relselect.selector.learning_curve import TaughtBy
+from relselect.selector.portfolio import PortfolioGain
 
 __all__ = ["evaluation_page"]
 
@@ -21,6 +23,7 @@ def evaluation_page(
     found: Mapping[str, Evaluation],
     correlations: Mapping[str, tuple[float, float, float, float]],
     curve: Sequence[TaughtBy] = (),
+    portfolios: Mapping[str, Sequence[PortfolioGain]] = MappingProxyType({}),
 ) -> str:
     """Return the page of an evaluation.
 
@@ -28,6 +31,7 @@ def evaluation_page(
         found: Name of a set of tasks -> its evaluation.
         correlations: What `rank_correlations` returned.
         curve: What `learning_curve` returned, for a section of its own.
+        portfolios: Family -> what `portfolio_gain` returned, for a section of its own.
     """
     lines = ["# Policies on the performance bank, leave-one-database-out"]
     for name, each in found.items():
@@ -44,6 +48,7 @@ def evaluation_page(
             "| databases | gain | error | draws |", "|---:|---:|---:|---:|",
         ]  # fmt: skip
         lines += [f"| {each.databases} | {each.gain:+.4f} | {each.stderr:.4f} | {each.draws} |" for each in curve]
+    lines += _first_trials(portfolios)
     lines += [
         "", "## Profile numbers against the margin", "",
         "Spearman's rho with the margin of the second family, its 90 % interval over databases, and Holm's p-value for "
@@ -52,6 +57,26 @@ def evaluation_page(
     for name, (rho, low, high, p_value) in sorted(correlations.items(), key=lambda item: item[1][3]):
         lines.append(f"| {name} | {rho:+.2f} | {low:+.2f} to {high:+.2f} | {p_value:.3f} |")
     return "\n".join(lines) + "\n"
+
+
+def _first_trials(portfolios: Mapping[str, Sequence[PortfolioGain]]) -> list[str]:
+    if not any(portfolios.values()):
+        return []
+    lines = [
+        "", "## Which configurations first?", "",
+        "Skill on test rows over the default's, when the trial with the best select score is deployed after so many further "
+        "trials: those that the other databases name first, beside those of the bank in their own order. The interval is that "
+        "of the difference, over databases.", "",
+        "| family | databases | further trials | taught | in order | difference, 90 % |",
+        "|---|---:|---:|---:|---:|---|",
+    ]  # fmt: skip
+    for family, gains in portfolios.items():
+        lines += [
+            f"| {info_of(family).short} | {each.databases} | {each.trials} | {each.taught:+.4f} | {each.in_order:+.4f} "
+            f"| {each.taught - each.in_order:+.4f} ({each.low:+.4f} to {each.high:+.4f}) |"
+            for each in gains
+        ]
+    return lines
 
 
 def _facts(each: Evaluation) -> str:

@@ -18,6 +18,7 @@ from relselect.errors import BankError
 from relselect.families.registry import info_of, trained
 from relselect.selector.blending import CLEAR, BlendGain, best_weights, fit_gain
 from relselect.selector.normal import NormalMargin
+from relselect.selector.portfolio import FirstConfig, first_configs
 from relselect.selector.prior import MarginPrior, fit_prior, numbers_of
 from relselect.selector.shift import ValidationShift, fit_shift
 
@@ -227,6 +228,11 @@ class MetaSelector:
 
         means = {trained()[0]: 0.0, **{name: margin.mean for name, margin in margins.items()}}
         return best_weights(means, gain)
+
+    @cached_property
+    def first_configs(self) -> Mapping[str, tuple[FirstConfig, ...]]:
+        """Trained family -> the configurations that a study should try after the default; see `relselect.selector.portfolio`."""
+        return {name: first_configs(self.bank, name) for name in trained()}
 
     def nearest(self, numbers: Mapping[str, float], most: int = 5) -> tuple[dict[str, Any], ...]:
         """Return the most similar known tasks, nearest first: name, margins in skill over the first family, and who won."""

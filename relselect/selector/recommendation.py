@@ -57,7 +57,7 @@ class Recommendation:
         evidence: Sentences, the weightiest first.
         taught_by: What the expectation was learnt from, in words.
         basis: "rule" where a fixed rule answers, "bank" where a performance bank was learnt from.
-        first_configs: Family -> configurations to try first, best first.
+        first_configs: Family -> changes of its default, option -> value, that a study tries right after it, best first.
         neighbours: The most similar known tasks, JSON-able, nearest first.
         record: The record of the measurement, from which reports are rendered; not part of the JSON.
         page: The report of the measurement; None for a recommendation that was read from a file.

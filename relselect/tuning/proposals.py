@@ -6,12 +6,14 @@ side by side by up to `LAG` workers, and the study is the same for any number of
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from relselect.families.options import changed_default
 from relselect.families.protocol import Portfolio
+from relselect.serialization import canonical_json
 from relselect.tuning.journal import fresh_sampler
 from relselect.tuning.nearest import nearest_point
 from relselect.tuning.pruning import ReachedValues
@@ -67,17 +69,30 @@ class TrialProposals:
         problem: The problem.
         seed: Seed of the study.
         rungs: The rungs of every generation; a single one for trials on all training rows.
+        changes: Changes of the default, option -> value, that are tried right after it.
     """
 
-    def __init__(self, family: Family, problem: Problem, seed: int, rungs: Sequence[Rung] = (Rung(1, 1.0),)) -> None:
+    def __init__(
+        self,
+        family: Family,
+        problem: Problem,
+        seed: int,
+        rungs: Sequence[Rung] = (Rung(1, 1.0),),
+        changes: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
         self.family, self.problem, self.seed, self.rungs = family, problem, seed, tuple(rungs)
+        self.changes = tuple(changes)
 
     @cached_property
     def first(self) -> list[Config]:
-        """The configurations that are tried before the sampler proposes any, the default in front."""
-        default = self.family.default(self.problem)
+        """The configurations that are tried before the sampler proposes any: the default, its changes, the alternatives.
+
+        A change that the family does not have on this problem is left out.
+        """
+        changed = [changed_default(self.family, self.problem, change) for change in self.changes]
         others = self.family.alternatives(self.problem) if isinstance(self.family, Portfolio) else ()
-        return [default, *others]
+        listed = [self.family.default(self.problem), *(each for each in changed if each is not None), *others]
+        return list({canonical_json(each): each for each in listed}.values())
 
     @cached_property
     def default_in_space(self) -> bool:

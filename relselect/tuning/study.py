@@ -14,7 +14,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
@@ -82,12 +82,13 @@ def tune(
     max_trials: int | None = None,
     jobs: int = 1,
     fidelity: Fidelity = "full",
+    first: Sequence[Mapping[str, Any]] = (),
 ) -> Study:
     """Search the family's space on one problem; the default configuration comes first.
 
-    Equal problem, seed, fidelity and number of trials give the equal study, whether it ran at once or was resumed in `folder`,
-    and with any number of workers. A trial that raises is recorded and the study goes on; the same error three times in a row
-    ends it. A keyboard interrupt ends it too: it is *not* raised again, the study comes back with what was finished and
+    Equal problem, seed, fidelity, `first` and number of trials give the equal study, whether it ran at once or was resumed in
+    `folder`, and with any number of workers. A trial that raises is recorded and the study goes on; the same error three times in
+    a row ends it. A keyboard interrupt ends it too: it is *not* raised again, the study comes back with what was finished and
     `interrupted` set.
 
     Args:
@@ -107,8 +108,10 @@ def tune(
             Trials are compared on equal parts alone, and only those on all rows are candidates. The default and the family's
             alternatives come first, on all rows. "auto" is "rows" from 20,000 training rows on. "length" trains on all rows and
             prunes: a trial that is worse at a part of the longest training than the median of the earlier trials there is ended,
-            and all others go on from where they stand (`relselect.tuning.pruning`). The default and the family's alternatives
-            are never pruned. Pruned trials are no candidates, and count as trials.
+            and all others go on from where they stand (`relselect.tuning.pruning`). What comes before the sampler's proposals
+            is never pruned. Pruned trials are no candidates, and count as trials.
+        first: Changes of the default, option -> value, that are tried right after it; one that the family does not have on this
+            problem is left out.
 
     Returns:
         The finished candidates, the failures and why the study ended.
@@ -121,7 +124,7 @@ def tune(
     if max_trials is None and math.isinf(budget.left()):
         fix = "Give a time budget or a number of trials"
         raise ConfigError("max_trials", max_trials, "must be given when the budget has no limit", fix)
-    search = _Search(family, problem, rows, seed, _rungs(problem, fidelity), fidelity == "length")
+    search = _Search(family, problem, rows, seed, _rungs(problem, fidelity), tuple(first), fidelity == "length")
     workers = min(check_count("jobs", jobs), LAG) if hasattr(os, "fork") else 1
     stage = f"tuning {family.name}"
     emit(StageStarted(stage))
@@ -140,6 +143,7 @@ class _Search:
     rows: RowSource
     seed: int
     rungs: Sequence[Rung]
+    first: Sequence[Mapping[str, Any]]
     prunes: bool
 
     @property
@@ -162,6 +166,8 @@ class _Search:
             identity["fidelity"] = [[rung.trials, rung.share] for rung in self.rungs]
         if self.prunes:
             identity["fidelity"] = {"length": [*PARTS], "fewest": FEWEST}
+        if self.first:
+            identity["first"] = [dict(change) for change in self.first]
         return identity
 
 
@@ -192,7 +198,7 @@ class _StudyRun:
         self.search, self.budget, self.emit = search, budget, emit
         self.family, self.problem = search.family, search.problem
         self.log = TrialLog(study, search.family, home, emit, search.seed, search.prunes)
-        self.proposals = TrialProposals(search.family, search.problem, search.seed, search.rungs)
+        self.proposals = TrialProposals(search.family, search.problem, search.seed, search.rungs, search.first)
         #: Number -> configuration, as JSON, of what was tried or is being tried.
         self.tried: dict[int, str] = {}
         self.running: dict[int, tuple[optuna.Trial, FitJob]] = {}
@@ -296,7 +302,7 @@ class _StudyRun:
         workers.submit(job)
 
     def _bars(self, number: int, config: Config) -> tuple[float | None, ...]:
-        """Return what a trial is pruned by; the default and the family's alternatives are not pruned."""
+        """Return what a trial is pruned by; what comes before the sampler's proposals is not pruned."""
         length = training_length(self.family, config) if self.search.prunes else None
         if length is None or number < len(self.proposals.first):
             return ()

@@ -21,6 +21,7 @@ from relselect.rdl.network.convolutions import CONVOLUTIONS
 from relselect.rdl.network.target import Target
 from relselect.tasks import Task
 from relselect.tuning.nearest import nearest_point
+from tests.rdl.training.together import numeric_problem
 from tests.rows import shared_rows
 
 
@@ -212,13 +213,22 @@ def test_a_large_label_is_standardised_before_it_is_rounded():
 
 
 @pytest.mark.parametrize("regime", ["rolling", "frozen"])
-def test_a_study_tries_wider_trees_second(make_problem, regime):
+def test_a_study_tries_routes_and_wider_trees_after_the_default(make_problem, regime):
     problem, family = make_problem(regime=regime), RDL("cpu")
-    (wider,) = family.alternatives(problem)
-    point, inside = nearest_point(family, problem, wider)
-    assert inside
-    assert (point["layers"], point["fan_out"]) == (3, 16)
-    assert wider != family.default(problem)
+    routes, wider = family.alternatives(problem)
+    points = []
+    for config in (routes, wider):
+        point, inside = nearest_point(family, problem, config)
+        assert inside
+        assert config != family.default(problem)
+        points.append(point)
+    assert points[0]["routes"] == "composite"
+    assert (points[1]["layers"], points[1]["fan_out"], points[1]["routes"]) == (3, 16, "off")
+
+
+def test_without_a_bridge_table_no_routes_are_tried():
+    problem, family = numeric_problem(), RDL("cpu")
+    assert [config["routes"] for config in family.alternatives(problem)] == ["off"]
 
 
 @pytest.mark.parametrize(

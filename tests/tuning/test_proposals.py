@@ -5,6 +5,7 @@ from __future__ import annotations
 import optuna
 import pytest
 
+from relselect.families.options import adjusted_family
 from relselect.tuning.proposals import LAG, RUNGS, TrialProposals
 from tests.tuning.cheap import Bowl, tiny_problem
 
@@ -55,3 +56,19 @@ def test_the_sampler_knows_older_trials_of_the_same_part_alone(proposals: TrialP
     assert known is not None
     assert known == plain.propose(12, [*trials[: 12 - LAG + 1], *later, *others])
     assert known != plain.propose(12, trials[:4])
+
+
+def test_changes_of_the_default_are_tried_right_after_it() -> None:
+    family, problem = Bowl(), tiny_problem()
+    default = family.default(problem)
+    known = TrialProposals(family, problem, 3, changes=[{"x": 0.75}, dict(default), {"no such option": 1}, {"x": 0.25}])
+    assert known.first == [default, {**default, "x": 0.75}, {**default, "x": 0.25}]
+    second = known.propose(1, [])
+    assert second is not None
+    assert second.point["x"] == 0.75
+
+
+def test_an_option_that_the_caller_fixed_stays() -> None:
+    problem = tiny_problem()
+    fixed = adjusted_family(Bowl(), {"x": 0.5})
+    assert TrialProposals(fixed, problem, 3, changes=[{"x": 0.75}]).first == [fixed.default(problem)]

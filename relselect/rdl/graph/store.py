@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from relselect.errors import ConfigError
 from relselect.files import adding_folder, unwritable, write_json
 from relselect.hashing import fingerprint_json
+from relselect.rdl.graph.pruning import note_use, prune
 
 __all__ = ["BLOCK", "ArrayFile", "ArrayFolder", "ArrayStore", "ArrayWriter", "blocks"]
 
@@ -168,6 +169,8 @@ class ArrayStore:
         identity = fingerprint_json([_FORMAT, kind, content])
         folder = self.root / f"{kind}-{identity[:32]}"
         if not folder.exists():
+            if self._kept is None:
+                prune(self.root, _MANIFEST)
             with unwritable("store", folder, _ROOM), adding_folder(folder) as draft, _writing(draft) as writer:
                 build(writer)
                 writer.seal(identity)
@@ -200,6 +203,7 @@ def _opened(folder: Path, identity: str) -> ArrayFolder:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         reason = f"{error.strerror}: {error.filename}" if isinstance(error, OSError) else str(error)
         raise ConfigError("store", str(folder), f"is damaged ({reason})", _DAMAGED) from error
+    note_use(folder / _MANIFEST)
     return ArrayFolder(folder, arrays, manifest["facts"])
 
 

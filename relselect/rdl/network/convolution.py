@@ -16,8 +16,6 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 from torch import nn
 from torch.nn.functional import leaky_relu, linear
-from torch_geometric.nn import Linear
-from torch_geometric.nn.inits import glorot
 
 from relselect.rdl.network.scatter import gather, gather_scatter_sum, scatter_max, scatter_sum
 
@@ -26,7 +24,13 @@ if TYPE_CHECKING:
 
     from relselect.rdl.graph.adjacency import EdgeType
 
-__all__ = ["SAGE", "Convolution", "GATv2"]
+__all__ = ["SAGE", "Convolution", "GATv2", "glorot"]
+
+
+def glorot(weight: Tensor) -> None:
+    """Draw weights uniformly within sqrt(6 / (a + b)), a and b the last two sizes (Glorot and Bengio, AISTATS 2010), in place."""
+    bound = math.sqrt(6.0 / (weight.shape[-2] + weight.shape[-1]))
+    nn.init.uniform_(weight, -bound, bound)
 
 
 class Convolution(nn.Module):
@@ -110,7 +114,7 @@ class _Aggregate(nn.Module):
     def __init__(self, channels: int, aggregation: str) -> None:
         super().__init__()
         self.aggregation = aggregation
-        self.lin_l = Linear(channels, channels)
+        self.lin_l = nn.Linear(channels, channels)
 
     def forward(self, senders: Tensor, receivers: Tensor, edges: Tensor) -> Tensor:
         source, target, size = edges[0], edges[1], len(receivers)
@@ -155,11 +159,11 @@ class _Attention(nn.Module):
     def __init__(self, channels: int, heads: int = 4, slope: float = 0.2) -> None:
         super().__init__()
         self.heads, self.slope = math.gcd(channels, heads), slope
-        self.lin_l = Linear(channels, channels, weight_initializer="glorot")
-        self.lin_r = Linear(channels, channels, weight_initializer="glorot")
+        self.lin_l, self.lin_r = nn.Linear(channels, channels), nn.Linear(channels, channels)
         self.att = nn.Parameter(torch.empty(1, self.heads, channels // self.heads))
         self.bias = nn.Parameter(torch.zeros(channels))
-        glorot(self.att)
+        for weight in (self.lin_l.weight, self.lin_r.weight, self.att):
+            glorot(weight)
 
     def forward(self, senders: Tensor, receivers: Tensor, edges: Tensor) -> Tensor:
         source, target = edges[0], edges[1]

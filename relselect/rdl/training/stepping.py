@@ -138,6 +138,10 @@ class Stepper:
         self.mean = copy.deepcopy(network).requires_grad_(False)
         self._optimizer = _optimizer(network, blueprint)
         self._members = ParallelMembers(network, self.label.device)
+        # walking through the modules for their weights took a twentieth of a step
+        self._weights = list(network.parameters())
+        self._means: list[Tensor] = list(self.mean.parameters())
+        self._weights_of_members = [list(member.parameters()) for member in network.members]
         self.steps, self.rate, self.plan = 0, 1.0, PrecisionPlan()
 
     def gradients(self, batch: Batch | BatchShare, plan: PrecisionPlan) -> Tensor:
@@ -177,9 +181,9 @@ class Stepper:
             warm = min(1.0, (self.steps + 1) / _WARM_UP)
             group["lr"] = group["full_rate"] * self.rate * warm
         loss = self.gradients(batch, self.plan)
-        loss = self._processes.sum_gradients(list(self.network.parameters()), loss)
-        for member in self.network.members:
-            torch.nn.utils.clip_grad_norm_(member.parameters(), _CLIP)
+        loss = self._processes.sum_gradients(self._weights, loss)
+        for weights in self._weights_of_members:
+            torch.nn.utils.clip_grad_norm_(weights, _CLIP)
         self._optimizer.step()
         self.steps += 1
         self._average()
@@ -189,7 +193,7 @@ class Stepper:
     def _average(self) -> None:
         # at the first step the share is 0, so the mean forgets the initial weights
         share = min(self.blueprint.settings.averaging, 1 - 1 / self.steps)
-        torch._foreach_lerp_(list(self.mean.parameters()), list(self.network.parameters()), 1 - share)
+        torch._foreach_lerp_(self._means, [*self._weights], 1 - share)
 
     def facts(self) -> dict[str, Any]:
         """Return the JSON-able part of the training state."""

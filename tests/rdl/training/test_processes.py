@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -28,30 +29,40 @@ def free_port() -> int:
         return opened.getsockname()[1]
 
 
-def run_together(folder: Path, case: str, count: int = 2) -> list[tuple[int, str]]:
+@pytest.fixture(scope="module")
+def forking():
+    """The process that forks those that train together."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.rdl.training.together"],
+        env=environment,
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as running:
+        yield running
+        assert running.stdin is not None
+        running.stdin.close()
+
+
+@pytest.fixture
+def run_together(forking, tmp_path):
     """Run a case in processes of their own; return the exit code and the errors of each."""
-    address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": str(count)}
-    running = [
-        subprocess.Popen(
-            [sys.executable, "-m", "tests.rdl.training.together", str(folder), case],
-            env={**os.environ, **address, "RANK": str(rank), "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
-            cwd=ROOT,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(count)
-    ]
-    try:
-        return [(each.wait(), each.stderr.read()) for each in running if each.stderr is not None]
-    finally:
-        for each in running:
-            each.kill()
+
+    def run(case: str, count: int = 2) -> list[tuple[int, str]]:
+        forking.stdin.write(json.dumps([str(tmp_path), case, count, free_port()]) + "\n")
+        forking.stdin.flush()
+        codes = json.loads(forking.stdout.readline())
+        return [(code, (tmp_path / f"stderr{rank}.txt").read_text()) for rank, code in enumerate(codes)]
+
+    return run
 
 
 @pytest.mark.slow
-def test_two_processes_train_what_one_trains(tmp_path):
+def test_two_processes_train_what_one_trains(run_together, tmp_path):
     """With dropout, draws of categories, members, refits of both kinds, and a budget that ends in between."""
-    for code, errors in run_together(tmp_path, "same"):
+    for code, errors in run_together("same"):
         assert code == 0, errors
     found = np.load(tmp_path / "found.npz")
     wanted = {
@@ -70,8 +81,8 @@ def test_two_processes_train_what_one_trains(tmp_path):
 
 
 @pytest.mark.slow
-def test_without_draws_they_train_what_one_trains_on_whole_batches(tmp_path):
-    for code, errors in run_together(tmp_path, "plain"):
+def test_without_draws_they_train_what_one_trains_on_whole_batches(run_together, tmp_path):
+    for code, errors in run_together("plain"):
         assert code == 0, errors
     found = np.load(tmp_path / "found.npz")
     for what, values in trained(numeric_problem(), PLAIN).items():
@@ -80,8 +91,8 @@ def test_without_draws_they_train_what_one_trains_on_whole_batches(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("case", "dead"), [("lost", 1), ("first_lost", 0)])
-def test_a_process_that_dies_ends_the_other_with_an_error(case, dead, tmp_path):
-    found = run_together(tmp_path, case)
+def test_a_process_that_dies_ends_the_other_with_an_error(case, dead, run_together):
+    found = run_together(case)
     assert found[dead][0] == -signal.SIGKILL
     code, errors = found[1 - dead]
     assert code not in (0, -signal.SIGKILL)
@@ -92,16 +103,16 @@ def test_a_process_that_dies_ends_the_other_with_an_error(case, dead, tmp_path):
 
 
 @pytest.mark.slow
-def test_processes_of_different_data_end(tmp_path):
-    (_, first), (code, other) = run_together(tmp_path, "other")
+def test_processes_of_different_data_end(run_together):
+    (_, first), (code, other) = run_together("other")
     assert code != 0
     assert "is not the database and task that process 0 trains on" in other
     assert "lost another of the 2 processes" in first
 
 
 @pytest.mark.slow
-def test_after_an_error_of_process_0_nobody_waits(tmp_path):
-    (code, first), (follower, other) = run_together(tmp_path, "failed")
+def test_after_an_error_of_process_0_nobody_waits(run_together):
+    (code, first), (follower, other) = run_together("failed")
     assert code != 0
     assert follower != 0
     assert "ended the common training after an error (ZeroDivisionError)" in first

@@ -1,4 +1,8 @@
-"""Trains in one of several processes, as `python -m tests.rdl.training.together FOLDER CASE` under RANK and WORLD_SIZE.
+"""Trains in several processes; `python -m tests.rdl.training.together` forks them for every line of its input.
+
+A line is JSON: the folder, the case, the number of processes and the port at which they meet; the answer is their exit codes.
+What they write to stderr lies in the folder. They are forked from a process that has imported everything and computed nothing,
+because the imports took longer than the training.
 
 Process 0 writes what it predicts to the folder. Cases: "same" for fits and refits, "lost" and "first_lost" for a process that
 kills itself, "other" for processes with different data, "failed" for a process 0 that goes on after an error of its own.
@@ -6,12 +10,15 @@ kills itself, "other" for processes with different data, "failed" for a process 
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
+import traceback
 from pathlib import Path
 
 import numpy as np
+import torch
 
 import relselect.rdl.training.trainer as training
 from relselect.budget import Budget
@@ -116,8 +123,7 @@ def lead(folder: Path, case: str) -> None:
         trained(problem, DRAWS)
 
 
-def main() -> None:
-    folder, case = Path(sys.argv[1]), sys.argv[2]
+def trained_together(folder: Path, case: str) -> None:
     plain = case == "plain"
     with joined_processes() as processes:
         if processes.first:
@@ -134,6 +140,32 @@ def main() -> None:
         follow(numeric_problem() if plain else shop_problem(), "cpu")
 
 
+def process_of(folder: Path, case: str, count: int, port: int, rank: int) -> None:
+    """Be one of the processes, and end."""
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(count), "RANK": str(rank)}
+    os.dup2(os.open(folder / f"stderr{rank}.txt", os.O_WRONLY | os.O_CREAT), 2)
+    code = 0
+    try:
+        trained_together(folder, case)
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def main() -> None:
+    for line in sys.stdin:
+        folder, case, count, port = json.loads(line)
+        pids = []
+        for rank in range(count):
+            pids.append(os.fork())
+            if pids[-1] == 0:
+                process_of(Path(folder), case, count, port, rank)
+        print(json.dumps([os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]), flush=True)
+
+
 if __name__ == "__main__":
     collect_seldom()
+    torch.set_num_threads(1)
     main()
