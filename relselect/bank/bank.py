@@ -106,10 +106,20 @@ class PerformanceBank(BankContents):
         return PerformanceBank(tasks, trials, self.folders)
 
     def current(self) -> PerformanceBank:
-        """Return the bank without trials of earlier generations of the families that are registered."""
+        """Return the bank without trials of earlier generations of the families that are registered, and of earlier defaults.
+
+        Where a task has several defaults of one family, seed and generation, because options were added to it, the one that was
+        begun last is the default; a finished one goes before a failed one.
+        """
         from relselect.families.registry import family_infos
 
-        return self.filter(generations={info.name: info.generation for info in family_infos()})
+        found = self.filter(generations={info.name: info.generation for info in family_infos()})
+        latest: dict[tuple[str, str, int, int], BankTrial] = {}
+        for trial in sorted(found.trials, key=lambda each: (not each.failed, each.begun, each.id)):
+            if trial.role == "default":
+                latest[trial.task, trial.family, trial.seed, trial.generation] = trial
+        kept = {trial.id for trial in latest.values()}
+        return found.filter(trial=lambda each: each.role != "default" or each.id in kept)
 
     def merge(self, *others: PerformanceBank) -> PerformanceBank:
         """Return the bank with the rows of all; of rows with one id a finished trial is kept before a failed one.

@@ -120,6 +120,24 @@ def test_filters_leave_what_they_say(tiny_bank):
     assert {t.seed for t in tiny_bank.filter(trial=lambda t: t.seed == 1).trials} == {1}
 
 
+def test_a_default_that_was_fitted_anew_takes_the_place_of_the_former():
+    one = task("one")
+
+    def fitted(name: str, **changes) -> BankTrial:
+        return replace(trial(one), id=name, **changes)
+
+    trials = [
+        fitted("former", begun="2026-01-02T00:00:00"),
+        fitted("now", begun="2026-03-02T00:00:00"),
+        fitted("failed", begun="2026-04-02T00:00:00", error="it broke"),
+        fitted("further", begun="2026-01-02T00:00:00", role="space", number=1),
+        fitted("seed", begun="2026-01-01T00:00:00", seed=1),
+    ]
+    bank = PerformanceBank([one], trials)
+    assert {each.id for each in bank.current().trials} == {"now", "further", "seed"}
+    assert len(bank.trials) == 5
+
+
 def test_a_bank_is_queried_with_sql(tiny_bank, tmp_path):
     connection = tiny_bank.to_duckdb(tmp_path / "bank.duckdb")
     query = "SELECT k.database, count(*) FROM trials t JOIN tasks k ON t.task = k.id GROUP BY 1 ORDER BY 1"
