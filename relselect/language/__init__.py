@@ -5,8 +5,8 @@ PyTorch and transformers (the extra `text`) are imported when a model is first a
 
 from __future__ import annotations
 
-from relselect.language.encoder import SentenceEncoder, sentence_encoder
-from relselect.language.sentences import SentenceColumn, row_sentences
+from relselect.language.encoder import SentenceEncoder, identified_encoder, sentence_encoder
+from relselect.language.sentences import SentenceColumn, row_sentences, value_spans
 from relselect.language.store import VectorStore, sentence_vectors
 from relselect.language.weights import find_language_model
 
@@ -15,7 +15,9 @@ __all__ = [
     "SentenceEncoder",
     "VectorStore",
     "find_language_model",
+    "identified_encoder",
     "row_sentences",
     "sentence_encoder",
     "sentence_vectors",
+    "value_spans",
 ]

@@ -16,10 +16,10 @@ from relselect.language.weights import find_language_model
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["SentenceEncoder", "sentence_encoder"]
+__all__ = ["MOST_TOKENS", "SentenceEncoder", "identified_encoder", "sentence_encoder"]
 
 #: Sentences per batch, and tokens read of each.
-_BATCH, _TOKENS = 64, 256
+_BATCH, MOST_TOKENS = 64, 256
 #: Files that decide a model's vectors.
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 _OTHERS = ("config.json", "tokenizer.json", "vocab.txt", "tokenizer_config.json")
@@ -54,11 +54,15 @@ class SentenceEncoder:
     @property
     def width(self) -> int:
         """Entries of a vector."""
-        return int(self._loaded[1].config.hidden_size)
+        return int(self.loaded[1].config.hidden_size)
 
     @cached_property
-    def _loaded(self) -> tuple[Any, Any, Any]:
-        """Tokenizer, model and device."""
+    def loaded(self) -> tuple[Any, Any, Any]:
+        """Tokenizer, model and device.
+
+        Raises:
+            ConfigError: A package is missing, or the files cannot be loaded.
+        """
         try:
             import torch
             from transformers import AutoModel, AutoTokenizer
@@ -91,7 +95,7 @@ class SentenceEncoder:
         """
         import torch
 
-        tokenizer, model, device = self._loaded
+        tokenizer, model, device = self.loaded
         out = np.zeros((len(texts), self.width), np.float32)
         order = np.argsort([len(text) for text in texts], kind="stable")
         for begin in range(0, len(order), _BATCH):
@@ -101,7 +105,7 @@ class SentenceEncoder:
                 [texts[place] for place in places],
                 padding=True,
                 truncation=True,
-                max_length=_TOKENS,
+                max_length=MOST_TOKENS,
                 return_tensors="pt",
             ).to(device)
             with torch.inference_mode():
@@ -128,3 +132,31 @@ def sentence_encoder(name: str = "") -> SentenceEncoder:
         ConfigError: There is none of that name, or a package that it needs is missing.
     """
     return SentenceEncoder(find_language_model(name))
+
+
+def identified_encoder(name: str, identity: str) -> SentenceEncoder:
+    """Return the encoder with an identity: the named one, else the one that `$RELSELECT_LANGUAGE_MODEL` names or that is installed.
+
+    A saved predictor names the folder of its language model, which may lie elsewhere on another machine.
+
+    Args:
+        name: See `find_language_model`.
+        identity: See `SentenceEncoder.identity`.
+
+    Raises:
+        ConfigError: Neither is on this machine, or both are other models.
+    """
+    wrong: ConfigError | None = None
+    for asked in dict.fromkeys((name, "")):
+        try:
+            found = sentence_encoder(asked)
+        except ConfigError as error:
+            wrong = wrong or error
+            continue
+        if found.identity == identity:
+            return found
+        rule = f"is another model on this machine ({found.identity[:8]}) than in training ({identity[:8]})"
+        fix = "Install the model it was trained with, or set RELSELECT_LANGUAGE_MODEL to its folder"
+        wrong = wrong or ConfigError("language", asked or str(found.folder), rule, fix)
+    assert wrong is not None
+    raise wrong

@@ -14,9 +14,8 @@ import torch
 
 from relselect.database.clock import ticks_of
 from relselect.database.columns import as_float, as_strings
-from relselect.errors import ConfigError
 from relselect.files import cache_path
-from relselect.language import row_sentences, sentence_encoder, sentence_vectors
+from relselect.language import identified_encoder, row_sentences, sentence_vectors
 from relselect.rdl.graph.table_encoding import LARGEST
 from relselect.rdl.graph.text import WIDTH, encode_texts
 
@@ -152,11 +151,7 @@ def read_sentences(
     Raises:
         ConfigError: The model is not on this machine, or is another one than that of training.
     """
-    encoder = sentence_encoder(sentence.model)
-    if encoder.identity != sentence.identity:
-        rule = f"is another model on this machine ({encoder.identity[:8]}) than in training ({sentence.identity[:8]})"
-        fix = "Install the model it was trained with, or set RELSELECT_LANGUAGE_MODEL to its folder"
-        raise ConfigError("language", sentence.model or str(encoder.folder), rule, fix)
+    encoder = identified_encoder(sentence.model, sentence.identity)
     texts = row_sentences(table, data, [name for name in sentence.columns if name in data.column_names])
     code, vectors = sentence_vectors(texts, encoder, cache_path("language"), check)
     nothing = np.zeros((1, sentence.width), np.float16)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from relselect.problem import Problem
     from relselect.rdl.graph.store import ArrayStore
 
-__all__ = ["language_alone", "read_language", "sentence_of", "with_sentences"]
+__all__ = ["language_alone", "read_language", "said_columns", "sentence_of", "with_sentences"]
 
 _STAGE = "language"
 
@@ -74,10 +74,14 @@ def sentence_of(table: Table, encoding: TableEncoding, model: str) -> SentenceCo
         ConfigError: The model is not on this machine.
     """
     encoder = sentence_encoder(model)
+    return SentenceColumn(said_columns(table, encoding), model, encoder.identity, encoder.width)
+
+
+def said_columns(table: Table, encoding: TableEncoding) -> tuple[str, ...]:
+    """Return the columns of the sentence of a table's rows, in the order of the table; see `sentence_of`."""
     parts: tuple[Any, ...] = (*encoding.numeric, *encoding.categories, *encoding.texts, *encoding.moments)
     said = {column.name for column in parts if column.clock < 0}
-    ordered = tuple(column for column in table.data.column_names if column in said)
-    return SentenceColumn(ordered, model, encoder.identity, encoder.width)
+    return tuple(column for column in table.data.column_names if column in said)
 
 
 def language_alone(table: Table, encoding: TableEncoding, model: str) -> TableEncoding:
