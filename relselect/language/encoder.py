@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["MOST_TOKENS", "SentenceEncoder", "identified_encoder", "sentence_encoder"]
 
-#: Sentences per batch, and tokens read of each.
-_BATCH, MOST_TOKENS = 64, 256
+#: Sentences per batch, tokens read of each, and sentences whose tokens are found at once.
+_BATCH, MOST_TOKENS, _BLOCK = 64, 256, 4_096
 #: Files that decide a model's vectors.
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 _OTHERS = ("config.json", "tokenizer.json", "vocab.txt", "tokenizer_config.json")
@@ -31,13 +31,15 @@ class SentenceEncoder:
     Args:
         folder: The folder of a Hugging Face encoder; nothing else is read, and nothing is downloaded.
         device: Where it computes; a GPU where there is one, if None.
+        second_derivatives: Whether attention is computed step by step, which is slower and has second derivatives.
 
     Raises:
         ConfigError: The folder holds no weights.
     """
 
-    def __init__(self, folder: Path, device: str | None = None) -> None:
+    def __init__(self, folder: Path, device: str | None = None, *, second_derivatives: bool = False) -> None:
         self.folder, self._device = folder, device
+        self._attention = {"attn_implementation": "eager"} if second_derivatives else {}
         self._weights = next((folder / name for name in _WEIGHTS if (folder / name).is_file()), None)
         if self._weights is None:
             rule = f"holds none of {', '.join(_WEIGHTS)}"
@@ -74,12 +76,31 @@ class SentenceEncoder:
         device = torch.device(self._device or ("cuda" if torch.cuda.is_available() else "cpu"))
         try:
             tokenizer = AutoTokenizer.from_pretrained(self.folder, local_files_only=True)
-            model = AutoModel.from_pretrained(self.folder, local_files_only=True).to(device).eval()
+            model = AutoModel.from_pretrained(self.folder, local_files_only=True, **self._attention)
         except Exception as error:  # the readers of weights and tokenizers have errors of their own
             rule = f"cannot be loaded: {first_cause(error)}"
             fix = "Check its files, and the packages that transformers imports (a torchvision that does not fit torch, say)"
             raise ConfigError("language", str(self.folder), rule, fix) from error
-        return tokenizer, model, device
+        return tokenizer, model.to(device).eval(), device
+
+    def tokens(self, texts: Sequence[str], check: Callable[[], object] = lambda: None) -> NDArray[np.int32]:
+        """Return the tokens of texts, which `encode` reads.
+
+        Args:
+            texts: n texts; tokens beyond the first 256 are not read.
+            check: Called before every block of texts; what it raises ends the work.
+
+        Returns:
+            int32 (n, tokens of the longest text), -1 behind the last token of each.
+        """
+        tokenizer, found = self.loaded[0], []
+        for begin in range(0, len(texts), _BLOCK):
+            check()
+            found += tokenizer(list(texts[begin : begin + _BLOCK]), truncation=True, max_length=MOST_TOKENS)["input_ids"]
+        out = np.full((len(found), max(map(len, found), default=0)), -1, np.int32)
+        for place, each in enumerate(found):
+            out[place, : len(each)] = each
+        return out
 
     def encode(self, texts: Sequence[str], check: Callable[[], object] = lambda: None) -> NDArray[np.float32]:
         """Return the vectors of texts, each of length sqrt(width), so that entries are about 1.

@@ -29,12 +29,14 @@ class SentenceColumn:
         model: Name or folder of the language model, as it was asked for; "" for the one that is installed.
         identity: Hash of the model's files: vectors of another model mean something else.
         width: Entries of its vectors.
+        tokens: Whether sentences are kept as tokens, for a network that trains layers of the model, in place of vectors.
     """
 
     columns: tuple[str, ...]
     model: str
     identity: str
     width: int
+    tokens: bool = False
 
 
 def row_sentences(table: str, data: pa.Table, columns: Sequence[str]) -> list[str]:

@@ -15,7 +15,7 @@ import torch
 from relselect.database.clock import ticks_of
 from relselect.database.columns import as_float, as_strings
 from relselect.files import cache_path
-from relselect.language import identified_encoder, row_sentences, sentence_vectors
+from relselect.language import distinct_texts, identified_encoder, row_sentences, sentence_vectors
 from relselect.rdl.graph.table_encoding import LARGEST
 from relselect.rdl.graph.text import WIDTH, encode_texts
 
@@ -51,11 +51,17 @@ class TextTensors:
 
     Attributes:
         code: int64 or int32 (n,), the row's vector as a position in `vectors`.
-        vectors: float16 (distinct texts + 1, `relselect.rdl.graph.text.WIDTH`); the first is zero and stands for NULL.
+        vectors: float16 (distinct texts + 1, `relselect.rdl.graph.text.WIDTH` or the width of a language model); the first is
+            zero and stands for NULL. For a network that trains layers of the language model, the tokens of the sentences in
+            their place: int32 (distinct texts + 1, tokens of the longest), -1 behind the last token.
     """
 
     code: Tensor
     vectors: Tensor
+
+    def read(self, code: Tensor) -> Tensor:
+        """Return the vectors at positions, int64 (n,), as float32 (n, width)."""
+        return self.vectors.index_select(0, code).float()
 
     def take(self, index: Tensor) -> TextTensors:
         """Return the rows at `index`, in that order."""
@@ -153,6 +159,11 @@ def read_sentences(
     """
     encoder = identified_encoder(sentence.model, sentence.identity)
     texts = row_sentences(table, data, [name for name in sentence.columns if name in data.column_names])
+    if sentence.tokens:
+        code, distinct = distinct_texts(texts)
+        tokens = encoder.tokens(distinct, check)
+        none = np.full((1, tokens.shape[1]), -1, np.int32)
+        return TextTensors(torch.from_numpy(code + 1), torch.from_numpy(np.concatenate([none, tokens])))
     code, vectors = sentence_vectors(texts, encoder, cache_path("language"), check)
     nothing = np.zeros((1, sentence.width), np.float16)
     return TextTensors(torch.from_numpy(code + 1), torch.from_numpy(np.concatenate([nothing, vectors])))

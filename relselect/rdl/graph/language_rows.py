@@ -32,7 +32,13 @@ _STAGE = "language"
 
 
 def with_sentences(
-    problem: Problem, tables: Mapping[str, TableEncoding], model: str, *, columns: bool, said: Collection[str]
+    problem: Problem,
+    tables: Mapping[str, TableEncoding],
+    model: str,
+    *,
+    columns: bool,
+    said: Collection[str],
+    tokens: bool = False,
 ) -> dict[str, TableEncoding]:
     """Return the encodings of tables whose rows a language model reads; the table of past labels is not read as language.
 
@@ -42,6 +48,7 @@ def with_sentences(
         model: The language model, see `relselect.language.find_language_model`.
         columns: Whether what is said is read as columns too.
         said: The tables whose rows are read as language; the others keep their columns.
+        tokens: Whether sentences are kept as tokens, because layers of the model are trained.
 
     Raises:
         ConfigError: The model is not on this machine.
@@ -49,7 +56,7 @@ def with_sentences(
     found = dict(tables)
     for name in sorted(set(tables) & set(problem.user_database.tables) & set(said)):
         each = tables[name]
-        found[name] = replace(each, sentence=sentence_of(problem.database[name], each, model))
+        found[name] = replace(each, sentence=replace(sentence_of(problem.database[name], each, model), tokens=tokens))
         if not columns:
             found[name] = replace(
                 found[name],

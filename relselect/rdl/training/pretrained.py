@@ -186,7 +186,11 @@ def _language_beside(init: str, card: Mapping[str, Any]) -> str:
 
 def problem_statistics(problem: Problem, blueprint: Blueprint) -> dict[str, RowStatistics]:
     """Return the statistics of the tables that are read as language, of what is visible at the end of training."""
-    said = {name: each for name, each in blueprint.encodings.items() if each.sentence is not None}
+    said = {
+        name: replace(each, sentence=replace(each.sentence, tokens=False))
+        for name, each in blueprint.encodings.items()
+        if each.sentence is not None
+    }
     tensors = problem_features(problem, said, torch.device("cpu"))
     return {
         name: row_statistics(
