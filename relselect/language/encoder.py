@@ -96,7 +96,9 @@ class SentenceEncoder:
         tokenizer, found = self.loaded[0], []
         for begin in range(0, len(texts), _BLOCK):
             check()
-            found += tokenizer(list(texts[begin : begin + _BLOCK]), truncation=True, max_length=MOST_TOKENS)["input_ids"]
+            found += tokenizer(list(texts[begin : begin + _BLOCK]), truncation=True, max_length=MOST_TOKENS)[
+                "input_ids"
+            ]
         out = np.full((len(found), max(map(len, found), default=0)), -1, np.int32)
         for place, each in enumerate(found):
             out[place, : len(each)] = each
@@ -156,7 +158,7 @@ def sentence_encoder(name: str = "") -> SentenceEncoder:
 
 
 def identified_encoder(name: str, identity: str) -> SentenceEncoder:
-    """Return the encoder with an identity: the named one, else the one that `$RELSELECT_LANGUAGE_MODEL` names or that is installed.
+    """Return the encoder with an identity: the named one, else the one that `sentence_encoder("")` gives.
 
     A saved predictor names the folder of its language model, which may lie elsewhere on another machine.
 

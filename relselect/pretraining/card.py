@@ -123,7 +123,12 @@ def write_language_card(card: Mapping[str, Any], weights: Path) -> Path:
         for each in card["data"]
     ]
     names = list(card["curve"][-1]["held_out"])
-    lines += ["", "Loss per masked token, in nats:", "", f"| epoch | training |{''.join(f' {name} |' for name in names)}"]
+    lines += [
+        "",
+        "Loss per masked token, in nats:",
+        "",
+        f"| epoch | training |{''.join(f' {name} |' for name in names)}",
+    ]
     lines.append(f"|---:|---:|{'---:|' * len(names)}")
     for each in card["curve"]:
         held_out = "".join(f" {number_of(each['held_out'][name]):.3f} |" for name in names)

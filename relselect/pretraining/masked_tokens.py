@@ -72,9 +72,7 @@ class Vocabulary:
         return cls(int(tokenizer.pad_token_id), int(tokenizer.mask_token_id), torch.tensor(plain))
 
 
-def token_rows(
-    tokenizer: Any, texts: Sequence[str], spans: Sequence[Sequence[tuple[int, int]]]
-) -> list[TokenRow]:
+def token_rows(tokenizer: Any, texts: Sequence[str], spans: Sequence[Sequence[tuple[int, int]]]) -> list[TokenRow]:
     """Return the tokens of texts, and which of them are values.
 
     Args:

@@ -27,7 +27,9 @@ class MaskingPlan(BaseModel):
         default=-1, ge=-1, description="Last layers that are trained: -1 for the whole model, 0 for its head alone."
     )
     batch_size: int = Field(default=32, ge=1, description="Rows per step.")
-    learning_rate: float = Field(default=5e-5, gt=0, description="Highest rate of the layers; it falls to 0 as a cosine.")
+    learning_rate: float = Field(
+        default=5e-5, gt=0, description="Highest rate of the layers; it falls to 0 as a cosine."
+    )
     head_rate: float = Field(default=1e-3, gt=0, description="The same for the head that restores tokens.")
     weight_decay: float = Field(default=1e-2, ge=0, description="Weight decay of AdamW.")
 

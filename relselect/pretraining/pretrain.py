@@ -66,7 +66,8 @@ def pretrain(
 ) -> PretrainingResult:
     """Learn shared layers from the databases of a plan and write them into a folder.
 
-    Where the plan says `masking`, its language model is trained further first and written beside them. The same call goes on after a stop. The weights are replaced once, at the end, so that a stop never leaves half of them.
+    Where the plan says `masking`, its language model is trained further first and written beside them. The same
+    call goes on after a stop. The weights are replaced once, at the end, so that a stop never leaves half of them.
 
     Args:
         plan: The databases and how to learn from them.

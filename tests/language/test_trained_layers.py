@@ -1,4 +1,4 @@
-"""Layers of the language model that train together with the network: as the frozen ones at first, then trained, saved, resumed."""
+"""Layers of the language model that train with the network: like the frozen ones at first, then trained, saved, resumed."""
 
 from __future__ import annotations
 
@@ -100,14 +100,18 @@ def test_too_many_layers_are_refused(make_problem, small, installed):
 
 def test_only_the_different_rows_of_a_batch_are_encoded(make_problem, installed, monkeypatch):
     problem, encoded = make_problem(), []
-    blueprint = blueprint_of(problem, NetworkSettings(rows="language", channels=16, layers=2, fan_out=4, language_layers=1))
+    blueprint = blueprint_of(
+        problem, NetworkSettings(rows="language", channels=16, layers=2, fan_out=4, language_layers=1)
+    )
     network = new_network(blueprint, problem, torch.device("cpu")).eval()
     batcher = batcher_of(blueprint, problem, torch.device("cpu"))
     rows = row_tensors(blueprint, problem.rows("val"), torch.device("cpu"))
     batch = batcher.batch(rows, torch.arange(8))
     usual = LanguageLayers._vectors
     monkeypatch.setattr(
-        LanguageLayers, "_vectors", lambda self, tokens: (encoded.extend(map(tuple, tokens.tolist())), usual(self, tokens))[1]
+        LanguageLayers,
+        "_vectors",
+        lambda self, tokens: (encoded.extend(map(tuple, tokens.tolist())), usual(self, tokens))[1],
     )
     network(batch)
     sentences = {
@@ -128,7 +132,9 @@ def test_flatness_has_second_derivatives(make_problem, small, installed):
     parameters = {name: each.requires_grad_() for name, each in probe.parameters(0).items()}
     names = [name for name in parameters if ".language." in name]
     slopes = torch.autograd.grad(probe.loss(parameters), [parameters[name] for name in names], create_graph=True)
-    curved = torch.autograd.grad(sum((each**2).sum() for each in slopes), [parameters[name] for name in names], allow_unused=True)
+    curved = torch.autograd.grad(
+        sum((each**2).sum() for each in slopes), [parameters[name] for name in names], allow_unused=True
+    )
     assert any(each is not None and float(each.abs().max()) > 0 for each in curved)
     assert all(each is None or bool(torch.isfinite(each).all()) for each in curved)
 

@@ -87,7 +87,11 @@ def test_the_held_out_loss_falls_and_the_encoder_is_written_with_its_card(plan, 
     databases = {"shop": shop(), "other": shop(shop_tables(seed=5), "other")}
     found = pretrain(plan, tmp_path / "out", databases=databases, emit=events.append)
     assert found.language == tmp_path / "out" / "language"
-    assert sorted(each.name for each in (tmp_path / "out").iterdir()) == ["README.md", "language", "weights.safetensors"]
+    assert sorted(each.name for each in (tmp_path / "out").iterdir()) == [
+        "README.md",
+        "language",
+        "weights.safetensors",
+    ]
     card = json.loads(read_metadata(found.language / "model.safetensors")["card"])
     losses = [each["held_out"]["other"] for each in card["curve"]]
     assert [each["epoch"] for each in card["curve"]] == list(range(9))

@@ -25,6 +25,7 @@ from relselect.tensor_files import read_metadata, save_state
 from tests.pretraining.small import CUT, with_later_rows, write_shop
 from tests.shop import shop, shop_tables
 
+
 def state_of(folder):
     return {name: each.clone() for name, each in read_pretrained(str(folder)).shared.state_dict().items()}
 

@@ -111,7 +111,10 @@ def _blueprint(header: Mapping[str, Any]) -> Blueprint:
     encodings = {str(name): _encoding(each) for name, each in header["tables"].items()}
     edges = tuple(_typed(TypeAdapter(list[tuple[str, str, str]]), header["edge_types"]))
     entity = header["entity"]
-    if any(each.sentence is not None and each.sentence.tokens for each in encodings.values()) and not settings.language_layers:
+    if (
+        any(each.sentence is not None and each.sentence.tokens for each in encodings.values())
+        and not settings.language_layers
+    ):
         raise ValueError("the tables are read by another language model than the settings say")
     if not {entity, *(end for edge in edges for end in (edge[0], edge[2]))} <= set(encodings):
         raise ValueError("an edge type or the entity names a table without columns")

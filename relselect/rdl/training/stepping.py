@@ -229,9 +229,10 @@ class Stepper:
 
 
 def _optimizer(network: NetworkEnsemble, blueprint: Blueprint) -> torch.optim.AdamW:
-    """Return AdamW with a group of the weights that began at random and one of those that began pretrained, unless they are frozen.
+    """Return AdamW, whose groups have learning rates of their own.
 
-    The trained layers of a language model have a third one.
+    One group is of the weights that began at random, one of those that began pretrained, unless they are frozen, and one of the
+    trained layers of a language model.
     """
     settings = blueprint.settings
     fresh, begun = split_parameters(network, blueprint)
