@@ -28,10 +28,9 @@ from relselect.budget import Budget
 from relselect.configs import open_database
 from relselect.pretraining import PretrainingPlan
 from relselect.pretraining.corpus import choose_rows
-from relselect.pretraining.masking import masked_language
+from relselect.pretraining.masking import language_card_of, masked_language
 from relselect.pretraining.plan import MaskingPlan
 from relselect.progress import Progress
-from relselect.tensor_files import read_metadata
 from relselect.threads import wait_passively
 
 MARKS = ("<!-- masking -->", "<!-- end of masking -->")
@@ -92,7 +91,7 @@ def measure(seed: int, layers: int, arguments: argparse.Namespace, log: Path) ->
         folder = masked_language(
             plan, chosen, arguments.weights / f"{layers}-{seed}" / "language", Budget(None), progress
         )
-    card = json.loads(read_metadata(folder / "model.safetensors")["card"])
+    card = language_card_of(folder)
     row = {**key, "base": card["base"], "versions": card["versions"], "curve": card["curve"]}
     row |= {"rows": {each["database"]: each["rows"] for each in card["data"]}}
     row["cpu_seconds"] = round(time.process_time() - begun, 1)

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from relselect.errors import ConfigError
-from relselect.files import replacing_folder
+from relselect.files import replacing_folder, write_json
 from relselect.hashing import fingerprint_json
 from relselect.language import SentenceEncoder, find_language_model, row_sentences, sentence_encoder, value_spans
 from relselect.pretraining.card import language_card, write_language_card
@@ -24,8 +24,7 @@ from relselect.pretraining.masked_tokens import MaskedTokens, TokenRow, Vocabula
 from relselect.pretraining.passes import HELD_OUT, Passes
 from relselect.rdl.graph.language_rows import said_columns
 from relselect.rdl.training.training_state import StateFile
-from relselect.serialization import jsonable
-from relselect.tensor_files import read_metadata, save_state
+from relselect.tensor_files import save_state
 
 if TYPE_CHECKING:
     from relselect.budget import Budget
@@ -33,9 +32,9 @@ if TYPE_CHECKING:
     from relselect.pretraining.corpus import ChosenRows
     from relselect.pretraining.plan import MaskingPlan, PretrainingPlan
 
-__all__ = ["Masking", "masked_language", "rows_of"]
+__all__ = ["Masking", "language_card_of", "masked_language", "rows_of"]
 
-_WEIGHTS = "model.safetensors"
+_WEIGHTS, _CARD = "model.safetensors", "card.json"
 #: The state of an unfinished training, in the folder of the weights.
 _STATE = "masking.safetensors"
 #: Endings of the files that make an encoder, beside its weights.
@@ -80,10 +79,20 @@ def masked_language(
     return folder
 
 
+def language_card_of(folder: Path) -> dict[str, Any]:
+    """Return the card of an encoder that `masked_language` wrote.
+
+    Raises:
+        OSError: There is none.
+        ValueError: It is damaged.
+    """
+    return dict(json.loads((folder / _CARD).read_text(encoding="utf-8")))
+
+
 def _identity_of(folder: Path) -> str | None:
     """Return the identity of the training that wrote an encoder; None where there is none."""
     try:
-        return str(json.loads(read_metadata(folder / _WEIGHTS)["card"])["identity"])
+        return str(language_card_of(folder)["identity"])
     except (OSError, KeyError, TypeError, ValueError):
         return None
 
@@ -94,9 +103,9 @@ def _write(masking: Masking, base: SentenceEncoder, card: Mapping[str, Any], fol
         for file in sorted(base.folder.iterdir()):
             if file.is_file() and file.suffix in _FILES:
                 shutil.copyfile(file, draft / file.name)
-        text = json.dumps(jsonable(card), sort_keys=True, allow_nan=False)
-        # the encoder's own reader asks for the format of the tensors
-        save_state(masking.model.encoder.state_dict(), draft / _WEIGHTS, metadata={"format": "pt", "card": text})
+        # the card is a file of its own: texts in the header have no fixed order, and the file's hash is the encoder's identity
+        save_state(masking.model.encoder.state_dict(), draft / _WEIGHTS, metadata={"format": "pt"})
+        write_json(draft / _CARD, card)
         write_language_card(card, draft / _WEIGHTS)
 
 

@@ -21,10 +21,9 @@ from relselect.language import SentenceEncoder, sentence_encoder
 from relselect.pretraining import PretrainingPlan, pretrain
 from relselect.pretraining.corpus import choose_rows
 from relselect.pretraining.masked_tokens import Vocabulary, mask_tokens, padded, token_rows
-from relselect.pretraining.masking import Masking, rows_of
+from relselect.pretraining.masking import Masking, language_card_of, rows_of
 from relselect.rdl import RDL
 from relselect.rdl.training.pretrained import read_pretrained
-from relselect.tensor_files import read_metadata
 from tests.language.test_networks import fit
 from tests.pretraining.small import CUT, with_later_rows, write_shop
 from tests.rdl.conftest import make_problem, make_shop, shop_frames, small
@@ -92,7 +91,7 @@ def test_the_held_out_loss_falls_and_the_encoder_is_written_with_its_card(plan, 
         "language",
         "weights.safetensors",
     ]
-    card = json.loads(read_metadata(found.language / "model.safetensors")["card"])
+    card = language_card_of(found.language)
     losses = [each["held_out"]["other"] for each in card["curve"]]
     assert [each["epoch"] for each in card["curve"]] == list(range(9))
     assert losses[-1] < 0.8 * losses[0]
