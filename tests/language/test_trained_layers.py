@@ -18,7 +18,7 @@ from relselect.rdl.family import blueprint_of
 from relselect.rdl.network.language_layers import LanguageLayers
 from relselect.rdl.settings import NetworkSettings
 from relselect.rdl.training.fitted import FittedNetwork, batcher_of, row_tensors
-from relselect.rdl.training.pretrained import new_network
+from relselect.rdl.training.pretrained import decided_options, new_network
 from relselect.rdl.training.probe import NetworkProbe
 from tests.families.contract import FamilyContract
 from tests.language.test_networks import fit
@@ -55,7 +55,7 @@ def test_before_the_first_step_vectors_are_those_of_the_frozen_model(make_proble
     if init:
         options |= {"init": str(small_weights(installed, tmp_path)), "rows": "language"}
     for each in (0, layers):
-        blueprint = blueprint_of(problem, NetworkSettings(**options, language_layers=each))
+        blueprint = blueprint_of(problem, decided_options(NetworkSettings(**options, language_layers=each)))
         with torch.random.fork_rng():
             torch.manual_seed(0)
             network = new_network(blueprint, problem, torch.device("cpu")).eval()
