@@ -99,7 +99,7 @@ class LanguageLayers(nn.Module):
         distinct = torch.unique(sentences.code.index_select(0, rows.clamp(min=0)).long())
         tokens = sentences.vectors.index_select(0, distinct)
         order = (tokens >= 0).sum(1).argsort(stable=True)  # sentences of similar length are computed together
-        vectors = torch.cat([self._vectors(tokens[some]) for some in order.split(_AT_ONCE)])
+        vectors = torch.cat([self._vectors(tokens[some]) for some in torch.split(order, _AT_ONCE)])
         place[distinct[order]] = torch.arange(len(order), device=place.device)
         return FreshTexts(sentences.code, vectors, place)
 
