@@ -126,7 +126,7 @@ def pretrained(arguments: argparse.Namespace) -> dict[str, Any]:
     changes = {name: getattr(arguments, name) for name in ("rows", "epochs", "channels", "databases")}
     plan = plan.model_copy(update={name: value for name, value in changes.items() if value is not None})
     file = arguments.weights / "weights.safetensors"
-    if not (file.is_file() and read_pretrained(str(file)).card["plan"] == plan.model_dump()):
+    if not (file.is_file() and read_pretrained(str(file)).card["plan"] == plan.stated()):
         begun = time.process_time()
         with Progress() as progress:
             pretrain(plan, arguments.weights, emit=progress)

@@ -40,6 +40,7 @@ def pretrain(
         result = {
             "command": "pretrain",
             "weights": str(found.weights),
+            "language": None if found.language is None else str(found.language),
             "identity": found.identity,
             "epochs": last["epoch"],
             "loss": last["loss"],

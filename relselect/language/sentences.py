@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-__all__ = ["MOST_CHARACTERS", "SentenceColumn", "row_sentences"]
+__all__ = ["MOST_CHARACTERS", "SentenceColumn", "row_sentences", "value_spans"]
 
 #: Characters of a sentence that are kept.
 MOST_CHARACTERS = 1_000
@@ -29,12 +29,14 @@ class SentenceColumn:
         model: Name or folder of the language model, as it was asked for; "" for the one that is installed.
         identity: Hash of the model's files: vectors of another model mean something else.
         width: Entries of its vectors.
+        tokens: Whether sentences are kept as tokens, for a network that trains layers of the model, in place of vectors.
     """
 
     columns: tuple[str, ...]
     model: str
     identity: str
     width: int
+    tokens: bool = False
 
 
 def row_sentences(table: str, data: pa.Table, columns: Sequence[str]) -> list[str]:
@@ -62,6 +64,38 @@ def row_sentences(table: str, data: pa.Table, columns: Sequence[str]) -> list[st
         return [head] * data.num_rows
     joined = pc.binary_join_element_wise(*parts, "")
     return [f"{head}: {text[2:]}"[:MOST_CHARACTERS] if text else head for text in joined.to_pylist()]
+
+
+def value_spans(table: str, data: pa.Table, columns: Sequence[str]) -> list[list[tuple[int, int]]]:
+    """Return where the values stand in the sentences of `row_sentences`; everything else is names of the schema.
+
+    Args:
+        table: The table's name.
+        data: n rows.
+        columns: The columns, as in `row_sentences`.
+
+    Returns:
+        Per row, the first character of each value and the one behind its last, in order; values that are missing, empty or cut
+        off have none.
+
+    Example:
+        >>> data = pa.table({"raceName": ["Monza", None], "laps": [53, 44]})
+        >>> value_spans("races", data, ["raceName", "laps"])
+        [[(17, 22), (29, 31)], [(12, 14)]]
+    """
+    shown = [(len(spoken(name)), _texts(data[name]).to_pylist()) for name in columns]
+    head, found = len(spoken(table)), []
+    for row in range(data.num_rows):
+        end, spans = head, []
+        for width, values in shown:
+            if values[row] is None:
+                continue
+            begin = end + 2 + width + 1  # two characters between parts, one between name and value
+            end = begin + len(values[row])
+            if begin < min(end, MOST_CHARACTERS):
+                spans.append((begin, min(end, MOST_CHARACTERS)))
+        found.append(spans)
+    return found
 
 
 def spoken(name: str) -> str:

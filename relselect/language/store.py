@@ -19,7 +19,7 @@ from relselect.hashing import digest_of
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["TextEncoder", "VectorStore", "sentence_vectors"]
+__all__ = ["VectorStore", "distinct_texts", "sentence_vectors"]
 
 #: Sentences between two writings, and keys of one question to the store.
 _BLOCK, _ASKED = 2_048, 500
@@ -86,6 +86,13 @@ class VectorStore:
             return
 
 
+def distinct_texts(texts: Sequence[str]) -> tuple[NDArray[np.int64], list[str]]:
+    """Return the distinct texts in the order of their first occurrence, and which of them each text is, int64 (n,)."""
+    places: dict[str, int] = {}
+    code = np.array([places.setdefault(text, len(places)) for text in texts], np.int64)
+    return code, list(places)
+
+
 def sentence_vectors(
     texts: Sequence[str],
     encoder: TextEncoder,
@@ -103,9 +110,7 @@ def sentence_vectors(
     Returns:
         int64 (n,), positions in the second; float16 (distinct texts, width).
     """
-    places: dict[str, int] = {}
-    code = np.array([places.setdefault(text, len(places)) for text in texts], np.int64)
-    distinct = list(places)
+    code, distinct = distinct_texts(texts)
     keys = [digest_of(text.encode("utf-8", "surrogatepass"), _KEY) for text in distinct]
     store = None if folder is None else VectorStore(folder, encoder)
     known = {} if store is None else store.read(keys)

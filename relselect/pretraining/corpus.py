@@ -41,13 +41,37 @@ if TYPE_CHECKING:
     from relselect.rdl.graph.graph import Graph
     from relselect.rdl.network.shared_layers import RowStatistics
 
-__all__ = ["PretrainingSource", "read_source"]
+__all__ = ["ChosenRows", "PretrainingSource", "choose_rows", "read_source", "source_of"]
 
 #: Seed nodes of each table that are added at once until enough rows are reached: few, so that every table has some.
 _CHUNK = 4
 #: Trees that are sampled at once where rows that were read are looked through for further seed nodes, and the largest share of
 #: such a tree that was not read.
 _TREES, _UNREAD = 1_024, 0.5
+
+
+@dataclass(frozen=True)
+class ChosenRows:
+    """What is read of a database, before a language model reads it.
+
+    Attributes:
+        database: The database.
+        fitted: Per table, its columns, fitted on what may be read.
+        sampler: The sampler of its graph.
+        seeds: Per table, the seed nodes: rows and the times at which they are seen.
+        reached: Per table, the rows that some tree reaches, ascending: all that are read.
+    """
+
+    database: Database
+    fitted: Mapping[str, TableEncoding]
+    sampler: TemporalSampler
+    seeds: Mapping[str, RowTensors]
+    reached: Mapping[str, NDArray[np.int64]]
+
+    @property
+    def count(self) -> int:
+        """Number of rows that are read."""
+        return sum(len(rows) for rows in self.reached.values())
 
 
 @dataclass(frozen=True)
@@ -75,37 +99,55 @@ class PretrainingSource:
     rows_read: int
 
 
-def read_source(
-    database: Database,
-    plan: PretrainingPlan,
-    until: str | None = None,
-    check: Callable[[], object] = lambda: None,
-) -> PretrainingSource:
-    """Choose the seed nodes of a database and read the rows around them as language.
+def choose_rows(database: Database, plan: PretrainingPlan, until: str | None = None) -> ChosenRows:
+    """Choose the seed nodes of a database, and with them the rows that are read.
 
     Args:
         database: The database.
-        plan: Fan-out, number of rows, language model and seed.
+        plan: Fan-out, number of rows and seed.
         until: The last moment that is read; everything if None.
-        check: Called before every batch of sentences; what it raises ends the work.
 
     Raises:
-        ConfigError: The language model is not on this machine, or `until` is no moment.
+        ConfigError: `until` is no moment.
     """
     last = EVERYTHING if until is None else parse_time(until, database.time_kind, "until")
     types = {
         name: infer_types(table, visible_rows(database, name, last), visible_masked(database, name, last))
         for name, table in database.tables.items()
     }
-    fitted = fit_database(database, types, last)
-    encodings = {name: language_alone(database[name], each, plan.language) for name, each in fitted.items()}
     graph = database_graph(database)
-    fan_outs = tuple(max(1, plan.fan_out >> hop) for hop in range(plan.layers))
-    sampler = TemporalSampler(graph, fan_outs)
+    sampler = TemporalSampler(graph, tuple(max(1, plan.fan_out >> hop) for hop in range(plan.layers)))
     seeds, reached = _chosen(database, graph, sampler, last, plan)
+    rows = {name: np.unique(np.concatenate([np.empty(0, np.int64), *parts])) for name, parts in reached.items()}
+    return ChosenRows(database, fit_database(database, types, last), sampler, seeds, rows)
+
+
+def read_source(
+    database: Database,
+    plan: PretrainingPlan,
+    until: str | None = None,
+    check: Callable[[], object] = lambda: None,
+) -> PretrainingSource:
+    """Choose the rows of a database and read them as language; see `choose_rows` and `source_of`."""
+    return source_of(choose_rows(database, plan, until), plan.language, check)
+
+
+def source_of(chosen: ChosenRows, model: str, check: Callable[[], object] = lambda: None) -> PretrainingSource:
+    """Read the rows that were chosen as language.
+
+    Args:
+        chosen: The rows.
+        model: The language model, see `relselect.language.find_language_model`.
+        check: Called before every batch of sentences; what it raises ends the work.
+
+    Raises:
+        ConfigError: The language model is not on this machine.
+    """
+    database, sampler = chosen.database, chosen.sampler
+    encodings = {name: language_alone(database[name], each, model) for name, each in chosen.fitted.items()}
     tables, statistics = {}, {}
     for name, encoding in encodings.items():
-        rows = np.unique(np.concatenate([np.empty(0, np.int64), *reached[name]]))
+        rows = chosen.reached[name]
         tables[name] = _tensors(database, name, encoding, rows, check)
         read = torch.zeros(len(tables[name]), dtype=torch.bool)
         read[torch.from_numpy(rows)] = True
@@ -114,10 +156,11 @@ def read_source(
         sentences.vectors[0] = statistics[name].mean.half()
     kind = database.time_kind
     batchers = {
-        name: Batcher(sampler, tables, encodings, TableEncoding(), name, time_unit(kind), kind) for name in seeds
+        name: Batcher(sampler, tables, encodings, TableEncoding(), name, time_unit(kind), kind) for name in chosen.seeds
     }
-    count = sum(len(np.unique(np.concatenate(each))) for each in reached.values() if each)
-    return PretrainingSource(database.name, graph, encodings, tables, statistics, seeds, batchers, count)
+    return PretrainingSource(
+        database.name, sampler.graph, encodings, tables, statistics, chosen.seeds, batchers, chosen.count
+    )
 
 
 def _chosen(

@@ -11,9 +11,27 @@ from relselect.database.yaml_loader import load_yaml
 from relselect.errors import ConfigError
 from relselect.untrusted import brief
 
-__all__ = ["PretrainingPlan", "read_pretraining_plan"]
+__all__ = ["MaskingPlan", "PretrainingPlan", "read_pretraining_plan"]
 
 _FIX = "Correct it; the classes of relselect.pretraining.plan and configs/pretrain/known.yaml show the rules"
+
+
+class MaskingPlan(BaseModel):
+    """How the language model is trained further, on the rows that are read, before the network is."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    epochs: int = Field(default=1, ge=1, description="Passes over the different rows.")
+    mask: float = Field(default=0.15, gt=0, lt=1, description="Share of the tokens of values that are masked.")
+    layers: int = Field(
+        default=-1, ge=-1, description="Last layers that are trained: -1 for the whole model, 0 for its head alone."
+    )
+    batch_size: int = Field(default=32, ge=1, description="Rows per step.")
+    learning_rate: float = Field(
+        default=5e-5, gt=0, description="Highest rate of the layers; it falls to 0 as a cosine."
+    )
+    head_rate: float = Field(default=1e-3, gt=0, description="The same for the head that restores tokens.")
+    weight_decay: float = Field(default=1e-2, ge=0, description="Weight decay of AdamW.")
 
 
 class PretrainingPlan(BaseModel):
@@ -32,6 +50,9 @@ class PretrainingPlan(BaseModel):
         default_factory=dict, description="Database -> last moment that is read of it; everything when left out."
     )
     language: str = Field(default="", description="The language model; the one that is installed when left out.")
+    masking: MaskingPlan | None = Field(
+        default=None, description="How the language model is trained further first; it stays as it is when left out."
+    )
     channels: int = Field(default=128, ge=1, le=1 << 14, description="Width of the network.")
     layers: int = Field(default=2, ge=1, le=16, description="Layers of the network, and hops of the trees.")
     fan_out: int = Field(
@@ -51,6 +72,10 @@ class PretrainingPlan(BaseModel):
     gamma: float = Field(default=2.0, ge=1, description="Exponent of the scaled cosine error.")
     mse_weight: float = Field(default=0.7, ge=0, description="Weight of the mean squared error beside it.")
     seed: int = Field(default=0, ge=0, description="The one seed.")
+
+    def stated(self) -> dict[str, Any]:
+        """Return the plan as JSON-able data, without the stages that it has not."""
+        return self.model_dump(exclude_none=True)
 
 
 def read_pretraining_plan(path: str | Path) -> PretrainingPlan:

@@ -18,7 +18,8 @@ from relselect.files import check_writable
 from relselect.hashing import fingerprint_json
 from relselect.language import sentence_encoder
 from relselect.pretraining.card import model_card, write_card
-from relselect.pretraining.corpus import PretrainingSource, read_source
+from relselect.pretraining.corpus import ChosenRows, PretrainingSource, choose_rows, source_of
+from relselect.pretraining.masking import masked_language
 from relselect.pretraining.plan import PretrainingPlan
 from relselect.pretraining.training import Pretraining
 from relselect.rdl.training.pretrained import WEIGHTS, read_pretrained, write_pretrained
@@ -32,6 +33,8 @@ __all__ = ["PretrainingResult", "pretrain"]
 
 #: The state of an unfinished pretraining, in the folder of its weights.
 _STATE = "training.safetensors"
+#: The folder of the language model that was trained further, in the folder of the weights.
+_LANGUAGE = "language"
 
 
 @dataclass(frozen=True)
@@ -43,12 +46,14 @@ class PretrainingResult:
         identity: Hash of the file.
         card: What the weights come from, with the loss by epoch.
         seconds: Wall-clock of this call.
+        language: The folder of the language model that was trained further first; None where it was not.
     """
 
     weights: Path
     identity: str
     card: Mapping[str, Any]
     seconds: float
+    language: Path | None = None
 
 
 def pretrain(
@@ -61,7 +66,8 @@ def pretrain(
 ) -> PretrainingResult:
     """Learn shared layers from the databases of a plan and write them into a folder.
 
-    The same call goes on after a stop. The weights are replaced once, at the end, so that a stop never leaves half of them.
+    Where the plan says `masking`, its language model is trained further first and written beside them. The same
+    call goes on after a stop. The weights are replaced once, at the end, so that a stop never leaves half of them.
 
     Args:
         plan: The databases and how to learn from them.
@@ -79,9 +85,12 @@ def pretrain(
     check_writable("OUT", folder, folder=True)
     given = dict(databases or {})
     try:
-        read = {place: _read(place, plan, given, budget, emit) for place in (*plan.databases, *plan.held_out)}
-        storage = StateFile(folder / _STATE, _identity(plan, read))
-        width = sentence_encoder(plan.language).width
+        chosen = {place: _chosen(place, plan, given, emit) for place in (*plan.databases, *plan.held_out)}
+        masked = None if plan.masking is None else masked_language(plan, chosen, folder / _LANGUAGE, budget, emit)
+        model = plan.language if masked is None else str(masked)
+        read = {place: (each.database, _read(place, each, model, budget, emit)) for place, each in chosen.items()}
+        storage = StateFile(folder / _STATE, _identity(plan, read, model))
+        width = sentence_encoder(model).width
         sources = [[read[place][1] for place in part] for part in (plan.databases, plan.held_out)]
         with torch.random.fork_rng(devices=[]):
             training = Pretraining(plan, sources[0], sources[1], width, storage, emit)
@@ -89,28 +98,34 @@ def pretrain(
     except BudgetExhausted as error:
         rule = f"ended before the pretraining did ({error})"
         raise BudgetError("time_budget", budget.seconds, rule, "Run the same command again to go on") from None
-    card = model_card(plan, read, training.curve)
+    card = model_card(plan, read, training.curve, masked)
     weights = write_pretrained(training.model.shared, card, folder)
     write_card(card, weights)
     storage.path.unlink(missing_ok=True)
     found = read_pretrained(str(folder))
-    return PretrainingResult(folder / WEIGHTS, found.identity, found.card, time.monotonic() - begun)
+    return PretrainingResult(folder / WEIGHTS, found.identity, found.card, time.monotonic() - begun, masked)
 
 
-def _read(
-    place: str, plan: PretrainingPlan, given: Mapping[str, Database], budget: Budget, emit: Emit
-) -> tuple[Database, PretrainingSource]:
+def _chosen(place: str, plan: PretrainingPlan, given: Mapping[str, Database], emit: Emit) -> ChosenRows:
+    begun = time.monotonic()
+    emit(StageStarted(f"open {place}"))
+    database = given[place] if place in given else open_database(place)
+    chosen = choose_rows(database, plan, plan.until.get(place))
+    if not chosen.seeds:
+        raise ConfigError("databases", place, "has no row that may be read", "Leave it out, or read it until later")
+    emit(StageFinished(f"open {place}", time.monotonic() - begun, f"{chosen.count:,} rows"))
+    return chosen
+
+
+def _read(place: str, chosen: ChosenRows, model: str, budget: Budget, emit: Emit) -> PretrainingSource:
     begun = time.monotonic()
     emit(StageStarted(f"read {place}"))
-    database = given[place] if place in given else open_database(place)
-    source = read_source(database, plan, plan.until.get(place), budget.check)
-    if not source.seeds:
-        raise ConfigError("databases", place, "has no row that may be read", "Leave it out, or read it until later")
+    source = source_of(chosen, model, budget.check)
     emit(StageFinished(f"read {place}", time.monotonic() - begun, f"{source.rows_read:,} rows"))
-    return database, source
+    return source
 
 
-def _identity(plan: PretrainingPlan, read: Mapping[str, tuple[Database, PretrainingSource]]) -> str:
+def _identity(plan: PretrainingPlan, read: Mapping[str, tuple[Database, PretrainingSource]], model: str) -> str:
     """Return a hash of all that a pretraining depends on."""
     data = {place: database.fingerprint for place, (database, _) in read.items()}
-    return fingerprint_json([plan.model_dump(), data, sentence_encoder(plan.language).identity])
+    return fingerprint_json([plan.stated(), data, sentence_encoder(model).identity])

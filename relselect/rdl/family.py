@@ -331,7 +331,8 @@ def blueprint_of(problem: Problem, settings: NetworkSettings, features: pa.Table
     tables = {name: readable(encoding, settings) for name, encoding in fit_tables(problem).items()}
     if settings.rows != "columns":
         both, said = settings.rows == "both", _said_tables(problem, settings)
-        tables = with_sentences(problem, tables, settings.language, columns=both, said=said)
+        tokens = settings.language_layers != 0
+        tables = with_sentences(problem, tables, settings.language, columns=both, said=said, tokens=tokens)
     task_row = readable(task_encoding(features), settings)
     return Blueprint(problem.entity, edge_types, tables, task_row, Target.of(problem), settings)
 

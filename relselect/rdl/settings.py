@@ -30,6 +30,8 @@ _CHOICES = {
     "texts": ("prose", "all", "none"),
     "rows": ("columns", "language", "both"),
 }
+#: Smallest values of options that are whole numbers, where it is not 1.
+_LOWEST = {"encoder_blocks": 0, "copies": 0, "patience": 0, "language_layers": -1}
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,9 @@ class NetworkSettings:
         language_tables: The tables whose rows are read as language, all others by their columns; every table if empty. The
             language model takes its time for every different row, and few tables hold texts.
         language: The language model, see `relselect.language.find_language_model`; read where `rows` asks for one.
+        language_layers: How many of the last layers of the language model are trained together with the network: 0 for none,
+            whose vectors are computed once; -1 for the whole model.
+        language_rate: Learning rate of these layers.
         init: "scratch" for random initial weights, else the file or folder of pretrained weights (`relselect pretrain`), which
             decide the width, the number of layers and the convolution.
         frozen: Whether pretrained weights stay as they are; all other weights are trained.
@@ -128,6 +133,8 @@ class NetworkSettings:
     rows: str = "columns"
     language_tables: tuple[str, ...] = ()
     language: str = ""
+    language_layers: int = 0
+    language_rate: float = 5e-5
     init: str = "scratch"
     frozen: bool = False
     init_rate: float = 5e-4
@@ -186,7 +193,7 @@ def _checked(name: str, value: Any, kind: type) -> Any:
             f"must be {'a whole number' if kind is int else 'a number'}",
             advice,
         )
-    lowest = 0 if kind is float or name in ("encoder_blocks", "copies", "patience") else 1
+    lowest = _LOWEST.get(name, 0 if kind is float else 1)
     highest = " and below 1" if name in ("dropout", "averaging") else ""
     if value < lowest or (highest and value >= 1):
         raise ConfigError(name, value, f"must be at least {lowest}{highest}", advice)

@@ -37,7 +37,7 @@ CASES = ("binary", "regression", "multiclass", "static")
 CLOSE = 1e-5
 
 _problems: dict[str, Problem] = {}
-_fits: dict[tuple[str, str], Fit] = {}
+_fits: dict[tuple[type[Family], str], Fit] = {}
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class FamilyContract:
     @pytest.fixture(params=CASES)
     def fit(self, family: Family, request: pytest.FixtureRequest) -> Fit:
         """A fit of each kind of task; stop and select rows differ."""
-        key = (family.name, request.param)
+        key = (type(family), request.param)
         if key not in _fits:
             problem = problem_of(request.param)
             rows = fit_rows(problem, "entities")

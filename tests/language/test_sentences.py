@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relselect.language.sentences import MOST_CHARACTERS, row_sentences, spoken
+from relselect.language.sentences import MOST_CHARACTERS, row_sentences, spoken, value_spans
 
 
 def test_values_are_written_in_a_stable_form():
@@ -67,3 +67,21 @@ def test_a_sentence_depends_on_its_own_row_alone(rows, later):
 
 
 TYPES = (pa.string(), pa.int64(), pa.float64())
+
+
+@given(st.lists(CELLS, min_size=1, max_size=8))
+def test_spans_hold_the_values_and_leave_the_names(rows):
+    columns = zip(*rows, strict=True)
+    data = pa.table(dict(zip(("aB", "b_c", "_"), map(pa.array, columns, TYPES), strict=True)))
+    texts, spans = (write("tTable", data, data.column_names) for write in (row_sentences, value_spans))
+    for row, text, found in zip(rows, texts, spans, strict=True):
+        present = [value is not None and value == value for value in row]
+        numbers = ["" if row[1] is None else str(row[1]), f"{row[2]:.6g}" if present[2] else ""]
+        wanted = [value for value in (row[0] or "", *numbers) if value]
+        assert [text[begin:end] for begin, end in found] == wanted
+        left = "".join(
+            text[end:begin] for (_, end), (begin, _) in zip([(0, 0), *found], [*found, (None, 0)], strict=True)
+        )
+        parts = [f"{name} " for name, there in zip(("a b", "b c", ""), present, strict=True) if there]
+        assert left == (f"t table: {'; '.join(parts)}" if parts else "t table")
+    assert value_spans("t", pa.table({"a": ["x" * 5000, None]}), ["a"]) == [[(5, MOST_CHARACTERS)], []]

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import torch
 from typer.testing import CliRunner
@@ -14,7 +12,6 @@ from typer.testing import CliRunner
 from relselect.budget import Budget
 from relselect.cli.main import app
 from relselect.configs import config_path, known_databases
-from relselect.database.clock import DAY
 from relselect.errors import BudgetError, BudgetExhausted, ConfigError
 from relselect.events import EpochDone
 from relselect.language import sentence_encoder
@@ -25,21 +22,8 @@ from relselect.pretraining.reconstruction import Reconstruction
 from relselect.pretraining.training import Pretraining
 from relselect.rdl.training.pretrained import WEIGHTS, read_pretrained
 from relselect.tensor_files import read_metadata, save_state
-from tests.shop import days, shop, shop_tables
-
-CUT = 200
-MANIFEST = """
-name: shop
-tables:
-  users: {primary_key: id}
-  products: {primary_key: sku}
-  orders:
-    primary_key: oid
-    time: when
-    foreign_keys:
-      - {columns: user_id, table: users}
-      - {columns: sku, table: products}
-"""
+from tests.pretraining.small import CUT, with_later_rows, write_shop
+from tests.shop import shop, shop_tables
 
 
 def state_of(folder):
@@ -48,27 +32,6 @@ def state_of(folder):
 
 def same(left, right):
     return left.keys() == right.keys() and all(torch.equal(left[name], right[name]) for name in left)
-
-
-def with_later_rows(seed: int, count: int = 120):
-    """The shop with orders after day `CUT` replaced by others, more or fewer, in another order of rows."""
-    tables, draw = shop_tables(), np.random.default_rng(seed)
-    orders = tables["orders"]
-    kept = orders.filter(pa.array(orders["when"].cast(pa.int64()).to_numpy() <= CUT * DAY))
-    when = CUT + 1 + draw.random(count) * 90
-    later = pa.table(
-        {
-            "oid": pa.array(np.arange(count) + 10_000),
-            "user_id": pa.array(draw.integers(0, 60, count) * 7 + 3),
-            "sku": pa.array([f"p{i % 7}" for i in range(count)]),
-            "total": pa.array(draw.random(count) * 1e4),
-            "when": days(when),
-            "closed": days(when + 1),
-            "state": pa.array(["strange"] * count),
-        }
-    ).cast(kept.schema)
-    every = pa.concat_tables([later, kept])
-    return shop({**tables, "orders": every.take(draw.permutation(every.num_rows))})
 
 
 def test_the_loss_falls_and_the_card_says_what_was_read(plan, installed, tmp_path):
@@ -247,9 +210,7 @@ def test_shipped_plans_are_read():
 
 
 def test_the_command_writes_weights(installed, tmp_path):
-    for name, table in shop().tables.items():
-        pq.write_table(table.data, tmp_path / f"{name}.parquet")
-    (tmp_path / "database.yaml").write_text(MANIFEST)
+    write_shop(tmp_path)
     (tmp_path / "plan.yaml").write_text(
         f"name: x\ndatabases: ['{tmp_path}']\nrows: 100\nepochs: 1\nchannels: 8\nbatch_size: 32\n"
     )

@@ -14,9 +14,8 @@ import torch
 
 from relselect.database.clock import ticks_of
 from relselect.database.columns import as_float, as_strings
-from relselect.errors import ConfigError
 from relselect.files import cache_path
-from relselect.language import row_sentences, sentence_encoder, sentence_vectors
+from relselect.language import distinct_texts, identified_encoder, row_sentences, sentence_vectors
 from relselect.rdl.graph.table_encoding import LARGEST
 from relselect.rdl.graph.text import WIDTH, encode_texts
 
@@ -52,11 +51,17 @@ class TextTensors:
 
     Attributes:
         code: int64 or int32 (n,), the row's vector as a position in `vectors`.
-        vectors: float16 (distinct texts + 1, `relselect.rdl.graph.text.WIDTH`); the first is zero and stands for NULL.
+        vectors: float16 (distinct texts + 1, `relselect.rdl.graph.text.WIDTH` or the width of a language model); the first is
+            zero and stands for NULL. For a network that trains layers of the language model, the tokens of the sentences in
+            their place: int32 (distinct texts + 1, tokens of the longest), -1 behind the last token.
     """
 
     code: Tensor
     vectors: Tensor
+
+    def read(self, code: Tensor) -> Tensor:
+        """Return the vectors at positions, int64 (n,), as float32 (n, width)."""
+        return self.vectors.index_select(0, code).float()
 
     def take(self, index: Tensor) -> TextTensors:
         """Return the rows at `index`, in that order."""
@@ -152,12 +157,13 @@ def read_sentences(
     Raises:
         ConfigError: The model is not on this machine, or is another one than that of training.
     """
-    encoder = sentence_encoder(sentence.model)
-    if encoder.identity != sentence.identity:
-        rule = f"is another model on this machine ({encoder.identity[:8]}) than in training ({sentence.identity[:8]})"
-        fix = "Install the model it was trained with, or set RELSELECT_LANGUAGE_MODEL to its folder"
-        raise ConfigError("language", sentence.model or str(encoder.folder), rule, fix)
+    encoder = identified_encoder(sentence.model, sentence.identity)
     texts = row_sentences(table, data, [name for name in sentence.columns if name in data.column_names])
+    if sentence.tokens:
+        code, distinct = distinct_texts(texts)
+        tokens = encoder.tokens(distinct, check)
+        none = np.full((1, tokens.shape[1]), -1, np.int32)
+        return TextTensors(torch.from_numpy(code + 1), torch.from_numpy(np.concatenate([none, tokens])))
     code, vectors = sentence_vectors(texts, encoder, cache_path("language"), check)
     nothing = np.zeros((1, sentence.width), np.float16)
     return TextTensors(torch.from_numpy(code + 1), torch.from_numpy(np.concatenate([nothing, vectors])))

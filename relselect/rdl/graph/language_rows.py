@@ -26,13 +26,19 @@ if TYPE_CHECKING:
     from relselect.problem import Problem
     from relselect.rdl.graph.store import ArrayStore
 
-__all__ = ["language_alone", "read_language", "sentence_of", "with_sentences"]
+__all__ = ["language_alone", "read_language", "said_columns", "sentence_of", "with_sentences"]
 
 _STAGE = "language"
 
 
 def with_sentences(
-    problem: Problem, tables: Mapping[str, TableEncoding], model: str, *, columns: bool, said: Collection[str]
+    problem: Problem,
+    tables: Mapping[str, TableEncoding],
+    model: str,
+    *,
+    columns: bool,
+    said: Collection[str],
+    tokens: bool = False,
 ) -> dict[str, TableEncoding]:
     """Return the encodings of tables whose rows a language model reads; the table of past labels is not read as language.
 
@@ -42,6 +48,7 @@ def with_sentences(
         model: The language model, see `relselect.language.find_language_model`.
         columns: Whether what is said is read as columns too.
         said: The tables whose rows are read as language; the others keep their columns.
+        tokens: Whether sentences are kept as tokens, because layers of the model are trained.
 
     Raises:
         ConfigError: The model is not on this machine.
@@ -49,7 +56,7 @@ def with_sentences(
     found = dict(tables)
     for name in sorted(set(tables) & set(problem.user_database.tables) & set(said)):
         each = tables[name]
-        found[name] = replace(each, sentence=sentence_of(problem.database[name], each, model))
+        found[name] = replace(each, sentence=replace(sentence_of(problem.database[name], each, model), tokens=tokens))
         if not columns:
             found[name] = replace(
                 found[name],
@@ -74,10 +81,14 @@ def sentence_of(table: Table, encoding: TableEncoding, model: str) -> SentenceCo
         ConfigError: The model is not on this machine.
     """
     encoder = sentence_encoder(model)
+    return SentenceColumn(said_columns(table, encoding), model, encoder.identity, encoder.width)
+
+
+def said_columns(table: Table, encoding: TableEncoding) -> tuple[str, ...]:
+    """Return the columns of the sentence of a table's rows, in the order of the table; see `sentence_of`."""
     parts: tuple[Any, ...] = (*encoding.numeric, *encoding.categories, *encoding.texts, *encoding.moments)
     said = {column.name for column in parts if column.clock < 0}
-    ordered = tuple(column for column in table.data.column_names if column in said)
-    return SentenceColumn(ordered, model, encoder.identity, encoder.width)
+    return tuple(column for column in table.data.column_names if column in said)
 
 
 def language_alone(table: Table, encoding: TableEncoding, model: str) -> TableEncoding:

@@ -88,6 +88,6 @@ class TextMap(nn.Module):
         for text, clock in zip(tensors.texts, self.clocks, strict=True):
             code = text.code.index_select(0, read).long()
             code = code if clock < 0 else code.masked_fill(~known[:, clock], 0)
-            parts.append(text.vectors.index_select(0, code).float())
+            parts.append(text.read(code))
         encoded: Tensor = self.linear(self.dropout(torch.cat(parts, dim=1)))
         return encoded

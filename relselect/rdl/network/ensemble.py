@@ -51,6 +51,11 @@ class NetworkEnsemble(nn.Module):
         """Return the mean outputs of a batch of b task rows, (b, outputs)."""
         return torch.stack([member(batch) for member in self.members]).mean(0)
 
+    def language_parameters(self) -> list[nn.Parameter]:
+        """Return the weights of language models that the members train."""
+        members = [member for member in self.members if isinstance(member, RelationalNetwork)]
+        return [each for member in members for each in member.language_parameters()]
+
 
 class ParallelMembers:
     """Applies a function to every member: in parallel threads on a CPU with several cores, otherwise one after another.

@@ -5,7 +5,7 @@ Losses and predictions are made from the outputs in `relselect.rdl.network.targe
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -14,6 +14,7 @@ from torch import nn
 from relselect.rdl.network.convolutions import CONVOLUTIONS
 from relselect.rdl.network.dropout import Dropout
 from relselect.rdl.network.encoders import ENCODERS
+from relselect.rdl.network.language_layers import LanguageLayers
 from relselect.rdl.network.routes import Fusion, composite_edges, routes_of
 from relselect.rdl.network.scatter import gather
 from relselect.rdl.network.stacked_encoder import StackedEncoder
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from relselect.rdl.graph.adjacency import EdgeType
+    from relselect.rdl.graph.features import TableTensors
     from relselect.rdl.graph.table_encoding import TableEncoding
     from relselect.rdl.network.batch import Batch, NodeBatch
     from relselect.rdl.network.routes import RoutedEdges
@@ -173,6 +175,13 @@ class RelationalNetwork(nn.Module):
         self.encoders = nn.ModuleList(
             build(each, channels, options.encoder_blocks, options.dropout) for each in encodings
         )
+        said = {
+            name: each.sentence
+            for name, each in zip(self.tables, encodings, strict=True)
+            if each.sentence is not None and each.sentence.tokens
+        }
+        self.said = frozenset(said)
+        self.language = LanguageLayers(next(iter(said.values())), options.language_layers) if said else None
         moments = [len(encoding.moments) for encoding in encodings]
         self.times = nn.ModuleList(TimeEncoder(count, 2 * channels) if count else nn.Identity() for count in moments)
         self.layer_tables = [sorted({each[2] for each in edges}) for edges in self.layer_edges]
@@ -282,13 +291,24 @@ class RelationalNetwork(nn.Module):
         x = {}
         for name, encoder, times in zip(self.tables, self.encoders, self.times, strict=True):
             part = nodes[name]
-            encoded = encoder(part.table, part.rows, part.known)
+            encoded = encoder(self._read(name, part), part.rows, part.known)
             if part.elapsed.shape[1]:
                 # scale and shift: a sum alone could not give a recent row more weight
                 scale, shift = times(part.elapsed).chunk(2, dim=1)
                 encoded = torch.addcmul(shift, gather(encoded, part.row), 1 + scale)
             x[name] = encoded
         return x
+
+    def _read(self, name: str, part: NodeBatch) -> TableTensors:
+        """Return the columns of a table; where layers of a language model are trained, with the vectors of the batch's rows."""
+        if self.language is None or name not in self.said:
+            return part.table
+        *texts, sentences = part.table.texts
+        return replace(part.table, texts=(*texts, self.language(sentences, part.rows)))
+
+    def language_parameters(self) -> list[nn.Parameter]:
+        """Return the weights of the language model that are trained; none where its vectors are finished."""
+        return [] if self.language is None else list(self.language.parameters())
 
     @torch.no_grad()
     def mark_roots_by(self, vector: Tensor) -> None:

@@ -151,7 +151,8 @@ def decided_options(settings: NetworkSettings) -> NetworkSettings:
     """Return the settings with the options that pretrained weights decide; unchanged where `init` names none.
 
     Those are the width, the number of layers, GraphSAGE with means along single foreign keys, and the default encoder; rows that
-    were to be read by their columns alone are read as language.
+    were to be read by their columns alone are read as language, and by the language model that lies beside the weights where
+    the pretraining trained one.
 
     Raises:
         ConfigError: The weights cannot be read.
@@ -170,12 +171,26 @@ def decided_options(settings: NetworkSettings) -> NetworkSettings:
         edges="keys",
         routes="off",
         rows="language" if settings.rows == "columns" else settings.rows,
+        language=_language_beside(settings.init, card) or settings.language,
     )
+
+
+def _language_beside(init: str, card: Mapping[str, Any]) -> str:
+    """Return the folder of the language model that was trained with the weights; empty where there is none."""
+    path, name = find_pretrained(init), card["language"].get("folder")
+    if path is None or not isinstance(name, str) or Path(name).name != name:
+        return ""
+    folder = path.resolve().parent / name
+    return str(folder) if (folder / "config.json").is_file() else ""
 
 
 def problem_statistics(problem: Problem, blueprint: Blueprint) -> dict[str, RowStatistics]:
     """Return the statistics of the tables that are read as language, of what is visible at the end of training."""
-    said = {name: each for name, each in blueprint.encodings.items() if each.sentence is not None}
+    said = {
+        name: replace(each, sentence=replace(each.sentence, tokens=False))
+        for name, each in blueprint.encodings.items()
+        if each.sentence is not None
+    }
     tensors = problem_features(problem, said, torch.device("cpu"))
     return {
         name: row_statistics(

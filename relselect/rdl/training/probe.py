@@ -26,7 +26,7 @@ PROBE_ROWS = 256
 _ARCHITECTURE = (
     *("channels", "layers", "fan_out", "strategy", "window", "edges", "routes"),
     *("encoder", "encoder_blocks", "texts", "level", "convolution", "aggregation", "members"),
-    *("without", "mark", "jumping", "rows", "language", "language_tables"),
+    *("without", "mark", "jumping", "rows", "language", "language_tables", "language_layers"),
 )
 
 

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from pydantic import TypeAdapter
 
-from relselect.errors import BundleError
+from relselect.errors import BundleError, ConfigError
 from relselect.families.candidate import Checkpoint
 from relselect.files import write_json
+from relselect.language import identified_encoder
 from relselect.rdl.graph.table_encoding import TableEncoding
 from relselect.rdl.graph.text import BUCKETS, MOST_CHARACTERS
 from relselect.rdl.network.ensemble import NetworkEnsemble
@@ -72,6 +73,7 @@ def load_network(folder: Path, device: torch.device) -> tuple[FittedNetwork, tup
                 "format", header["format"], f"must be {_FORMAT}", "Load it with the version that saved it"
             )
         blueprint = _blueprint(header)
+        _require_language(blueprint)
         with torch.device("meta"):  # shapes alone: nothing is allocated before the files are known to hold as much
             shapes = shapes_of(NetworkEnsemble(blueprint).state_dict())
         state = load_state(folder / "network.safetensors", shapes)
@@ -109,9 +111,30 @@ def _blueprint(header: Mapping[str, Any]) -> Blueprint:
     encodings = {str(name): _encoding(each) for name, each in header["tables"].items()}
     edges = tuple(_typed(TypeAdapter(list[tuple[str, str, str]]), header["edge_types"]))
     entity = header["entity"]
+    if (
+        any(each.sentence is not None and each.sentence.tokens for each in encodings.values())
+        and not settings.language_layers
+    ):
+        raise ValueError("the tables are read by another language model than the settings say")
     if not {entity, *(end for edge in edges for end in (edge[0], edge[2]))} <= set(encodings):
         raise ValueError("an edge type or the entity names a table without columns")
     return Blueprint(entity, edges, encodings, _encoding(header["task_row"]), _target(header["target"]), settings)
+
+
+def _require_language(blueprint: Blueprint) -> None:
+    """Check that the language model is here of which the network holds the last layers.
+
+    Raises:
+        BundleError: It is not, or is another one.
+    """
+    for each in blueprint.encodings.values():
+        if each.sentence is not None and each.sentence.tokens:
+            try:
+                identified_encoder(each.sentence.model, each.sentence.identity)
+            except ConfigError as error:
+                rule = f"holds the last layers of a language model alone, and the model {error.rule}"
+                raise BundleError("language", error.value, rule, error.fix) from error
+            return
 
 
 def _encoding(data: Any) -> TableEncoding:

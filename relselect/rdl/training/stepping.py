@@ -229,13 +229,22 @@ class Stepper:
 
 
 def _optimizer(network: NetworkEnsemble, blueprint: Blueprint) -> torch.optim.AdamW:
-    """Return AdamW with one group of the weights that began at random and, unless they are frozen, one of the pretrained."""
+    """Return AdamW, whose groups have learning rates of their own.
+
+    One group is of the weights that began at random, one of those that began pretrained, unless they are frozen, and one of the
+    trained layers of a language model.
+    """
     settings = blueprint.settings
     fresh, begun = split_parameters(network, blueprint)
+    language = network.language_parameters()
+    apart = set(map(id, language))
+    fresh = [each for each in fresh if id(each) not in apart]
     groups: list[dict[str, Any]] = [{"params": fresh, "full_rate": settings.learning_rate}]
     if settings.frozen:
         for parameter in begun:
             parameter.requires_grad_(False)
     elif begun:
         groups.append({"params": begun, "full_rate": settings.init_rate})
+    if language:
+        groups.append({"params": language, "full_rate": settings.language_rate})
     return torch.optim.AdamW(groups, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
