@@ -15,8 +15,8 @@ plan are timed apart. A study with a virtual clock is then replayed by each meth
 The default and the alternative come first, then the proposals in a random order, the same for all methods; a replay is exact,
 since proposals that are drawn at random depend on no outcome. A trial pays for the features of its plan where no earlier one has
 computed them. At each mark, a part of the CPU seconds of all whole fits, the trial with the best select score among those that
-were fitted wholly is deployed, without a refit. Skills are means over the orders; a difference is paired by order, and its
-interval is a 90 % bootstrap interval over tasks.
+were fitted wholly is deployed, without a refit; and once more after all trials, however long they took. Skills are means over
+the orders; a difference is paired by order, and its interval is a 90 % bootstrap interval over tasks.
 
 Fits are appended to `<out>.jsonl`; the same call again goes on. With --replay nothing is fitted. The page is `<out>.md`; the last
 line is one JSON object.
@@ -45,6 +45,9 @@ METHODS = ("full", "rows", "length")
 SHARES = (1.0, 1 / 9, 1 / 3)
 #: Parts of the CPU seconds of all whole fits at which methods are compared.
 MARKS = (0.25, 0.5, 0.75)
+#: The last mark: all trials, however long they took.
+ALL = "all"
+KEYS = (*(f"{mark:g}" for mark in MARKS), ALL)
 LEARNER = "lightgbm"
 #: The configurations in front of the proposals: the default and the alternative.
 FIRST = 2
@@ -87,13 +90,13 @@ def summary(rows: Sequence[dict[str, Any]], orders: int) -> dict[str, Any]:
     told: dict[str, Any] = {"tasks": tasks, "orders": orders, "differences": {}}
     for method in METHODS[1:]:
         for part in ("select", "test"):
-            for mark in MARKS:
+            for key in KEYS:
                 values = [
-                    found[method][f"{mark:g}"][part] - found["full"][f"{mark:g}"][part]
+                    found[method][key][part] - found["full"][key][part]
                     for found in tasks.values() if method in found
                 ]  # fmt: skip
                 if values:
-                    told["differences"].setdefault(method, {}).setdefault(part, {})[f"{mark:g}"] = interval(values)
+                    told["differences"].setdefault(method, {}).setdefault(part, {})[key] = interval(values)
     return told
 
 
@@ -110,21 +113,25 @@ def replayed(rows: Sequence[dict[str, Any]], orders: int) -> dict[str, Any]:
     first, proposals = numbers[:FIRST], numbers[FIRST:]
     parts = all((number, round(share, 4)) in fits for number in proposals for share in SHARES)
     methods = [name for name in METHODS if name != "rows" or parts]
-    marks = [mark * _seconds(full(numbers, fits, features)) for mark in MARKS]
+    total = list(full(numbers, fits, features))[-1][0]
+    marks = [*(mark * total for mark in MARKS), float("inf")]
     skills: dict[str, Any] = {name: defaultdict(lambda: defaultdict(list)) for name in methods}
-    trials: dict[str, list[int]] = defaultdict(list)
+    spent: dict[str, list[float]] = defaultdict(list)
+    pruned: list[int] = []
     for order in range(orders):
         drawn = [*first, *np.random.default_rng(order).permutation(proposals).tolist()]
         for name in methods:
             ended = list(PLAYED[name](drawn, fits, features))
-            trials[name].append(sum(at <= marks[1] for at, _ in ended))
-            for mark, seconds in zip(MARKS, marks, strict=True):
+            spent[name].append(ended[-1][0])
+            if name == "length":
+                pruned.append(sum(row is None for _, row in ended))
+            for key, seconds in zip(KEYS, marks, strict=True):
                 for part, value in reached_by(ended, seconds, reference).items():
-                    skills[name][f"{mark:g}"][part].append(value)
+                    skills[name][key][part].append(value)
     means = {name: _means(by_mark) for name, by_mark in skills.items()}
-    facts = {"metric": reference["metric"], "rows": reference["rows"], "trials": len(numbers)}
-    return {**means, **facts, "seconds": [round(mark, 1) for mark in marks],
-            "trials_at_half": {name: round(float(np.mean(each)), 1) for name, each in trials.items()}}  # fmt: skip
+    facts = {"metric": reference["metric"], "row_counts": reference["rows"], "trials": len(numbers)}
+    facts |= {"marks": [round(mark, 1) for mark in marks[:-1]], "pruned": round(float(np.mean(pruned)), 1)}
+    return {**means, **facts, "seconds": {name: round(float(np.mean(each)), 1) for name, each in spent.items()}}
 
 
 def _means(by_mark: dict[str, dict[str, list[float]]]) -> dict[str, dict[str, float]]:
@@ -220,10 +227,6 @@ def length_first(order: Sequence[int], fits: Fits, features: dict[tuple[str, flo
 PLAYED = {"full": full, "rows": rows_first, "length": length_first}
 
 
-def _seconds(ended: Iterator[Ended]) -> float:
-    return list(ended)[-1][0]
-
-
 def _number(value: float | None) -> float:
     return float("nan") if value is None else value
 
@@ -245,22 +248,21 @@ def page(found: dict[str, Any]) -> str:
         "perfect. Test rows were read for this page alone.",
         "",
     ]
+    titles = [*(f"at {mark:.0%}" for mark in MARKS), "after all trials"]
     if found["differences"]:
-        lines += ["| method less whole fits | rows | " + " | ".join(f"at {mark:.0%}" for mark in MARKS) + " |"]
-        lines += ["|---|---|" + "---:|" * len(MARKS)]
+        lines += ["| method less whole fits | rows | " + " | ".join(titles) + " |", "|---|---|" + "---:|" * len(KEYS)]
     for method, by_part in found["differences"].items():
         for part, by_mark in by_part.items():
             cells = [f"{each['mean']:+.4f} ({each['low']:+.4f} to {each['high']:+.4f})" for each in by_mark.values()]
             lines.append(f"| {method} | {part} | " + " | ".join(cells) + " |")
     lines += ["", "Marks are parts of the CPU seconds that all whole fits of a task take.", "", "## Tasks", ""]
-    head = ["task", "trials", "CPU seconds at the marks", "method", "trials at half"]
-    lines += ["| " + " | ".join([*head, *(f"select / test at {mark:.0%}" for mark in MARKS)]) + " |"]
-    lines += ["|---|---:|---|---|---:|" + "---:|" * len(MARKS)]
+    head = ["task", "method", "trials", "pruned", "CPU seconds", *(f"select / test {each}" for each in titles)]
+    lines += ["| " + " | ".join(head) + " |", "|---|---|---:|---:|---:|" + "---:|" * len(KEYS)]
     for name, task in found["tasks"].items():
-        marks = ", ".join(f"{each:g}" for each in task["seconds"])
         for method in (each for each in METHODS if each in task):
-            cells = [f"{task[method][f'{m:g}']['select']:.4f} / {task[method][f'{m:g}']['test']:.4f}" for m in MARKS]
-            facts = [name, str(task["trials"]), marks, method, f"{task['trials_at_half'][method]:g}"]
+            pruned = f"{task['pruned']:g}" if method == "length" else ""
+            cells = [f"{task[method][key]['select']:.4f} / {task[method][key]['test']:.4f}" for key in KEYS]
+            facts = [name, method, str(task["trials"]), pruned, f"{task['seconds'][method]:g}"]
             lines.append("| " + " | ".join([*facts, *cells]) + " |")
     return "\n".join([*lines, ""])
 
