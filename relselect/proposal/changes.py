@@ -23,6 +23,8 @@ __all__ = ["clocks", "states", "tallies", "unusable"]
 #: The largest share of rows in which two columns that are missing together may differ.
 _SLIP = 0.005
 _FEW = 20
+#: The least number of rows without a clock, and the share of the others that come before half of them.
+_WAITING, _LATE = 3, 0.9
 
 
 def unusable(table: InspectedTable) -> Iterator[ProposedLine]:
@@ -111,7 +113,18 @@ def _comes_later(clock: ColumnFacts, table: InspectedTable, time: str | None) ->
     if time is None or table.columns[time].kind != "time":
         return named
     later = mostly_after(clock, table.columns[time], 0.99)
-    return later and (named or clock.null_share > 10 * _SLIP) and not _same(clock, table.columns[time])
+    often = clock.null_share > 10 * _SLIP
+    return later and (named or often or _not_yet(clock, table.columns[time])) and not _same(clock, table.columns[time])
+
+
+def _not_yet(clock: ColumnFacts, time: ColumnFacts) -> bool:
+    """Whether the rows without a clock are among the latest, as where what it dates has not happened to them yet."""
+    waiting = pc.is_null(clock.values).to_numpy(zero_copy_only=False)
+    known = pc.is_valid(time.values).to_numpy(zero_copy_only=False)
+    if (waiting & known).sum() < _WAITING or not (~waiting & known).any():
+        return False
+    ticks = ticks_of(time.values)
+    return bool(np.median(ticks[waiting & known]) > np.quantile(ticks[~waiting & known], _LATE))
 
 
 def _same(one: ColumnFacts, other: ColumnFacts) -> bool:

@@ -126,7 +126,7 @@ def test_all_problems_come_at_once(shop: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "rule"),
     [
-        (b"id,zip\n1,caf\xe9\n", "is not UTF-8 at byte 12"),
+        (b"id,zip\n1,caf\x81\n", "is not UTF-8 at byte 12"),
         (b"id,zip\n1,2\n3\n4,5,6\n", "row 3 has 1: 3; row 4 has 3: 4,5,6"),
         (b"id,id\n1,2\n", "occurs twice"),
         (b"", "Empty CSV file"),
