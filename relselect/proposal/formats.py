@@ -119,7 +119,7 @@ def _of_numbers(column: ColumnFacts, head: pa.Array) -> list[ProposedLine]:
         return []
     units = {(before, after) for before, _, after in parts if before or after}
     marked = any(re.search(r"[.,']", number) for _, number, _ in parts)
-    if len(units) > 1 or not (marked or units) or not all(_is_unit(unit, column) for unit in units):
+    if len(units) > 1 or not (marked or units) or not all(_is_unit(*unit, marked=marked) for unit in units):
         return []
     before, after = next(iter(units), ("", ""))
     shares = {}
@@ -142,15 +142,15 @@ def _tells(number: str, thousands: str, decimal: str) -> bool:
     return len(fraction) != 3 or bool(thousands and thousands in whole)
 
 
-def _is_unit(unit: tuple[str, str], column: ColumnFacts) -> bool:
-    """Whether what stands around numbers is a unit: a sign of money, a percentage, or a word that stands apart."""
-    before, after = unit
+def _is_unit(before: str, after: str, *, marked: bool) -> bool:
+    """Whether what stands around numbers is a unit: a sign of money or percent, the code of a currency, a short word after."""
     if before and after:
         return False
     if set(before + after) <= _SIGNS:
         return True
-    example = str(column.plain.drop_null()[0].as_py())
-    return bool(re.search(r"[^\W\d_]{1,4} +[-+\d]" if before else r"\d +[^\W\d_]{1,4}\s*$", example))
+    if before:
+        return marked and re.fullmatch("[A-Z]{3}", before) is not None
+    return re.fullmatch(r"[^\W\d_]{1,4}", after) is not None
 
 
 def _of_integers(column: ColumnFacts) -> list[ProposedLine]:

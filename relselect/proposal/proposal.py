@@ -173,9 +173,10 @@ class _Proposer:
     def run(self) -> Iterator[ProposedLine]:
         keys = propose_keys(self.facts, self.overrides)
         self._keep(keys.values())
+        single = [self.facts.tables[n].columns[key.columns[0]] for n, key in keys.items() if len(key.columns) == 1]
         for name, table in self.facts.tables.items():
             self._keep(_overridden(name, self._override(name)))
-            self._add(unusable(table))
+            self._add(unusable(table, single, self.facts))
         dropped = {name: self._columns(name, "drop") for name in self.facts.tables}
         self._keep(propose_references(self.facts, self.overrides, keys, dropped))
         taken = {name: self._taken(name) for name in self.facts.tables}

@@ -64,6 +64,8 @@ def test_days_and_months_that_cannot_be_told_apart_are_a_note() -> None:
         (["$12.50", "$1,007.10"] * 5, "$1,234.56"),
         (["12,5%", "7,25%"] * 5, "1.234,56%"),
         (["1 234,50", "7,10"] * 5, "1 234,56"),
+        (["CHF 12.50", "CHF 7.10"] * 5, "CHF 1,234.56"),
+        (["12 kg", "7 kg"] * 5, "1.234,56 kg"),
     ],
 )
 def test_numbers(values: list[str], text: str) -> None:
@@ -80,6 +82,8 @@ def test_numbers(values: list[str], text: str) -> None:
         ["12.50 EUR", "7.10 USD"],
         ["1.2.3", "2.0.1"],
         ["a 1", "b 2"],
+        ["Guild 1", "Guild 2"],
+        ["Article 1.5", "Article 2.5"],
         ["0171 2345", "0172 3456"],
     ],
 )
@@ -124,3 +128,18 @@ def test_a_date_that_the_latest_rows_lack_is_a_clock() -> None:
     assert infer({"stays": stays}).spec("stays").known_at == {"over": []}
     anywhere = stays.assign(over=until.where(stays.id % 80 != 0))
     assert infer({"stays": anywhere}).spec("stays").known_at == {}
+
+
+def test_a_secret_that_is_a_key_joins_tables() -> None:
+    ibans = [f"DE{n:020d}" for n in range(50)]
+    tables = {
+        "accounts": pd.DataFrame({"iban": ibans, "pin": [f"x{n % 7}{n}" for n in range(50)]}),
+        "transfers": pd.DataFrame({"nr": range(90), "debtor_iban": [ibans[n * 7 % 50] for n in range(90)],
+                                   "creditor_iban": [ibans[n * 3 % 50] for n in range(90)]}),
+    }  # fmt: skip
+    proposal = infer(tables)
+    assert proposal.spec("accounts").primary_key == "iban"
+    assert proposal.spec("accounts").drop == ["pin"]
+    assert {(key.columns, key.table) for key in proposal.spec("transfers").foreign_keys} == {
+        ("debtor_iban", "accounts"), ("creditor_iban", "accounts")
+    }  # fmt: skip
