@@ -175,6 +175,7 @@ class Database:
         """
         from relselect.database.sources.frames import tables_from_frames
 
+        notes: list[str] = []
         tables = tables_from_frames(
             frames,
             keys=keys or {},
@@ -184,7 +185,7 @@ class Database:
             drop=drop or {},
             known_at=known_at or {},
             formats=formats or {},
-            notes=(notes := []),
+            notes=notes,
         )
         return cls(tables, name, notes=notes)
 

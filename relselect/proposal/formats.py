@@ -32,8 +32,11 @@ _DATES = (
 _CLOCKS = ("", " hh:mm", " hh:mm:ss", "Thh:mm", "Thh:mm:ss", " hh:mm AM", " hh:mm:ss AM", ", hh:mm", ", hh:mm:ss")
 _DIGITS = ("YYYYMMDD", "YYYYMMDDhhmm", "YYYYMMDDhhmmss")
 _PICTURES = (ISO, *_DIGITS, *(f"{date}{clock}" for date in _DATES for clock in _CLOCKS))
-#: The two moments between which whole numbers may be counted from 1970, and the dates of digits, as those of records.
-_EARLIEST, _LATEST = pa.scalar("1971-01-01").cast(pa.timestamp("us")), pa.scalar("2100-01-01").cast(pa.timestamp("us"))
+#: Format of whole numbers -> the numbers of 1971 and 2100, between which records lie.
+_RANGES = {
+    **{text: (31_536_000 * unit, 4_102_444_800 * unit) for text, unit in EPOCHS.items()},
+    **{text: (19710101 * 10 ** (len(text) - 8), 21000101 * 10 ** (len(text) - 8)) for text in _DIGITS},
+}
 _TIME_WORDS = (
     YEARS | PLAIN_TIMES | CREATED | KNOWN | END | PLANNED | {"ms", "millis", "epoch", "booked", "bought", "sold"}
 )
@@ -52,9 +55,9 @@ def propose_formats(facts: Facts, overrides: Mapping[str, Overrides]) -> list[Pr
     found: list[ProposedLine] = []
     for table in facts.tables.values():
         override = overrides.get(table.name, Overrides())
-        for column, text in override.formats.items():
-            found.append(ProposedLine(table.name, (column,), "format", text, reason="was given", origin=GIVEN))
-        taken = {*override.settled, *table.entry.primary_key, *(c for columns in override.references for c in columns)}
+        for name, text in override.formats.items():
+            found.append(ProposedLine(table.name, (name,), "format", text, reason="was given", origin=GIVEN))
+        taken = {*override.settled, *override.formats, *table.entry.primary_key, *(c for columns in override.references for c in columns)}
         taken |= {column for key in table.entry.foreign_keys for column in key.columns} | set(override.key or ())
         for column in table.columns.values():
             if column.name not in taken and column.present:
@@ -157,10 +160,13 @@ def _of_integers(column: ColumnFacts) -> list[ProposedLine]:
     words = set(words_of(column.name))
     if not words & _TIME_WORDS or words & BIRTH or column.distinct < 2:
         return []
-    for text in (*EPOCHS, *_DIGITS):
+    bounds = pc.min_max(column.plain)
+    least, most = bounds["min"].as_py(), bounds["max"].as_py()
+    for text, (low, high) in _RANGES.items():
+        if least < low or most >= high:
+            continue
         read = read_format(text).read(column.plain.drop_null().combine_chunks())
-        inside = pc.and_(pc.greater_equal(read, _EARLIEST), pc.less(read, _LATEST))
-        if read.null_count <= (1 - _TIMES) * len(read) and pc.all(inside).as_py():
+        if read.null_count <= (1 - _TIMES) * len(read):
             return [_line(column, text, 1 - read.null_count / len(read), "times")]
     return []
 

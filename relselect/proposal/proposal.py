@@ -193,8 +193,8 @@ class _Proposer:
             self._add(propose_types(table, self._taken(name)))
         self._keep(notes)
         for name in self.facts.tables:
-            dropped = self._columns(name, "drop")
-            lines = [each for each in self.found[name] if each.what != "format" or each.columns[0] not in dropped]
+            left = self._columns(name, "drop")
+            lines = [each for each in self.found[name] if each.what != "format" or each.columns[0] not in left]
             yield from sorted(lines, key=lambda each: _ORDER.index(each.what))
 
     def _override(self, table: str) -> Overrides:
