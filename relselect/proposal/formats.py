@@ -57,7 +57,12 @@ def propose_formats(facts: Facts, overrides: Mapping[str, Overrides]) -> list[Pr
         override = overrides.get(table.name, Overrides())
         for name, text in override.formats.items():
             found.append(ProposedLine(table.name, (name,), "format", text, reason="was given", origin=GIVEN))
-        taken = {*override.settled, *override.formats, *table.entry.primary_key, *(c for columns in override.references for c in columns)}
+        taken = {
+            *override.settled,
+            *override.formats,
+            *table.entry.primary_key,
+            *(c for columns in override.references for c in columns),
+        }
         taken |= {column for key in table.entry.foreign_keys for column in key.columns} | set(override.key or ())
         for column in table.columns.values():
             if column.name not in taken and column.present:
