@@ -142,7 +142,7 @@ def test_broken_csv_is_named(shop: Path, content: bytes, rule: str) -> None:
 def test_bad_byte_is_counted_over_chunks(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     filling = b"a\n" + b"\xc3\xa9\n" * 1_500_000
-    path.write_bytes(filling + b"\xff\n")
+    path.write_bytes(filling + b"\xff\x81\n")
     (problem,) = read_file(path, "t")
     assert f"byte {len(filling)}" in problem.rule
 

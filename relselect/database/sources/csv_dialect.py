@@ -20,7 +20,9 @@ __all__ = ["CsvDialect", "csv_dialect"]
 
 _CHUNK = 1 << 22
 _HEAD = 1 << 18
-_LINES = 200
+_LINES = 5_000
+#: The least share of rows that have as many values as the header.
+_EVEN = 0.9
 _SEPARATORS = (",", ";", "\t", "|")
 _CODE = re.compile(r"0\d+")
 _MARKS = ((codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
@@ -98,8 +100,8 @@ def _rows(text: str, separator: str) -> list[list[str]]:
 
 
 def _fits(rows: list[list[str]]) -> bool:
-    """Whether a separator splits every row into as many values as the header, and more than one."""
-    return bool(rows) and len(rows[0]) > 1 and all(len(row) == len(rows[0]) for row in rows)
+    """Whether a separator splits nearly every row into as many values as the header, and more than one."""
+    return bool(rows) and len(rows[0]) > 1 and sum(len(row) == len(rows[0]) for row in rows) >= _EVEN * len(rows)
 
 
 def _codes(rows: list[list[str]]) -> frozenset[str]:

@@ -72,3 +72,10 @@ def test_files_of_one_table_with_other_types_are_refused(tmp_path: Path) -> None
         Database.from_uri(tmp_path, keys={"t": "id"})
     database = Database.from_uri(tmp_path, keys={"t": "id"}, types={"t": {"w": "text"}})
     assert database["t"].data["w"].to_pylist() == ["5", "heavy"]
+
+
+def test_an_uneven_row_is_told_in_the_separator_of_the_others(tmp_path: Path) -> None:
+    rows = [f"{n};x{n}" for n in range(20)]
+    (tmp_path / "t.csv").write_text("\n".join(["id;w", *rows, "20;y;z"]) + "\n")
+    with pytest.raises(SchemaError, match=r"has rows without 2 values \(row 22 has 3"):
+        Database.from_uri(tmp_path, keys={"t": "id"})
