@@ -49,6 +49,14 @@ def main() -> None:
     print(json.dumps(summary(rows) | {"names_hidden": {kind: total(hidden, kind) for kind in KINDS}}))
 
 
+def _named(table: str, column: str, columns: dict[Any, Any], parents: dict[tuple[str, str], str]) -> str:
+    """Return the name of a column, or of the path to the time of a parent, whose steps are foreign keys."""
+    if (table, column) in columns:
+        return columns[table, column][1]
+    step, _, rest = column.partition(".")
+    return f"{columns[table, step][1]}.{_named(parents[table, step], rest, columns, parents)}"
+
+
 def measured(name: str, hidden: bool = False) -> dict[str, Any]:
     """Propose for one database and compare; with its names hidden, if that is asked for."""
     from relselect.configs import config_path
@@ -74,8 +82,9 @@ def measured(name: str, hidden: bool = False) -> dict[str, Any]:
     proposal = propose(facts_of(renamed, name))
     seconds = time.monotonic() - begun
     back = {shown: table for table, shown in names.items()}
+    parents = {(each.table, each.columns[0]): each.value for each in proposal.lines if each.what == "foreign_key"}
     found = [
-        (each.what, back[each.table], tuple(columns[each.table, column][1] for column in each.columns),
+        (each.what, back[each.table], tuple(_named(each.table, column, columns, parents) for column in each.columns),
          back[each.value] if each.what == "foreign_key" else each.value)
         for each in proposal.lines
     ]  # fmt: skip

@@ -34,7 +34,7 @@ from relselect.progress import Progress
 from relselect.threads import wait_passively
 
 MARKS = ("<!-- masking -->", "<!-- end of masking -->")
-DATABASES = ["international-football", "movielens-small", "nycflights13", "opam-packages", "sakila", "scotus"]
+DATABASES = ["international-football", "opam-packages", "sakila", "scotus"]
 WAYS = {-1: "whole model", 0: "head alone"}
 
 
@@ -61,8 +61,9 @@ def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--databases", nargs="+", default=DATABASES)
     parser.add_argument("--held-out", nargs="+", default=["chinook", "lahman-baseball"])
-    parser.add_argument("--rows", type=int, default=100, help="rows of each database that are read, about")
+    parser.add_argument("--rows", type=int, default=150, help="rows of each database that are read, about")
     parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--layers", nargs="*", type=int, default=[0, -1])
     parser.add_argument("--seeds", nargs="*", type=int, default=[0])
     parser.add_argument("--weights", type=Path, default=Path("build/masking"))
@@ -79,7 +80,7 @@ def measure(seed: int, layers: int, arguments: argparse.Namespace, log: Path) ->
         held_out=arguments.held_out,
         rows=arguments.rows,
         seed=seed,
-        masking=MaskingPlan(epochs=arguments.epochs, layers=layers),
+        masking=MaskingPlan(epochs=arguments.epochs, layers=layers, batch_size=arguments.batch_size),
     )
     key = {"plan": plan.stated()}
     done = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []

@@ -58,6 +58,7 @@ class _TableShape:
     foreign_keys: list[tuple[list[str], str, list[str]]]
     known_at: dict[str, list[str]]
     types: dict[str, SemanticType]
+    formats: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -168,7 +169,7 @@ def _check_shape(table: str, each: _TableFacts) -> None:
     own = [*shape.primary_key, *(column for key, _, _ in shape.foreign_keys for column in key), *shape.known_at]
     own += [shape.time] if shape.time is not None else []
     own += [column for masked in shape.known_at.values() for column in masked]
-    if not {*own, *shape.types, *each.nulls, *each.values} <= columns:
+    if not {*own, *shape.types, *shape.formats, *each.nulls, *each.values} <= columns:
         raise ValueError(f"the snapshot of {table} names columns that it does not list")
     if each.rows < 0 or any(not 0 <= count <= each.rows for count in each.nulls.values()):
         raise ValueError(f"the snapshot of {table} counts more nulls than rows")

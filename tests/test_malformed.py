@@ -214,7 +214,7 @@ def folder(tmp_path: Path, **files: str | bytes | None) -> Path:
 
 
 BAD_FOLDERS: dict[str, tuple[dict[str, str | bytes | None], str]] = {
-    "not UTF-8": ({"users_csv": b"id,name\n1,caf\xe9\n"}, "users.*not UTF-8 at byte 13.*Save the file as UTF-8"),
+    "not UTF-8": ({"users_csv": b"id,name\n1,caf\x81\n"}, "users.*not UTF-8 at byte 13.*Save the file as UTF-8"),
     "ragged": ({"users_csv": "id,name\n1,a\n2\n"}, "users.*rows without 2 values.*row 3"),
     "a missing file": ({"events_csv": None}, "events.*is not in"),
     "no manifest": ({"database_yaml": None}, "(?i)database.yaml|manifest"),

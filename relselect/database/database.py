@@ -147,6 +147,7 @@ class Database:
         types: Mapping[str, Mapping[str, str]] | None = None,
         drop: Mapping[str, Sequence[str]] | None = None,
         known_at: Mapping[str, Mapping[str, Sequence[str]]] | None = None,
+        formats: Mapping[str, Mapping[str, str]] | None = None,
         name: str = "database",
     ) -> Database:
         """Build a database from pandas, Polars or Arrow frames.
@@ -159,6 +160,7 @@ class Database:
             types: Table -> {column: semantic type}, in place of the inferred type.
             drop: Table -> columns to leave out, such as columns written after the row.
             known_at: Table -> {clock column: columns known only from that time on}.
+            formats: Table -> {column: how texts are read, such as "DD.MM.YYYY" or "1.234,56"}; see docs/sources.md.
             name: A name for reports.
 
         Raises:
@@ -173,6 +175,7 @@ class Database:
         """
         from relselect.database.sources.frames import tables_from_frames
 
+        notes: list[str] = []
         tables = tables_from_frames(
             frames,
             keys=keys or {},
@@ -181,8 +184,10 @@ class Database:
             types=types or {},
             drop=drop or {},
             known_at=known_at or {},
+            formats=formats or {},
+            notes=notes,
         )
-        return cls(tables, name)
+        return cls(tables, name, notes=notes)
 
     @classmethod
     def from_folder(cls, path: str | Path, manifest: str | Path | None = None) -> Database:
@@ -218,6 +223,7 @@ class Database:
         types: Mapping[str, Mapping[str, str]] | None = None,
         drop: Mapping[str, Sequence[str]] | None = None,
         known_at: Mapping[str, Mapping[str, Sequence[str]]] | None = None,
+        formats: Mapping[str, Mapping[str, str]] | None = None,
         cache: str | Path | None = None,
         memory_limit: int | str | None = None,
         statement_timeout: float | str = "10min",
@@ -247,6 +253,7 @@ class Database:
             types: See `from_dataframes`.
             drop: Table -> columns that are not read.
             known_at: See `from_dataframes`.
+            formats: See `from_dataframes`.
             cache: A folder for tables that exceed `memory_limit`.
             memory_limit: What all tables together may fill in memory: bytes, or text such as "4GB" (1000**3) or "4GiB"
                 (1024**3); a quarter of the free memory if None. Further tables go to memory-mapped files without a
@@ -276,6 +283,7 @@ class Database:
             types=types or {},
             drop=drop or {},
             known_at=known_at or {},
+            formats=formats or {},
         )
         contents = read_uri(
             uri,

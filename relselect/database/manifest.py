@@ -94,6 +94,11 @@ class TableSpec(BaseModel):
         description="Clock column to columns whose values are known only from that time on, [] for none; the "
         "clock itself is masked too.",
     )
+    formats: dict[str, str] = Field(
+        default_factory=dict,
+        description="Column to how its texts or whole numbers are to be read: a picture of a time (DD.MM.YYYY hh:mm), ISO 8601, "
+        "seconds or milliseconds since 1970, or an example of a number (1.234,56 or 1,234.56 EUR).",
+    )
 
 
 class Manifest(BaseModel):
@@ -205,6 +210,7 @@ def schema_of(specs: Mapping[str, TableSpec], name: str, columns: Mapping[str, s
         ),
         known_at={clock: tuple(masked) for clock, masked in spec.known_at.items()},
         types=declared_types(spec.types),
+        formats=dict(spec.formats),
     )
 
 
@@ -300,7 +306,12 @@ def _outside(place: str, field: str, path: str | None) -> Iterable[SchemaProblem
 def _used(table: TableSpec) -> set[str]:
     keys = [table.primary_key or [], *(key.columns for key in table.foreign_keys)]
     used = {column for key in keys for column in ([key] if isinstance(key, str) else key)}
-    used |= {*table.types, *table.known_at, *(column for masked in table.known_at.values() for column in masked)}
+    used |= {
+        *table.types,
+        *table.formats,
+        *table.known_at,
+        *(column for masked in table.known_at.values() for column in masked),
+    }
     return used | ({table.time} if table.time else set())
 
 

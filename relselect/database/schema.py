@@ -30,6 +30,7 @@ class TableSchema(Declarations):
         foreign_keys: References to other tables' primary keys.
         known_at: Clock column -> columns that are known only from that time on.
         types: Column -> semantic type, where one was declared by hand.
+        formats: Column -> the format that its values are read by, where one was declared; see `relselect.database.formats`.
 
     >>> orders = TableSchema("orders", {"id": "int64", "buyer": "int64"}, ("id",), None, (ForeignKey(("buyer",), "users"),))
     >>> orders.describe()
@@ -45,6 +46,7 @@ class TableSchema(Declarations):
     foreign_keys: tuple[ForeignKey, ...] = ()
     known_at: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     types: Mapping[str, SemanticType] = field(default_factory=dict)
+    formats: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, table: Table, tables: Mapping[str, Table] | None = None) -> TableSchema:
@@ -62,6 +64,7 @@ class TableSchema(Declarations):
             foreign_keys=tuple(_resolved(key, tables) for key in table.foreign_keys),
             known_at=dict(table.known_at),
             types=dict(table.types),
+            formats=dict(table.formats),
         )
 
     @property
@@ -85,6 +88,7 @@ class TableSchema(Declarations):
             types=self.types,
             known_at=self.known_at,
             description=description,
+            formats=self.formats,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -96,6 +100,7 @@ class TableSchema(Declarations):
             "foreign_keys": [[list(key.columns), key.table, list(key.ref_columns)] for key in self.foreign_keys],
             "known_at": {clock: list(masked) for clock, masked in self.known_at.items()},
             "types": {column: str(semantic) for column, semantic in self.types.items()},
+            **({"formats": dict(self.formats)} if self.formats else {}),
         }
 
     @classmethod
@@ -118,6 +123,7 @@ class TableSchema(Declarations):
             foreign_keys=tuple(ForeignKey(tuple(own), table, tuple(refs)) for own, table, refs in data["foreign_keys"]),
             known_at={clock: tuple(masked) for clock, masked in data["known_at"].items()},
             types=declared_types(data["types"]),
+            formats=dict(data.get("formats", {})),
         )
 
 

@@ -84,6 +84,7 @@ class Table(Declarations):
         types: Semantic types declared by the user; the others are inferred from what training sees.
         known_at: Clock column -> columns that are known only from that time on.
         description: What a row is, in words.
+        formats: Column -> the format that its values were read by; see `relselect.database.formats`.
     """
 
     name: str
@@ -94,6 +95,7 @@ class Table(Declarations):
     types: Mapping[str, SemanticType] = field(default_factory=dict)
     known_at: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     description: str = ""
+    formats: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def num_rows(self) -> int:

@@ -72,6 +72,7 @@ def _narrowed(schema: TableSchema, columns: Iterable[str], tables: Iterable[str]
         columns={name: dtype for name, dtype in schema.columns.items() if name in kept},
         known_at={clock: tuple(c for c in masked if c in kept) for clock, masked in schema.known_at.items()},
         types={name: kind for name, kind in schema.types.items() if name in kept},
+        formats={name: text for name, text in schema.formats.items() if name in kept},
     )
 
 

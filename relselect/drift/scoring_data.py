@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from relselect.database import Database
 from relselect.database.contents import SourceFacts
+from relselect.database.formats import formatted_types
 from relselect.database.parent_times import time_path
 from relselect.database.schema import TableSchema
 from relselect.database.sources.catalog import Catalog, CatalogTable, TableScan
@@ -77,8 +78,12 @@ def read_scoring_data(
 
 
 def _as_text(schema: TableSchema) -> dict[str, str]:
-    """Return the columns that were text in training, as categorical: a source of files would read digits as numbers."""
-    return {column: "categorical" for column, dtype in schema.columns.items() if dtype == "string"}
+    """Return the columns that are read as text, as categorical: a source of files would read digits as numbers."""
+    return {
+        column: "categorical"
+        for column, dtype in schema.columns.items()
+        if dtype == "string" or column in schema.formats
+    }
 
 
 @dataclass
@@ -128,7 +133,7 @@ def _schemas(
     """Return the schema of every table of a catalog as it is declared now; views and whatever else nobody reads are none."""
     declared = {each.scan.table: each for each in declare(catalog, manifest, ReadOptions())[0]}
     return {
-        name: _with_path(_schema(name, entry, declared.get(name), needs[name].columns if name in needs else ()), needs)
+        name: _with_path(_schema(name, entry, declared.get(name), needs.get(name)), needs)
         for name, entry in catalog.tables.items()
         if name in declared or name in trained
     }
@@ -143,12 +148,14 @@ def _with_path(schema: TableSchema, needs: Needs) -> TableSchema:
     return replace(schema, columns={**schema.columns, time: trained.columns[time]}, time=time)
 
 
-def _schema(name: str, entry: CatalogTable, declared: Declared | None, needed: Collection[str]) -> TableSchema:
+def _schema(name: str, entry: CatalogTable, declared: Declared | None, needed: TableSchema | None) -> TableSchema:
     """Return the schema of a table; a column that the manifest drops is left out unless the predictor needs it."""
     catalogued = entry.schema(name)
+    if needed is not None:
+        catalogued = replace(catalogued, columns=formatted_types(catalogued.columns, needed.formats))
     if declared is None:
         return catalogued
-    kept = {*declared.scan.columns, *needed}
+    kept = {*declared.scan.columns, *(needed.columns if needed is not None else ())}
     columns = {column: dtype for column, dtype in catalogued.columns.items() if column in kept}
     schema = declared.schema
     return TableSchema(name, columns, schema.primary_key, schema.time, schema.foreign_keys)

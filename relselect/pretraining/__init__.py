@@ -1,7 +1,8 @@
 """Pretrains a graph network over language rows on several databases at once, without labels.
 
 Rows are masked and restored from what is around them; the weights that all databases share are what is kept, and graph networks
-begin with them by the option `init`.
+begin with them by the option `init`. Where the plan says so, the language model is trained further first, by masked tokens of
+values.
 """
 
 from __future__ import annotations

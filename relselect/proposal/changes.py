@@ -5,14 +5,15 @@ Only names, NULLs and the order of times are compared; no history of changes is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pyarrow.compute as pc
 
 from relselect.database.clock import ticks_of
 from relselect.database.columns import as_numpy
-from relselect.proposal.facts import ColumnFacts, InspectedTable
+from relselect.proposal.containment import contained
+from relselect.proposal.facts import ColumnFacts, Facts, InspectedTable
 from relselect.proposal.names import stem_of, table_words, words_of
 from relselect.proposal.proposed_line import ProposedLine
 from relselect.proposal.times import mostly_after
@@ -23,23 +24,41 @@ __all__ = ["clocks", "states", "tallies", "unusable"]
 #: The largest share of rows in which two columns that are missing together may differ.
 _SLIP = 0.005
 _FEW = 20
+#: The least share of a secret's values that are keys of a table which it refers to.
+_KEYS = 0.9
+#: The least number of rows without a clock, and the share of the others that come before half of them.
+_WAITING, _LATE = 3, 0.9
 
 
-def unusable(table: InspectedTable) -> Iterator[ProposedLine]:
+def unusable(table: InspectedTable, keys: Sequence[ColumnFacts], facts: Facts) -> Iterator[ProposedLine]:
     """Yield drops of secrets, of update times and of columns without values.
+
+    A secret whose values are keys of a table, such as the number of an account, is kept: it joins tables, and no model reads it.
 
     Args:
         table: A table.
+        keys: The keys of one column of all tables.
+        facts: All tables.
     """
     for column in table.columns.values():
         words = set(words_of(column.name))
         evidence = {"rows": column.rows, "missing": column.null_share, "distinct": column.distinct}
         if words & SECRETS and column.kind in ("text", "other"):
+            if any(_refers(column, key, facts) for key in keys):
+                continue
             yield _drop(column, 0.95, "is a secret by its name", {})
         elif is_update(column.name):
             yield _drop(column, 0.85, "is updated whenever the row changes", evidence)
         elif column.rows > 0 and column.present == 0:
             yield _drop(column, 0.9, "never has a value", evidence)
+
+
+def _refers(column: ColumnFacts, key: ColumnFacts, facts: Facts) -> bool:
+    """Whether a column is a key, or holds its values."""
+    if column.table == key.table and column.name == key.name:
+        return True
+    values = contained(column, key, facts) if column.kind == key.kind and column.present else None
+    return values is not None and values.share >= _KEYS
 
 
 def clocks(table: InspectedTable, time: str | None, taken: set[str]) -> Iterator[ProposedLine]:
@@ -111,7 +130,18 @@ def _comes_later(clock: ColumnFacts, table: InspectedTable, time: str | None) ->
     if time is None or table.columns[time].kind != "time":
         return named
     later = mostly_after(clock, table.columns[time], 0.99)
-    return later and (named or clock.null_share > 10 * _SLIP) and not _same(clock, table.columns[time])
+    often = clock.null_share > 10 * _SLIP
+    return later and (named or often or _not_yet(clock, table.columns[time])) and not _same(clock, table.columns[time])
+
+
+def _not_yet(clock: ColumnFacts, time: ColumnFacts) -> bool:
+    """Whether the rows without a clock are among the latest, as where what it dates has not happened to them yet."""
+    waiting = pc.is_null(clock.values).to_numpy(zero_copy_only=False)
+    known = pc.is_valid(time.values).to_numpy(zero_copy_only=False)
+    if (waiting & known).sum() < _WAITING or not (~waiting & known).any():
+        return False
+    ticks = ticks_of(time.values)
+    return bool(np.median(ticks[waiting & known]) > np.quantile(ticks[~waiting & known], _LATE))
 
 
 def _same(one: ColumnFacts, other: ColumnFacts) -> bool:

@@ -91,10 +91,11 @@ def _table(table: InspectedTable, lines: Sequence[ProposedLine]) -> Iterator[str
     yield from keys or ["    primary_key: null"]
     yield from (f"    time: {_columns(each)}{_why(each)}" for each in lines if each.what == "time")
     yield from _references([each for each in lines if each.what == "foreign_key"])
-    of = {what: [each for each in lines if each.what == what] for what in ("known_at", "drop", "type")}
+    of = {what: [each for each in lines if each.what == what] for what in ("known_at", "drop", "type", "format")}
     yield from _block("known_at", [(each, f"{_columns(each)}: {_flow(each.masked)}") for each in of["known_at"]])
     yield from _block("drop", [(each, f"- {_columns(each)}") for each in of["drop"]])
     yield from _block("types", [(each, f"{_columns(each)}: {each.value}") for each in of["type"]])
+    yield from _block("formats", [(each, f"{_columns(each)}: {_scalar(each.value)}") for each in of["format"]])
     yield from (f"    # look at {_plain(each.column)}: {_plain(each.reason)}" for each in lines if each.what == "note")
 
 

@@ -8,6 +8,8 @@ orders: zip=categorical                  the semantic type of a column
 orders: known_at=closed_at:status+fee    columns known only from the time in `closed_at` on, as it is itself; without
                                          `:columns` for a date on which nothing else hangs
 
+orders.placed as DD.MM.YYYY hh:mm        how texts or whole numbers are read; see `relselect.database.formats`
+
 Overrides are checked against the tables and columns that exist, not against their values.
 """
 
@@ -16,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from relselect.database.formats import format_problems
 from relselect.database.table import SemanticType
 from relselect.errors import SchemaError, SchemaProblem
 from relselect.proposal.facts import Facts, InspectedTable
@@ -42,6 +45,7 @@ class Overrides:
         keep: Columns about which nothing is proposed.
         types: Column -> semantic type.
         known_at: Clock -> the columns it masks.
+        formats: Column -> format; `as text` for none.
     """
 
     key: tuple[str, ...] | None = None
@@ -51,6 +55,7 @@ class Overrides:
     keep: list[str] = field(default_factory=list)
     types: dict[str, str] = field(default_factory=dict)
     known_at: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    formats: dict[str, str] = field(default_factory=dict)
 
     @property
     def settled(self) -> set[str]:
@@ -92,6 +97,9 @@ class _Parser:
         if "->" in line:
             self._reference(line)
             return
+        if " as " in line and "=" not in line.partition(" as ")[0]:
+            self._format(line)
+            return
         name, colon, rest = self._table_and(line.strip(), ": ")
         name, colon, rest = (name, colon, rest) if colon else self._table_and(line.strip(), ":")
         if not colon or not rest.strip():
@@ -123,6 +131,20 @@ class _Parser:
         key = right[len(parent) + 1 :]
         if key and self._of(self.facts.tables[parent]).key is None:
             self._of(self.facts.tables[parent]).key = self._columns(line, self.facts.tables[parent], key)
+
+    def _format(self, line: str) -> None:
+        left, _, text = (part.strip() for part in line.partition(" as "))
+        name = next((known for known in self._longest_first if left.startswith(f"{known}.")), left.partition(".")[0])
+        table = self._table(line, name)
+        if table is None:
+            return
+        for column in self._columns(line, table, left[len(name) + 1 :]):
+            if text == "text":
+                self._of(table).keep.append(column)
+                continue
+            self._of(table).formats[column] = text
+            for problem in format_problems(table.name, {column: text}, table.columns):
+                self._wrong(line, table.name, problem.rule, problem.fix)
 
     def _setting(self, line: str, table: InspectedTable, part: str) -> None:
         word, equals, value = (piece.strip() for piece in part.partition("="))

@@ -11,12 +11,14 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from relselect.database.database import Database
+from relselect.database.formats import Formatting
 from relselect.database.manifest import ForeignKeySpec, TableSpec, schema_of
 from relselect.database.schema import column_types
 from relselect.database.table import Table
 from relselect.notebook import NotebookTable, notebook_html
 from relselect.proposal.changes import clocks, states, tallies, unusable
 from relselect.proposal.facts import Facts, InspectedTable
+from relselect.proposal.formats import formatted, propose_formats
 from relselect.proposal.keys import propose_keys
 from relselect.proposal.manifest_text import manifest_text
 from relselect.proposal.overrides import Overrides, read_overrides
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Proposal", "propose"]
 
-_ORDER: tuple[What, ...] = ("primary_key", "foreign_key", "time", "known_at", "drop", "type", "note")
+_ORDER: tuple[What, ...] = ("primary_key", "foreign_key", "time", "known_at", "drop", "type", "format", "note")
 
 
 @dataclass(frozen=True, repr=False)
@@ -118,6 +120,7 @@ class Proposal:
             types={each.column: each.value for each in self.of(table, "type")},  # type: ignore[misc]
             drop=[each.column for each in self.of(table, "drop")],
             known_at={each.column: list(each.masked) for each in self.of(table, "known_at")},
+            formats={each.column: each.value for each in self.of(table, "format")},
         )
 
     def tables(self) -> list[Table]:
@@ -161,15 +164,19 @@ class _Proposer:
     """Runs the rules in order; a rule proposes nothing about columns that already have a line."""
 
     def __init__(self, facts: Facts, overrides: dict[str, Overrides]) -> None:
-        self.facts, self.overrides = facts, overrides
+        self.overrides = overrides
         self.found: dict[str, list[ProposedLine]] = {name: [] for name in facts.tables}
+        formats = propose_formats(facts, overrides)
+        self._keep(formats)
+        self.facts = formatted(facts, formats)
 
     def run(self) -> Iterator[ProposedLine]:
         keys = propose_keys(self.facts, self.overrides)
         self._keep(keys.values())
+        single = [self.facts.tables[n].columns[key.columns[0]] for n, key in keys.items() if len(key.columns) == 1]
         for name, table in self.facts.tables.items():
             self._keep(_overridden(name, self._override(name)))
-            self._add(unusable(table))
+            self._add(unusable(table, single, self.facts))
         dropped = {name: self._columns(name, "drop") for name in self.facts.tables}
         self._keep(propose_references(self.facts, self.overrides, keys, dropped))
         taken = {name: self._taken(name) for name in self.facts.tables}
@@ -186,7 +193,9 @@ class _Proposer:
             self._add(propose_types(table, self._taken(name)))
         self._keep(notes)
         for name in self.facts.tables:
-            yield from sorted(self.found[name], key=lambda each: _ORDER.index(each.what))
+            left = self._columns(name, "drop")
+            lines = [each for each in self.found[name] if each.what != "format" or each.columns[0] not in left]
+            yield from sorted(lines, key=lambda each: _ORDER.index(each.what))
 
     def _override(self, table: str) -> Overrides:
         return self.overrides.get(table, Overrides())
@@ -202,7 +211,12 @@ class _Proposer:
             self._keep([each] if free else [])
 
     def _taken(self, table: str) -> set[str]:
-        used = {c for each in self.found[table] if each.what != "note" for c in (*each.columns, *each.masked)}
+        used = {
+            c
+            for each in self.found[table]
+            if each.what not in ("note", "format")
+            for c in (*each.columns, *each.masked)
+        }
         return used | self._override(table).settled
 
     def _columns(self, table: str, what: What) -> set[str]:
@@ -250,5 +264,5 @@ def _one_or_many(columns: tuple[str, ...]) -> str | list[str]:
 
 
 def _table(table: InspectedTable, specs: Mapping[str, TableSpec]) -> Table:
-    schema = schema_of(specs, table.name, column_types(table.data.schema))
-    return schema.with_rows(table.data.drop_columns(specs[table.name].drop), table.entry.comment)
+    data = Formatting(table.name, specs[table.name].formats).table(table.data.drop_columns(specs[table.name].drop))
+    return schema_of(specs, table.name, column_types(data.schema)).with_rows(data, table.entry.comment)

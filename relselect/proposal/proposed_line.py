@@ -11,7 +11,7 @@ from typing import Literal
 
 __all__ = ["DECLARED", "GIVEN", "INFERRED", "ProposedLine", "What"]
 
-What = Literal["primary_key", "foreign_key", "time", "type", "drop", "known_at", "note"]
+What = Literal["primary_key", "foreign_key", "time", "type", "drop", "known_at", "format", "note"]
 LineOrigin = Literal["declared", "given", "inferred"]
 
 #: Declared by the database.
@@ -29,10 +29,10 @@ class ProposedLine:
     Attributes:
         table: The table.
         columns: The columns; those of a foreign key in the order of the primary key that they refer to.
-        what: "primary_key", "foreign_key", "time", "type", "drop", "known_at", or "note", a remark that declares
+        what: "primary_key", "foreign_key", "time", "type", "drop", "known_at", "format", or "note", a remark that declares
             nothing.
         value: The table referred to, the semantic type, or the columns that a clock masks, joined by ", " (empty for
-            none).
+            none), the format.
         confidence: From 0 to 1, by rules, not a probability; 1 for declared lines and overrides.
         reason: Why the line is proposed, as the predicate of a sentence about the columns.
         evidence: Name -> number that the reason rests on, such as rows, distinct values, share of missing values.

@@ -4,7 +4,7 @@ Either is enough when it is strong: `customer_id` refers to customers even if so
 of airport codes refers to airports under any name. A column that has the name of declared foreign keys elsewhere, which all
 refer to one table, refers there too. Small integers are among the keys of every table that numbers its rows
 from 1, so without a matching name the overlap has to be improbable by chance; see `relselect.proposal.containment`.
-Composite foreign keys come from the catalog or from overrides only.
+Composite foreign keys come from the catalog, from overrides, and from columns with the names of a composite key.
 """
 
 from __future__ import annotations
@@ -63,6 +63,8 @@ def propose_references(
             c for cols in override.references for c in cols
         }
         taken |= dropped.get(table.name, set()) | override.settled - set(override.keep)
+        composite = list(_composite(table, facts, keys, taken))
+        found += composite
         for column in table.columns.values():
             if column.name not in taken:
                 best = _best(column, table, targets, keys, facts, strict) or _alike(column, table, targets, keys, facts)
@@ -107,6 +109,28 @@ def _best(
         if line is not None and (not is_key or _extends(table, target, line)):
             found.append((line.confidence, line.evidence.get("coverage", 0.0), line))
     return max(found, key=lambda each: each[:2])[2] if found else None
+
+
+def _composite(
+    table: InspectedTable, facts: Facts, keys: Mapping[str, ProposedLine], taken: set[str]
+) -> Iterator[ProposedLine]:
+    """Yield foreign keys of several columns: those with the names of another table's key, whose values are keys there."""
+    for name, key in keys.items():
+        parent = facts.tables[name]
+        if parent is table or len(key.columns) < 2 or not set(key.columns) <= set(table.columns) - taken:
+            continue
+        if any(table.columns[column].family != parent.columns[column].family for column in key.columns):
+            continue
+        mine = table.data.select(list(key.columns)).drop_null().group_by(list(key.columns)).aggregate([])
+        theirs = parent.data.select(list(key.columns))
+        if not mine.num_rows:
+            continue
+        inside = mine.join(theirs, keys=list(key.columns), join_type="left semi").num_rows / mine.num_rows
+        if inside >= _ALIKE:
+            share = "all values" if inside == 1 else f"{inside:.1%} of the values"
+            why = f"have the names of the key of {name}; {share} are keys there"
+            evidence = {"contained": inside, "distinct": mine.num_rows}
+            yield ProposedLine(table.name, key.columns, "foreign_key", name, 0.95, why, evidence)
 
 
 def _alike(

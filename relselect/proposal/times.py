@@ -1,6 +1,6 @@
 """Proposes time columns: the column of a table that says when a row became known.
 
-Text is not parsed and no column is computed: dates held as text and times of another unit become notes.
+No column is computed: what `relselect.proposal.formats` could not read as times becomes a note.
 """
 
 from __future__ import annotations
@@ -173,7 +173,8 @@ def _of_one_unit(numbers: Mapping[str, tuple[ProposedLine, str]]) -> dict[str, P
 
 def _to_convert(number: tuple[ProposedLine, str]) -> ProposedLine:
     line, unit = number
-    why = f"holds {unit} as whole numbers while other tables have timestamps; convert it in a view to make it the time"
+    why = f"holds {unit} as whole numbers while other tables have timestamps"
+    why += "; with a format, or converted in a view, it can be the time"
     return ProposedLine(line.table, line.columns, "note", "", 0.5, why, line.evidence)
 
 
@@ -185,6 +186,6 @@ def _texts(table: InspectedTable) -> list[ProposedLine]:
             continue
         head = column.plain.drop_null().slice(0, _LOOKED_AT).to_pylist()
         if all(_TEXT_DATE.match(text) for text in head):
-            why = "holds dates as text; convert it in a view to make it the time"
+            why = "holds dates as text of more than one form; with a format, or converted in a view, it can be the time"
             return [ProposedLine(table.name, (column.name,), "note", "", 0.5, why, {"missing": column.null_share})]
     return []

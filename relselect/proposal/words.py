@@ -1,6 +1,6 @@
 """Word lists for column names: which words mark creation, end, update, state, amount, code or secret.
 
-The words are English and matched whole; values are not looked at.
+The words are English, with the commonest German, French and Spanish ones, and matched whole; values are not looked at.
 """
 
 from __future__ import annotations
@@ -38,21 +38,26 @@ KNOWN = _words(
 #: The time when the thing that a row describes was created.
 CREATED = _words(
     "created create creation placed ordered issued registered registration joined signup signed opened open started "
-    "start begin began first added submitted sent hired hire invoice since"
+    "start begin began first added submitted sent hired hire invoice since erstellt angelegt "
+    "erstellungsdatum anlagedatum bestelldatum buchungsdatum beginn von debut creado creation inicio"
 )
-PLAIN_TIMES = _words("time date timestamp datetime day ts dt moment at on")
+PLAIN_TIMES = _words("time date timestamp datetime day ts dt moment at on datum zeitpunkt zeit fecha")
 YEARS = _words("year season yr epoch unix timestamp ts time date")
 #: Birth and death: dates of a person, not of the row.
-BIRTH = _words("birth dob born birthday birthdate birthdt death died dod deceased")
+BIRTH = _words(
+    "birth dob born birthday birthdate birthdt death died dod deceased "
+    "geburt geburtsdatum geburtstag geboren naissance nacimiento todesdatum deces"
+)
 #: Times and facts that come after the row.
 END = _words(
     "end ended ending closed close closing finish finished completed completion return returned resolved resolution "
     "cancelled canceled deleted removed left ended shipped delivered settled paid churned terminated stopped final last "
-    "stop exit"
+    "stop exit ende bis entlassung entlassen austritt geschlossen beendet erledigt fin cierre sortie"
 )
 #: Times that are set in advance.
 PLANNED = _words(
-    "due deadline expires expiry expiration until planned scheduled sched expected estimated target renewal"
+    "due deadline expires expiry expiration until planned scheduled sched expected estimated target renewal "
+    "faellig frist geplant echeance vencimiento"
 )
 _UPDATED = _words("updated update modified modification changed edited edit refreshed synced mutated upd")
 _LATEST = _words(
@@ -69,7 +74,10 @@ CODES = _words(
     "lang language country state district zone channel brand source jurisdiction disposition direction reason variant"
 )
 #: States, which are overwritten.
-STATES = _words("status active activebool inactive closed resolved deleted cancelled canceled churned enabled blocked")
+STATES = _words(
+    "status active activebool inactive closed resolved deleted cancelled canceled churned enabled blocked "
+    "zustand aktiv inaktiv gesperrt estado statut etat activo"
+)
 #: Amounts, which can be summed over rows.
 AMOUNTS = _words("amount total price sales value revenue payment paid cost spend points salary turnover sum quantity")
 #: Counts that keep growing.

@@ -210,3 +210,23 @@ def test_a_saved_predictor_keeps_what_training_read_of_the_source(trained, tmp_p
         assert rs.load(fit.save(tmp_path / "saved")).facts == fit.facts
     finally:
         fit.facts = SourceFacts()
+
+
+@pytest.mark.parametrize("place", [in_sqlite, in_files])
+def test_formats_of_the_training_read_later_data(tmp_path, place):
+    declared = {"keys": {"orders": "oid"}, "times": {"orders": "day"}}
+    formats = {"orders": {"day": "DD/MM/YYYY", "total": "1.234,56"}}
+
+    def orders(days: list[str], totals: list[str]) -> str:
+        data = pa.table({"oid": list(range(len(days))), "day": days, "total": totals})
+        name = f"of_{len(days)}"
+        return place(tmp_path / (name if place is in_files else f"{name}.sqlite"), {"orders": data})
+
+    trained = rs.Database.from_uri(orders(["31/01/2024", "01/02/2024"], ["1.234,50", "7"]), formats=formats, **declared)
+    snapshot = TrainingSnapshot.from_json(TrainingSnapshot.of(trained, {}).to_json())
+    # by themselves these days could be months, and the totals fractions
+    later = orders(["01/03/2024", "02/03/2024", "03/03/2024"], ["1.500", "2.500", "3.500"])
+    reading = read_scoring_data(snapshot, snapshot.tables, {}, later, facts=trained.facts)
+    assert not [each for each in reading.drift.findings if each.severity != "note"]
+    assert reading.database["orders"].data["total"].to_pylist() == [1500.0, 2500.0, 3500.0]
+    assert [day.month for day in reading.database["orders"].data["day"].to_pylist()] == [3, 3, 3]

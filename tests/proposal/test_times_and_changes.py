@@ -53,8 +53,11 @@ def test_whole_numbers_are_times_where_there_are_no_others() -> None:
     assert ("note", "year", "") in findings({"year": years}, other={"id": [1, 2], "created": days([1.0, 2.0])})
 
 
-def test_dates_as_text_are_reported() -> None:
-    assert ("note", "opened", "") in findings({"opened": [f"{1 + i % 28:02}.01.2020" for i in range(ROWS)]})
+def test_dates_as_text_are_read_or_reported() -> None:
+    found = findings({"opened": [f"{1 + i % 28:02}.01.2020" for i in range(ROWS)]})
+    assert {("format", "opened", "DD.MM.YYYY"), ("time", "opened", "")} <= found
+    mixed = [f"{1 + i % 28:02}.01.2020" if i % 2 else f"2020-01-{1 + i % 28:02}" for i in range(ROWS)]
+    assert ("note", "opened", "") in findings({"opened": mixed})
 
 
 def test_what_hangs_on_a_later_time_is_masked_by_it() -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 
+from relselect.database.formats import format_problems, formatted_types
 from relselect.database.manifest import Manifest, TableSpec
 from relselect.database.parent_times import time_path
 from relselect.database.schema import TableSchema, as_columns, declared_types
@@ -30,6 +31,7 @@ _EXAMPLES = {
     "types": '{"orders": {"zip": "categorical"}}',
     "drop": '{"orders": ["status"]}',
     "known_at": '{"orders": {"closed": ["outcome"]}}',
+    "formats": '{"orders": {"placed": "DD.MM.YYYY hh:mm"}}',
 }
 
 
@@ -51,6 +53,7 @@ class ReadOptions:
     types: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     drop: Mapping[str, Sequence[str]] = field(default_factory=dict)
     known_at: Mapping[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
+    formats: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check the shape of every argument."""
@@ -203,18 +206,20 @@ class _Builder:
         known_at = self._known_at()
         foreign = self._foreign_keys(drop)
         types = self._types()
+        formats = self._formats()
         used = [*key, *(column for each in foreign for column in each.columns), *([time] if time else [])]
         used += [column for clock, masked in known_at.items() for column in (clock, *masked)]
-        columns = self._columns(drop, [*used, *types, *self.further])
-        catalogued = self.entry.schema(self.name)
+        columns = self._columns(drop, [*used, *types, *formats, *self.further])
+        catalogued = formatted_types(self.entry.schema(self.name).columns, formats)
         schema = replace(
-            catalogued,
-            columns={column: catalogued.columns[column] for column in columns},
+            self.entry.schema(self.name),
+            columns={column: catalogued[column] for column in columns},
             primary_key=key,
             time=time,
             foreign_keys=foreign,
             known_at=known_at,
             types=types,
+            formats={column: text for column, text in formats.items() if column in columns},
         )
         scan = TableScan(self.name, columns, self._where(), self.options.limit_of(self.name))
         return Declared(scan, schema, (self.spec.description if self.spec else "") or self.entry.comment)
@@ -271,6 +276,13 @@ class _Builder:
             for column in columns
             if column not in self.entry.columns
         ]
+
+    def _formats(self) -> dict[str, str]:
+        declared = {**(self.spec.formats if self.spec else {}), **self.options.formats.get(self.name, {})}
+        found = list(format_problems(self.name, declared, self.entry.columns))
+        self.problems += found
+        wrong = {problem.column for problem in found}
+        return {column: text for column, text in declared.items() if column not in wrong}
 
     def _types(self) -> dict[str, SemanticType]:
         declared = {**(self.spec.types if self.spec else {}), **self.options.types.get(self.name, {})}

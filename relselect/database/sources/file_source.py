@@ -16,7 +16,8 @@ import pyarrow.compute as pc
 from relselect.database.confined import check_confined
 from relselect.database.schema import repeated
 from relselect.database.sources.catalog import Catalog, CatalogColumn, CatalogTable, Source, Stream, TableScan
-from relselect.database.sources.files import SUFFIXES, find_files, read_files, table_name
+from relselect.database.sources.csv_dialect import csv_dialect
+from relselect.database.sources.files import SUFFIXES, codes_of, find_files, read_files, table_name
 from relselect.database.sources.frames import plain
 from relselect.database.sources.hive import partition_of, partition_types, with_partition
 from relselect.database.sources.limits import TimeLimit, TookTooLong, check_predicate, memory_limit
@@ -116,7 +117,15 @@ class FileSource(Source):
             raise SchemaError(problems)
         if not tables:
             raise DataNotFound("uri", self.uri, "holds no Parquet or CSV files", "Check the path")
-        return Catalog(tables)
+        return Catalog(tables, tuple(self._notes()))
+
+    def _notes(self) -> Iterator[str]:
+        """Yield a sentence for every CSV file that is not plain UTF-8."""
+        for table, paths in self._files.items():
+            for path in paths:
+                note = None if path.name.endswith(".parquet") else csv_dialect(path).note
+                if note is not None:
+                    yield f"{table}: {path.name} {note}"
 
     def _found(self) -> dict[str, list[Path]]:
         """Return the data files by table, in the order of their paths."""
@@ -139,11 +148,12 @@ class FileSource(Source):
 
     def _schema(self, table: str) -> pa.Schema:
         """Return the Arrow schema of a table; that of CSV files is inferred from their first block."""
-        paths, codes = self._files[table], self._codes.get(table, ())
+        paths = self._files[table]
         if not paths:
             rule, fix = f"is not in {self._above}", "Correct `file` in the manifest"
             raise SchemaError([SchemaProblem(table, None, self._named.get(table, table), rule, fix)])
         empty, problems = [], []
+        codes = {*self._codes.get(table, ()), *codes_of(paths)}
         partitions = [partition_of(path, self._above) for path in paths]
         types = partition_types(partitions, codes)
         for path in paths:
@@ -157,7 +167,14 @@ class FileSource(Source):
         if len({frozenset(each.column_names) for each in empty}) > 1:
             problems_ = read_files(paths, table, codes, self._above)
             raise SchemaError(problems_ if isinstance(problems_, list) else [])
-        return pa.unify_schemas([each.schema for each in empty], promote_options="permissive")
+        try:
+            return pa.unify_schemas([each.schema for each in empty], promote_options="permissive")
+        except pa.ArrowTypeError as error:
+            rule, fix = (
+                "its files hold different types in one column",
+                "Convert one of them, or declare its type as text",
+            )
+            raise SchemaError([SchemaProblem(table, None, str(error), rule, fix)]) from None
 
 
 def _root(path: Path) -> Path:
@@ -195,9 +212,13 @@ def _empty(path: Path, codes: Collection[str]) -> pa.Table:
         return plain(schema.empty_table().select(names))
     from pyarrow import csv
 
+    dialect = csv_dialect(path)
     convert = csv.ConvertOptions(column_types={name: pa.string() for name in codes})
-    parse = csv.ParseOptions(newlines_in_values=True, invalid_row_handler=lambda row: "skip")
-    with csv.open_csv(path, parse_options=parse, convert_options=convert) as reader:
+    parse = csv.ParseOptions(
+        delimiter=dialect.separator, newlines_in_values=True, invalid_row_handler=lambda row: "skip"
+    )
+    read = csv.ReadOptions(encoding=dialect.encoding or "utf8")
+    with csv.open_csv(path, read_options=read, parse_options=parse, convert_options=convert) as reader:
         # text that is not UTF-8 is typed as bytes here; reading the file reports its place
         types = [pa.string() if pa.types.is_binary(field.type) else field.type for field in reader.schema]
         return pa.schema(list(zip(reader.schema.names, types, strict=True))).empty_table()

@@ -5,7 +5,6 @@ Nothing is cached, and no declaration is applied except which CSV columns are te
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,16 +13,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from relselect.database.schema import repeated
+from relselect.database.sources.csv_dialect import CsvDialect, csv_dialect
 from relselect.database.sources.frames import plain
 from relselect.database.sources.hive import partition_of, partition_types, with_partition
 from relselect.errors import SchemaProblem
 
-__all__ = ["SUFFIXES", "find_files", "read_file", "read_files", "table_name"]
+__all__ = ["SUFFIXES", "codes_of", "find_files", "read_file", "read_files", "table_name"]
 
 #: The suffixes of data files, in the order in which the file of a table is looked for.
 SUFFIXES = (".parquet", ".csv", ".csv.gz")
 
-_CHUNK = 1 << 22
 _LARGEST_BLOCK = (1 << 31) - 1
 _RAGGED_SHOWN = 3
 
@@ -60,6 +59,7 @@ def read_files(
     problems: list[SchemaProblem] = []
     partitions = [{} if root is None else partition_of(path, root) for path in paths]
     types = partition_types(partitions, text)
+    text = {*text, *codes_of(paths)}
     for path, partition in zip(paths, partitions, strict=True):
         read = read_file(path, table, text)
         if isinstance(read, pa.Table):
@@ -72,12 +72,22 @@ def read_files(
         return [_other_columns(table, paths, parts)]
     try:
         return parts[0] if len(parts) == 1 else pa.concat_tables(parts, promote_options="permissive")
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         return [
             SchemaProblem(
                 table, None, str(error), "its files hold different types in one column", "Convert one of them"
             )
         ]
+
+
+def codes_of(paths: Sequence[Path]) -> set[str]:
+    """Return the columns that are codes in any CSV file of a table, so that all of them read alike."""
+    return {
+        name
+        for path in paths
+        if not path.name.endswith(".parquet") and path.is_file()
+        for name in csv_dialect(path).codes
+    }
 
 
 def read_file(path: Path, table: str, text: Collection[str] = ()) -> pa.Table | list[SchemaProblem]:
@@ -114,15 +124,17 @@ def _read_parquet(path: Path) -> pa.Table:
 
 
 def _read_csv(path: Path, table: str, text: Collection[str]) -> pa.Table | list[SchemaProblem]:
-    offset = _first_bad_byte(path)
-    if offset is not None:
-        return [SchemaProblem(table, None, path.name, f"is not UTF-8 at byte {offset}", "Save the file as UTF-8")]
+    dialect = csv_dialect(path)
+    if dialect.encoding is None:
+        rule = f"is not UTF-8 at byte {dialect.bad_byte}"
+        return [SchemaProblem(table, None, path.name, rule, "Save the file as UTF-8")]
     ragged: list[Any] = []
-    data = _parse(path, text, ragged, use_threads=True)
+    text = {*text, *dialect.codes}
+    data = _parse(path, dialect, text, ragged, use_threads=True)
     if ragged:
         # Only the slower single-threaded reader reports row numbers.
         ragged.clear()
-        _parse(path, text, ragged, use_threads=False)
+        _parse(path, dialect, text, ragged, use_threads=False)
         return [_ragged(path, table, ragged)]
     twice = repeated(data.column_names)
     if twice:
@@ -132,40 +144,25 @@ def _read_csv(path: Path, table: str, text: Collection[str]) -> pa.Table | list[
     return _empty_is_null(data)
 
 
-def _parse(path: Path, text: Collection[str], ragged: list[Any], *, use_threads: bool) -> pa.Table:
+def _parse(path: Path, dialect: CsvDialect, text: Collection[str], ragged: list[Any], *, use_threads: bool) -> pa.Table:
     from pyarrow import csv
 
     def note(row: Any) -> str:
         ragged.append(row)
         return "skip"
 
-    parse = csv.ParseOptions(newlines_in_values=True, invalid_row_handler=note)
+    parse = csv.ParseOptions(delimiter=dialect.separator, newlines_in_values=True, invalid_row_handler=note)
+    options: dict[str, Any] = {"use_threads": use_threads, "encoding": dialect.encoding}
     convert = csv.ConvertOptions(column_types={column: pa.string() for column in text})
     try:
-        return csv.read_csv(path, csv.ReadOptions(use_threads=use_threads), parse, convert)
+        return csv.read_csv(path, csv.ReadOptions(**options), parse, convert)
     except pa.ArrowInvalid as error:
         if "conversion error" not in str(error):
             raise
         # Types were inferred from the first block of the file; infer them again from all of it.
         ragged.clear()
-        whole = csv.ReadOptions(use_threads=use_threads, block_size=min(_LARGEST_BLOCK, 64 * path.stat().st_size + 1))
+        whole = csv.ReadOptions(**options, block_size=min(_LARGEST_BLOCK, 64 * path.stat().st_size + 1))
         return csv.read_csv(path, whole, parse, convert)
-
-
-def _first_bad_byte(path: Path) -> int | None:
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    done = 0
-    with pa.input_stream(str(path)) as stream:
-        while True:
-            chunk = stream.read(_CHUNK)
-            pending = len(decoder.getstate()[0])
-            try:
-                decoder.decode(chunk, final=not chunk)
-            except UnicodeDecodeError as error:
-                return done - pending + error.start
-            if not chunk:
-                return None
-            done += len(chunk)
 
 
 def _ragged(path: Path, table: str, rows: Sequence[Any]) -> SchemaProblem:
@@ -176,7 +173,7 @@ def _ragged(path: Path, table: str, rows: Sequence[Any]) -> SchemaProblem:
         None,
         path.name,
         f"has rows without {rows[0].expected_columns} values ({shown}{more})",
-        "Quote values that hold commas or line breaks, and fill short rows",
+        "Quote values that hold separators or line breaks, and fill short rows",
     )
 
 

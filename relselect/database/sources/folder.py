@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from relselect.database.confined import check_confined
 from relselect.database.contents import DatabaseContents
+from relselect.database.formats import Formatting, format_problems
 from relselect.database.manifest import (
     MANIFEST_NAME,
     Manifest,
@@ -74,8 +75,9 @@ def read_folder(
 def _read(manifest: Manifest, root: Path, source: str, *, confined: bool) -> DatabaseContents:
     tables: list[Table] = []
     problems: list[SchemaProblem] = []
+    notes: list[str] = []
     for name, spec in manifest.tables.items():
-        data = _read_table(root, name, spec, confined=confined)
+        data = _read_table(root, name, spec, notes, confined=confined)
         if isinstance(data, pa.Table):
             schema = schema_of(manifest.tables, name, column_types(data.schema))
             tables.append(schema.with_rows(data, spec.description))
@@ -85,10 +87,12 @@ def _read(manifest: Manifest, root: Path, source: str, *, confined: bool) -> Dat
         unread = set(manifest.tables) - {table.name for table in tables}
         more = [problem for problem in find_problems(tables) if problem.value not in unread] if tables else []
         raise SchemaError(problems + more)
-    return DatabaseContents(tables, manifest.name, source, manifest.tasks, root, manifest.description)
+    return DatabaseContents(tables, manifest.name, source, manifest.tasks, root, manifest.description, notes)
 
 
-def _read_table(root: Path, name: str, spec: TableSpec, *, confined: bool) -> pa.Table | list[SchemaProblem]:
+def _read_table(
+    root: Path, name: str, spec: TableSpec, notes: list[str], *, confined: bool
+) -> pa.Table | list[SchemaProblem]:
     paths = find_files(root, name, spec.file)
     if not paths:
         wanted = spec.file or " or ".join(f"{name}{suffix}" for suffix in SUFFIXES[:2])
@@ -100,8 +104,16 @@ def _read_table(root: Path, name: str, spec: TableSpec, *, confined: bool) -> pa
     for path in paths if confined else ():
         check_confined(f"tables.{name}", path.name, path, root)
     text = [column for column, semantic in spec.types.items() if semantic in ("categorical", "text")]
-    data = read_files(paths, name, text, root)
+    data = read_files(paths, name, {*text, *spec.formats}, root)
     if isinstance(data, list):
         return data
-    missing = unknown_drops(name, spec.drop, data.column_names)
-    return missing or data.drop_columns(spec.drop)
+    wrong = [
+        *unknown_drops(name, spec.drop, data.column_names),
+        *format_problems(name, spec.formats, data.column_names),
+    ]
+    if wrong:
+        return wrong
+    formatting = Formatting(name, spec.formats)
+    formatted = formatting.table(data.drop_columns(spec.drop))
+    notes += formatting.notes()
+    return formatting.problems() or formatted

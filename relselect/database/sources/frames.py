@@ -13,6 +13,7 @@ from uuid import UUID
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from relselect.database.formats import Formatting, format_problems
 from relselect.database.schema import as_columns, declared_types, repeated
 from relselect.database.table import ForeignKey, SemanticType, Table
 from relselect.database.validation import LISTED_CLOCK, find_problems
@@ -80,6 +81,8 @@ def tables_from_frames(
     types: Mapping[str, Mapping[str, str]],
     drop: Mapping[str, Sequence[str]],
     known_at: Mapping[str, Mapping[str, Sequence[str]]],
+    formats: Mapping[str, Mapping[str, str]] | None = None,
+    notes: list[str] | None = None,
 ) -> list[Table]:
     """Build tables from frames and the declarations of `Database.from_dataframes`.
 
@@ -91,6 +94,8 @@ def tables_from_frames(
         types: Table -> {column: semantic type}.
         drop: Table -> columns to leave out.
         known_at: Table -> {clock column: masked columns}.
+        formats: Table -> {column: how its texts or whole numbers are read}; see `relselect.database.formats`.
+        notes: Gets a sentence for every column with values that do not fit its format.
 
     Raises:
         SchemaError: With every frame that does not convert, every declaration whose table, column or type is unknown, and
@@ -103,6 +108,7 @@ def tables_from_frames(
         "types": types,
         "drop": drop,
         "known_at": known_at,
+        "formats": formats or {},
     }
     problems = list(_unknown_tables(frames, declared))
     problems += [problem for table in types for problem in unknown_types(table, types[table])]
@@ -113,7 +119,10 @@ def tables_from_frames(
         if isinstance(converted, pa.Table):
             problems += unknown_drops(name, drop.get(name, ()), converted.column_names)
             has = set(converted.column_names)
-            data[name] = converted.drop_columns([column for column in drop.get(name, ()) if column in has])
+            converted = converted.drop_columns([column for column in drop.get(name, ()) if column in has])
+            formatted = _formatted(name, converted, declared["formats"].get(name, {}), notes)
+            problems += formatted if isinstance(formatted, list) else []
+            data[name] = converted if isinstance(formatted, list) else formatted
         else:
             problems += converted
     primary = {name: as_columns(columns) for name, columns in keys.items()}
@@ -129,12 +138,27 @@ def tables_from_frames(
             ),
             types=declared_types(_known_types(types.get(name, {}))),
             known_at={clock: as_columns(columns) for clock, columns in known_at.get(name, {}).items()},
+            formats=dict(declared["formats"].get(name, {})),
         )
         for name, table in data.items()
     ]
     if problems:
         raise SchemaError([*problems, *_further(tables, set(frames) - set(data))])
     return tables
+
+
+def _formatted(
+    name: str, data: pa.Table, formats: Mapping[str, str], notes: list[str] | None
+) -> pa.Table | list[SchemaProblem]:
+    """Return the table with the values of its formats, or every problem of the formats."""
+    wrong = list(format_problems(name, formats, data.column_names))
+    if wrong:
+        return wrong
+    formatting = Formatting(name, formats)
+    formatted = formatting.table(data)
+    if notes is not None:
+        notes += formatting.notes()
+    return formatting.problems() or formatted
 
 
 def _known_types(types: Mapping[str, str]) -> dict[str, str]:

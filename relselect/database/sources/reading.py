@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from relselect.database.confined import check_confined
 from relselect.database.contents import DatabaseContents, SourceFacts
+from relselect.database.formats import Formatting
 from relselect.database.manifest import MANIFEST_NAME, Manifest, is_confined, load_manifest, resolve_root
 from relselect.database.missing import batches_without_missing
 from relselect.database.schema import as_columns
@@ -88,7 +89,7 @@ def read_uri(
         declared, problems, notes = declaring(opened.catalog(), loaded, options)
         if problems:
             raise SchemaError(problems)
-        rows = read_tables(opened, declared, spool, on_event)
+        rows = read_tables(opened, declared, spool, on_event, notes)
         notes = [*opened.catalog().notes, *notes]
     for note in notes:
         on_event(Notice("source", note, "warning"))
@@ -167,12 +168,16 @@ def _hints(manifest: Manifest | None, options: ReadOptions) -> tuple[dict[str, s
     codes: dict[str, set[str]] = {}
     for name, kinds in types:
         codes.setdefault(name, set()).update(c for c, kind in kinds.items() if kind in ("categorical", "text"))
+    for name, formats in [(name, spec.formats) for name, spec in specs.items()] + list(options.formats.items()):
+        codes.setdefault(name, set()).update(formats)
     tasks = [] if manifest is None else manifest.tasks.values()
     labels = {path for task in tasks for path in task.label_files if not specs.keys() & {table_name(Path(path))}}
     return {name: spec.file for name, spec in specs.items() if spec.file is not None}, codes, labels
 
 
-def read_tables(source: Source, declared: Sequence[Declared], spool: Spool, emit: Emit) -> dict[str, pa.Table]:
+def read_tables(
+    source: Source, declared: Sequence[Declared], spool: Spool, emit: Emit, notes: list[str] | None = None
+) -> dict[str, pa.Table]:
     """Read the rows of tables.
 
     Args:
@@ -180,6 +185,7 @@ def read_tables(source: Source, declared: Sequence[Declared], spool: Spool, emit
         declared: The tables.
         spool: Holds the rows, in memory or in files.
         emit: Called when the reading of each table starts and ends.
+        notes: Gets a sentence for every column with values that do not fit its format.
 
     Returns:
         Table name -> rows.
@@ -194,12 +200,17 @@ def read_tables(source: Source, declared: Sequence[Declared], spool: Spool, emit
         begun = time.monotonic()
         name = each.scan.table
         emit(StageStarted("read", name))
+        formatting = Formatting(name, each.schema.formats)
         try:
             stream = source.stream(each.scan)
-            tables[name] = spool.collect(name, stream.schema, batches_without_missing(stream.batches))
+            batches = formatting.batches(stream.batches)
+            tables[name] = spool.collect(name, formatting.schema(stream.schema), batches_without_missing(batches))
         except SchemaError as error:
             problems += error.problems
             continue
+        problems += formatting.problems()
+        if notes is not None:
+            notes += formatting.notes()
         size = spool.sizes.get(name)
         where = "" if size is None else f", {size / 2**20:,.0f} MiB in a file"
         emit(StageFinished("read", time.monotonic() - begun, f"{name}: {tables[name].num_rows:,} rows{where}"))
