@@ -40,7 +40,7 @@ class _Target(NamedTuple):
 def propose_references(
     facts: Facts, overrides: Mapping[str, Overrides], keys: Mapping[str, ProposedLine], dropped: Mapping[str, set[str]]
 ) -> list[ProposedLine]:
-    """Return the foreign keys of all tables: overrides, declared ones, then the likeliest inferred one per column.
+    """Return the foreign keys of all tables: overrides, declared ones, then the likeliest inferred one per column; and notes.
 
     Args:
         facts: The tables and what their catalog declares.
@@ -69,7 +69,41 @@ def propose_references(
             if column.name not in taken:
                 best = _best(column, table, targets, keys, facts, strict) or _alike(column, table, targets, keys, facts)
                 found += [best] if best is not None else []
-    return found
+    return [*found, *_without_parent(facts, found, keys)]
+
+
+def _without_parent(
+    facts: Facts, found: list[ProposedLine], keys: Mapping[str, ProposedLine]
+) -> Iterator[ProposedLine]:
+    """Yield notes on columns that hold keys, whose values stand several times in another table and are the key of none.
+
+    So look tables of versions (valid from, valid to), and the readings and events of things that have no table.
+    """
+    settled = {(line.table, column) for line in found for column in line.columns}
+    settled |= {(name, column) for name, key in keys.items() for column in key.columns}
+    open_: dict[str, list[ColumnFacts]] = {}
+    for table in facts.tables.values():
+        for column in table.columns.values():
+            named = stem_of(column.name)[1] and not is_generic(column.name)
+            if (
+                named
+                and column.kind in ("integer", "text")
+                and column.distinct > 1
+                and (table.name, column.name) not in settled
+            ):
+                open_.setdefault(column.name, []).append(column)
+    for name, columns in open_.items():
+        for column in columns:
+            others = [other for other in columns if other is not column and other.kind == column.kind]
+            for other in others:
+                values = contained(column, other, facts)
+                if values is None or values.share < _ALIKE or column.rows < other.rows:
+                    continue
+                why = (
+                    f"holds the values of {other.table}.{name}, which stand there several times: no row can be referred to, and "
+                    f"the tables stay apart. A table or view of the distinct {name}, to which both refer, joins them"
+                )
+                yield ProposedLine(column.table, (name,), "note", "", 0.5, why, {"contained": values.share})
 
 
 def _settled(

@@ -143,3 +143,16 @@ def test_a_secret_that_is_a_key_joins_tables() -> None:
     assert {(key.columns, key.table) for key in proposal.spec("transfers").foreign_keys} == {
         ("debtor_iban", "accounts"), ("creditor_iban", "accounts")
     }  # fmt: skip
+
+
+def test_versions_that_nothing_can_refer_to_are_a_note() -> None:
+    wards = pd.DataFrame({
+        "ward_no": [f"W{n % 9}" for n in range(27)],
+        "valid_from": pd.date_range("2020-01-01", periods=27, freq="40D"),
+    })  # fmt: skip
+    stays = pd.DataFrame({"id": range(200), "ward_no": [f"W{n * 5 % 9}" for n in range(200)]})
+    notes = infer({"wards": wards, "stays": stays}).of("stays", "note")
+    assert [each.column for each in notes] == ["ward_no"]
+    assert "A table or view of the distinct ward_no" in notes[0].reason
+    named = wards.drop_duplicates("ward_no")
+    assert infer({"wards": named, "stays": stays}).of("stays", "note") == []
