@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from torch import Generator, Tensor
 
-__all__ = ["MaskedTokens", "TokenRow", "Vocabulary", "mask_tokens", "padded", "token_rows"]
+__all__ = ["MaskedTokens", "TokenRow", "TokenVocabulary", "mask_tokens", "padded", "token_rows"]
 
 #: Of the chosen tokens, the share that becomes the mask's token, and the share that does or becomes a random one; the rest stay.
 _MASKED, _CHANGED = 0.8, 0.9
@@ -42,7 +42,7 @@ class TokenRow:
 
 
 @dataclass(frozen=True)
-class Vocabulary:
+class TokenVocabulary:
     """What is read of a tokenizer.
 
     Attributes:
@@ -56,7 +56,7 @@ class Vocabulary:
     plain: Tensor
 
     @classmethod
-    def of(cls, tokenizer: Any, folder: str) -> Vocabulary:
+    def of(cls, tokenizer: Any, folder: str) -> TokenVocabulary:
         """Read a tokenizer.
 
         Raises:
@@ -109,7 +109,7 @@ def padded(rows: Sequence[TokenRow], pad: int) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def mask_tokens(
-    tokens: Tensor, value: Tensor, share: float, vocabulary: Vocabulary, generator: Generator
+    tokens: Tensor, value: Tensor, share: float, vocabulary: TokenVocabulary, generator: Generator
 ) -> tuple[Tensor, Tensor]:
     """Choose tokens of values and mask them as BERT does (Devlin et al., NAACL 2019).
 

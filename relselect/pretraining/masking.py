@@ -20,7 +20,7 @@ from relselect.files import replacing_folder, write_json
 from relselect.hashing import fingerprint_json
 from relselect.language import SentenceEncoder, find_language_model, row_sentences, sentence_encoder, value_spans
 from relselect.pretraining.card import language_card, write_language_card
-from relselect.pretraining.masked_tokens import MaskedTokens, TokenRow, Vocabulary, mask_tokens, padded, token_rows
+from relselect.pretraining.masked_tokens import MaskedTokens, TokenRow, TokenVocabulary, mask_tokens, padded, token_rows
 from relselect.pretraining.passes import HELD_OUT, Passes
 from relselect.rdl.graph.language_rows import said_columns
 from relselect.rdl.training.training_state import StateFile
@@ -154,7 +154,7 @@ class Masking(Passes[torch.Tensor]):
     ) -> None:
         tokenizer, encoder, self._device = base.loaded
         self.masking, self._seeded = masking, plan.seed
-        self.vocabulary = Vocabulary.of(tokenizer, str(base.folder))
+        self.vocabulary = TokenVocabulary.of(tokenizer, str(base.folder))
         self.rows = [row for place in plan.databases for row in rows_of(chosen[place], tokenizer)]
         self.held_out = {chosen[place].database.name: rows_of(chosen[place], tokenizer) for place in plan.held_out}
         if not self.rows:

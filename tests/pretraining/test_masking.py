@@ -20,7 +20,7 @@ from relselect.foundation import Foundation
 from relselect.language import SentenceEncoder, sentence_encoder
 from relselect.pretraining import PretrainingPlan, pretrain
 from relselect.pretraining.corpus import choose_rows
-from relselect.pretraining.masked_tokens import Vocabulary, mask_tokens, padded, token_rows
+from relselect.pretraining.masked_tokens import TokenVocabulary, mask_tokens, padded, token_rows
 from relselect.pretraining.masking import Masking, language_card_of, rows_of
 from relselect.rdl import RDL
 from relselect.rdl.training.pretrained import read_pretrained
@@ -59,7 +59,7 @@ def test_no_name_of_the_schema_is_ever_masked(model, seed, share):
     shown = tokenizer.convert_ids_to_tokens(row.tokens.tolist())
     values = [token for token, value in zip(shown, row.value.tolist(), strict=True) if value]
     assert values == ["users", "kept", "users"]
-    vocabulary = Vocabulary.of(tokenizer, "")
+    vocabulary = TokenVocabulary.of(tokenizer, "")
     tokens, read, value = padded([row, row], vocabulary.pad)
     masked, chosen = mask_tokens(tokens, value, share, vocabulary, torch.Generator().manual_seed(seed))
     assert bool((chosen <= value).all())
@@ -70,7 +70,7 @@ def test_no_name_of_the_schema_is_ever_masked(model, seed, share):
 
 def test_as_many_tokens_are_masked_as_asked_and_most_of_them_by_the_mask(model):
     tokenizer = SentenceEncoder(model, "cpu").loaded[0]
-    vocabulary = Vocabulary.of(tokenizer, "")
+    vocabulary = TokenVocabulary.of(tokenizer, "")
     row = token_rows(tokenizer, ["shop: c " + "kept " * 200], [[(8, 1008)]])[0]
     tokens, _, value = padded([row] * 50, vocabulary.pad)
     masked, chosen = mask_tokens(tokens, value, 0.15, vocabulary, torch.Generator().manual_seed(0))
