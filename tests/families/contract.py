@@ -76,6 +76,16 @@ def with_label_as_column(rows: SplitRows) -> ExtendedRows:
     return ExtendedRows(rows, lambda some: pa.table({"tip": np.asarray(some.label), "noise": some.entity % 3}), "tip")
 
 
+def fit_of(family: Family, case: str) -> Fit:
+    """Return the fit of a family on a problem; trained once per class of families."""
+    key = (type(family), case)
+    if key not in _fits:
+        problem = problem_of(case)
+        rows = fit_rows(problem, "entities")
+        _fits[key] = Fit(family, problem, rows, trained(family, problem, rows))
+    return _fits[key]
+
+
 class FamilyContract:
     """The tests. A subclass has a fixture `info`, the description of the family."""
 
@@ -86,12 +96,7 @@ class FamilyContract:
     @pytest.fixture(params=CASES)
     def fit(self, family: Family, request: pytest.FixtureRequest) -> Fit:
         """A fit of each kind of task; stop and select rows differ."""
-        key = (type(family), request.param)
-        if key not in _fits:
-            problem = problem_of(request.param)
-            rows = fit_rows(problem, "entities")
-            _fits[key] = Fit(family, problem, rows, trained(family, problem, rows))
-        return _fits[key]
+        return fit_of(family, request.param)
 
     def test_it_follows_the_protocol(self, info: FamilyInfo, family: Family) -> None:
         assert isinstance(family, Family)

@@ -20,7 +20,7 @@ from relselect.rdl.settings import NetworkSettings
 from relselect.rdl.training.fitted import FittedNetwork, batcher_of, row_tensors
 from relselect.rdl.training.pretrained import decided_options, new_network
 from relselect.rdl.training.probe import NetworkProbe
-from tests.families.contract import FamilyContract
+from tests.families.contract import FamilyContract, fit_of
 from tests.language.test_networks import fit
 from tests.language.tiny import write_model
 from tests.pretraining.small import small_weights
@@ -42,6 +42,10 @@ class TestContract(FamilyContract):
     @pytest.fixture
     def info(self, installed):
         return dataclasses.replace(info_of("rdl"), make=lambda: Joint("cpu"))
+
+    @pytest.fixture(params=["binary"])  # the label is read after the layers that are trained here
+    def fit(self, family, request):
+        return fit_of(family, request.param)
 
 
 def language_of(state):
