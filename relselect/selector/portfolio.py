@@ -19,12 +19,16 @@ from relselect.families.registry import trained
 from relselect.serialization import canonical_json
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from relselect.bank import BankTrial, PerformanceBank
 
 __all__ = ["FirstConfig", "PortfolioGain", "first_configs", "portfolio_gain", "portfolio_gains"]
 
 #: Databases on which a configuration must have been tried, and the most configurations that are named.
 _FEWEST_DATABASES, _MOST = 5, 4
+#: Standard errors over databases by which a gain must be above zero: one-sided, 90 %.
+_CLEAR = 1.2816
 #: A configuration of the bank: its role and its number, which are the same on every task.
 _Key = tuple[str, int]
 
@@ -71,9 +75,9 @@ class PortfolioGain:
 def first_configs(bank: PerformanceBank, family: str, most: int = _MOST) -> tuple[FirstConfig, ...]:
     """Return the configurations to try after the default, the best first.
 
-    Greedy: the next configuration is the one with the largest gain per cost over those already named, as long as it gains
-    anything (the greedy rule: Nemhauser, Wolsey and Fisher 1978). As in a study the trial with the best select score is
-    chosen; what counts is its skill on test rows.
+    Greedy (Nemhauser, Wolsey and Fisher 1978): the next configuration is the one with the largest gain per cost over those
+    already named, among those whose gain is above zero by 1.28 standard errors over databases. As in a study the trial with the
+    best select score is chosen; what counts is its skill on test rows.
 
     Args:
         bank: Trials of current generations; see `PerformanceBank.current`.
@@ -81,7 +85,7 @@ def first_configs(bank: PerformanceBank, family: str, most: int = _MOST) -> tupl
         most: The most configurations.
 
     Returns:
-        None where the bank has no further configurations of the family on at least five databases.
+        None where no configuration that was tried on at least five databases gains that clearly.
     """
     places = _places(bank, family)
     return tuple(_described(places, key, gain) for key, gain in _greedy(places, most))
@@ -200,23 +204,30 @@ def _greedy(places: Sequence[_Place], most: int) -> list[tuple[_Key, float]]:
     named: list[_Key] = []
     found: list[tuple[_Key, float]] = []
     while open_keys and len(named) < most:
-        gains = {key: _mean_gain(places, named, key) for key in open_keys}
-        best = max(open_keys, key=lambda key: gains[key] / _cost(places, key))
-        if gains[best] <= 0:
+        found_gains = {key: _gains(places, named, key) for key in open_keys}
+        clear = [key for key in open_keys if _is_clear(found_gains[key])]
+        if not clear:
             break
+        gains = {key: float(found_gains[key].mean()) for key in clear}
+        best = max(clear, key=lambda key: gains[key] / _cost(places, key))
         open_keys.remove(best)
         named.append(best)
         found.append((best, gains[best]))
     return found
 
 
-def _mean_gain(places: Sequence[_Place], named: Sequence[_Key], key: _Key) -> float:
-    """Return what a configuration adds to those named, over the tasks on which it was tried: a mean over databases."""
+def _is_clear(gains: NDArray[np.float64]) -> bool:
+    """Whether the mean over databases is above zero by more than `_CLEAR` of its standard errors."""
+    return bool(gains.mean() > _CLEAR * gains.std(ddof=1) / math.sqrt(len(gains)))
+
+
+def _gains(places: Sequence[_Place], named: Sequence[_Key], key: _Key) -> NDArray[np.float64]:
+    """Return what a configuration adds to those named, one mean over tasks per database on which it was tried."""
     by_database: dict[str, list[float]] = defaultdict(list)
     for place in places:
         if key in place.trials:
             by_database[place.database].append(place.gain([*named, key]) - place.gain(named))
-    return float(np.mean([np.mean(gains) for gains in by_database.values()]))
+    return np.array([np.mean(gains) for gains in by_database.values()])
 
 
 def _cost(places: Sequence[_Place], key: _Key) -> float:
