@@ -121,6 +121,8 @@ def _boosted(
     """Return predictions of the scored rows: values, probabilities, or class numbers for more than two classes."""
     import lightgbm
 
+    from relselect.dfs.learners.boosting import train_booster
+
     label = view.label[held.fit]
     if fit.shape[1] == 0 or len(np.unique(label)) < 2:
         return np.full(len(score), np.median(label))
@@ -129,7 +131,7 @@ def _boosted(
     center, scale = (float(np.median(label)), float(label.std()) or 1.0) if view.classes == 0 else (0.0, 1.0)
     parameters = {**_PARAMETERS, **kind, "num_threads": openmp_threads(_THREADS), "seed": view.seed % (2**31 - 1)}
     data = lightgbm.Dataset(fit, (label - center) / scale, categorical_feature=categorical, params=parameters)
-    booster = lightgbm.train(parameters, data, num_boost_round=_ROUNDS)
+    booster = train_booster(parameters, data, _ROUNDS)
     found = np.asarray(booster.predict(np.ascontiguousarray(score)), dtype=np.float64)
     return found.argmax(axis=1).astype(np.float64) if view.classes > 2 else found * scale + center
 

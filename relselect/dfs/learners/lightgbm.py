@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from relselect.dfs.learners.binning import BINNING, Binned, binned_of
+from relselect.dfs.learners.boosting import train_booster
 from relselect.dfs.learners.constant import constant_fit
 from relselect.dfs.learners.labels import LabelScale, constant_of, fits_median
 from relselect.dfs.learners.protocol import LearnerFit, TabularData, weights_of_parts
@@ -195,14 +196,10 @@ def _score(task: Task, stop: TabularData) -> Callable[[Floats, Any], tuple[str, 
 
 
 def _boost(params: dict[str, Any], binned: Binned, rounds: int, watch: Any, score: Any = None) -> Any:
-    import lightgbm
-
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         valid = [] if binned.stop is None else [binned.stop]
-        return lightgbm.train(
-            params, binned.train, num_boost_round=rounds, valid_sets=valid, callbacks=[watch], feval=score
-        )
+        return train_booster(params, binned.train, rounds, valid_sets=valid, callbacks=[watch], feval=score)
 
 
 def _params(task: Task, config: Config, seed: int, number: int) -> dict[str, Any]:
@@ -251,6 +248,9 @@ class _Watch:
 
     def __call__(self, env: Any) -> None:
         """Read one round's loss and score on the stop rows."""
+        if env.iteration == 0:  # a training that begins anew, see `train_booster`
+            self.rounds, self.best, self.value = 0, 0, float("-inf")
+            self.points.clear()
         figures = {name: value for _, name, value, _ in env.evaluation_result_list}
         first = next(iter(figures))
         loss = float(figures[first]) * (self.scale**2 if first == "l2" else self.scale)

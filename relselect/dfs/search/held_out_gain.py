@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from relselect.dfs.learners.boosting import train_booster
 from relselect.threads import idle_cores
 
 if TYPE_CHECKING:
@@ -130,15 +131,13 @@ def _of_fold(data: Screening, every: Any, fold: Fold, params: dict[str, Any], ch
 
 
 def _boosted(every: Any, rows: Ints, start: Floats, params: dict[str, Any], check: Callable[[], None]) -> Any:
-    import lightgbm
-
     main = every.subset(rows, params).construct()
     main.set_init_score(np.broadcast_to(start, (len(rows), len(start))).ravel(order="F"))
 
     def watch(_: Any) -> None:
         check()
 
-    return lightgbm.train(params, main, num_boost_round=_ROUNDS, callbacks=[watch])
+    return train_booster(params, main, _ROUNDS, callbacks=[watch])
 
 
 def _constant(data: Screening, rows: Ints) -> Floats:
