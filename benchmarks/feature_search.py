@@ -43,8 +43,8 @@ READING = (
     "The fixed plan stays the default. The search pays much where what matters lies three or four steps away (movielens-small:",
     "the stars that the user and the film were given before), and costs a little on some tasks of few rows or few tables. Over",
     "the tasks measured so far the mean is not clear of zero, so it is worth a trial rather than a default. Where the training",
-    "rows are few, no candidate rises above the noise, and the plan is the fixed one. Groups without a figure have not been",
-    "measured. The fits in the log screened with 150 rounds of trees per fold; there are 100 since.",
+    "rows are few, no candidate rises above the noise, and the plan is the fixed one. No group of candidates is worth so much",
+    "or costs so much that its difference is clear of zero over these tasks.",
 )
 TASKS = (
     "movielens-small/rating-high", "complete-journey/household-redeems", "sakila/customer-rentals",
