@@ -293,5 +293,5 @@ def _twice(table: str, path: Path, names: Sequence[str]) -> list[SchemaProblem]:
 
 def _unreadable(table: str, path: Path, error: Exception) -> SchemaProblem:
     rule = f"is not readable: {str(error).splitlines()[0]}"
-    fix = f"Write the file again; {' and '.join(SUFFIXES)} are read"
+    fix = f"Write the file again; {', '.join(SUFFIXES)} are read"
     return SchemaProblem(table, None, path.name, rule, fix)

@@ -21,7 +21,8 @@ from relselect.errors import SchemaProblem
 __all__ = ["SUFFIXES", "codes_of", "find_files", "read_file", "read_files", "table_name"]
 
 #: The suffixes of data files, in the order in which the file of a table is looked for.
-SUFFIXES = (".parquet", ".csv", ".csv.gz")
+SUFFIXES = (".parquet", ".csv", ".csv.gz", ".tsv", ".tsv.gz")
+_TEXT_SUFFIXES = SUFFIXES[1:]
 
 _LARGEST_BLOCK = (1 << 31) - 1
 _RAGGED_SHOWN = 3
@@ -33,7 +34,7 @@ def table_name(path: Path) -> str | None:
 
 
 def find_files(root: Path, table: str, file: str | None) -> list[Path]:
-    """Return the files of a table, sorted: a declared path or glob, else `<table>.parquet`, `.csv` or `.csv.gz`."""
+    """Return the files of a table, sorted: a declared path or glob, else `<table>` with one of `SUFFIXES`."""
     if file is None:
         return [path for path in (root / f"{table}{suffix}" for suffix in SUFFIXES) if path.is_file()][:1]
     if any(sign in file for sign in "*?["):
@@ -104,7 +105,7 @@ def read_file(path: Path, table: str, text: Collection[str] = ()) -> pa.Table | 
     try:
         if path.name.endswith(".parquet"):
             return _read_parquet(path)
-        if path.name.endswith((".csv", ".csv.gz")):
+        if path.name.endswith(_TEXT_SUFFIXES):
             return _read_csv(path, table, text)
     except (pa.ArrowInvalid, OSError) as error:
         return [

@@ -24,7 +24,8 @@ def _written(separator: str) -> str:
 @pytest.mark.parametrize("zipped", [False, True])
 def test_separators_and_encodings(tmp_path: Path, separator: str, encoding: str, zipped: bool) -> None:
     content = _written(separator).encode(encoding)
-    path = tmp_path / ("t.csv.gz" if zipped else "t.csv")
+    suffix = ".tsv" if separator == "\t" else ".csv"
+    path = tmp_path / f"t{suffix}{'.gz' if zipped else ''}"
     path.write_bytes(gzip.compress(content) if zipped else content)
     database = Database.from_uri(tmp_path, keys={"t": "id"})
     assert database["t"].data.to_pydict() == {
