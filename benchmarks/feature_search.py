@@ -41,7 +41,7 @@ READING = (
     "## The default",
     "",
     "The fixed plan stays the default. The search pays much where what matters lies three or four steps away (movielens-small:",
-    "the stars that the user and the film were given before), and costs a little on some tasks of few rows or few tables. Over",
+    "the stars that the user and the film were given before), and costs on some tasks of few rows or few tables (berka). Over",
     "the tasks measured so far the mean is not clear of zero, so it is worth a trial rather than a default. Where the training",
     "rows are few, no candidate rises above the noise, and the plan is the fixed one. No group of candidates is worth so much",
     "or costs so much that its difference is clear of zero over these tasks.",

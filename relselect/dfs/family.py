@@ -155,6 +155,8 @@ class DFS:
         points: list[CurvePoint] = []
 
         def progress(step: int, loss: float, score: float) -> None:
+            if points and step <= points[0].step:  # the training began anew, see `train_booster`
+                points.clear()
             points.append(CurvePoint(step, loss, score))
             if watch is not None:
                 watch(points)

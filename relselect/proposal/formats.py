@@ -130,9 +130,9 @@ def _of_numbers(column: ColumnFacts, head: pa.Array) -> list[ProposedLine]:
     if len(units) > 1 or not (marked or units) or not all(_is_unit(*unit, marked=marked) for unit in units):
         return []
     before, after = next(iter(units), ("", ""))
+    numbers = [number.replace("\u00a0", " ").replace("\u202f", " ") for _, number, _ in parts]
     shares = {}
     for example, (thousands, decimal) in NUMBER_FORMATS.items():
-        numbers = [number.replace("\u00a0", " ").replace("\u202f", " ") for _, number, _ in parts]
         certain = [number for number in numbers if _tells(number, thousands, decimal)]
         text = f"{before}{' ' if before[-1:].isalpha() else ''}{example}{' ' if after[:1].isalpha() else ''}{after}"
         share = _share(text, head)

@@ -85,7 +85,7 @@ def first_configs(bank: PerformanceBank, family: str, most: int = _MOST) -> tupl
         most: The most configurations.
 
     Returns:
-        None where no configuration that was tried on at least five databases gains that clearly.
+        The configurations; empty where none that was tried on at least five databases gains that clearly.
     """
     places = _places(bank, family)
     return tuple(_described(places, key, gain) for key, gain in _greedy(places, most))

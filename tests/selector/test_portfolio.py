@@ -19,7 +19,7 @@ Planted = Mapping[int, tuple[float, float, float]]
 def bank_with(
     planted: Planted, databases: int = 8, changes: Mapping[int, dict[str, object]] | None = None
 ) -> PerformanceBank:
-    """Return a bank whose trees were fitted with further configurations; even databases show only the even numbers' gains."""
+    """Return a bank whose trees were fitted with further configurations, each with the same gains on every database."""
     bank = planted_bank(0.0, databases=databases, tasks=1, noise=0.0)
     trials: list[BankTrial] = []
     for task in bank.tasks:

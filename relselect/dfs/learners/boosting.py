@@ -31,11 +31,12 @@ def train_booster(params: dict[str, Any], data: Any, rounds: int, **how: Any) ->
     """
     import lightgbm
 
-    for attempt in range(_TRIES):
+    attempt = 0
+    while True:
         seed = (int(params["seed"]) + attempt * _NEXT_SEED) % (2**31 - 1)
         try:
             return lightgbm.train({**params, "seed": seed}, data, num_boost_round=rounds, **how)
         except lightgbm.basic.LightGBMError as error:
-            if _EMPTY_SIDE not in str(error) or attempt == _TRIES - 1:
+            attempt += 1
+            if _EMPTY_SIDE not in str(error) or attempt == _TRIES:
                 raise
-    raise RuntimeError("no training was tried")

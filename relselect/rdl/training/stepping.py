@@ -138,7 +138,7 @@ class Stepper:
         self.mean = copy.deepcopy(network).requires_grad_(False)
         self._optimizer = _optimizer(network, blueprint)
         self._members = ParallelMembers(network, self.label.device)
-        # walking through the modules for their weights took a twentieth of a step
+        # listed once: to walk through the modules at every step takes time
         self._weights = list(network.parameters())
         self._means: list[Tensor] = list(self.mean.parameters())
         self._weights_of_members = [list(member.parameters()) for member in network.members]

@@ -8,7 +8,12 @@ import lightgbm
 import numpy as np
 import pytest
 
+from relselect.budget import Budget
 from relselect.dfs.learners.boosting import train_booster
+from relselect.events import silent
+from relselect.families.registry import family_of
+from relselect.problem.rows import fit_rows
+from tests.families.contract import SMALL, problem_of
 
 PARAMS = {"objective": "l2", "seed": 5, "bagging_fraction": 0.5, "bagging_freq": 1, "verbosity": -1, "num_threads": 1}
 FAULT = "Check failed: (best_split_info.left_count) > (0) at serial_tree_learner.cpp, line 860 ."
@@ -67,3 +72,18 @@ def test_what_no_draw_mends_is_raised(
     with pytest.raises(lightgbm.basic.LightGBMError, match=text[:12]):
         train_booster(PARAMS, data, 5)
     assert len(seeds) == trainings
+
+
+def test_the_learning_curve_is_that_of_the_training_that_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    family, problem = family_of("dfs"), problem_of("binary")
+    config = {**family.default(problem), **SMALL["dfs"], "bags": 1}
+    seeds, seen = failing(monkeypatch, 1, FAULT), []
+
+    def watch(points: Any) -> None:
+        seen.append([point.step for point in points])
+
+    rows, how = fit_rows(problem, "entities"), {"seed": 3, "number": 0, "budget": Budget(None), "emit": silent}
+    family.fit(problem, rows, config, watch=watch, **how)  # type: ignore[call-arg]
+    assert len(seeds) == 2
+    assert [steps[0] for steps in seen[:2]] == [1, 1]
+    assert all(steps == sorted(set(steps)) for steps in seen)
