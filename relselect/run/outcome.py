@@ -85,7 +85,7 @@ def run_outcome(
 
 
 def run_outlook(
-    problem: Problem, decision: Decision, family: Family, budget: Budget, emit: Emit, *, seed: int
+    problem: Problem, decision: Decision, family: Family, budget: Budget, emit: Emit, *, seed: int, kept: float = 0.0
 ) -> Outlook | None:
     """Return who is asked about at the newest date of the database, predicted by the deployed model.
 
@@ -98,11 +98,12 @@ def run_outlook(
         budget: The clock of the run.
         emit: Called with a notice where nothing is returned though the task has a population query.
         seed: Seed of the draw.
+        kept: Seconds of the budget that are left for what follows.
 
     Returns:
         The outlook; None where the task has no population query, it finds nobody, or there is no time.
     """
-    why = "the time budget is spent"
+    why, budget = "the time budget is spent", budget.until(budget.left() - kept)
     try:
         asked = None if budget.spent else newest_asked(problem, budget)
         if asked is None and not budget.spent:

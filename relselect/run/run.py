@@ -137,14 +137,22 @@ class _Run:
         found = self._with_gain(found, tuned, decision)
         scores: dict[str, dict[str, Score]] = {}
         scorer = TestScorer(self.problem, self._families, self.budget, self.log, self.settings.seed)
-        if self.settings.evaluate_test and self.problem.task.has_test:
+        seed, deployed, others = self.settings.seed, self._family(decision.deployed.family), _others(tuned, decision)
+        tested = self.settings.evaluate_test and self.problem.task.has_test
+        if tested:
             with self.log.stage("test scores"):
-                scores["test"] = scorer.scores(decision, found.baselines, _others(tuned, decision))
+                scores["test"] = scorer.decided(decision, found.baselines)
+        with self.log.stage("list of now"):
+            ahead = run_outlook(
+                self.problem, decision, deployed, self.budget, self.log.emit, seed=seed, kept=self._kept()
+            )
+        rivals = [each for each in (decision.candidate, *others) if each.id not in scorer.predicted]
+        if tested and rivals:
+            with self.log.stage("test scores of the others"):
+                scores["test"] |= scorer.compared(rivals, self._kept())
         with self.log.stage("outcome"):
-            seed, deployed = self.settings.seed, self._family(decision.deployed.family)
-            ahead = run_outlook(self.problem, decision, deployed, self.budget, self.log.emit, seed=seed)
             outcome = run_outcome(
-                self.problem, decision, [*found.baselines, *_others(tuned, decision)], self.rows.select, scorer.predicted,
+                self.problem, decision, [*found.baselines, *others], self.rows.select, scorer.predicted,
                 self.log.emit, seed=seed, hurried=self.budget.left() < _UNHURRIED, ahead=ahead,
             )  # fmt: skip
         explanation = self._explain(decision, "test" if scores.get("test") else "val")
@@ -206,12 +214,15 @@ class _Run:
         wanted = found.recommendation.families
         if self.settings.families is not None:
             wanted = trained_names(self.settings.families)
-        kept = reserved_seconds(self.budget) if self.settings.explain else 0.0
         studies = RunStudies(
-            self.problem, self.rows, self.settings, self.budget, self.log, self._family, home, kept,
+            self.problem, self.rows, self.settings, self.budget, self.log, self._family, home, self._kept(),
             found.recommendation.first_configs,
         )  # fmt: skip
         return studies.run(wanted, lambda best: self._odds(found, best), self._order(found, wanted))
+
+    def _kept(self) -> float:
+        """Return the seconds that are kept for the explanation."""
+        return reserved_seconds(self.budget) if self.settings.explain else 0.0
 
     def _order(self, found: _Measured, wanted: Sequence[str]) -> list[str]:
         """Return the families by their expected margins, the best first; those without a margin keep their place."""

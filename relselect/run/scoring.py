@@ -1,4 +1,4 @@
-"""Scores the test rows, once, at the end: the deployed model first, then what it is compared with while time is left."""
+"""Scores the test rows, once, at the end: the deployed model first, later what it is compared with while time is left."""
 
 from __future__ import annotations
 
@@ -52,19 +52,16 @@ class TestScorer:
     predicted: dict[str, NDArray[np.float64]] = field(default_factory=dict, init=False)
     _slowest: float = field(default=0.0, init=False)
 
-    def scores(
-        self, decision: Decision, baselines: Sequence[Candidate], others: Sequence[Candidate]
-    ) -> dict[str, Score]:
-        """Return the scores by candidate id, that of the deployed model under `RunResult.DEPLOYED`.
+    def decided(self, decision: Decision, baselines: Sequence[Candidate]) -> dict[str, Score]:
+        """Return the scores of the deployed model and the baselines by candidate id, that of the former under `RunResult.DEPLOYED`.
 
         Args:
             decision: What was decided; the deployed model is scored in any case but one: where that would outlast the budget by
                 far.
             baselines: The baselines, each scored where what its fit took is left.
-            others: Models to compare with, scored while time is left.
         """
         found: dict[str, Score] = {}
-        deployed = self._scored(decision.deployed, RunResult.DEPLOYED, optional=False)
+        deployed = self._scored(decision.deployed, RunResult.DEPLOYED, self.budget, optional=False)
         if deployed is not None:
             found[RunResult.DEPLOYED] = deployed
             if not decision.refitted:
@@ -73,16 +70,27 @@ class TestScorer:
         for candidate in baselines:
             if candidate.id not in found and self.budget.left() > candidate.seconds:
                 found[candidate.id] = self._score(candidate, candidate.id)
-        for candidate in (decision.candidate, *others):
-            if candidate.id in found or self.budget.left() < self._slowest:
+        return found
+
+    def compared(self, candidates: Sequence[Candidate], kept: float = 0.0) -> dict[str, Score]:
+        """Return the scores by candidate id of models to compare with, in order, each scored while time is left.
+
+        Args:
+            candidates: The models.
+            kept: Seconds of the budget that are left for what follows.
+        """
+        found: dict[str, Score] = {}
+        budget = self.budget.until(self.budget.left() - kept)
+        for candidate in candidates:
+            if budget.left() < self._slowest:
                 continue
-            score = self._scored(candidate, candidate.id, optional=True)
+            score = self._scored(candidate, candidate.id, budget, optional=True)
             if score is not None:
                 found[candidate.id] = score
         return found
 
-    def _scored(self, candidate: Candidate, name: str, *, optional: bool) -> Score | None:
-        if self._too_slow(candidate, optional=optional):
+    def _scored(self, candidate: Candidate, name: str, budget: Budget, *, optional: bool) -> Score | None:
+        if self._too_slow(candidate, budget, optional=optional):
             return None
         begun = time.monotonic()
         score = self._score(candidate, name)
@@ -96,13 +104,13 @@ class TestScorer:
         score, (low, high) = interval_of(self.problem.task.metric, rows, predictions, seed=self.seed)
         return Score(score, low, high)
 
-    def _too_slow(self, candidate: Candidate, *, optional: bool) -> bool:
-        """Whether predicting the test rows would outlast the budget, judged by a few of them.
+    def _too_slow(self, candidate: Candidate, budget: Budget, *, optional: bool) -> bool:
+        """Whether predicting the test rows would outlast `budget`, judged by a few of them.
 
-        The deployed model may use the budget's allowance too, and is trusted while more than that is left: every family keeps
+        The deployed model may use the allowance of the run's budget too, and is trusted while more than that is left: every family keeps
         time for the test rows. What another family kept may have been spent since.
         """
-        rows, left = self.problem.rows("test"), self.budget.left()
+        rows, left = self.problem.rows("test"), budget.left()
         allowance = self.budget.allowance
         if len(rows) < 4 * _SAMPLE or np.isinf(left) or (not optional and left > allowance):
             return False
@@ -110,7 +118,7 @@ class TestScorer:
         sizes = (_SAMPLE // 10, _SAMPLE // 10, _SAMPLE)
         _, few, more = (self._seconds_for(candidate, rows.take(slice(size))) for size in sizes)
         needed = more + max(0.0, more - few) / (_SAMPLE - _SAMPLE // 10) * (len(rows) - _SAMPLE)
-        if needed <= self.budget.left() + (0.0 if optional else allowance / 2):
+        if needed <= budget.left() + (0.0 if optional else allowance / 2):
             return False
         if not optional:
             text = f"The test rows were not scored: that would take about {needed:.0f} s. predict(split='test') predicts them."

@@ -106,6 +106,15 @@ def test_what_a_model_raises_costs_the_outlook_alone(fitted, monkeypatch):
     ]
 
 
+def test_the_time_that_is_kept_for_the_explanation_is_not_spent(fitted):
+    heard = []
+    found = run_outlook(
+        fitted.problem(), fitted.result.decision, fitted.family, Budget(60), heard.append, seed=0, kept=60
+    )
+    assert found is None
+    assert "the time budget is spent" in heard[0].message
+
+
 def test_several_classes_are_counted_and_the_surest_come_first():
     task = shop_problem("multiclass").task
     zero = np.zeros(3, dtype=np.int64)

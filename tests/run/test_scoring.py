@@ -46,8 +46,18 @@ def test_other_candidates_are_scored_only_in_the_time_that_is_left(other, scored
     decision = Decision(chosen, chosen, False, "", "", (), ("quick", 0, None), 0.0, "")
     families: Any = {"quick": Slow(0.0, 0.0), "rival": other}
     scorer = TestScorer(problem, families, Budget(20.0), RunLog(None), seed=0)
-    found = scorer.scores(decision, [], [rival])
-    assert chosen.id in found
+    found = scorer.decided(decision, [])
     assert found[RunResult.DEPLOYED] == found[chosen.id]
-    assert (rival.id in found) == scored
+    assert (rival.id in scorer.compared([rival])) == scored
     assert scorer.budget.left() > 0
+
+
+@pytest.mark.parametrize(("kept", "scored"), [(0.0, True), (15.0, False)])
+def test_other_candidates_leave_the_time_that_is_kept_for_the_explanation(kept, scored):
+    moments = np.zeros(N, dtype=np.int64)
+    rows = Rows(np.arange(N), moments, moments, label=np.arange(N) % 2.0)
+    problem: Any = SimpleNamespace(rows=lambda split: rows, task=shop_problem().task)
+    rival = candidate("rival")
+    scorer = TestScorer(problem, {"rival": Slow(0.0, 3e-4)}, Budget(16.0), RunLog(None), seed=0)
+    assert (rival.id in scorer.compared([rival], kept)) == scored
+    assert scorer.budget.left() >= kept - 1
