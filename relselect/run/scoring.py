@@ -53,7 +53,7 @@ class TestScorer:
     _slowest: float = field(default=0.0, init=False)
 
     def decided(self, decision: Decision, baselines: Sequence[Candidate]) -> dict[str, Score]:
-        """Return the scores of the deployed model and the baselines by candidate id, that of the former under `RunResult.DEPLOYED`.
+        """Return the scores of the deployed model, under `RunResult.DEPLOYED`, and of the baselines, by candidate id.
 
         Args:
             decision: What was decided; the deployed model is scored in any case but one: where that would outlast the budget by
@@ -107,8 +107,8 @@ class TestScorer:
     def _too_slow(self, candidate: Candidate, budget: Budget, *, optional: bool) -> bool:
         """Whether predicting the test rows would outlast `budget`, judged by a few of them.
 
-        The deployed model may use the allowance of the run's budget too, and is trusted while more than that is left: every family keeps
-        time for the test rows. What another family kept may have been spent since.
+        The deployed model may use the allowance of the run's budget too, and is trusted while more than that is left: every
+        family keeps time for the test rows. What another family kept may have been spent since.
         """
         rows, left = self.problem.rows("test"), budget.left()
         allowance = self.budget.allowance
