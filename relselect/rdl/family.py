@@ -111,10 +111,10 @@ class RDL:
         return RDL(str(self.device), space)
 
     def alternatives(self, problem: Problem) -> tuple[Config, ...]:
-        """Return composite routes where there is a bridge table, and twice the default's fan-out: both help on some tasks."""
+        """Return twice the default's fan-out, and composite routes where there is a bridge table: both help on some tasks."""
         default = self.default(problem)
         routes = ({**default, "routes": "composite"},) if _has_bridge(problem) else ()
-        return (*routes, {**default, "layers": 3, "fan_out": 16})
+        return ({**default, "layers": 3, "fan_out": 16}, *routes)
 
     def space(self, trial: optuna.Trial, problem: Problem) -> Config:
         """Return a configuration suggested by a study."""

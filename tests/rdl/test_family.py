@@ -213,9 +213,9 @@ def test_a_large_label_is_standardised_before_it_is_rounded():
 
 
 @pytest.mark.parametrize("regime", ["rolling", "frozen"])
-def test_a_study_tries_routes_and_wider_trees_after_the_default(make_problem, regime):
+def test_a_study_tries_wider_trees_and_routes_after_the_default(make_problem, regime):
     problem, family = make_problem(regime=regime), RDL("cpu")
-    routes, wider = family.alternatives(problem)
+    wider, routes = family.alternatives(problem)
     points = []
     for config in (routes, wider):
         point, inside = nearest_point(family, problem, config)
