@@ -7,6 +7,7 @@ is written. Every question has a connection of its own. What the queries ask is 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -78,6 +79,7 @@ class AsofSession:
         memory: Bytes that the intermediate results of a question may fill.
         checked: The texts that have been found to be one SELECT over the tables.
         given_up: Whether a question did not stop in time: its connection, and so the instance, is left alone.
+        spent: Text of a query -> the seconds of each of its questions.
     """
 
     connection: duckdb.DuckDBPyConnection
@@ -87,6 +89,7 @@ class AsofSession:
     memory: int
     checked: set[str] = field(default_factory=set)
     given_up: bool = False
+    spent: dict[str, list[float]] = field(default_factory=dict)
 
     def moment(self, ticks: int) -> str:
         """Return a point in time as SQL."""
@@ -113,7 +116,7 @@ class AsofSession:
         if query.text not in self.checked:
             check_select(self.connection, query.argument, query.text, relations)
             self.checked.add(query.text)
-        connection = self.connection.cursor()
+        begun, connection = time.monotonic(), self.connection.cursor()
         limit = TimeLimit(
             min(_LONGEST_SECONDS, self.budget.left()), connection.interrupt, memory=int(_GROWTH * self.memory)
         )
@@ -126,13 +129,18 @@ class AsofSession:
         except TookTooLong:
             raise self._late(query, limit.seconds) from None
         finally:
+            self.spent.setdefault(query.text, []).append(time.monotonic() - begun)
             self.given_up = self.given_up or limit.given_up
             if not limit.given_up:
                 connection.close()
 
     def _late(self, query: Query, seconds: float) -> BudgetError | TaskError:
         if self.budget.spent:
-            rule = f"ended while the {query.argument} query was asked, which then took {seconds:.1f} s at one cutoff"
+            before = self.spent.get(query.text, [])
+            took = f"{seconds:.1f} s at its first cutoff"
+            if before:
+                took = f"{sum(before):.1f} s at the {len(before)} cutoff{'s' if len(before) > 1 else ''} before"
+            rule = f"ended while the {query.argument} query was asked, which took {took}"
             fix = "Give a longer one, ask at fewer cutoffs, or bound what the query reads"
             return BudgetError("time_budget", f"{self.budget.seconds:g} s", rule, fix)
         rule = f"ran longer than {seconds:g} s at one cutoff"

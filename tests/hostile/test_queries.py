@@ -19,7 +19,7 @@ from relselect.tasks import sessions
 from relselect.tasks.label_queries import ask_labels
 from relselect.tasks.label_window import check_label_window
 from relselect.tasks.populations import ask_population
-from relselect.tasks.sessions import Query
+from relselect.tasks.sessions import Query, open_session
 
 CUTOFFS = [30 * DAY, 60 * DAY]
 PLAIN = "SELECT cutoff, id FROM cutoffs, users"
@@ -219,8 +219,19 @@ def test_a_query_ends_with_the_budget_of_its_run() -> None:
     with pytest.raises(BudgetError, match=r"time_budget=0\.5 s: ended while the population query was asked"):
         ask_population(base(), Query("population", BOMBS[0], ("cutoff", "id")), CUTOFFS, budget)
     assert time.monotonic() - begun < 20
-    with pytest.raises(BudgetError, match="ended while the population query"):
+    with pytest.raises(
+        BudgetError, match="ended while the population query was asked, which took .* at its first cutoff"
+    ):
         ask_population(base(), Query("population", PLAIN, ("cutoff", "id")), CUTOFFS, budget)
+
+
+def test_a_query_that_was_answered_before_the_budget_ended_says_how_long_that_took() -> None:
+    query, budget = Query("population", PLAIN, ("cutoff", "id")), Budget(30)
+    with open_session(base(), budget) as session:
+        session.ask(query, cutoff=5 * DAY, asof=5 * DAY)
+        session.budget = budget.until(0)
+        with pytest.raises(BudgetError, match=r"which took \d+\.\d s at the 1 cutoff before"):
+            session.ask(query, cutoff=6 * DAY, asof=6 * DAY)
 
 
 @pytest.mark.parametrize("length", ["INTERVAL 1 DAY * (SELECT count(*) FROM range(1000000000), range(1000000000))",
