@@ -220,7 +220,7 @@ def test_a_query_ends_with_the_budget_of_its_run() -> None:
         ask_population(base(), Query("population", BOMBS[0], ("cutoff", "id")), CUTOFFS, budget)
     assert time.monotonic() - begun < 20
     with pytest.raises(
-        BudgetError, match="ended while the population query was asked, which took .* at its first cutoff"
+        BudgetError, match=r"ended while the population query was asked, which took .* at its first cutoff"
     ):
         ask_population(base(), Query("population", PLAIN, ("cutoff", "id")), CUTOFFS, budget)
 
