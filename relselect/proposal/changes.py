@@ -17,7 +17,7 @@ from relselect.proposal.facts import ColumnFacts, Facts, InspectedTable
 from relselect.proposal.names import stem_of, table_words, words_of
 from relselect.proposal.proposed_line import ProposedLine
 from relselect.proposal.times import mostly_after
-from relselect.proposal.words import BIRTH, END, PLANNED, SECRETS, STATES, TALLIES, is_update
+from relselect.proposal.words import BIRTH, END, PLANNED, SECRETS, STATES, TALLIES, is_log, is_update
 
 __all__ = ["clocks", "states", "tallies", "unusable"]
 
@@ -33,6 +33,7 @@ _WAITING, _LATE = 3, 0.9
 def unusable(table: InspectedTable, keys: Sequence[ColumnFacts], facts: Facts) -> Iterator[ProposedLine]:
     """Yield drops of secrets, of update times and of columns without values.
 
+    In a log of changes the time of a change is the time of its row, and is kept.
     A secret whose values are keys of a table, such as the number of an account, is kept: it joins tables, and no model reads it.
 
     Args:
@@ -47,7 +48,7 @@ def unusable(table: InspectedTable, keys: Sequence[ColumnFacts], facts: Facts) -
             if any(_refers(column, key, facts) for key in keys):
                 continue
             yield _drop(column, 0.95, "is a secret by its name", {})
-        elif is_update(column.name):
+        elif is_update(column.name) and not is_log(table.name, table.columns):
             yield _drop(column, 0.85, "is updated whenever the row changes", evidence)
         elif column.rows > 0 and column.present == 0:
             yield _drop(column, 0.9, "never has a value", evidence)
@@ -165,12 +166,14 @@ def _is_masked(column: ColumnFacts, clock: ColumnFacts) -> bool:
 
 
 def states(table: InspectedTable, taken: set[str]) -> Iterator[ProposedLine]:
-    """Yield drops of columns that hold a current state, by their names.
+    """Yield drops of columns that hold a current state, by their names; in a log of changes they hold that of the change.
 
     Args:
         table: A table.
         taken: Columns that already have a line, or about which nothing is proposed.
     """
+    if is_log(table.name, table.columns):
+        return
     for column in table.columns.values():
         named = set(words_of(column.name)) & STATES and stem_of(column.name)[1] != "id"
         if named and column.name not in taken and column.kind != "time" and 2 <= column.distinct <= _FEW:

@@ -23,7 +23,7 @@ _TABLE_PREFIXES = frozenset({"tbl", "tb", "dim", "fact", "fct", "stg", "t"})
 _SELF = frozenset(
     {"parent", "report", "manager", "supervisor", "boss", "superior", "predecessor", "previous", "prev", "next"}
     | {"successor", "original", "root", "duplicate", "reply", "replace", "replaced", "related", "ancestor", "mother"}
-    | {"father", "sire", "dam", "spouse"}
+    | {"father", "sire", "dam", "spouse", "referred", "referrer", "inviter", "invited", "introducer", "introduced"}
 )
 _STAFF = ("employee", "staff", "worker", "user", "person", "agent")
 _PEOPLE = ("user", "person", "account", "member", "employee", "player", "contact", "customer")

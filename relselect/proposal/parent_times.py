@@ -52,7 +52,8 @@ def propose_parent_times(
         for name in list(waiting):
             offers = [_offer(facts, line, keys, known) for line in references if line.table == name]
             usable = [each for each in offers if each is not None]
-            if not usable or any(line.table == name and line.value in waiting for line in references):
+            open_ = _may_get_one(references, known, waiting) - {name}
+            if not usable or any(line.table == name and line.value in open_ for line in references):
                 continue
             waiting.remove(name)
             best = next((one for one in usable if all(_not_before(one, other) for other in usable)), None)
@@ -62,6 +63,16 @@ def propose_parent_times(
                 known[name] = (best or usable[0])[1]
         if len(found) == begun:
             return found
+
+
+def _may_get_one(references: Sequence[ProposedLine], known: Mapping[str, object], waiting: Sequence[str]) -> set[str]:
+    """Return the waiting tables from which foreign keys lead to a table with a time; no other ever gets one."""
+    reached = set(known)
+    while True:
+        more = {line.table for line in references if line.value in reached and line.table in waiting} - reached
+        if not more:
+            return reached & set(waiting)
+        reached |= more
 
 
 _Offer = tuple[ProposedLine, ColumnFacts, str]

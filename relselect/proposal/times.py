@@ -17,7 +17,7 @@ from relselect.proposal.facts import ColumnFacts, Facts, InspectedTable
 from relselect.proposal.names import table_words, words_of
 from relselect.proposal.overrides import Overrides
 from relselect.proposal.proposed_line import GIVEN, ProposedLine
-from relselect.proposal.words import BIRTH, CREATED, END, KNOWN, PLAIN_TIMES, PLANNED, YEARS, is_update
+from relselect.proposal.words import BIRTH, CREATED, END, KNOWN, PLAIN_TIMES, PLANNED, YEARS, is_log, is_update
 
 __all__ = ["MISSING", "mostly_after", "propose_times"]
 
@@ -104,11 +104,12 @@ def _is_first(column: ColumnFacts, others: list[tuple[ColumnFacts, float, str]])
 def _score(column: ColumnFacts, table: InspectedTable) -> tuple[float, str]:
     """Return how likely a timestamp column is the time of its rows, from 0 to 1, and the reason."""
     words = words_of(column.name)
-    if set(words) & BIRTH or is_update(column.name) or column.null_share > MISSING:
+    update = is_update(column.name)
+    if set(words) & BIRTH or column.null_share > MISSING or (update and not is_log(table.name, table.columns)):
         return 0.0, ""
     if column.rows > 1 and column.distinct == 1:
         return 0.0, ""
-    score, why = _by_words(words, table)
+    score, why = (0.85, "says when the change was made") if update else _by_words(words, table)
     if column.nulls:
         score -= 0.05
     if column.rows == 0:

@@ -5,7 +5,9 @@ The words are English, with the commonest German, French and Spanish ones, and m
 
 from __future__ import annotations
 
-from relselect.proposal.names import words_of
+from collections.abc import Iterable
+
+from relselect.proposal.names import table_words, words_of
 
 __all__ = [
     "AMOUNTS",
@@ -22,6 +24,7 @@ __all__ = [
     "STATES",
     "TALLIES",
     "YEARS",
+    "is_log",
     "is_update",
 ]
 
@@ -82,6 +85,26 @@ STATES = _words(
 AMOUNTS = _words("amount total price sales value revenue payment paid cost spend points salary turnover sum quantity")
 #: Counts that keep growing.
 TALLIES = _words("count views upvotes downvotes reputation balance karma likes followers")
+
+
+_LOGS = _words(
+    "history log audit journal trail change transition historie verlauf protokoll aenderung historique historial cambio"
+)
+#: Words before the same name that hold a value before a change and after it.
+_BEFORE, _AFTER = _words("from old previous prev before von alt"), _words("to new next after current nach neu")
+
+
+def is_log(table: str, columns: Iterable[str]) -> bool:
+    """Whether a table is a log of changes: a row is written once, at the change, and holds what was true from then on.
+
+    Its name says so, or two of its columns hold a value before the change and after it.
+
+    >>> is_log("status_history", []), is_log("moves", ["old_price", "new_price"]), is_log("orders", ["status", "updated_at"])
+    (True, True, False)
+    """
+    named = [words for words in map(words_of, columns) if len(words) > 1 and not set(words[1:]) & PLAIN_TIMES]
+    before, after = ({words[1:] for words in named if words[0] in side} for side in (_BEFORE, _AFTER))
+    return bool(set(table_words(table)) & _LOGS) or bool(before & after)
 
 
 def is_update(column: str) -> bool:

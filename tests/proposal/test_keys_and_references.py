@@ -114,6 +114,8 @@ def test_references_of_a_table_to_itself() -> None:
     parents = [None, *DRAW.integers(1, 10, 49).tolist()]
     staff = {"id": counted(50), "manager_id": parents, "copy_of_id": counted(50)[::-1]}
     assert references(proposed({"staff": staff})) == {("staff.manager_id", "staff")}
+    members = {"id": counted(50), "referred_by": parents}
+    assert references(proposed({"members": members})) == {("members.referred_by", "members")}
 
 
 def test_roles_refer_to_people() -> None:

@@ -132,6 +132,30 @@ def test_marks_of_an_update(name: str) -> None:
     assert ("drop", name, "") in findings({name: [f"v{i % 7}" for i in range(ROWS)]})
 
 
+@pytest.mark.parametrize(
+    ("table", "columns"),
+    [
+        ("status_history", ("changed", "status")),
+        ("TicketAuditLog", ("updated_at", "state", "status")),
+        ("moves", ("changed_on", "from_status", "to_status")),
+        ("price_changes", ("modified", "old_price", "new_price")),
+    ],
+)
+def test_a_log_of_changes_keeps_the_time_and_the_states_of_its_changes(table: str, columns: tuple[str, ...]) -> None:
+    values = {name: [f"s{(i + place) % 4}" for i in range(ROWS)] for place, name in enumerate(columns[1:])}
+    found = proposed(**{table: {"id": list(range(ROWS)), columns[0]: days(DAYS), **values}})
+    assert [each.column for each in found.of(table, "time")] == [columns[0]]
+    assert not found.of(table, "drop")
+
+
+@pytest.mark.parametrize("table", ["tickets", "catalog", "logins", "exchange_accounts"])
+def test_a_table_that_is_no_log_loses_the_time_of_its_last_update(table: str) -> None:
+    columns = {"id": list(range(ROWS)), "updated_at": days(DAYS), "status": ["a", "b"] * (ROWS // 2)}
+    found = proposed(**{table: columns})
+    assert not found.of(table, "time")
+    assert {each.column for each in found.of(table, "drop")} == {"updated_at", "status"}
+
+
 @pytest.mark.parametrize("name", ["last_name", "nameLast", "date", "created_at", "first_date", "blast"])
 def test_names_that_are_no_marks_of_an_update(name: str) -> None:
     assert not is_update(name)
@@ -212,6 +236,27 @@ def test_the_last_of_several_parents_gives_the_time() -> None:
         lines=lines,
     )
     assert [each.column for each in found.of("lines", "time")] == ["order_id.placed"]
+
+
+def test_a_parent_without_a_time_does_not_keep_the_other_one_from_giving_its_own() -> None:
+    products = {"sku": [f"p{n}" for n in range(50)], "parent_sku": [f"p{n - n % 10}" for n in range(50)]}
+    lines = {"order_id": [5 * (n % 100) for n in range(ROWS)], "sku": [f"p{n % 50}" for n in range(ROWS)]}
+    told = ("products: key=sku", "lines.order_id -> orders", "lines.sku -> products", "products.parent_sku -> products")
+    found = proposed(*told, orders=ORDERS, products=products, lines=lines)
+    assert [each.column for each in found.of("lines", "time")] == ["order_id.placed"]
+    assert not found.of("products", "time", "note")
+
+
+def test_lines_of_an_order_with_a_key_of_two_columns_take_its_time() -> None:
+    orders = {"shop": [n % 2 for n in range(100)], "number": [n // 2 for n in range(100)], "placed": ORDERS["placed"]}
+    lines = {"shop": [n % 2 for n in range(ROWS)], "number": [n // 4 for n in range(ROWS)], "sku": ["a", "b"] * 100}
+    products = {"sku": ["a", "b"], "price": [1.5, 2.5]}
+    told = ("orders: key=shop+number", "lines.shop+number -> orders", "products: key=sku", "lines.sku -> products")
+    found = proposed(*told, orders=orders, products=products, lines=lines)
+    assert [each.column for each in found.of("lines", "time")] == ["shop+number.placed"]
+    day = 86_400_000_000
+    expected = [day * (2 * (n // 4) + n % 2) for n in range(ROWS)]
+    assert found.to_database().times("lines").tolist() == expected
 
 
 def test_a_parent_that_some_rows_lack_is_offered_only() -> None:
