@@ -12,6 +12,7 @@ import numpy as np
 from relselect.errors import BankError
 from relselect.families.registry import trained
 from relselect.selector.meta import FamilyComparison, compare_families, profile_numbers
+from relselect.selector.normal import NormalMargin
 from relselect.selector.replay import POLICIES, TaskReplay, replays_of
 from relselect.selector.shift import fit_shift
 from relselect.selector.size_rule import SizeRule
@@ -70,7 +71,9 @@ class Evaluation:
         databases: Number of databases.
         judged: Tasks whose margin is beyond noise.
         second_wins: Tasks on which the second family's mean margin is above zero.
-        abstained: Share of tasks whose prior interval covers zero.
+        abstained: Share of fits whose prior interval covers zero.
+        held: Shares of fits whose margin on test rows lies within the 90 % interval that the others' databases gave before and
+            after validation, the sampling error of the margin included.
         policies: Minutes (infinite: no limit) -> policy -> its score.
         shift: "overall" and kinds -> beta and omega, of all tasks together.
         sampling_error: Mean standard error of the difference on select rows.
@@ -83,6 +86,7 @@ class Evaluation:
     judged: int
     second_wins: int
     abstained: float
+    held: tuple[float, float]
     policies: Mapping[float, Mapping[str, PolicyScore]]
     shift: Mapping[str, tuple[float, float]]
     sampling_error: float
@@ -134,6 +138,7 @@ def evaluate_policies(
                 here.setdefault(policy, []).append((each.skill, each.share))
     facts = _Facts.of(replays)
     covers = [_covers_zero(learnt[replay.task.database], replay) for replay in replays]
+    held = [_holds(learnt[replay.task.database], replay) for replay in replays]
     pairs = [replay.pair for replay in replays]
     shift = fit_shift(pairs)
     errors = [pair.select_error for pair in pairs if math.isfinite(pair.select_error)]
@@ -145,6 +150,7 @@ def evaluate_policies(
         judged=int(facts.beyond.sum()),
         second_wins=int((facts.margin > 0).sum()),
         abstained=float(np.mean(covers)) if covers else math.nan,
+        held=(float(np.mean([prior for prior, _ in held])), float(np.mean([posterior for _, posterior in held]))),
         policies={limit: _scores(found, facts) for limit, found in deployed.items()},
         shift={
             "overall": (shift.overall.beta, shift.overall.omega),
@@ -277,6 +283,15 @@ def _database_draws(databases: NDArray[Any], draws: int) -> list[NDArray[np.intp
 def _covers_zero(learnt: FamilyComparison, replay: TaskReplay) -> bool:
     low, high = learnt.prior.margin(profile_numbers(replay.task)).interval
     return low < 0 < high
+
+
+def _holds(learnt: FamilyComparison, replay: TaskReplay) -> tuple[bool, bool]:
+    """Whether the margin on test rows is within the 90 % intervals before and after validation."""
+    pair, prior = replay.pair, learnt.prior.margin(profile_numbers(replay.task))
+    posterior = learnt.shift.posterior(prior, pair.difference, pair.select_error, pair.kind)
+    sampling = pair.test_error if math.isfinite(pair.test_error) else 0.0
+    before, after = (NormalMargin(each.mean, math.hypot(each.sd, sampling)).interval for each in (prior, posterior))
+    return before[0] <= pair.margin <= before[1], after[0] <= pair.margin <= after[1]
 
 
 def _value(profile: Mapping[str, Any], name: str) -> float:

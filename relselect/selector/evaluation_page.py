@@ -87,7 +87,9 @@ def _facts(each: Evaluation) -> str:
         f"The {second} is better than {first} on {each.second_wins} tasks; {each.judged} margins are beyond noise. "
         f"On select rows it looks {direction} than on test rows by {abs(beta):.4f} of skill (beta); "
         f"the margin moves by {omega:.4f} (omega) beyond the sampling errors, which are {each.sampling_error:.4f} "
-        f"on select rows on average. The prior's 90 % interval covers zero on {each.abstained:.0%} of the fits."
+        f"on select rows on average. The prior's 90 % interval covers zero on {each.abstained:.0%} of the fits. "
+        f"Taught by other databases, it holds the margin of {each.held[0]:.0%} of them, and the interval after validation "
+        f"that of {each.held[1]:.0%}."
     )
 
 

@@ -95,14 +95,19 @@ def compare_families(
     minutes = [
         float(np.mean([pair.first_seconds + pair.second_seconds for pair in by_task[task]])) / 60 for task in known
     ]
+    prior = fit_prior(numbers, margins, [tasks[task].database for task in known])
+    expected = {  # of each task by the other databases
+        task: NormalMargin(margin - left, prior.margin(here).sd)
+        for task, margin, left, here in zip(known, margins, prior.residuals, numbers, strict=True)
+    }
     return FamilyComparison(
         first=first,
         second=second,
         tasks=tuple(known),
         margins=tuple(margins),
         minutes=tuple(minutes),
-        prior=fit_prior(numbers, margins, [tasks[task].database for task in known]),
-        shift=fit_shift(usable),
+        prior=prior,
+        shift=fit_shift(usable).with_drift(usable, expected),
         gain=fit_gain(usable),
     )
 
