@@ -34,7 +34,7 @@ __all__ = ["POLICIES", "Deployed", "TaskReplay", "replays_of"]
 #: Policies, in the order of the tables; "first" and "second" are the two families that are compared.
 POLICIES = (
     "always first", "always second", "size rule", "validation", "defaults", "half blend", "prior", "posterior",
-    "odds blend", "posterior blend", "oracle family", "oracle weight",
+    "prior blend", "odds blend", "posterior blend", "oracle family", "oracle weight",
 )  # fmt: skip
 
 
@@ -103,6 +103,7 @@ class TaskReplay:
             "validation": float(pair.difference > 0),
             "half blend": 0.5,
             "posterior": float(margin.mean > 0),
+            "prior blend": _deployed_weight(prior, learnt),
             "odds blend": chance,
             "posterior blend": _deployed_weight(margin, learnt),
             "oracle family": float(pair.margin > 0),
