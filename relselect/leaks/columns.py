@@ -1,7 +1,8 @@
 """Finds single features that predict the training label almost perfectly.
 
 Such a feature is more often written together with the label than known before it. The check does not combine features
-and reads no label of validation or test.
+and reads no label of validation or test. Where a label repeats itself (what a meter reads in a week), features that say what
+was also say what comes: an earlier label, known by its date, is no leak, and what agrees with the label as well as that is none.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from relselect.database.columns import combine_keys
 from relselect.database.hashing import hashes_of
 from relselect.hashing import mix
 from relselect.leaks.finding import Finding
+from relselect.problem import LABELS
 from relselect.tasks.ranking import auc, spearman
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from relselect.dfs.plan.feature import Feature
     from relselect.problem import Problem
     from relselect.tasks import Rows
 
@@ -45,7 +48,9 @@ def why_no_columns(problem: Problem) -> str | None:
 def check_columns(problem: Problem, seed: int, check: Callable[[], None]) -> list[Finding]:
     """Return the features of depth 0 and 1 that score at least 0.95 alone (see `score_alone`).
 
-    At most 150 features of the default plan are scored, on at most 5,000 training rows.
+    At most 150 features of the default plan are scored, on at most 5,000 training rows. Features of earlier labels of the entity
+    are not reported where all labels are known at the end of their horizon or later. With the best of these scores h, another
+    feature is reported from max(0.95, 1 - (1 - h) / 2) on: where it leaves less than half of what the past leaves open.
 
     Args:
         problem: The database and the task, for which `why_no_columns` is None.
@@ -63,16 +68,31 @@ def check_columns(problem: Problem, seed: int, check: Callable[[], None]) -> lis
     plan = default_plan(problem, depth=1, cap=_MOST_FEATURES)
     matrix = compute(problem, plan, rows, Vocabulary.fit(problem, plan), check)
     label, half = np.asarray(rows.label), mix(key, seed + 1) % np.uint64(2) == 0
+    scores = [
+        score_alone(matrix.values[:, place], label, _classes(problem), half if feature.categorical else None)
+        for place, feature in enumerate(plan)
+    ]
+    past = [_reads_labels(feature) and _known_in_time(problem) for feature in plan]
+    usual = max((score for (score, _), is_past in zip(scores, past, strict=True) if is_past), default=0.0)
+    bar = max(_TOO_GOOD, 1 - (1 - usual) / 2)
     found = []
-    for place, feature in enumerate(plan):
-        halves = half if feature.categorical else None
-        score, count = score_alone(matrix.values[:, place], label, _classes(problem), halves)
-        if score < _TOO_GOOD:
+    for feature, (score, count), is_past in zip(plan, scores, past, strict=True):
+        if score < bar or is_past:
             continue
         text = f"alone scores {score:.3f} on {count:,} training rows, where 1 is perfect"
         fix = "Check that it is known at the cutoff; if not, declare known_at or drop the column"
         found.append(Finding("near_perfect_feature", "warning", feature.name, text, fix))
     return found
+
+
+def _reads_labels(feature: Feature) -> bool:
+    return any(hop.table == LABELS for hop in feature.path)
+
+
+def _known_in_time(problem: Problem) -> bool:
+    """Whether every label is known at the end of its horizon or later, so that no label says what comes after a later cutoff."""
+    frame, horizon = problem.task.splits["train"], problem.task.horizon
+    return horizon is not None and bool((frame.known_at >= frame.cutoff + horizon).all())
 
 
 def _keyed_rows(problem: Problem) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:

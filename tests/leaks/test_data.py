@@ -119,6 +119,31 @@ def test_a_feature_that_is_the_label_is_found_and_a_good_one_is_not() -> None:
     assert all("told" in finding.subject for finding in warned)
 
 
+@pytest.mark.parametrize("known_after", ["horizon", "1d"])
+def test_where_a_label_repeats_itself_what_says_no_more_than_the_last_one_is_no_leak(known_after: str) -> None:
+    rng = np.random.default_rng(8)
+    asked = pd.DataFrame([(c, d) for d in range(60, 280, 20) for c in range(50)], columns=["id", "day"])
+    level = rng.normal(size=50)[asked["id"]]
+    value = level + 0.1 * rng.normal(size=len(asked))
+    date = worlds.day(asked["day"])
+    # a row of the asked date holds the level, and the answer itself
+    frame = pd.DataFrame({"customer": asked["id"], "at": date, "level": level, "told": value})
+    database = base(frame)
+    given = Task.from_labels(
+        database,
+        pd.DataFrame({"id": asked["id"], "label": value, "date": date}),
+        name="t", entity="customers", kind="regression", time="date", entity_columns="id", horizon="10d",
+        known_after=known_after,
+    )  # fmt: skip
+    leaks = find_leaks(Problem(database, given)).findings
+    warned = {finding.subject for finding in leaks if finding.check == "near_perfect_feature"}
+    assert any("told" in subject for subject in warned)
+    # a label that is said to be known before its horizon ends excuses nothing, and is reported itself
+    early = known_after == "1d"
+    assert any("label" in subject for subject in warned) == early
+    assert any("level" in subject for subject in warned) == early
+
+
 def test_rows_shared_by_splits_are_found() -> None:
     rng = np.random.default_rng(5)
     database = base(orders(rng))
