@@ -140,9 +140,12 @@ class MetaSelector:
     def taught_by(self) -> str:
         """What the expectations were learnt from, as a phrase."""
         known = next(iter(self.comparisons.values()), None)
-        count = 0 if known is None else len(known.tasks)
+        tasks = [self.bank.task_of[task] for task in (() if known is None else known.tasks)]
+        made = sum(task.origin == "synthetic" for task in tasks)
+        synthetic = f", {made} of them synthetic," if made else ""
         return (
-            f"a performance bank of {count} tasks of {len(self.bank.databases)} databases ({self.bank.fingerprint[:8]})"
+            f"a performance bank of {len(tasks)} tasks{synthetic} of {len(self.bank.databases)} databases "
+            f"({self.bank.fingerprint[:8]})"
         )
 
     @cached_property
@@ -244,10 +247,10 @@ class MetaSelector:
         found: list[dict[str, Any]] = []
         for name, each in self.comparisons.items():
             for place in each.nearest(numbers, most):
-                margin = each.margins[place]
+                margin, task = each.margins[place], self.bank.task_of[each.tasks[place]]
                 found.append(
                     {
-                        "task": self.bank.task_of[each.tasks[place]].title,
+                        "task": f"{task.title} (synthetic)" if task.origin == "synthetic" else task.title,
                         "family": name,
                         "margin": margin,
                         "better": name if margin > 0 else each.first,

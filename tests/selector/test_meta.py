@@ -57,6 +57,21 @@ def test_planted_margins_are_found():
     assert {row["better"] for row in near} == {SECOND}
 
 
+def test_synthetic_tasks_are_named_as_such():
+    real, made = planted_bank(0.15), planted_bank(0.15, seed=1)
+    tasks = [
+        replace(task, id=f"made-{task.id}", database=f"made-{task.database}", origin="synthetic") for task in made.tasks
+    ]
+    trials = [replace(trial, id=f"made-{trial.id}", task=f"made-{trial.task}") for trial in made.trials]
+    both = MetaSelector(real.merge(PerformanceBank(tasks, trials)))
+    assert "150 tasks, 75 of them synthetic, of 50 databases" in both.taught_by
+    assert "synthetic" not in MetaSelector(real).taught_by
+    names = [row["task"] for row in both.nearest(numbers(0.8))]
+    assert all(name.startswith("made-") == name.endswith(" (synthetic)") for name in names)
+    near = both.nearest(numbers(0.8), 20)
+    assert 0 < sum(row["task"].endswith(" (synthetic)") for row in near) < 20
+
+
 def test_noise_is_abstained_from():
     selector = MetaSelector(planted_bank(0.0, noise=0.05))
     comparison = selector.comparisons[SECOND]
