@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import itertools
 import os
+import sys
 from contextlib import contextmanager
+from functools import partial
 
 # Read once, when OpenMP is loaded: without it threads that wait take the cores from whatever else runs.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # Test processes that run side by side share the cores: threads of one would only wait for those of the other.
 if (_WORKERS := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))) > 1:
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // _WORKERS)))
+# Where Python is told to keep no bytecode, every process that a test starts would compile the whole package anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -62,12 +67,15 @@ def problem():
 
 @contextmanager
 def few_steps():
-    """Train graph networks for a few steps only."""
+    """Train graph networks for a few steps only, and measure the loss around their checkpoints at a few points."""
+    from relselect.landscape import choose, loss_slice
     from relselect.rdl import RDL
 
     usual = RDL.default
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(RDL, "default", lambda self, problem: {**usual(self, problem), "epochs": 3, "fewest_steps": 4})
+        patch.setattr(choose, "SlopeCriterion", partial(choose.SlopeCriterion, pairs=2))
+        patch.setattr(loss_slice, "_SIDE", 1)
         yield
 
 

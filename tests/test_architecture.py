@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections import defaultdict
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -14,9 +15,13 @@ from relselect.families.registry import family_infos
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted((ROOT / "relselect").rglob("*.py"))
-TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in SOURCES}
 #: Where a family may be called by its name: in its own room, and where families are registered.
 FAMILY_ROOMS = ("dfs", "rdl", "families", "hybrid", "foundation", "blend")
+
+
+@cache
+def trees() -> dict[Path, ast.Module]:
+    return {path: ast.parse(path.read_text(encoding="utf-8")) for path in SOURCES}
 
 
 @pytest.mark.parametrize("exclude_type_checking", [True, False], ids=["at run time", "with type checking"])
@@ -34,7 +39,7 @@ def test_no_family_is_named_outside_its_room():
     names = {info.name for info in family_infos()}
     found = [
         f"{path.relative_to(ROOT)}:{node.lineno} {node.value!r}"
-        for path, tree in TREES.items()
+        for path, tree in trees().items()
         if path.relative_to(ROOT / "relselect").parts[0] not in FAMILY_ROOMS
         for node in ast.walk(tree)
         if isinstance(node, ast.Constant) and node.value in names
@@ -47,7 +52,7 @@ def test_no_family_is_named_outside_its_room():
 
 def test_no_two_rooms_have_a_public_class_of_one_name():
     where = defaultdict(list)
-    for path, tree in TREES.items():
+    for path, tree in trees().items():
         for node in tree.body:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 where[node.name].append(str(path.relative_to(ROOT)))
@@ -65,7 +70,7 @@ def test_no_file_is_longer_than_500_lines_and_no_function_than_60():
     assert not {name: lines for name, lines in files.items() if lines > 500}
     functions = {
         f"{path.relative_to(ROOT)}:{node.name}": lines_of(node)
-        for path, tree in TREES.items()
+        for path, tree in trees().items()
         for node in ast.walk(tree)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     }

@@ -86,9 +86,9 @@ def _errors(
     inside = np.zeros((len(tested), len(rows)), dtype=bool)
     for place, each in enumerate(tested):
         inside[place, each.rows] = True
-    drawn = []
+    drawn, score_of = [], metric.score_of_rows(label, predicted)
     for draw in cluster_draws(clusters_of(rows), seed=seed, draws=_DRAWS):
-        whole = metric.score(label[draw], predicted[draw])
+        whole = score_of(draw)
         parts = [draw[mask[draw]] for mask in inside]
         drawn.append([metric.score(label[part], predicted[part]) - whole for part in parts])
     differences = np.array(drawn).reshape(-1, len(tested))

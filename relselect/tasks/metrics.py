@@ -14,7 +14,7 @@ import numpy as np
 
 from relselect.errors import TaskError
 from relselect.tasks.kinds import TaskKind
-from relselect.tasks.ranking import auc
+from relselect.tasks.ranking import auc, auc_of_levels, levels_of
 from relselect.tasks.scorers import further_metric
 
 if TYPE_CHECKING:
@@ -81,6 +81,42 @@ class Metric:
         if further is None:
             raise TaskError("metric", self.name, "is registered no more", _REGISTER)
         return further.score(label, prediction)
+
+    def score_of_rows(
+        self, label: NDArray[np.float64], prediction: NDArray[np.float64]
+    ) -> Callable[[NDArray[np.int64]], float]:
+        """Return the function from row numbers, repeated ones included, to the `score` of those rows.
+
+        It gives the same bits as `score`; a ranking metric sorts the predictions once, not at every call.
+
+        Args:
+            label: As for `score`.
+            prediction: As for `score`.
+
+        >>> label, prediction = np.array([0.0, 1.0, 1.0]), np.array([0.2, 0.1, 0.9])
+        >>> metric_named("roc_auc").score_of_rows(label, prediction)(np.array([0, 2, 2]))
+        1.0
+        """
+        if self.name in ("roc_auc", "roc_auc_ovr") and len(label) and np.isfinite(prediction).all():
+            return _auc_of_rows(label, prediction)
+        return lambda rows: self.score(label[rows], prediction[rows])
+
+
+def _auc_of_rows(label: NDArray[np.float64], prediction: NDArray[np.float64]) -> Callable[[NDArray[np.int64]], float]:
+    """Return `Metric.score_of_rows` of both AUROCs; of several classes the mean over those that occur, two at least."""
+    if prediction.ndim == 1:
+        hit, level = label == 1, levels_of(prediction)
+        return lambda rows: auc_of_levels(hit[rows], level[rows])
+    classes, levels = label.astype(np.int64), [levels_of(each) for each in prediction.T]
+
+    def score(rows: NDArray[np.int64]) -> float:
+        drawn = classes[rows]
+        present = np.flatnonzero(np.bincount(drawn))
+        if len(present) < 2:
+            return float("nan")
+        return float(np.mean([auc_of_levels(drawn == k, levels[k][rows]) for k in present]))
+
+    return score
 
 
 def _log_loss(label: Any, prediction: Any) -> float:
@@ -228,10 +264,14 @@ def cluster_draws(clusters: NDArray[np.integer], *, seed: int, draws: int) -> It
     _, group = np.unique(clusters, return_inverse=True)
     order = np.argsort(group, kind="stable")
     starts = np.searchsorted(group[order], np.arange(group.max() + 2)) if len(group) else np.zeros(1, dtype=np.int64)
-    members = [order[a:b] for a, b in zip(starts[:-1], starts[1:], strict=True)]
+    sizes, count = np.diff(starts), len(starts) - 1
     generator = np.random.default_rng(seed)
-    for _ in range(draws if len(members) > 1 else 0):
-        yield np.concatenate([members[k] for k in generator.integers(len(members), size=len(members))])
+    for _ in range(draws if count > 1 else 0):
+        drawn = generator.integers(count, size=count)
+        size = sizes[drawn]
+        # a row's place in `order`: where its cluster begins there, and how many rows of that cluster were taken before it
+        before = np.repeat(starts[:-1][drawn] - (np.cumsum(size) - size), size)
+        yield order[before + np.arange(len(before))]
 
 
 def clusters_of(rows: Rows) -> NDArray[np.int64]:
@@ -261,9 +301,8 @@ def bootstrap_scores(
     Returns:
         At most `draws` scores.
     """
-    scores = [
-        metric.score(label[drawn], prediction[drawn]) for drawn in cluster_draws(clusters, seed=seed, draws=draws)
-    ]
+    scored = metric.score_of_rows(label, prediction)
+    scores = [scored(drawn) for drawn in cluster_draws(clusters, seed=seed, draws=draws)]
     values = np.array(scores, dtype=np.float64)
     return values[np.isfinite(values)]
 

@@ -64,9 +64,10 @@ def paired_skill_error(
     truth, *predicted, groups = parts
     if rows == 0:
         return math.nan
+    scorers = [metric.score_of_rows(truth, each) for each in predicted]
     found = []
     for drawn in cluster_draws(groups, seed=seed, draws=draws):
-        one, other = (skill(metric, metric.score(truth[drawn], each[drawn]), reference) for each in predicted)
+        one, other = (skill(metric, scored(drawn), reference) for scored in scorers)
         found.append(other - one)
     differences = np.array(found)
     differences = differences[np.isfinite(differences)]
@@ -116,12 +117,9 @@ def paired_difference(
     if not len(label):
         return PairedDifference(math.nan, math.nan, math.nan)
     value = metric.score(label, second) - metric.score(label, first)
-    found = np.array(
-        [
-            metric.score(label[drawn], second[drawn]) - metric.score(label[drawn], first[drawn])
-            for drawn in cluster_draws(clusters_of(rows), seed=seed, draws=draws)
-        ]
-    )
+    of_first, of_second = (metric.score_of_rows(label, each) for each in (first, second))
+    drawn_rows = cluster_draws(clusters_of(rows), seed=seed, draws=draws)
+    found = np.array([of_second(drawn) - of_first(drawn) for drawn in drawn_rows])
     found = found[np.isfinite(found)]
     if len(found) < _FEWEST_DRAWS:
         return PairedDifference(value, math.nan, math.nan)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 import pytest
 
 from relselect.language import sentence_encoder
 from tests.language.tiny import write_model
 
-pytest.importorskip("transformers")
+if find_spec("transformers") is None:  # not imported: collecting the tests would take a second longer
+    pytest.skip("transformers is not installed", allow_module_level=True)
 
 
 @pytest.fixture(scope="session")

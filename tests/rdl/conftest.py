@@ -51,7 +51,7 @@ def make_world() -> Callable[..., World]:
         times = {name: draw.integers(0, 8, size).astype(np.int64) for name, size in sizes.items()}
         times["c"][:] = ALWAYS
         times["b"][draw.random(sizes["b"]) < 0.1] = NEVER
-        identities = {name: draw.permutation(10**6)[:size].astype(np.int64) for name, size in sizes.items()}
+        identities = {name: draw.choice(10**6, size, replace=False).astype(np.int64) for name, size in sizes.items()}
 
         def parent(table: str) -> np.ndarray:
             return draw.integers(-1, sizes[table], sizes["b"]).astype(np.int64)

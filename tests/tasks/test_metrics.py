@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
@@ -119,6 +119,27 @@ def test_skill_of_a_constant_is_zero_and_of_perfection_one():
     assert (skill(auc, 0.5, 0.5), skill(auc, 1.0, 0.5)) == (0, 1)
     assert (skill(mae, -3.0, -3.0), skill(mae, 0.0, -3.0)) == (0, 1)
     assert (skill(accuracy, 0.7, 0.7), skill(accuracy, 1.0, 0.7)) == (0, pytest.approx(1))
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [("binary", "roc_auc"), ("multiclass", "roc_auc_ovr"), ("multiclass", "neg_log_loss"), ("regression", "r2")],
+)
+@settings(max_examples=40)
+@given(seed=st.integers(0, 10**6), ties=st.booleans(), undefined=st.booleans())
+def test_scores_of_drawn_rows_are_the_scores_of_these_rows_to_the_last_bit(kind, name, seed, ties, undefined):
+    draw, classes = np.random.default_rng(seed), {"binary": 2, "multiclass": 3, "regression": 50}[kind]
+    label = draw.integers(0, classes, 20).astype(float)
+    prediction = draw.integers(1, 5, (20, 3)) / 5 if ties else draw.uniform(0.01, 0.99, (20, 3))
+    prediction = prediction if kind == "multiclass" else prediction[:, 0]
+    if undefined:
+        prediction[3] = np.nan
+    metric = metric_of(name, kind)
+    scored = metric.score_of_rows(label, prediction)
+    for size in (0, 1, 2, 5, 20):
+        rows = draw.integers(0, 20, size)
+        found, wanted = np.array([scored(rows), metric.score(label[rows], prediction[rows])])
+        assert found.tobytes() == wanted.tobytes()
 
 
 def test_the_bootstrap_draws_whole_clusters():

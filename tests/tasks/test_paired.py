@@ -55,3 +55,11 @@ def test_whole_clusters_are_drawn():
         assert counts[0] == counts[1]
         assert counts[2] == counts[3] == counts[4]
     assert list(cluster_draws(np.zeros(4, dtype=np.int64), seed=0, draws=5)) == []
+
+
+def test_drawn_rows_are_those_of_one_cluster_after_another():
+    clusters, generator = np.array([9, 5, 7, 5, 7, 7, -3]), np.random.default_rng(4)
+    members = [np.flatnonzero(clusters == each) for each in np.unique(clusters)]
+    for drawn in cluster_draws(clusters, seed=4, draws=10):
+        wanted = np.concatenate([members[each] for each in generator.integers(4, size=4)])
+        assert drawn.tolist() == wanted.tolist()

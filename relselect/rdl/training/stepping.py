@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from relselect.rdl.network.ensemble import ParallelMembers
+from relselect.rdl.training.adamw import AdamW
 from relselect.rdl.training.precision import PrecisionPlan, compile_network
 from relselect.rdl.training.pretrained import split_parameters
 from relselect.rdl.training.processes import ALONE, Processes
@@ -203,7 +204,7 @@ class Stepper:
         """Return the tensors of the training state: weights, their mean, optimiser state, states of the random generators."""
         found = {f"network.{name}": each for name, each in self.network.state_dict().items()}
         found |= {f"mean.{name}": each for name, each in self.mean.state_dict().items()}
-        for number, moments in self._optimizer.state_dict()["state"].items():
+        for number, moments in self._optimizer.moments.items():
             found |= {f"optimizer.{number}.{name}": each for name, each in moments.items()}
         found["generator"] = torch.get_rng_state()
         if self.label.device.type == "cuda":
@@ -218,7 +219,7 @@ class Stepper:
         for name, tensor in state.under("optimizer").items():
             number, what = name.split(".")
             moments.setdefault(int(number), {})[what] = tensor
-        self._optimizer.load_state_dict({**self._optimizer.state_dict(), "state": moments})
+        self._optimizer.restore(moments)
         torch.set_rng_state(state.tensors["generator"])
         if self.label.device.type == "cuda" and "generator_of_the_device" in state.tensors:
             torch.cuda.set_rng_state(state.tensors["generator_of_the_device"], self.label.device)
@@ -228,7 +229,7 @@ class Stepper:
             compile_network(self.network)
 
 
-def _optimizer(network: NetworkEnsemble, blueprint: Blueprint) -> torch.optim.AdamW:
+def _optimizer(network: NetworkEnsemble, blueprint: Blueprint) -> AdamW:
     """Return AdamW, whose groups have learning rates of their own.
 
     One group is of the weights that began at random, one of those that began pretrained, unless they are frozen, and one of the
@@ -247,4 +248,4 @@ def _optimizer(network: NetworkEnsemble, blueprint: Blueprint) -> torch.optim.Ad
         groups.append({"params": begun, "full_rate": settings.init_rate})
     if language:
         groups.append({"params": language, "full_rate": settings.language_rate})
-    return torch.optim.AdamW(groups, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
+    return AdamW(groups, lr=settings.learning_rate, weight_decay=settings.weight_decay)
