@@ -15,7 +15,6 @@ if (_WORKERS := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))) > 1:
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // _WORKERS)))
 # Where Python is told to keep no bytecode, every process that a test starts would compile the whole package anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-sys.dont_write_bytecode = False
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -36,6 +35,7 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
 )
 settings.register_profile("search", parent=settings.get_profile("fixed"), derandomize=False, max_examples=500)
+sys.dont_write_bytecode = False
 _CACHES = itertools.count()
 collect_seldom()
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))

@@ -38,7 +38,9 @@ def test_fifty_clients_while_the_bundle_is_swapped(folder, place, trained):
         ending = threading.Event()
 
         def work() -> None:
-            while not ending.wait(0.2):  # clients that never pause would only keep the server from reading the new bundle
+            while not ending.wait(
+                0.2
+            ):  # clients that never pause would only keep the server from reading the new bundle
                 status, found, _ = client.predict(ASKED)
                 statuses[status] += 1
                 if status != 200:

@@ -54,7 +54,9 @@ class AdamW:
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
     ) -> None:
-        self.param_groups: list[dict[str, Any]] = [{"lr": lr, **each, "params": list(each["params"])} for each in groups]
+        self.param_groups: list[dict[str, Any]] = [
+            {"lr": lr, **each, "params": list(each["params"])} for each in groups
+        ]
         self._weight_decay, self._betas, self._eps = weight_decay, betas, eps
         self._weights: list[Tensor] = [weight for group in self.param_groups for weight in group["params"]]
         self._number = {id(weight): number for number, weight in enumerate(self._weights)}

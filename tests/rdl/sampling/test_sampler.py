@@ -117,8 +117,8 @@ def test_both_engines_sample_the_same_trees_bit_for_bit(make_world, seed, strate
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_every_tensor_is_made_on_the_device_of_the_graph(make_world, strategy):
     """A tensor made without saying where would land on the default device, and be refused beside the others."""
-    world = make_world(3)
-    rows = rows_of(world, np.random.default_rng(3))
+    world = make_world(6)
+    rows = rows_of(world, np.random.default_rng(6))
     columns = [torch.tensor(column) for column in zip(*rows, strict=True)]
     sampler = TemporalSampler(world.graph, (3, 2), strategy, engine="torch", window=5)
     wanted = sampler.sample("a", *columns)
