@@ -21,6 +21,7 @@ from relselect.proposal.facts import Facts, InspectedTable
 from relselect.proposal.formats import formatted, propose_formats
 from relselect.proposal.keys import propose_keys
 from relselect.proposal.manifest_text import manifest_text
+from relselect.proposal.missing_codes import missing_codes
 from relselect.proposal.overrides import Overrides, read_overrides
 from relselect.proposal.parent_times import propose_parent_times
 from relselect.proposal.proposed_line import GIVEN, INFERRED, ProposedLine, What
@@ -190,6 +191,7 @@ class _Proposer:
             self._add(clocks(table, time, self._taken(name)))
             self._add(states(table, self._taken(name)))
             self._add(self._tallies(table, keys, times))
+            notes += missing_codes(table, self._taken(name))
             self._add(propose_types(table, self._taken(name)))
         self._keep(notes)
         for name in self.facts.tables:

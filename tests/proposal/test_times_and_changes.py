@@ -189,6 +189,33 @@ def test_meanings() -> None:
     }  # fmt: skip
 
 
+def notes_on(column: str, values: object) -> list[str]:
+    found = propose(facts_of({"things": pa.table({"id": list(range(ROWS)), column: values})}))
+    return [line.reason for line in found.of("things", "note")]
+
+
+@pytest.mark.parametrize("code", [-999.0, -9.0, 9999.0])
+def test_a_code_for_missing_values_is_reported_and_kept(code: float) -> None:
+    values = np.random.default_rng(0).uniform(0.0, 12.0, ROWS)
+    values[::20] = code
+    (reason,) = notes_on("kwh", pa.array(values))
+    assert f"is {code:g} in 10 rows, far {'below' if code < 0 else 'above'} all other values" in reason
+    found = findings({"kwh": pa.array(values)})
+    assert not {each for each in found if each[1] == "kwh" and each[0] != "note"}
+
+
+@pytest.mark.parametrize("special", [-998.0, 12.5, 9.0, -99.9])
+def test_ordinary_values_are_no_codes_for_missing_ones(special: float) -> None:
+    values = np.random.default_rng(0).uniform(0.0, 12.0, ROWS)
+    values[::20] = special
+    assert not notes_on("kwh", pa.array(values))
+    # nines within the reach of the others, or in two rows only
+    assert not notes_on("price", pa.array([float(n * 10 % 1100) if n % 50 else 999.0 for n in range(ROWS)]))
+    assert not notes_on("price", pa.array([9999.0 if n < 2 else float(n) for n in range(ROWS)]))
+    # infinite values are no values, and a column may hold nothing else
+    assert not notes_on("ratio", pa.array([float("inf"), float("-inf"), None, float("nan")] * (ROWS // 4)))
+
+
 def test_rows_that_are_seen_before_their_parents_are_reported() -> None:
     lines = {"line_id": list(range(400)), "thing_id": [i // 2 for i in range(400)]}
     tables = {"things": {"id": list(range(ROWS)), "created": days(DAYS)}, "lines": lines}
