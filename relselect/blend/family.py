@@ -81,18 +81,30 @@ class Blend:
     ) -> Candidate | None:
         """Refit every member that has time for it, the heaviest first; see `Family.refit`.
 
-        A member whose family does not refit it stays as it was validated; None when none was refitted.
+        Members of one family share the time that is left equally, so that one does not take that of the others; those for which
+        their share was too short get what is left at the end. A member whose family does not refit it stays as it was validated;
+        None when none was refitted.
         """
         model: BlendModel = candidate.model
-        members = list(model.members)
-        refitted = False
-        for place in sorted(range(len(members)), key=lambda each: -model.weights[each]):
-            member = members[place]
-            folder = None if resume is None else resume / f"member{place}"
-            again = family_of(member.family).refit(member, problem, rows, budget=budget, emit=emit, resume=folder)
-            if again is not None:
-                members[place], refitted = again, True
-        return replace(candidate, model=BlendModel(tuple(members), model.weights)) if refitted else None
+        members, done = list(model.members), set[int]()
+
+        def again(place: int, share: Budget) -> None:
+            member, folder = members[place], None if resume is None else resume / f"member{place}"
+            found = family_of(member.family).refit(member, problem, rows, budget=share, emit=emit, resume=folder)
+            if found is not None:
+                members[place] = found
+                done.add(place)
+
+        order = sorted(range(len(members)), key=lambda each: -model.weights[each])
+        shared = []
+        for at, place in enumerate(order):
+            alike = sum(members[later].family == members[place].family for later in order[at:])
+            again(place, budget if alike == 1 else budget.share(1 / alike))
+            shared += [place] if alike > 1 else []
+        for place in shared:
+            if place not in done and not budget.spent:
+                again(place, budget)
+        return replace(candidate, model=BlendModel(tuple(members), model.weights)) if done else None
 
     def predict(self, candidate: Candidate, problem: Problem, rows: Rows) -> NDArray[np.float64]:
         """Return the weighted average of the members' predictions; members of weight zero are not asked."""

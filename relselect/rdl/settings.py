@@ -26,7 +26,7 @@ _CHOICES = {
     "aggregation": ("mean", "sum", "max"),
     "precision": ("auto", "fp32", "bf16"),
     "compile": ("auto", "on", "off"),
-    "refit": ("none", "continue", "anew"),
+    "refit": ("none", "continue", "anew", "auto"),
     "texts": ("prose", "all", "none"),
     "rows": ("columns", "language", "both"),
 }
@@ -78,7 +78,8 @@ class NetworkSettings:
         copies: Number of delayed copies of each training row, where evaluation rows have delays.
         decay: Factor of the learning rate after a validation without progress; 1 for a constant rate.
         refit: Which network predicts: "none" for the validated one, "continue" for the validated one trained further on training
-            and validation rows, "anew" for one trained on both from the start.
+            and validation rows, "anew" for one trained on both from the start, "auto" for "anew" where there is time for it and
+            "continue" elsewhere.
         texts: Which text columns are read: "prose" for all but names (see `relselect.rdl.graph.text`), "all" or "none".
         rows: How rows are read: "columns" by their columns, "language" as sentences by a language model, beside moments and
             columns that become known after their row, or "both".
@@ -128,7 +129,7 @@ class NetworkSettings:
     checkpoints: int = 3
     copies: int = 3
     decay: float = 0.5
-    refit: str = "continue"
+    refit: str = "auto"
     texts: str = "prose"
     rows: str = "columns"
     language_tables: tuple[str, ...] = ()

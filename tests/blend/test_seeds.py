@@ -61,6 +61,28 @@ def test_every_member_is_refitted(parts):
     assert family.refit(found, problem, rows, budget=Budget(1e-9), emit=silent) is None
 
 
+def test_members_share_the_time_of_their_refits(parts, monkeypatch):
+    problem, rows, members = parts
+    found = average_seeds(members, problem, rows)
+    family, count, asked = type(family_of("dfs")), len(members), []
+
+    def refit(self, candidate, *where, budget, **how):
+        asked.append((candidate.seed, budget.left()))
+        return candidate if budget.left() > needs else None
+
+    monkeypatch.setattr(family, "refit", refit)
+    needs = 100 / count / 2
+    assert predictor_family("dfs").refit(found, problem, rows, budget=Budget(100), emit=silent) is not None
+    assert [seed for seed, _ in asked] == [each.seed for each in members]
+    assert [left for _, left in asked] == pytest.approx([100 / (count - place) for place in range(count)], rel=0.05)
+    # where a share is too short for a refit, those that had one ask again for all that is left
+    needs = 90
+    asked.clear()
+    predictor_family("dfs").refit(found, problem, rows, budget=Budget(100), emit=silent)
+    assert [seed for seed, _ in asked] == [*(each.seed for each in members), *(each.seed for each in members[:-1])]
+    assert [left for _, left in asked[count:]] == pytest.approx([100] * (count - 1), rel=0.05)
+
+
 def test_it_is_stored_and_read(parts, tmp_path):
     problem, rows, members = parts
     found = average_seeds(members, problem, rows)

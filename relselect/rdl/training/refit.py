@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 
 __all__ = ["train_again"]
 
+#: How a refit may be done by the option `refit`, the first that there is time for.
+_WAYS = {"auto": ("anew", "continue")}
 #: What continuing adds to the steps that were best, and the part of the learning rate it goes on with.
 _MORE, _SLOWER = 0.5, 0.5
 #: Epochs of the refit draw other trees than those of the fit.
@@ -67,19 +70,26 @@ def train_again(
     # the global generator draws initial weights and dropout: seed it for this refit only
     generators = torch.random.fork_rng(devices=[fitted.device] if fitted.device.type == "cuda" else [])
     with generators, one_thread_if_small(fitted.blueprint.settings, fitted.device):
-        torch.manual_seed(candidate.seed + _LATER)
-        again = _Refit(candidate, problem, rows, storage, processes)
         # the facts are those of process 0 in all processes
-        if (again.steps - again.stepper.steps) * float(candidate.facts["seconds_per_step"]) > budget.left():
-            return None
-        try:
-            return again.run(budget)
-        except BudgetExhausted:
-            return None
+        seconds, option = float(candidate.facts["seconds_per_step"]), fitted.blueprint.settings.refit
+        for way in _WAYS.get(option, (option,)):
+            torch.manual_seed(candidate.seed + _LATER)
+            again = _Refit(candidate, problem, rows, _stored(storage, way), processes, way)
+            if (again.steps - again.stepper.steps) * seconds <= budget.left():
+                try:
+                    return again.run(budget)
+                except BudgetExhausted:
+                    return None
+    return None
+
+
+def _stored(storage: StateFile | None, way: str) -> StateFile | None:
+    """Return where the state of a refit is kept; that of another way does not go on here."""
+    return None if storage is None else replace(storage, identity=f"{storage.identity} {way}")
 
 
 class _Refit:
-    """One refit: the steps to take, their rows and their rates."""
+    """One refit, "anew" or "continue": the steps to take, their rows and their rates."""
 
     def __init__(
         self,
@@ -87,7 +97,8 @@ class _Refit:
         problem: Problem,
         rows: RowSource,
         storage: StateFile | None,
-        processes: Processes = ALONE,
+        processes: Processes,
+        way: str,
     ) -> None:
         fitted: FittedNetwork = candidate.model
         self.processes = processes
@@ -99,7 +110,7 @@ class _Refit:
         self.rows = row_tensors(self.blueprint, every, batcher_of(self.blueprint, problem, self.device).device)
         self.best: Checkpoint = candidate.checkpoints[candidate.checkpoint or 0]
         self.curve: tuple[CurvePoint, ...] = () if candidate.curve is None else candidate.curve.points
-        self.anew = settings.refit == "anew"
+        self.anew = way == "anew"
         self.ratio = len(every) / len(train)
         self.steps = max(1, round(self.best.step * (self.ratio if self.anew else _MORE)))
         if self.anew:

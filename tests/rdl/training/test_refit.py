@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -30,6 +32,17 @@ def test_rows_of_the_refit(regime):
     assert (later.asof[: len(val)] == later.cutoff[: len(val)]).all()
     delays = problem.evaluation_delays()
     assert set(later.delay[len(val) :]) <= set(delays[delays > 0])
+
+
+class Frozen(Budget):
+    """A budget of which the same time is left however long it is used."""
+
+    def __init__(self, seconds):
+        super().__init__(1e9)
+        self.kept = seconds
+
+    def left(self):
+        return self.kept
 
 
 def fitted(problem, config, budget=None):
@@ -67,3 +80,24 @@ def test_without_time_there_is_no_refit(make_problem, small, monkeypatch):
     monkeypatch.setattr(refitting, "_MORE", 1e9)
     candidate = fitted(problem, {**small, "epochs": 1, "refit": "continue"}, budget=30)
     assert RDL("cpu").refit(candidate, problem, shared_rows(problem), budget=Budget(30), emit=silent) is None
+
+
+def test_a_refit_begins_anew_where_there_is_time_and_goes_on_elsewhere(make_problem, small):
+    problem, rows = make_problem(), make_problem().rows("val")
+    candidate = fitted(problem, {**small, "refit": "auto"})
+    seconds, steps = candidate.facts["seconds_per_step"], candidate.checkpoints[candidate.checkpoint or 0].step
+
+    def predictions(how, budget):
+        blueprint = candidate.model.blueprint
+        blueprint = replace(blueprint, settings=replace(blueprint.settings, refit=how))
+        asked = replace(candidate, model=replace(candidate.model, blueprint=blueprint))
+        again = RDL("cpu").refit(asked, problem, shared_rows(problem), budget=budget, emit=silent)
+        return None if again is None else RDL("cpu").predict(again, problem, rows)
+
+    anew, further = predictions("anew", Budget(None)), predictions("continue", Budget(None))
+    assert not np.allclose(anew, further)
+    assert np.array_equal(predictions("auto", Budget(None)), anew)
+    short = Frozen(0.8 * seconds * steps)
+    assert predictions("anew", short) is None
+    assert np.array_equal(predictions("auto", short), further)
+    assert predictions("auto", Frozen(0.1 * seconds * steps)) is None
