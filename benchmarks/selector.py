@@ -2,7 +2,8 @@
 
     python benchmarks/selector.py [--bank bank] [--out docs/selector.md]
 
-Real tasks and all tasks are judged apart; both are taught by all tasks of other databases.
+Real tasks and all tasks are judged apart; both are taught by the real tasks of other databases, see
+`relselect.selector.meta.teaching`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ def main() -> None:
     from relselect.selector.evaluation import evaluate_parts
     from relselect.selector.evaluation_page import evaluation_page
     from relselect.selector.learning_curve import learning_curve
+    from relselect.selector.meta import teaching
     from relselect.selector.portfolio import portfolio_gains
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -27,8 +29,7 @@ def main() -> None:
     arguments = parser.parse_args()
     bank = PerformanceBank.open(arguments.bank or bank_path())
     found, correlations = evaluate_parts(bank)
-    measured = bank.current().filter(task=lambda task: task.origin != "imported")
-    curve = learning_curve(measured)
+    curve = learning_curve(teaching(bank))
     portfolios = portfolio_gains(bank)
     page = evaluation_page(found, correlations, curve, portfolios)
     if arguments.out:

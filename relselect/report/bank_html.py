@@ -26,7 +26,7 @@ from relselect.report.tables import ReportColumn, ReportRow, ReportTable
 from relselect.report.words import MISSING, count, number, percent, plural, seconds, shorten
 from relselect.selector.evaluation import MINUTES, Evaluation, PolicyScore, evaluate_parts
 from relselect.selector.learning_curve import TaughtBy, learning_curve
-from relselect.selector.meta import MetaSelector, profile_numbers
+from relselect.selector.meta import MetaSelector, profile_numbers, teaching
 
 if TYPE_CHECKING:
     from relselect.bank import PerformanceBank
@@ -96,7 +96,7 @@ def _findings(bank: PerformanceBank, minutes: float) -> _Findings:
     measured = bank.current().filter(task=lambda task: task.origin != "imported")
     try:
         parts, correlations = evaluate_parts(bank)
-        curve = learning_curve(measured, minutes=minutes)
+        curve = learning_curve(teaching(bank), minutes=minutes)
     except BankError as error:
         return _Findings({}, {}, (), _points(measured), str(error))
     return _Findings(parts, correlations, curve, _points(measured))
@@ -104,7 +104,7 @@ def _findings(bank: PerformanceBank, minutes: float) -> _Findings:
 
 def _points(bank: PerformanceBank) -> list[_Point]:
     try:
-        known = next(iter(MetaSelector(bank).comparisons.values()))
+        known = next(iter(MetaSelector(bank, ("real", "synthetic")).comparisons.values()))
     except BankError:
         return []
     values = [profile_numbers(bank.task_of[task])[_DRAWN] for task in known.tasks]

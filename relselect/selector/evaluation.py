@@ -11,7 +11,7 @@ import numpy as np
 
 from relselect.errors import BankError
 from relselect.families.registry import trained
-from relselect.selector.meta import FamilyComparison, compare_families, profile_numbers
+from relselect.selector.meta import FamilyComparison, compare_families, profile_numbers, teaching
 from relselect.selector.normal import NormalMargin
 from relselect.selector.replay import POLICIES, TaskReplay, replays_of
 from relselect.selector.shift import fit_shift
@@ -163,7 +163,8 @@ def evaluate_policies(
 def evaluate_parts(bank: PerformanceBank) -> tuple[dict[str, Evaluation], dict[str, tuple[float, float, float, float]]]:
     """Return the evaluations of the real tasks and, where there are others, of all tasks, and the rank correlations.
 
-    Both are taught by all measured tasks of other databases; trials of earlier generations are left out.
+    Both are taught by what `relselect.selector.meta.teaching` leaves of other databases; trials of earlier generations are left
+    out.
 
     Raises:
         BankError: As for `evaluate_policies`.
@@ -173,7 +174,7 @@ def evaluate_parts(bank: PerformanceBank) -> tuple[dict[str, Evaluation], dict[s
     parts = {"real tasks": real} if real.tasks else {}
     if len(real.tasks) < len(measured.tasks):
         parts["all tasks"] = measured
-    found = {name: evaluate_policies(measured, judged=part) for name, part in parts.items()}
+    found = {name: evaluate_policies(teaching(bank), judged=part) for name, part in parts.items()}
     return found, rank_correlations(real if real.tasks else measured)
 
 

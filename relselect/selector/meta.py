@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from relselect.bank import BankTask, PerformanceBank
     from relselect.bank.pairs import PairEvidence
 
-__all__ = ["FamilyComparison", "MetaSelector", "compare_families", "profile_numbers"]
+__all__ = ["FamilyComparison", "MetaSelector", "compare_families", "profile_numbers", "teaching"]
 
 _FEWEST_DATABASES = 3
 
@@ -112,6 +112,18 @@ def compare_families(
     )
 
 
+def teaching(bank: PerformanceBank) -> PerformanceBank:
+    """Return the tasks of a bank that teach selectors: real ones where enough databases have them, else synthetic ones too.
+
+    Margins of synthetic tasks follow from what was planted: their mean is another, and how they go with the numbers of a profile
+    says nothing of real tasks.
+    """
+    measured = bank.current().filter(task=lambda task: task.origin != "imported")
+    real = measured.filter(origin="real")
+    compared = {pair.database for pair in measured.evidence}
+    return real if len(compared.intersection(real.databases)) >= _FEWEST_DATABASES else measured
+
+
 def profile_numbers(task: BankTask) -> dict[str, float]:
     """Return the numbers of a bank's task that the prior reads."""
     measures = {each["name"]: each["value"] for each in task.profile.get("measures", ())}
@@ -124,7 +136,7 @@ class MetaSelector:
 
     Args:
         bank: What teaches it.
-        origins: Origins of the tasks that teach it; imported tasks have no profile and teach nothing.
+        origins: Origins of the tasks that teach it, as `teaching` says if None; imported tasks have no profile and teach nothing.
 
     Example:
         >>> from relselect.bank import PerformanceBank
@@ -133,8 +145,11 @@ class MetaSelector:
         PerformanceBank(0 tasks of 0 databases, 0 trials)
     """
 
-    def __init__(self, bank: PerformanceBank, origins: Sequence[str] = ("real", "synthetic")) -> None:
-        self.bank = bank.filter(task=lambda task: task.origin in origins).current()
+    def __init__(self, bank: PerformanceBank, origins: Sequence[str] | None = None) -> None:
+        if origins is None:
+            self.bank = teaching(bank)
+        else:
+            self.bank = bank.filter(task=lambda task: task.origin in origins).current()
 
     @property
     def taught_by(self) -> str:

@@ -63,13 +63,18 @@ def test_synthetic_tasks_are_named_as_such():
         replace(task, id=f"made-{task.id}", database=f"made-{task.database}", origin="synthetic") for task in made.tasks
     ]
     trials = [replace(trial, id=f"made-{trial.id}", task=f"made-{trial.task}") for trial in made.trials]
-    both = MetaSelector(real.merge(PerformanceBank(tasks, trials)))
+    bank = real.merge(PerformanceBank(tasks, trials))
+    both = MetaSelector(bank, ("real", "synthetic"))
     assert "150 tasks, 75 of them synthetic, of 50 databases" in both.taught_by
     assert "synthetic" not in MetaSelector(real).taught_by
     names = [row["task"] for row in both.nearest(numbers(0.8))]
     assert all(name.startswith("made-") == name.endswith(" (synthetic)") for name in names)
     near = both.nearest(numbers(0.8), 20)
     assert 0 < sum(row["task"].endswith(" (synthetic)") for row in near) < 20
+    # real tasks alone teach where there are enough of them
+    assert MetaSelector(bank).bank.fingerprint == MetaSelector(real).bank.fingerprint
+    few = bank.filter(databases=[*real.databases[:2], *(task.database for task in tasks)])
+    assert len(MetaSelector(few).bank.databases) == 27
 
 
 def test_noise_is_abstained_from():
