@@ -26,7 +26,7 @@ _SELF = frozenset(
     | {"father", "sire", "dam", "spouse", "referred", "referrer", "inviter", "invited", "introducer", "introduced"}
 )
 _STAFF = ("employee", "staff", "worker", "user", "person", "agent")
-_PEOPLE = ("user", "person", "account", "member", "employee", "player", "contact", "customer")
+_PEOPLE = ("user", "person", "account", "member", "employee", "player", "contact", "customer", "contributor")
 _SIDES = ("team", "player", "club", "party", "competitor")
 #: Role -> names of tables that may hold whoever plays it, the likeliest first.
 _ROLES = {
@@ -34,6 +34,7 @@ _ROLES = {
     for roles, people in (
         ("rep manager supervisor boss assignee approver seller salesperson clerk operator", _STAFF),
         ("owner author creator sender recipient editor reviewer reporter poster voter writer follower", _PEOPLE),
+        ("rater committer merger maintainer submitter uploader commenter moderator subscriber", _PEOPLE),
         ("winner loser opponent home away host visitor challenger", _SIDES),
         ("buyer payer purchaser client shopper", ("customer", "client", "user", "account")),
         ("origin destination dest", ("airport", "station", "location", "city", "place")),

@@ -118,10 +118,12 @@ def test_references_of_a_table_to_itself() -> None:
     assert references(proposed({"members": members})) == {("members.referred_by", "members")}
 
 
-def test_roles_refer_to_people() -> None:
+@pytest.mark.parametrize("people", ["users", "contributors"])
+@pytest.mark.parametrize("role", ["author_id", "merger_id", "rater_id"])
+def test_roles_refer_to_people(role: str, people: str) -> None:
     users = {"id": [n * 7 for n in counted(60)], "name": [f"u{n}" for n in counted(60)]}
-    posts = {"id": counted(200), "author_id": [n * 7 for n in drawn(200, 60)]}
-    assert references(proposed({"users": users, "posts": posts})) == {("posts.author_id", "users")}
+    posts = {"id": counted(200), role: [n * 7 for n in drawn(200, 60)]}
+    assert references(proposed({people: users, "posts": posts})) == {(f"posts.{role}", people)}
 
 
 def test_a_table_that_extends_another_refers_to_it() -> None:
