@@ -129,7 +129,7 @@ class NetworkSettings:
     checkpoints: int = 3
     copies: int = 3
     decay: float = 0.5
-    refit: str = "auto"
+    refit: str = "continue"
     texts: str = "prose"
     rows: str = "columns"
     language_tables: tuple[str, ...] = ()

@@ -28,7 +28,7 @@ __all__ = ["SeedStage", "seconds_for_seeds", "seeds_wanted"]
 #: The part of a run that is kept for further seeds, at most.
 _SHARE = 0.2
 #: A refit in units of the fit: what is averaged is refitted too.
-_REFIT = 0.55
+_REFIT = 0.3
 
 
 def seeds_wanted(settings: Settings, family: str) -> int:
