@@ -3,8 +3,8 @@
     python benchmarks/uncertainty.py [--bank bank] [--out docs/uncertainty_benchmark.md]
 
 The intervals and scales rest on the stored predictions of the select rows, and are judged by those of the test rows, which are
-later. One default trial of each family and real task (the first seed) is judged. Means are over databases, tasks within them weighted
-equally; 90 % intervals are bootstraps over databases.
+later. One default trial of each family and real task (the first seed) is judged. Means are over databases, tasks within them
+weighted equally; 90 % intervals are bootstraps over databases.
 """
 
 from __future__ import annotations
