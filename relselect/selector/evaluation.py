@@ -137,8 +137,8 @@ def evaluate_policies(
             for policy, each in found.items():
                 here.setdefault(policy, []).append((each.skill, each.share))
     facts = _Facts.of(replays)
-    covers = [_covers_zero(learnt[replay.task.database], replay) for replay in replays]
-    held = [_holds(learnt[replay.task.database], replay) for replay in replays]
+    judgements = [_judged_intervals(learnt[replay.task.database], replay) for replay in replays]
+    abstained, *held = np.mean(judgements, axis=0).tolist() if judgements else [math.nan] * 3
     pairs = [replay.pair for replay in replays]
     shift = fit_shift(pairs)
     errors = [pair.select_error for pair in pairs if math.isfinite(pair.select_error)]
@@ -149,8 +149,8 @@ def evaluate_policies(
         databases=len(set(facts.databases)),
         judged=int(facts.beyond.sum()),
         second_wins=int((facts.margin > 0).sum()),
-        abstained=float(np.mean(covers)) if covers else math.nan,
-        held=(float(np.mean([prior for prior, _ in held])), float(np.mean([posterior for _, posterior in held]))),
+        abstained=abstained,
+        held=(held[0], held[1]),
         policies={limit: _scores(found, facts) for limit, found in deployed.items()},
         shift={
             "overall": (shift.overall.beta, shift.overall.omega),
@@ -174,7 +174,8 @@ def evaluate_parts(bank: PerformanceBank) -> tuple[dict[str, Evaluation], dict[s
     parts = {"real tasks": real} if real.tasks else {}
     if len(real.tasks) < len(measured.tasks):
         parts["all tasks"] = measured
-    found = {name: evaluate_policies(teaching(bank), judged=part) for name, part in parts.items()}
+    teachers = teaching(bank)
+    found = {name: evaluate_policies(teachers, judged=part) for name, part in parts.items()}
     return found, rank_correlations(real if real.tasks else measured)
 
 
@@ -281,18 +282,14 @@ def _database_draws(databases: NDArray[Any], draws: int) -> list[NDArray[np.intp
     return [np.concatenate([members[k] for k in generator.integers(len(names), size=len(names))]) for _ in range(draws)]
 
 
-def _covers_zero(learnt: FamilyComparison, replay: TaskReplay) -> bool:
-    low, high = learnt.prior.margin(profile_numbers(replay.task)).interval
-    return low < 0 < high
-
-
-def _holds(learnt: FamilyComparison, replay: TaskReplay) -> tuple[bool, bool]:
-    """Whether the margin on test rows is within the 90 % intervals before and after validation."""
+def _judged_intervals(learnt: FamilyComparison, replay: TaskReplay) -> tuple[bool, bool, bool]:
+    """Whether the prior's 90 % interval covers zero, and whether it and the one after validation hold the margin on test rows."""
     pair, prior = replay.pair, learnt.prior.margin(profile_numbers(replay.task))
     posterior = learnt.shift.posterior(prior, pair.difference, pair.select_error, pair.kind)
     sampling = pair.test_error if math.isfinite(pair.test_error) else 0.0
     before, after = (NormalMargin(each.mean, math.hypot(each.sd, sampling)).interval for each in (prior, posterior))
-    return before[0] <= pair.margin <= before[1], after[0] <= pair.margin <= after[1]
+    low, high = prior.interval
+    return low < 0 < high, before[0] <= pair.margin <= before[1], after[0] <= pair.margin <= after[1]
 
 
 def _value(profile: Mapping[str, Any], name: str) -> float:

@@ -120,8 +120,7 @@ def teaching(bank: PerformanceBank) -> PerformanceBank:
     """
     measured = bank.current().filter(task=lambda task: task.origin != "imported")
     real = measured.filter(origin="real")
-    compared = {pair.database for pair in measured.evidence}
-    return real if len(compared.intersection(real.databases)) >= _FEWEST_DATABASES else measured
+    return real if len({pair.database for pair in real.evidence}) >= _FEWEST_DATABASES else measured
 
 
 def profile_numbers(task: BankTask) -> dict[str, float]:
