@@ -31,8 +31,7 @@ _CAPTIONS = {
     "calibration": "What was predicted and what came, in groups of rows with similar predictions, with intervals. On the dashed "
     "line predictions come true.",
     "periods": "The score by period, with its interval.",
-    "schema": "The tables by how they are reached. Strong: without the table the model predicts worse beyond chance; the bar and "
-    "the number say how much of the score is lost.",
+    "schema": "The tables by how they are reached.",
     "landscape": "How much the loss rises when the weights are moved in random directions that all checkpoints share, in parts "
     "of the weights' own size. Strong line: the chosen checkpoint; thin lines: others of its architecture.",
     "splits": "First to last cutoff of each split.",
@@ -112,6 +111,11 @@ def _captions(record: RunRecord, drawn: Mapping[str, Markup | None]) -> dict[str
     if features is not None:
         captions["features"] = (
             f"Most important features of {features[0]}: shares of the whole model's {features[1]['kind']}."
+        )
+    if drawn["ablations"] is not None:
+        captions["schema"] += (
+            " Strong: without the table the model predicts worse beyond chance; the bar and the number say how much of the score "
+            "is lost."
         )
     return captions
 

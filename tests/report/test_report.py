@@ -47,3 +47,12 @@ def test_open_shows_the_page_that_it_wrote(monkeypatch: pytest.MonkeyPatch) -> N
     place = Report(run_record()).open()
     assert shown == [place.as_uri()]
     assert place.read_text(encoding="utf-8") == render_html(run_record())
+
+
+def test_strong_tables_are_explained_where_it_was_measured_what_tables_are_worth() -> None:
+    measured = run_record()
+    assert "how much of the score is lost" in render_html(measured)
+    measured["rests_on"]["importance"] = None
+    page = render_html(measured)
+    assert "The tables by how they are reached." in page
+    assert "how much of the score is lost" not in page
